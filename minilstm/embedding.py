@@ -1,0 +1,121 @@
+"""Embedding: one learned row for each token.
+
+    y_nt = W[tokens_nt]                       tokens (...), W (V, D), y (..., D)
+    dW[v] = Σ dy_nt over all places where tokens_nt = v
+
+The sum is made by sorting the places by token and adding each token's run of rows: deterministic, and faster than adding
+rows one at a time. With ``padding_idx`` that row starts at 0 and never gets a gradient, so it stays 0.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minilstm.backend import Array, get_array_module
+from minilstm.checks import check_choice, check_floating, check_integer, check_positive_int, check_shape
+from minilstm.errors import ArgumentError, ShapeError, TokenError
+from minilstm.init import INITS, as_generator, uniform
+from minilstm.module import Module, check_gradient
+
+
+class EmbeddingCache(NamedTuple):
+    """What backward needs: the tokens and the table's size."""
+
+    tokens: Array
+    num_embeddings: int
+    embedding_dim: int
+    padding_idx: int | None
+
+
+def embedding_forward(tokens: Array, W: Array, *, padding_idx: int | None = None) -> tuple[Array, EmbeddingCache]:
+    """Return (W[tokens], cache).
+
+    Args:
+        tokens: integer array of any non-empty shape, values in [0, V).
+        W: (V, D).
+        padding_idx: row that gets no gradient.
+
+    Raises DtypeError, ShapeError, and TokenError naming the first token out of range and its place.
+    """
+    xp = get_array_module(tokens, W)
+    check_integer("tokens", tokens)
+    check_floating("W", W)
+    check_shape("W", W, (None, None), "V, D")
+    V, D = W.shape
+    if tokens.size == 0:
+        raise ShapeError(f"tokens: expected at least one token, got shape {tuple(tokens.shape)}")
+    # CuPy would wrap a wrong index round silently, so every backend checks, in one comparison each way.
+    if bool((tokens.min() < 0) | (tokens.max() >= V)):
+        place = tuple(int(axis[0]) for axis in xp.nonzero((tokens < 0) | (tokens >= V)))
+        raise TokenError(f"tokens: {int(tokens[place])} at {list(place)} is outside the vocabulary: expected 0 to {V - 1}")
+    return W[tokens], EmbeddingCache(tokens.copy(), V, D, padding_idx)
+
+
+def embedding_backward(dy: Array, cache: EmbeddingCache) -> Array:
+    """Return dW (V, D), given dy (..., D): each token's row is the sum of dy over the places where it stands."""
+    xp = get_array_module(dy, cache.tokens)
+    tokens, V, D = cache.tokens, cache.num_embeddings, cache.embedding_dim
+    check_gradient("dy", dy, (*tokens.shape, D), ", ".join([f"N{axis}" for axis in range(tokens.ndim)] + ["D"]))
+    flat = tokens.reshape(-1)
+    order = xp.argsort(flat, kind="stable")
+    ordered = flat[order]
+    starts = xp.flatnonzero(xp.concatenate([xp.ones(1, dtype=bool), ordered[1:] != ordered[:-1]]))
+    dW = xp.zeros((V, D), dtype=dy.dtype)
+    dW[ordered[starts]] = xp.add.reduceat(dy.reshape(-1, D)[order], starts, axis=0)
+    if cache.padding_idx is not None:
+        dW[cache.padding_idx] = 0
+    return dW
+
+
+class Embedding(Module):
+    """A table of ``num_embeddings`` rows of size ``embedding_dim``, looked up by token id.
+
+    Args:
+        num_embeddings: V, size of the vocabulary.
+        embedding_dim: D, size of a row.
+        padding_idx: token whose row is 0 and stays 0 (None: no such token).
+        init: "default" (uniform in ±0.05, Keras') or "uniform" (standard normal, what PyTorch's Embedding does).
+        dtype: floating dtype of the table.
+        rng: seed or numpy Generator for the initial rows.
+
+    Parameters: ``W`` (V, D).
+    """
+
+    def __init__(self, num_embeddings: int, embedding_dim: int, *, padding_idx: int | None = None, init: str = "default",
+                 dtype: Any = np.float32, rng: Any = None) -> None:
+        super().__init__()
+        self.num_embeddings = check_positive_int("num_embeddings", num_embeddings)
+        self.embedding_dim = check_positive_int("embedding_dim", embedding_dim)
+        check_choice("init", init, INITS)
+        whole = isinstance(padding_idx, (int, np.integer)) and not isinstance(padding_idx, bool)
+        if padding_idx is not None and not (whole and 0 <= padding_idx < self.num_embeddings):
+            raise ArgumentError(f"padding_idx: expected a token from 0 to {self.num_embeddings - 1}, got {padding_idx!r}")
+        self.padding_idx = None if padding_idx is None else int(padding_idx)
+        self.init = init
+        for name, value in self.init_params(as_generator(rng)).items():
+            self.add_param(name, value.astype(dtype))
+
+    def init_params(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        shape = (self.num_embeddings, self.embedding_dim)
+        W = rng.standard_normal(shape) if self.init == "uniform" else uniform(rng, shape, 0.05)
+        if self.padding_idx is not None:
+            W[self.padding_idx] = 0.0
+        return {"W": W}
+
+    def extra_repr(self) -> str:
+        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
+        return f"{self.num_embeddings}, {self.embedding_dim}{padding}"
+
+    def forward(self, tokens: Array) -> Array:
+        """Return rows (..., D) for tokens (...). Raises DtypeError, ShapeError, TokenError."""
+        y, cache = embedding_forward(tokens, self.params["W"], padding_idx=self.padding_idx)
+        self.push(cache)
+        return y
+
+    def backward(self, dy: Array) -> None:
+        """Add to ``grads["W"]``, given dy (..., D). Tokens have no gradient, so this returns None."""
+        dW = embedding_backward(dy, self.peek())
+        self.pop()
+        self.grads["W"] += dW

@@ -1,0 +1,51 @@
+"""Initialisation of weights, by name.
+
+``init="default"`` is what Keras uses for its recurrent layers: Glorot-uniform input weights, orthogonal recurrent weights,
+forget bias 1, other biases 0, embeddings uniform in ±0.05. ``init="uniform"`` is what PyTorch uses: everything in a
+recurrent layer uniform in ±1/√H, Linear uniform in ±1/√D, embeddings standard normal. All draws are made on the host in
+float64, so a seed gives the same weights on every backend and (rounded) in every dtype.
+
+Sources: Glorot & Bengio 2010 (Glorot), Saxe et al. 2014 (orthogonal), Jozefowicz et al. 2015 (forget bias 1).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from minilstm.errors import ArgumentError
+
+INITS = ("default", "uniform")
+
+
+def as_generator(rng: Any) -> np.random.Generator:
+    """Return a generator: ``rng`` itself if it is one, else one seeded with the int ``rng`` (None: fresh entropy)."""
+    if rng is None or isinstance(rng, np.random.Generator):
+        return np.random.default_rng(rng)
+    if isinstance(rng, (int, np.integer)) and not isinstance(rng, (bool, np.bool_)) and rng >= 0:
+        return np.random.default_rng(int(rng))
+    raise ArgumentError(f"rng: expected None, a whole number of at least 0 or a numpy.random.Generator, got {rng!r}")
+
+
+def uniform(rng: np.random.Generator, shape: tuple[int, ...], bound: float) -> np.ndarray:
+    """Return values uniform in [-bound, bound)."""
+    return rng.uniform(-bound, bound, shape)
+
+
+def glorot_uniform(rng: np.random.Generator, fan_in: int, fan_out: int) -> np.ndarray:
+    """Return a (fan_in, fan_out) matrix uniform in ±√(6 / (fan_in + fan_out))."""
+    return uniform(rng, (fan_in, fan_out), math.sqrt(6.0 / (fan_in + fan_out)))
+
+
+def orthogonal(rng: np.random.Generator, rows: int, columns: int) -> np.ndarray:
+    """Return a (rows, columns) matrix whose shorter side is orthonormal, uniformly distributed over such matrices.
+
+    QR of a Gaussian matrix, with the signs of R's diagonal moved into Q: without that QR's own sign convention would make
+    the distribution uneven.
+    """
+    tall = rng.standard_normal((max(rows, columns), min(rows, columns)))
+    q, r = np.linalg.qr(tall)
+    q = q * np.sign(np.diagonal(r))
+    return q if rows >= columns else q.T

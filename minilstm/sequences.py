@@ -1,0 +1,48 @@
+"""Padding: where the real steps of each sequence are.
+
+Sequences of different lengths share one array (N, T, ...). ``padding`` says on which side the filling is:
+
+    "post"  x x x x . .        "pre"  . . x x x x        (length 4 of T = 6)
+
+At a padded step the state is carried on unchanged, the output is 0 and no gradient flows. Everything below follows from
+one boolean mask, real[t, n].
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minilstm.backend import Array, asarray, backend_name, to_numpy
+from minilstm.checks import check_choice, check_integer, check_shape, is_array
+from minilstm.errors import ArgumentError
+
+PADDINGS = ("post", "pre")
+
+
+def check_lengths(lengths: Any, N: int, T: int, padding: str) -> np.ndarray:
+    """Return ``lengths`` as a host array of N integers from 1 to T.
+
+    Raises DtypeError or ShapeError for another kind of array and ArgumentError for a value out of range or an unknown
+    ``padding``.
+    """
+    check_choice("padding", padding, PADDINGS)
+    host = to_numpy(lengths) if is_array(lengths) else np.asarray(lengths)
+    check_integer("lengths", host)
+    check_shape("lengths", host, (N,), "N")
+    wrong = np.flatnonzero((host < 1) | (host > T))
+    if wrong.size:
+        raise ArgumentError(f"lengths: expected 1 to T={T}, got {int(host[wrong[0]])} for sequence {int(wrong[0])}")
+    return host
+
+
+def real_steps(lengths: Any, N: int, T: int, padding: str, like: Array) -> Array | None:
+    """Return the mask real (T, N, 1), True at real steps, on the backend of ``like``; None when every step is real."""
+    check_choice("padding", padding, PADDINGS)
+    if lengths is None:
+        return None
+    host = check_lengths(lengths, N, T, padding)
+    steps = np.arange(T)[:, None]
+    real = steps < host if padding == "post" else steps >= T - host
+    return None if real.all() else asarray(real[:, :, None], backend_name(like))

@@ -1,0 +1,250 @@
+"""What gradcheck can be pointed at, seen in one way: named float64 tensors in, arrays out, gradients by name.
+
+A layer, a loss and a pair of functions differ in how they are called and how they hand gradients back. A Subject hides
+that. It works on a float64 copy, so the caller's object stays as it was.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import sys
+from typing import Any
+
+import numpy as np
+
+from minilstm.backend import Array, get_array_module, to_numpy
+from minilstm.checks import is_array
+from minilstm.errors import ArgumentError, GradientError
+from minilstm.module import Module
+from minilstm.numerical import Tensors
+
+
+def _is_floating(value: Any) -> bool:
+    return is_array(value) and value.dtype.kind == "f"
+
+
+def _flatten(tree: Any) -> list[Any]:
+    return [leaf for branch in tree for leaf in _flatten(branch)] if isinstance(tree, (tuple, list)) else [tree]
+
+
+def _rebuild(tree: Any, leaves: list[Any]) -> Any:
+    """Return ``tree`` with its leaves replaced, in order (consumes ``leaves``)."""
+    if isinstance(tree, (tuple, list)):
+        return tuple(_rebuild(branch, leaves) for branch in tree)
+    return leaves.pop(0)
+
+
+class Subject:
+    """Base: holds the inputs' tree and the tensors to differentiate.
+
+    Attributes:
+        title: how messages call it.
+        tensors: name -> float64 array; inputs first, then parameters.
+        is_loss: the output is one number and backward takes no upstream gradient.
+    """
+
+    is_loss = False
+
+    def __init__(self, title: str, function: Any, inputs: Any, options: dict[str, Any]) -> None:
+        self.title, self.options = title, options
+        self.inputs = tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
+        self.input_names = self._name_inputs(function)
+        self.tensors: dict[str, Array] = {name: leaf.astype(np.float64) for name, leaf in
+                                          zip(self.input_names, _flatten(self.inputs)) if _is_floating(leaf)}
+
+    def _name_inputs(self, function: Any) -> list[str]:
+        try:
+            arguments = [p.name for p in inspect.signature(function).parameters.values() if p.kind not in (
+                inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)]
+        except (TypeError, ValueError):
+            arguments = []
+        names: list[str] = []
+        for position, branch in enumerate(self.inputs):
+            name = arguments[position] if position < len(arguments) else f"input {position}"
+            leaves = _flatten(branch)
+            names += [name] if len(leaves) == 1 and not isinstance(branch, (tuple, list)) else \
+                [f"{name}[{k}]" for k in range(len(leaves))]
+        return names
+
+    def arguments(self, tensors: Tensors) -> tuple[Any, ...]:
+        """Return the inputs with floating leaves taken from ``tensors``."""
+        leaves = [tensors.get(name, leaf) for name, leaf in zip(self.input_names, _flatten(self.inputs))]
+        return _rebuild(self.inputs, leaves)
+
+    def match_gradients(self, gradients: Any) -> dict[str, Array]:
+        """Give backward's return value names: one for each input, or for the first floating inputs where it is shorter."""
+        leaves = _flatten(gradients)
+        names = self.input_names if len(leaves) == len(self.input_names) else [n for n in self.input_names if n in self.tensors]
+        named = {}
+        for name, leaf in zip(names, leaves):
+            if name not in self.tensors:
+                continue
+            if leaf is None:
+                raise GradientError(f"gradcheck {self.title}: backward returned None for {name}")
+            named[name] = leaf
+        return named
+
+    def run(self, tensors: Tensors) -> list[Array]:
+        """Evaluate the forward; return its outputs as a flat list."""
+        raise TypeError("a subject defines run")
+
+    def gradients(self, tensors: Tensors, upstream: list[Array | None]) -> dict[str, Array]:
+        """Run forward and backward; return the analytic gradients by name."""
+        raise TypeError("a subject defines gradients")
+
+    # Names for people ------------------------------------------------------------------------------------------------
+
+    def gates_of(self, name: str) -> tuple[str, ...]:
+        """Return the gates whose blocks stand side by side in this tensor's columns; () if it has none."""
+        return ()
+
+    def gate_blocks(self, name: str) -> dict[str, slice]:
+        """Return gate -> columns of this tensor."""
+        gates, columns = self.gates_of(name), self.tensors[name].shape[-1] if self.tensors[name].ndim else 0
+        if not gates or columns % len(gates):
+            return {}
+        H = columns // len(gates)
+        return {gate: slice(k * H, (k + 1) * H) for k, gate in enumerate(gates)}
+
+    def describe(self, name: str, index: tuple[int, ...]) -> str:
+        """Return the entry in words: parameter, gate and unit, or sequence and time step."""
+        shape = self.tensors[name].shape
+        entry = f"{name}[{', '.join(map(str, index))}]" if index else name
+        for gate, columns in self.gate_blocks(name).items():
+            if columns.start <= index[-1] < columns.stop:
+                H, words = columns.stop - columns.start, f"gate {gate}, unit {index[-1] - columns.start}"
+                if len(shape) == 2:
+                    words += f", from {'h' if index[0] < H else 'x'}[{index[0] if index[0] < H else index[0] - H}]"
+                return f"{entry} ({words})"
+        if name in self.input_names and len(shape) == 3 and name.startswith("x"):
+            return f"{entry} (sequence {index[0]}, time step {index[1]})"
+        return entry
+
+
+class FunctionSubject(Subject):
+    """A pure pair: forward(*inputs) -> (y, ..., cache) and backward(dy, ..., cache) -> gradients."""
+
+    def __init__(self, forward: Any, backward: Any, inputs: Any, options: dict[str, Any]) -> None:
+        super().__init__(getattr(forward, "__name__", "function pair"), forward, inputs, options)
+        self.forward, self.backward = forward, backward
+        self.gates = tuple(getattr(sys.modules.get(getattr(forward, "__module__", "")), "GATES", ()))
+
+    def _call(self, tensors: Tensors) -> tuple[Any, ...]:
+        result = self.forward(*self.arguments(tensors), **self.options)
+        if not isinstance(result, tuple) or len(result) < 2:
+            raise GradientError(f"gradcheck {self.title}: forward must return (output, ..., cache)")
+        return result
+
+    def run(self, tensors: Tensors) -> list[Array]:
+        return [np.asarray(y) if np.isscalar(y) else y for y in _flatten(self._call(tensors)[:-1])]
+
+    def gradients(self, tensors: Tensors, upstream: list[Array | None]) -> dict[str, Array]:
+        *_, cache = self._call(tensors)
+        takes = len([p for p in inspect.signature(self.backward).parameters.values()
+                     if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)])
+        arguments = [] if takes == 1 else upstream      # a loss pair: backward(cache)
+        named = self.match_gradients(self.backward(*arguments, cache))
+        first = {name: to_numpy(value).tobytes() for name, value in named.items()}
+        again = self.match_gradients(self.backward(*arguments, cache))
+        for name, value in again.items():
+            if to_numpy(value).tobytes() != first[name]:
+                raise GradientError(f"gradcheck {self.title}: a second backward gives another gradient of {name}: the "
+                                    "first one wrote into the cache")
+        return again
+
+    @property
+    def is_loss(self) -> bool:      # type: ignore[override]
+        return len([p for p in inspect.signature(self.backward).parameters.values()
+                    if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]) == 1
+
+    def gates_of(self, name: str) -> tuple[str, ...]:
+        return self.gates if name in ("W", "b") else ()
+
+
+class LayerSubject(Subject):
+    """A layer, or anything else with params, grads, a call and backward(dy)."""
+
+    def __init__(self, layer: Any, inputs: Any, options: dict[str, Any]) -> None:
+        function = layer.forward if hasattr(layer, "forward") else layer
+        super().__init__(repr(layer) if len(repr(layer)) < 80 else type(layer).__name__, function, inputs, options)
+        self.layer = copy.deepcopy(layer)
+        if isinstance(self.layer, Module):
+            self.layer.train().to(dtype=np.float64)
+            self.owners: dict[str, tuple[Any, str]] = dict(self.layer.locate())
+        else:
+            self.owners = {name: (self.layer, name) for name in self.layer.params}
+            for store in (self.layer.params, self.layer.grads):
+                for name, value in store.items():
+                    store[name] = value.astype(np.float64)
+        self.generators = [m.rng for _, m in self.layer.modules() if hasattr(m, "rng")] if isinstance(self.layer, Module) \
+            else [v for v in vars(self.layer).values() if isinstance(v, np.random.Generator)]
+        self.random_states = [copy.deepcopy(g.bit_generator.state) for g in self.generators]
+        for name, (owner, key) in self.owners.items():
+            self.tensors[name] = owner.params[key]
+
+    def _rewind(self) -> None:
+        for generator, state in zip(self.generators, self.random_states):
+            generator.bit_generator.state = copy.deepcopy(state)
+        for module in ([m for _, m in self.layer.modules()] if isinstance(self.layer, Module) else []):
+            module._caches.clear()
+
+    def run(self, tensors: Tensors) -> list[Array]:
+        self._rewind()
+        for name, (owner, key) in self.owners.items():
+            owner.params[key] = tensors[name]
+        return _flatten(self._forward(tensors))
+
+    def _forward(self, tensors: Tensors) -> Any:
+        return self.layer(*self.arguments(tensors), **self.options)
+
+    def gradients(self, tensors: Tensors, upstream: list[Array | None]) -> dict[str, Array]:
+        rounds: list[dict[str, Array]] = []
+        for owner, key in self.owners.values():
+            owner.grads[key] = get_array_module(owner.grads[key]).zeros_like(owner.grads[key])
+        for _ in range(2):          # twice, without clearing grads in between: they must double
+            self._rewind()
+            outputs = self._forward(tensors)
+            arguments = _rebuild(outputs, list(upstream)) if isinstance(outputs, tuple) else tuple(upstream)
+            named = self.match_gradients(self.layer.backward(*arguments))
+            rounds.append({**named, **{name: owner.grads[key].copy() for name, (owner, key) in self.owners.items()}})
+        for name in self.owners:
+            once, twice = to_numpy(rounds[0][name]), to_numpy(rounds[1][name])
+            if once.any() and not np.allclose(twice, 2 * once, rtol=1e-9, atol=1e-12):
+                raise GradientError(f"gradcheck {self.title}: the gradient of {name} is not accumulated: a second backward "
+                                    "must add to grads, not overwrite them (write grads[name] += ...)")
+        return rounds[0]
+
+    def gates_of(self, name: str) -> tuple[str, ...]:
+        if name not in self.owners:
+            return ()
+        return tuple(getattr(self.owners[name][0], "gates", ()))
+
+
+class LossSubject(Subject):
+    """A loss: criterion(prediction, target), then criterion.backward() without argument."""
+
+    is_loss = True
+
+    def __init__(self, criterion: Any, inputs: Any, options: dict[str, Any]) -> None:
+        super().__init__(repr(criterion), getattr(criterion, "forward", criterion.__call__), inputs, options)
+        self.criterion = copy.deepcopy(criterion)
+
+    def run(self, tensors: Tensors) -> list[Array]:
+        return [np.asarray(self.criterion(*self.arguments(tensors), **self.options))]
+
+    def gradients(self, tensors: Tensors, upstream: list[Array | None]) -> dict[str, Array]:
+        self.criterion(*self.arguments(tensors), **self.options)
+        return self.match_gradients(self.criterion.backward())
+
+
+def make_subject(target: Any, inputs: Any, options: dict[str, Any]) -> Subject:
+    """Return the Subject for ``target``. Raises ArgumentError for something that cannot be checked."""
+    if isinstance(target, (tuple, list)) and len(target) == 2 and all(map(callable, target)) and not hasattr(target[0], "params"):
+        return FunctionSubject(target[0], target[1], inputs, options)
+    if callable(target) and hasattr(target, "backward"):
+        if hasattr(target, "params"):
+            return LayerSubject(target, inputs, options)
+        return LossSubject(target, inputs, options)
+    raise ArgumentError("gradcheck: expected a layer (params, grads, call, backward), a loss or a pair (forward, backward), got "
+                        f"{type(target).__name__}")
