@@ -44,6 +44,7 @@ class Comparison(NamedTuple):
     numeric: float
     where: str              # the worst entry in words
     by_gate: dict[str, float]
+    by_step: list[float]    # for a sequence input, the error at each time step
 
 
 class GradcheckReport(NamedTuple):
@@ -59,7 +60,8 @@ class GradcheckReport(NamedTuple):
         return max((c.error for c in self.comparisons if c.method == method), default=math.nan)
 
     def __str__(self) -> str:
-        words = [f"{method} {self.worst(method):.1e}" for method in ("finite", "complex") if not math.isnan(self.worst(method))]
+        used = [method for method in ("finite", "complex") if not math.isnan(self.worst(method))]
+        words = [f"{method} {self.worst(method):.1e}" for method in used]
         return f"gradcheck {self.title}: {self.entries} entries agree, worst error {', '.join(words)}{self.note}"
 
 
@@ -99,6 +101,7 @@ def gradcheck(target: Any, inputs: Any, *, method: str = "both", upstream: Any =
             raise GradientError(f"gradcheck {subject.title}: {name} was overwritten; forward and backward must not write into "
                                 "their inputs")
     _check_form(subject, analytic)
+    subject.look_again(analytic, tensors, weights)
     comparisons, note = [], ""
     for name in analytic:
         if method in ("finite", "both"):
@@ -158,7 +161,9 @@ def _compare(subject: Subject, name: str, method: str, analytic: Array, numeric:
     by_gate = {}
     for gate, columns in subject.gate_blocks(name).items():
         by_gate[gate] = _norm_error(a[..., columns], n[..., columns])
-    return Comparison(name, method, error, index, float(a[index]), float(n[index]), subject.describe(name, index), by_gate)
+    by_step = [_norm_error(a[:, t], n[:, t]) for t in range(a.shape[1])] if subject.is_sequence(name) else []
+    return Comparison(name, method, error, index, float(a[index]), float(n[index]), subject.describe(name, index), by_gate,
+                      by_step)
 
 
 def _norm_error(a: np.ndarray, n: np.ndarray) -> float:
@@ -175,7 +180,11 @@ def _explain(subject: Subject, report: GradcheckReport, wrong: list[Comparison],
     for name in names:
         c = max((c for c in wrong if c.name == name), key=lambda c: c.error)
         gates = "; by gate: " + ", ".join(f"{g} {e:.1e}" for g, e in c.by_gate.items()) if len(c.by_gate) > 1 else ""
-        lines.append(f"  {name}: error {c.error:.1e} ({c.method}), worst at {c.where}{gates}{_hint(subject, c, analytic[name])}")
+        hint = _hint(subject, c, analytic[name])
+        wrong_steps = [t for t, e in enumerate(c.by_step) if e > FINITE_TOLERANCE]
+        if wrong_steps and len(wrong_steps) < len(c.by_step):
+            hint += f"; wrong at time steps {', '.join(map(str, wrong_steps))} of 0 to {len(c.by_step) - 1}, right elsewhere"
+        lines.append(f"  {name}: error {c.error:.1e} ({c.method}), worst at {c.where}{gates}{hint}")
     if all(c.method == "complex" for c in wrong):
         lines.append("  finite differences agree: either the gradient is wrong in a small entry, or the forward does not keep "
                      "complex numbers everywhere (abs, maximum, .real); then use method='finite'")

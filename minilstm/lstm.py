@@ -173,7 +173,7 @@ def lstm_forward(x: Array, h0: Array | None, c0: Array | None, W: Array, b: Arra
             check_shape(name, state, (N, H), "N, H")
     real = real_steps(lengths, N, T, padding, like=x)
     dtype = xp.result_type(*[a.dtype for a in (x, h0, c0, W, b) if a is not None])
-    fio, ct = slice(0, 3 * H), gate_columns(GATES, "c", H)
+    fio = slice(0, 3 * H)
 
     W = W.astype(dtype, copy=False)
     x = x.transpose(1, 0, 2).astype(dtype, order="C")           # time-major, a copy: (T, N, D)

@@ -227,7 +227,8 @@ def check_entries(state: Mapping[str, Any], expected: Mapping[str, tuple[tuple[i
     for name, (shape, dtype) in expected.items():
         value = state[name] if not is_array(state[name]) else to_numpy(state[name])
         if not is_array(value) or value.dtype.kind != dtype.kind:
-            raise CheckpointError(f"{what} {name}: expected dtype {dtype}, got {getattr(value, 'dtype', type(value).__name__)}")
+            got = getattr(value, "dtype", type(value).__name__)
+            raise CheckpointError(f"{what} {name}: expected dtype {dtype}, got {got}")
         if tuple(value.shape) != shape:
             raise CheckpointError(f"{what} {name}: expected shape {shape}, got {tuple(value.shape)}")
         if dtype.kind in "fc" and not np.isfinite(value).all():
@@ -298,4 +299,3 @@ def check_gradient(name: str, dy: Any, expected: tuple[int, ...], axes: str) -> 
     """Raise unless ``dy`` is a floating point array of exactly the expected shape."""
     check_floating(name, dy)
     check_shape(name, dy, expected, axes)
-

@@ -75,7 +75,8 @@ class Subject:
     def match_gradients(self, gradients: Any) -> dict[str, Array]:
         """Give backward's return value names: one for each input, or for the first floating inputs where it is shorter."""
         leaves = _flatten(gradients)
-        names = self.input_names if len(leaves) == len(self.input_names) else [n for n in self.input_names if n in self.tensors]
+        floating = [name for name in self.input_names if name in self.tensors]
+        names = self.input_names if len(leaves) == len(self.input_names) else floating
         named = {}
         for name, leaf in zip(names, leaves):
             if name not in self.tensors:
@@ -93,6 +94,9 @@ class Subject:
         """Run forward and backward; return the analytic gradients by name."""
         raise TypeError("a subject defines gradients")
 
+    def look_again(self, first: dict[str, Array], tensors: Tensors, upstream: list[Array | None]) -> None:
+        """Raise GradientError if a second backward shows a bad habit, given the gradients of the first one."""
+
     # Names for people ------------------------------------------------------------------------------------------------
 
     def gates_of(self, name: str) -> tuple[str, ...]:
@@ -107,6 +111,10 @@ class Subject:
         H = columns // len(gates)
         return {gate: slice(k * H, (k + 1) * H) for k, gate in enumerate(gates)}
 
+    def is_sequence(self, name: str) -> bool:
+        """Tell whether this is an input (N, T, D), whose second axis is time."""
+        return name in self.input_names and self.tensors[name].ndim == 3 and not name.startswith(("state", "h", "c"))
+
     def describe(self, name: str, index: tuple[int, ...]) -> str:
         """Return the entry in words: parameter, gate and unit, or sequence and time step."""
         shape = self.tensors[name].shape
@@ -117,7 +125,7 @@ class Subject:
                 if len(shape) == 2:
                     words += f", from {'h' if index[0] < H else 'x'}[{index[0] if index[0] < H else index[0] - H}]"
                 return f"{entry} ({words})"
-        if name in self.input_names and len(shape) == 3 and name.startswith("x"):
+        if self.is_sequence(name):
             return f"{entry} (sequence {index[0]}, time step {index[1]})"
         return entry
 
@@ -128,6 +136,9 @@ class FunctionSubject(Subject):
     def __init__(self, forward: Any, backward: Any, inputs: Any, options: dict[str, Any]) -> None:
         super().__init__(getattr(forward, "__name__", "function pair"), forward, inputs, options)
         self.forward, self.backward = forward, backward
+        takes = [p for p in inspect.signature(backward).parameters.values()
+                 if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        self.is_loss = len(takes) == 1      # a loss pair: backward(cache)
         self.gates = tuple(getattr(sys.modules.get(getattr(forward, "__module__", "")), "GATES", ()))
 
     def _call(self, tensors: Tensors) -> tuple[Any, ...]:
@@ -141,22 +152,16 @@ class FunctionSubject(Subject):
 
     def gradients(self, tensors: Tensors, upstream: list[Array | None]) -> dict[str, Array]:
         *_, cache = self._call(tensors)
-        takes = len([p for p in inspect.signature(self.backward).parameters.values()
-                     if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)])
-        arguments = [] if takes == 1 else upstream      # a loss pair: backward(cache)
-        named = self.match_gradients(self.backward(*arguments, cache))
-        first = {name: to_numpy(value).tobytes() for name, value in named.items()}
-        again = self.match_gradients(self.backward(*arguments, cache))
-        for name, value in again.items():
-            if to_numpy(value).tobytes() != first[name]:
+        arguments = [] if self.is_loss else upstream
+        self._again = lambda: self.match_gradients(self.backward(*arguments, cache))
+        return self._again()
+
+    def look_again(self, first: dict[str, Array], tensors: Tensors, upstream: list[Array | None]) -> None:
+        before = {name: to_numpy(value).tobytes() for name, value in first.items()}
+        for name, value in self._again().items():
+            if to_numpy(value).tobytes() != before[name]:
                 raise GradientError(f"gradcheck {self.title}: a second backward gives another gradient of {name}: the "
                                     "first one wrote into the cache")
-        return again
-
-    @property
-    def is_loss(self) -> bool:      # type: ignore[override]
-        return len([p for p in inspect.signature(self.backward).parameters.values()
-                    if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]) == 1
 
     def gates_of(self, name: str) -> tuple[str, ...]:
         return self.gates if name in ("W", "b") else ()
@@ -199,21 +204,23 @@ class LayerSubject(Subject):
         return self.layer(*self.arguments(tensors), **self.options)
 
     def gradients(self, tensors: Tensors, upstream: list[Array | None]) -> dict[str, Array]:
-        rounds: list[dict[str, Array]] = []
         for owner, key in self.owners.values():
             owner.grads[key] = get_array_module(owner.grads[key]).zeros_like(owner.grads[key])
-        for _ in range(2):          # twice, without clearing grads in between: they must double
-            self._rewind()
-            outputs = self._forward(tensors)
-            arguments = _rebuild(outputs, list(upstream)) if isinstance(outputs, tuple) else tuple(upstream)
-            named = self.match_gradients(self.layer.backward(*arguments))
-            rounds.append({**named, **{name: owner.grads[key].copy() for name, (owner, key) in self.owners.items()}})
+        return self._accumulate(tensors, upstream)
+
+    def _accumulate(self, tensors: Tensors, upstream: list[Array | None]) -> dict[str, Array]:
+        self._rewind()
+        outputs = self._forward(tensors)
+        arguments = _rebuild(outputs, list(upstream)) if isinstance(outputs, tuple) else tuple(upstream)
+        named = self.match_gradients(self.layer.backward(*arguments))
+        return {**named, **{name: owner.grads[key].copy() for name, (owner, key) in self.owners.items()}}
+
+    def look_again(self, first: dict[str, Array], tensors: Tensors, upstream: list[Array | None]) -> None:
+        second = self._accumulate(tensors, upstream)    # grads were not cleared, so they must double
         for name in self.owners:
-            once, twice = to_numpy(rounds[0][name]), to_numpy(rounds[1][name])
-            if once.any() and not np.allclose(twice, 2 * once, rtol=1e-9, atol=1e-12):
+            if not np.allclose(to_numpy(second[name]), 2 * to_numpy(first[name]), rtol=1e-9, atol=1e-12):
                 raise GradientError(f"gradcheck {self.title}: the gradient of {name} is not accumulated: a second backward "
                                     "must add to grads, not overwrite them (write grads[name] += ...)")
-        return rounds[0]
 
     def gates_of(self, name: str) -> tuple[str, ...]:
         if name not in self.owners:
@@ -240,11 +247,11 @@ class LossSubject(Subject):
 
 def make_subject(target: Any, inputs: Any, options: dict[str, Any]) -> Subject:
     """Return the Subject for ``target``. Raises ArgumentError for something that cannot be checked."""
-    if isinstance(target, (tuple, list)) and len(target) == 2 and all(map(callable, target)) and not hasattr(target[0], "params"):
+    if isinstance(target, (tuple, list)) and len(target) == 2 and all(map(callable, target)):
         return FunctionSubject(target[0], target[1], inputs, options)
     if callable(target) and hasattr(target, "backward"):
         if hasattr(target, "params"):
             return LayerSubject(target, inputs, options)
         return LossSubject(target, inputs, options)
-    raise ArgumentError("gradcheck: expected a layer (params, grads, call, backward), a loss or a pair (forward, backward), got "
-                        f"{type(target).__name__}")
+    raise ArgumentError("gradcheck: expected a layer (params, grads, call, backward), a loss or a pair (forward, backward), "
+                        f"got {type(target).__name__}")

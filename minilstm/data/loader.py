@@ -1,0 +1,102 @@
+"""Batches, in an order that depends on nothing but the seed and the number of the epoch.
+
+Because the order of epoch e is a pure function of (seed, e), a run that is interrupted can take up any epoch at any batch and
+see the very batches it would have seen. Arrays and, once an epoch, the order live where the model lives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from minilstm.backend import Array, asarray
+from minilstm.checks import check_positive_int
+from minilstm.errors import ArgumentError, DtypeError, ShapeError
+
+
+class DataLoader:
+    """Iterate over equal-length arrays in batches: ``for x, y in DataLoader(X, Y, batch_size=64, shuffle=True, seed=0)``.
+
+    Args:
+        arrays: one or more arrays (or lists of numbers) with n rows each, for example x (n, T), y (n,), lengths (n,).
+        batch_size: rows in a batch; the last batch holds what is left.
+        shuffle: visit the rows of epoch e in the order ``np.random.default_rng([seed, e]).permutation(n)``.
+        drop_last: leave out a last batch that is shorter than the others.
+        seed: a whole number of at least 0.
+        backend: "numpy" or "cupy": where the arrays are kept and the batches are made.
+
+    ``epoch`` is the number of the epoch the next iteration runs; starting an iteration adds one to it. Set it to resume.
+    Without shuffling batches are views of the arrays. Raises ArgumentError, ShapeError or DtypeError at once.
+    """
+
+    def __init__(self, *arrays: Any, batch_size: int = 64, shuffle: bool = False, drop_last: bool = False, seed: int = 0,
+                 backend: str = "numpy") -> None:
+        if not arrays:
+            raise ArgumentError("DataLoader: expected at least one array")
+        self.batch_size = check_positive_int("batch_size", batch_size)
+        self.seed, self.epoch = _check_whole("seed", seed), 0
+        self.shuffle, self.drop_last, self.backend = bool(shuffle), bool(drop_last), backend
+        self.arrays: tuple[Array, ...] = tuple(_as_rows(f"arrays[{k}]", x, backend) for k, x in enumerate(arrays))
+        sizes = [x.shape[0] for x in self.arrays]
+        if len(set(sizes)) > 1:
+            raise ShapeError(f"DataLoader: expected arrays with the same number of rows, got {sizes}")
+        self.size = sizes[0]
+        if self.size == 0:
+            raise ShapeError("DataLoader: expected at least one row, got arrays with none")
+        if len(self) == 0:
+            raise ArgumentError(f"DataLoader: {self.size} rows make no full batch of {self.batch_size}, and drop_last=True "
+                                "drops the rest: lower batch_size")
+
+    def __len__(self) -> int:
+        """The number of batches in an epoch."""
+        return self.size // self.batch_size if self.drop_last else -(-self.size // self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[Array, ...]]:
+        epoch = self.epoch
+        self.epoch += 1
+        return self.batches(epoch)
+
+    def order(self, epoch: int) -> np.ndarray:
+        """Return the rows in the order in which epoch number ``epoch`` visits them: (n,) int64, on the host."""
+        epoch = _check_whole("epoch", epoch)
+        return np.random.default_rng([self.seed, epoch]).permutation(self.size) if self.shuffle else np.arange(self.size)
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[Array, ...]]:
+        """Iterate over the batches of ``epoch`` from number ``start`` on, and leave ``self.epoch`` alone.
+
+        ``start == len(loader)`` is the end of the epoch and gives nothing. Raises ArgumentError for numbers beyond it.
+        """
+        epoch, start = _check_whole("epoch", epoch), _check_whole("start", start)
+        if start > len(self):
+            raise ArgumentError(f"start: expected a batch number in [0, {len(self)}], got {start}")
+        return self._batches(epoch, start)
+
+    def _batches(self, epoch: int, start: int) -> Iterator[tuple[Array, ...]]:
+        order = asarray(self.order(epoch), self.backend) if self.shuffle else None      # one upload an epoch
+        for number in range(start, len(self)):
+            rows: Any = slice(number * self.batch_size, min((number + 1) * self.batch_size, self.size))
+            if order is not None:
+                rows = order[rows]
+            yield tuple(x[rows] for x in self.arrays)
+
+
+def _as_rows(name: str, values: Any, backend: str) -> Array:
+    try:
+        x = asarray(values, backend)
+    except ValueError as error:
+        if isinstance(error, ArgumentError):
+            raise
+        raise ShapeError(f"{name}: expected rows of equal shape ({error}); see pad_sequences") from None
+    if x.dtype.kind not in "biufc":
+        raise DtypeError(f"{name}: expected numbers, got dtype {x.dtype}")
+    if x.ndim == 0:
+        raise ShapeError(f"{name}: expected at least one axis (rows), got a single number")
+    return x
+
+
+def _check_whole(name: str, value: Any) -> int:
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)) or value < 0:
+        raise ArgumentError(f"{name}: expected a whole number of at least 0, got {value!r}")
+    return int(value)

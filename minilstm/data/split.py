@@ -1,0 +1,141 @@
+"""Split data into a training and a test part, with the very indices scikit-learn would draw.
+
+Published splits are given as ``train_test_split(..., random_state=42)``; to compare with them, the same rows must be held out.
+scikit-learn draws from NumPy's legacy ``RandomState``, whose stream for a given seed is frozen, so a local one gives them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil, floor
+from typing import Any
+
+import numpy as np
+
+from minilstm.backend import asarray, backend_name, to_numpy
+from minilstm.checks import is_array
+from minilstm.errors import ArgumentError, ShapeError
+
+
+def train_test_split(*arrays: Any, test_size: float | int | None = None, train_size: float | int | None = None,
+                     random_state: int | np.random.RandomState | None = None, shuffle: bool = True,
+                     stratify: Any = None) -> list[Any]:
+    """Return ``[first_train, first_test, second_train, second_test, ...]``, each array split at the same rows.
+
+    Args:
+        arrays: arrays (host or device), lists, tuples (returned as lists) or pandas objects of equal length n.
+        test_size, train_size: a fraction in (0, 1), of which the test part is rounded up and the training part down, or a
+            number of rows. The default is ``test_size=0.25``; where one is given the other is the rest.
+        random_state: a seed, a RandomState, or None for fresh entropy. The same seed gives scikit-learn's indices.
+        shuffle: draw rows at random; False takes the first rows for training and those after them for testing.
+        stratify: labels (n,); both parts then have the classes in the proportions of the whole.
+
+    Raises ArgumentError for sizes that cannot be met and ShapeError for arrays of unequal length.
+    """
+    if not arrays:
+        raise ArgumentError("train_test_split: expected at least one array")
+    sizes = [_size(f"arrays[{k}]", array) for k, array in enumerate(arrays)]
+    if len(set(sizes)) > 1:
+        raise ShapeError(f"train_test_split: expected arrays of equal length, got lengths {sizes}")
+    n_train, n_test = _part_sizes(sizes[0], test_size, train_size)
+    if shuffle:
+        rng = _random_state(random_state)
+        if stratify is None:
+            order = rng.permutation(sizes[0])
+            train, test = order[n_test:n_test + n_train], order[:n_test]
+        else:
+            train, test = _stratified(stratify, sizes[0], n_train, n_test, rng)
+    elif stratify is not None:
+        raise ArgumentError("stratify: needs shuffle=True")
+    else:
+        train, test = np.arange(n_train), np.arange(n_train, n_train + n_test)
+    return [_take(array, rows) for array in arrays for rows in (train, test)]
+
+
+def _size(name: str, array: Any) -> int:
+    try:
+        return len(array)
+    except TypeError:
+        raise ArgumentError(f"{name}: expected an array or a list, got {type(array).__name__} without a length") from None
+
+
+def _random_state(seed: Any) -> np.random.RandomState:
+    if isinstance(seed, np.random.RandomState):
+        return seed
+    if seed is None or (isinstance(seed, (int, np.integer)) and not isinstance(seed, bool) and 0 <= seed < 2**32):
+        return np.random.RandomState(seed)
+    raise ArgumentError(f"random_state: expected None, a RandomState or a whole number in [0, 2**32), got {seed!r}")
+
+
+def _part_sizes(n: int, test_size: Any, train_size: Any) -> tuple[int, int]:
+    if test_size is None and train_size is None:
+        test_size = 0.25
+    n_test = _rows("test_size", test_size, n, ceil)
+    n_train = _rows("train_size", train_size, n, floor)
+    if n_train is None:
+        assert n_test is not None
+        n_train = n - n_test
+    elif n_test is None:
+        n_test = n - n_train
+    if isinstance(test_size, float) and isinstance(train_size, float) and test_size + train_size > 1:
+        raise ArgumentError(f"test_size + train_size: expected at most 1, got {test_size + train_size}")
+    if n_train + n_test > n:
+        raise ArgumentError(f"test_size + train_size: expected at most the {n} rows there are, got {n_test} + {n_train}")
+    if n_train == 0 or n_test == 0:
+        raise ArgumentError(f"train_test_split: {n} rows with test_size={test_size}, train_size={train_size} leave "
+                            f"{n_train} rows for training and {n_test} for testing; neither may be empty")
+    return n_train, n_test
+
+
+def _rows(name: str, size: Any, n: int, rounding: Any) -> int | None:
+    if size is None:
+        return None
+    whole = isinstance(size, (int, np.integer)) and not isinstance(size, bool)
+    if whole and 0 < size < n:
+        return int(size)
+    if isinstance(size, (float, np.floating)) and 0 < size < 1:
+        return int(rounding(size * n))
+    raise ArgumentError(f"{name}: expected a fraction in (0, 1) or a number of rows in [1, {n - 1}], got {size!r}")
+
+
+def _stratified(labels: Any, n: int, n_train: int, n_test: int, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
+    labels = to_numpy(labels)
+    if labels.shape != (n,):
+        raise ShapeError(f"stratify: expected labels of shape (n={n},), got {labels.shape}")
+    classes, class_of, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    if sizes.min() < 2 or min(n_train, n_test) < len(classes):
+        raise ArgumentError(f"stratify: each of the {len(classes)} classes needs two rows or more, and each part as many rows "
+                            f"as classes; the smallest class has {sizes.min()}, the parts {n_train} and {n_test} rows")
+    train_of = _share(sizes, n_train, rng)
+    test_of = _share(sizes - train_of, n_test, rng)
+    train, test = [], []
+    for label in range(len(classes)):
+        rows = np.flatnonzero(class_of == label)[rng.permutation(sizes[label])]
+        train.append(rows[:train_of[label]])
+        test.append(rows[train_of[label]:train_of[label] + test_of[label]])
+    return rng.permutation(np.concatenate(train)), rng.permutation(np.concatenate(test))
+
+
+def _share(sizes: np.ndarray, draws: int, rng: np.random.RandomState) -> np.ndarray:
+    """Deal ``draws`` rows out to the classes in proportion: whole parts first, then by largest remainder, ties by lot."""
+    exact = sizes / sizes.sum() * draws
+    dealt = np.floor(exact)
+    remainder = exact - dealt
+    left = int(draws - dealt.sum())
+    for value in np.unique(remainder)[::-1]:
+        if left <= 0:
+            break
+        tied = np.flatnonzero(remainder == value)
+        lucky = rng.choice(tied, size=min(len(tied), left), replace=False)
+        dealt[lucky] += 1
+        left -= len(lucky)
+    return dealt.astype(np.int64)
+
+
+def _take(array: Any, rows: np.ndarray) -> Any:
+    if hasattr(array, "iloc"):      # pandas, whose plain brackets look up labels
+        return array.iloc[rows]
+    if is_array(array):
+        return array[asarray(rows, backend_name(array))]
+    items: Sequence[Any] = array
+    return [items[row] for row in rows]

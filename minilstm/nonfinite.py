@@ -1,0 +1,71 @@
+"""Where did the NaN come from? Asked once, when a training step has already been refused.
+
+The guard itself is two comparisons per step (the loss, and the gradient norm that is logged anyway). Only when one of them
+fails is everything looked at, from the input on, to name the first array that is not finite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from minilstm.backend import Array, get_array_module
+from minilstm.module import Module, Sequential, accepts_option
+
+
+def is_finite(x: Any) -> bool:
+    """Tell whether every number of an array is finite (integers and bools always are). Waits for the device."""
+    return x.dtype.kind not in "fc" or bool(get_array_module(x).isfinite(x).all())
+
+
+def explain_inputs(x: Array, y: Array) -> str | None:
+    """Name the part of a batch that is not finite, or return None."""
+    return next((f"{name} holds NaN or infinite values" for name, value in (("the input x", x), ("the target y", y))
+                 if not is_finite(value)), None)
+
+
+def explain_parameters(model: Module) -> str | None:
+    """Name the first parameter that is not finite, or return None."""
+    for name, (module, key) in model.locate().items():
+        if not is_finite(module.params[key]):
+            return f"parameter {name} ({type(module).__name__}) holds NaN or infinite values"
+    return None
+
+
+def explain_forward(model: Module, x: Array, y: Array, options: Mapping[str, Any]) -> str:
+    """Name the first thing on the way from ``x`` to the loss that is not finite.
+
+    Inputs, parameters, then the layers' outputs, one after another, in evaluation mode (nothing is cached or drawn).
+    """
+    words = explain_inputs(x, y) or explain_parameters(model)
+    if words is not None:
+        return words
+    flags = [(module, module.training) for _, module in model.modules()]
+    model.eval()
+    try:
+        for name, layer, output in _outputs(model, x, options, ""):
+            if not is_finite(output):
+                return f"the output of {name} ({type(layer).__name__}) holds NaN or infinite values"
+    finally:
+        for module, flag in flags:
+            module.training = flag
+    return "every layer's output is finite; the loss itself is not"
+
+
+def _outputs(layer: Module, x: Array, options: Mapping[str, Any], name: str) -> Iterator[tuple[str, Module, Array]]:
+    if isinstance(layer, Sequential):
+        for position, child in enumerate(layer.layers):
+            for found in _outputs(child, x, options, f"{name}.{position}" if name else f"layer {position}"):
+                yield found
+                x = found[2]
+    else:
+        taken = {key: value for key, value in options.items() if accepts_option(layer, key)}
+        yield name or "the model", layer, layer(x, **taken)
+
+
+def explain_gradients(model: Module) -> str:
+    """Name the gradient that went wrong first: backward runs from the last layer to the first, so the last one of them."""
+    for name, (module, key) in reversed(list(model.locate().items())):
+        if not is_finite(module.grads[key]):
+            return f"the gradient of {name} ({type(module).__name__}) holds NaN or infinite values"
+    return "every gradient is finite, but their norm overflows"

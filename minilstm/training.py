@@ -1,0 +1,290 @@
+"""Trainer: the training loop, written once, with what a long run needs around it.
+
+The loop itself is the five lines of the README (zero_grad, forward, loss, backward, step). Around them: validation after each
+epoch, a history, progress bars, callbacks, a guard that stops at the first NaN before it reaches a weight, and a folder on
+disk from which a run that was interrupted, at any step, goes on as if it had not been.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minilstm import evaluation, runs, state
+from minilstm.backend import Array, backend_name
+from minilstm.callbacks import Callback
+from minilstm.checks import check_positive_int
+from minilstm.errors import ArgumentError, NonFiniteError
+from minilstm.evaluation import fetch, loss_weight, modes_kept, quiet, unpack
+from minilstm.files import PathLike
+from minilstm.history import History
+from minilstm.interrupt import Interrupted, InterruptGuard
+from minilstm.metrics import accuracy
+from minilstm.module import Module
+from minilstm.nonfinite import explain_forward, explain_gradients, explain_inputs, explain_parameters
+from minilstm.optim import clip_grad_norm
+from minilstm.plots import curves
+from minilstm.progress import say
+from minilstm.schedules import ReduceLROnPlateau
+
+LOOK_EVERY = 16     # steps between two looks at a device's results; each look makes the host wait
+
+
+class _Step(NamedTuple):
+    """A step whose numbers may still be on their way from the device."""
+
+    batch: tuple[Array, Array, dict[str, Any]]
+    numbers: tuple[Any, Any, Any]       # loss, metric, gradient norm
+
+
+class Trainer:
+    """Train a model, epoch by epoch, and keep a record.
+
+    Args:
+        model, criterion, optimizer: what is trained, by which loss, and how; any objects that follow their protocols.
+        scheduler: a learning-rate schedule, stepped after each epoch (ReduceLROnPlateau with the validation loss, or the
+            training loss where there is no validation).
+        clip_norm: rescale gradients whose total norm is larger than this; None: never.
+        callbacks: ``Callback`` objects, called in this order.
+        metric: function (prediction, target) -> mean over the batch, logged as accuracy; None: none.
+        run_dir: folder for config, history, curves and checkpoints (``minilstm.runs``); None: nothing is written.
+        config: JSON-able dict of your own that is kept in config.json and in the checkpoints.
+        progress: show bars where someone is looking. verbose: print a line per epoch and the verdict at the end.
+        print_fn: what prints those lines; None: standard output, between the bars.
+
+    Attributes:
+        history: the epochs so far. epoch: how many are finished. step: how many steps of the running epoch are done.
+        stop: None, or a text that says why training ends after the running epoch; set it to None to train on.
+    """
+
+    def __init__(self, model: Module, criterion: Any, optimizer: Any, *, scheduler: Any = None,
+                 clip_norm: float | None = None, callbacks: Iterable[Callback] = (),
+                 metric: Callable[[Array, Array], Any] | None = accuracy, run_dir: PathLike | None = None,
+                 config: Mapping[str, Any] | None = None, progress: bool = True, verbose: bool = True,
+                 print_fn: Callable[[str], Any] | None = None) -> None:
+        if clip_norm is not None and not 0 < clip_norm < math.inf:
+            raise ArgumentError(f"clip_norm: expected None or a finite number above 0, got {clip_norm!r}")
+        if getattr(optimizer, "model", model) is not model:
+            raise ArgumentError("Trainer: the optimizer was made for another model")
+        self.model, self.criterion, self.optimizer = model, criterion, optimizer
+        self.scheduler, self.callbacks, self.metric = scheduler, list(callbacks), metric
+        self.clip_norm = None if clip_norm is None else float(clip_norm)
+        self.run_dir = None if run_dir is None else Path(run_dir)
+        self.config = dict(config or {})
+        self.progress, self.verbose, self._say = progress, verbose, print_fn or say
+        self.history = History()
+        self.epoch = self.step = 0
+        self.sums: list[Any] = [0.0, 0.0, 0.0, 0]   # of the running epoch: loss, metric, gradient norm; samples
+        self.stop: str | None = None
+        self.validates = False                      # whether the running fit has validation data
+        self.data: dict[str, Any] | None = None     # what the loaders of this run are like
+        self._resumed = self._recorded = False      # from a checkpoint; run_dir is ours
+        self._open: list[_Step] = []                # steps not looked at yet
+        self._guard = InterruptGuard()
+
+    # Training --------------------------------------------------------------------------------------------------------
+
+    def fit(self, train_loader: Any, val_loader: Any = None, epochs: int = 5, *, resume: bool = False) -> History:
+        """Train until the run has ``epochs`` epochs in all, and return its history.
+
+        A loader gives batches (x, y) or (x, y, lengths). Training loss and accuracy are means over the samples of the epoch,
+        measured on the way, in training mode; validation follows in evaluation mode. A second call goes on where the first
+        one ended. ``resume=True`` goes on from ``run_dir``/last.ckpt.
+
+        Ctrl-C ends the running step, writes last.ckpt, and raises Interrupted (a KeyboardInterrupt that knows epoch and
+        step). Raises NonFiniteError, with no weight changed, at the first loss or gradient that is not finite;
+        ArgumentError for a run_dir that holds another run; CheckpointError when a run cannot be recorded or resumed.
+        """
+        epochs = check_positive_int("epochs", epochs)
+        data = {"training": state.describe_loader(train_loader), "validation": state.describe_loader(val_loader)}
+        if resume:
+            self.resume(data=data)
+        elif self.data is not None and (self._resumed or self.step):
+            state.check_data(self.data, data)
+        self.data, self.validates, self._resumed = data, val_loader is not None, False
+        with self._guard, modes_kept(self.model):
+            try:
+                self._call("on_train_begin")
+                self._open_run()
+                if self.epoch >= epochs or self.stop:
+                    self._tell(f"Nothing left to do: {self.epoch} of {epochs} epochs are trained.")
+                while self.epoch < epochs and not self.stop:
+                    self._train_epoch(train_loader, val_loader, epochs)
+                    self._stop_if_interrupted()
+                self._call("on_train_end")
+            except Interrupted:
+                self._save(runs.LAST)
+                self._draw()
+                raise
+        self._draw()
+        if self.stop:
+            self._tell(f"Stopped after epoch {self.epoch}: {self.stop}.")
+        self._tell(self.history.verdict())
+        return self.history
+
+    def resume(self, path: PathLike | None = None, *, data: Mapping[str, Any] | None = None) -> Trainer:
+        """Take over the state in a checkpoint (``run_dir``/last.ckpt by default; of a folder, its last.ckpt); return self.
+
+        Weights, optimiser, schedule, callbacks, random states, history and position; ``fit`` then goes on from there, given
+        the same loaders. Raises CheckpointError, before anything changes, when the file is damaged or does not fit.
+        """
+        source = self.run_dir if path is None else Path(path)
+        if source is None:
+            raise ArgumentError("resume: give a checkpoint, or give the Trainer a run_dir")
+        file = source / runs.LAST if path is None or source.is_dir() else source
+        state.restore(self, file, data)
+        self._open.clear()
+        self._resumed = True
+        self._recorded = self.run_dir is not None and os.path.realpath(file.parent) == os.path.realpath(self.run_dir)
+        return self
+
+    def _train_epoch(self, train_loader: Any, val_loader: Any, epochs: int) -> None:
+        epoch = self.epoch + 1
+        self.model.train()
+        if self.step == 0:
+            self._call("on_epoch_begin", epoch)
+        every = self._look_every()
+        with evaluation.bar_for(train_loader, f"Epoch {epoch}/{epochs}", self.step, self.progress) as bar:
+            try:
+                for batch in state.batches_of(train_loader, self.epoch, self.step):
+                    self._train_step(*unpack(batch), waits=every == 1)
+                    if len(self._open) >= every or self._guard.pending:
+                        loss, norm = self._look()
+                        bar.set_postfix_str(self._postfix(), refresh=False)
+                        self._call("on_step_end", epoch, self.step, loss, norm)
+                    bar.update()
+                    if not self._open:      # a signal may come between any two lines: leave only with all steps counted
+                        self._stop_if_interrupted()
+            finally:
+                if self._open:      # whatever ended the loop, the steps before it are done
+                    self._look()
+        if not self.step:
+            raise ArgumentError("fit: the training loader gave no batch")
+        words = explain_parameters(self.model)
+        if words is not None:       # the last update overflowed: no later step is there to notice
+            raise NonFiniteError(f"epoch {epoch}, step {self.step}: {words} after the update (is the learning rate "
+                                 f"{self.optimizer.lr:g} too high?)")
+        val_loss, val_acc = (None, None) if val_loader is None else self.evaluate(val_loader)
+        loss_sum, score_sum, norm_sum, samples = self.sums
+        row = self.history.append(epoch=epoch, train_loss=loss_sum / samples, val_loss=val_loss, val_acc=val_acc,
+                                  train_acc=None if self.metric is None else score_sum / samples,
+                                  lr=self.optimizer.lr, grad_norm=norm_sum / self.step)
+        self.epoch, self.step, self.sums = epoch, 0, [0.0, 0.0, 0.0, 0]
+        self._tell(self.history.line(row))
+        if isinstance(self.scheduler, ReduceLROnPlateau):
+            self.scheduler.step(row["train_loss"] if val_loss is None else val_loss)
+        elif self.scheduler is not None:
+            self.scheduler.step()
+        self._call("on_epoch_end", row)
+        self._save(*((runs.BEST, runs.LAST) if row is self.history.best else (runs.LAST,)))
+
+    def _train_step(self, x: Array, y: Array, options: dict[str, Any], waits: bool) -> None:
+        """Make one update of the weights, unless its loss or gradients are not finite; ``_look`` tells.
+
+        With ``waits`` the host looks before the update. Without, the optimiser decides on the device: a loss that is not
+        finite is made to show in a gradient, and from that step on no update gets through.
+        """
+        with quiet():
+            self.model.zero_grad()
+            prediction = self.model(x, **options)
+            loss = self.criterion(prediction, y)
+            score = 0.0 if self.metric is None else self.metric(prediction, y)
+            self.model.backward(self.criterion.backward())
+            norm = clip_grad_norm(self.model, math.inf if self.clip_norm is None else self.clip_norm)
+            if waits:
+                loss, score, norm = fetch([loss, score, norm])
+                self._check((x, y, options), loss, norm)
+            else:
+                gradient = next(iter(self.model.named_gradients().values()))
+                gradient += (loss * 0).astype(gradient.dtype)
+            self.optimizer.step()
+        self._open.append(_Step((x, y, options), (loss, score, norm)))
+
+    def _look(self) -> tuple[float, float]:
+        """Add the open steps to the sums of the epoch, one by one; return loss and gradient norm of the last."""
+        steps, self._open = self._open, []
+        numbers = fetch([number for step in steps for number in step.numbers])
+        for k, step in enumerate(steps):
+            loss, score, norm = numbers[3 * k:3 * k + 3]
+            self._check(step.batch, loss, norm)
+            n = len(step.batch[0])
+            self.sums = [self.sums[0] + loss * loss_weight(self.criterion, n), self.sums[1] + score * n,
+                         self.sums[2] + norm, self.sums[3] + n]
+            self.step += 1
+        return loss, norm
+
+    def _check(self, batch: tuple[Array, Array, dict[str, Any]], loss: float, norm: float) -> None:
+        """Raise NonFiniteError, in words, unless the next step's loss and gradient norm are finite."""
+        if math.isfinite(loss) and math.isfinite(norm):
+            return
+        self._open.clear()
+        words = ""
+        try:
+            getattr(self.optimizer, "check", lambda: None)()        # on a device, it knows which gradients those were
+        except NonFiniteError as error:
+            words = str(error)
+        if not math.isfinite(loss):
+            words = f"the loss is {loss}: {explain_forward(self.model, *batch)}; no weight was changed"
+        words = words or f"{explain_inputs(*batch[:2]) or explain_gradients(self.model)}; no weight was changed"
+        self.model.zero_grad()
+        raise NonFiniteError(f"epoch {self.epoch + 1}, step {self.step + 1}: {words}")
+
+    def _look_every(self) -> int:
+        """Return after how many steps the host looks: 1 where looking is free, or where each step has to be seen."""
+        on_host = backend_name(next(iter(self.model.named_parameters().values()), None)) == "numpy"
+        watched = any(type(callback).on_step_end is not Callback.on_step_end for callback in self.callbacks)
+        return 1 if on_host or watched or not hasattr(self.optimizer, "check") else LOOK_EVERY
+
+    # Using the model -------------------------------------------------------------------------------------------------
+
+    def evaluate(self, loader: Any) -> tuple[float, float | None]:
+        """Return (loss, accuracy) over the samples of ``loader`` in evaluation mode; see ``minilstm.evaluation``."""
+        return evaluation.evaluate(self.model, self.criterion, loader, self.metric, progress=self.progress,
+                                   after_batch=self._stop_if_interrupted)
+
+    def predict(self, x: Any, batch_size: int = 256, *, lengths: Any = None) -> np.ndarray:
+        """Return the model's output for ``x`` (N, ...) as a host array (N, ...), computed in batches in evaluation mode."""
+        return evaluation.predict(self.model, x, batch_size, lengths=lengths)
+
+    # Small parts -----------------------------------------------------------------------------------------------------
+
+    def _call(self, hook: str, *args: Any) -> None:
+        for callback in self.callbacks:
+            getattr(callback, hook)(self, *args)
+
+    def _tell(self, text: str) -> None:
+        if self.verbose:
+            self._say(text)
+
+    def _postfix(self) -> str:
+        loss, score, _, samples = self.sums
+        return f"loss={loss / samples:.4f}" + ("" if self.metric is None else f", acc={score / samples:.4f}")
+
+    def _stop_if_interrupted(self) -> None:
+        if self._guard.pending:
+            raise Interrupted(self.epoch + 1, self.step, None if self.run_dir is None else str(self.run_dir))
+
+    def _open_run(self) -> None:
+        if self.run_dir is not None and self._recorded:
+            runs.clean_run(self.run_dir)
+        elif self.run_dir is not None:
+            runs.create_run(self, self.run_dir)
+            self._recorded = True
+            self._save(runs.LAST)
+
+    def _save(self, *names: str) -> None:
+        if self.run_dir is not None and self._recorded:
+            runs.save_run(self, self.run_dir, *names)
+
+    def _draw(self) -> None:
+        if self.run_dir is None or not len(self.history):
+            return
+        try:
+            curves(self.history, self.run_dir / runs.CURVES)
+        except ArgumentError as error:      # the numbers are safe in history.csv; a picture can be drawn later
+            self._tell(f"No {runs.CURVES}: {error}")

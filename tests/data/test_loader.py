@@ -1,0 +1,100 @@
+"""DataLoader: which rows come, in which order, and what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minilstm.data import DataLoader
+from minilstm.errors import ArgumentError, DtypeError, ShapeError
+
+X, Y, LENGTHS = np.arange(22).reshape(11, 2), np.arange(11.0), np.arange(1, 12)
+
+
+def rows(batches):
+    return [batch[-1].tolist() for batch in batches]
+
+
+def test_plain_order_keeps_the_short_last_batch():
+    loader = DataLoader(X, Y, LENGTHS, batch_size=4)
+    assert len(loader) == 3
+    batches = list(loader)
+    assert [tuple(part.shape for part in batch) for batch in batches] == [((4, 2), (4,), (4,))] * 2 + [((3, 2), (3,), (3,))]
+    for k, part in enumerate((X, Y, LENGTHS)):
+        np.testing.assert_array_equal(np.concatenate([batch[k] for batch in batches]), part)
+        assert batches[0][k].dtype == part.dtype
+    assert len(DataLoader(X, batch_size=4, drop_last=True)) == 2
+    assert rows(DataLoader(Y, batch_size=4, drop_last=True)) == [[0, 1, 2, 3], [4, 5, 6, 7]]
+
+
+def test_single_array_gives_one_tuples():
+    (batch,) = DataLoader([1, 2, 3])
+    assert isinstance(batch, tuple) and batch[0].tolist() == [1, 2, 3]
+
+
+@given(st.integers(1, 40), st.integers(1, 45), st.integers(0, 2**40), st.integers(0, 10))
+def test_shuffled_order_is_a_pure_function_of_seed_and_epoch(n, batch_size, seed, epoch):
+    data = np.arange(n)
+    loader = DataLoader(data, -data, batch_size=batch_size, shuffle=True, seed=seed)
+    expected = np.random.default_rng([seed, epoch]).permutation(n)
+    batches = list(loader.batches(epoch))
+    assert len(batches) == len(loader)
+    np.testing.assert_array_equal(np.concatenate([x for x, _ in batches]), expected)
+    assert all((x == -y).all() for x, y in batches)
+    assert loader.epoch == 0
+    for start in range(len(loader) + 1):
+        assert rows(loader.batches(epoch, start)) == rows(batches[start:])
+
+
+def test_epoch_moves_on_at_the_start_of_an_iteration():
+    loader = DataLoader(Y, batch_size=2, shuffle=True, seed=3)
+    iterator = iter(loader)
+    assert loader.epoch == 1            # before the first batch is drawn
+    first = rows(iterator)
+    second = rows(loader)
+    assert loader.epoch == 2 and first != second
+    assert first == rows(loader.batches(0)) and second == rows(loader.batches(1))
+    loader.epoch = 0
+    assert rows(loader) == first
+    again = DataLoader(Y, batch_size=2, shuffle=True, seed=3)
+    assert rows(again) == first and rows(again) == second
+    assert rows(DataLoader(Y, batch_size=2, shuffle=True, seed=4)) != first
+
+
+def test_two_iterations_at_once_do_not_disturb_each_other():
+    loader = DataLoader(Y, batch_size=2, shuffle=True)
+    pairs = list(zip(loader, loader))
+    assert rows([a for a, _ in pairs]) == rows(loader.batches(0))
+    assert rows([b for _, b in pairs]) == rows(loader.batches(1))
+
+
+@pytest.mark.parametrize("arrays, kwargs, error", [
+    ((), {}, ArgumentError), ((X, Y[:5]), {}, ShapeError), ((X[:0],), {}, ShapeError), ((np.float32(3),), {}, ShapeError),
+    (([[1], [2, 3]],), {}, ShapeError), ((["a", "b"],), {}, DtypeError), ((X,), {"batch_size": 0}, ArgumentError),
+    ((X,), {"batch_size": 2.5}, ArgumentError), ((X,), {"seed": -1}, ArgumentError), ((X,), {"seed": None}, ArgumentError),
+    ((X,), {"seed": True}, ArgumentError), ((X,), {"backend": "torch"}, ArgumentError),
+    ((X,), {"batch_size": 12, "drop_last": True}, ArgumentError)])
+def test_refuses(arrays, kwargs, error):
+    with pytest.raises(error):
+        DataLoader(*arrays, **kwargs)
+
+
+def test_refuses_batches_out_of_range_at_once():
+    loader = DataLoader(X, batch_size=4)
+    for epoch, start in ((-1, 0), (0, 4), (0, -1), (0.5, 0)):
+        with pytest.raises(ArgumentError):
+            loader.batches(epoch, start)
+
+
+def test_on_the_device():
+    cupy = pytest.importorskip("cupy", reason="needs CuPy and a GPU")
+    if not cupy.cuda.is_available():
+        pytest.skip("needs a GPU")
+    loader = DataLoader(X, Y, batch_size=4, shuffle=True, seed=1, backend="cupy")
+    host = DataLoader(X, Y, batch_size=4, shuffle=True, seed=1)
+    for (x, y), (x_host, y_host) in zip(loader, host):
+        assert isinstance(x, cupy.ndarray)
+        np.testing.assert_array_equal(x.get(), x_host)
+        np.testing.assert_array_equal(y.get(), y_host)

@@ -1,0 +1,195 @@
+"""examples/imdb_lstm.py as its user meets it: what it prints, what it leaves, and how it takes mistakes."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import io
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minilstm as ml
+
+SCRIPT = Path(__file__).parent.parent / "examples" / "imdb_lstm.py"
+SMALL = ["--max-length", "6", "--num-words", "30", "--embedding-size", "4", "--hidden-size", "5", "--batch-size", "8", "--lr",
+         "0.02"]
+
+
+@pytest.fixture(scope="module")
+def example() -> Any:
+    pytest.importorskip("matplotlib", reason="the examples extra is not installed")
+    spec = importlib.util.spec_from_file_location("imdb_lstm", SCRIPT)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def reviews(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A hundred reviews, told apart by a word."""
+    path = tmp_path_factory.mktemp("data") / "reviews.csv"
+    rng = np.random.default_rng(0)
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["review", "sentiment"])
+        for number in range(100):
+            words = list(rng.choice(["the", "film", "plot", "was", "a", "seen"], rng.integers(2, 9)))
+            words.insert(int(rng.integers(len(words))), "good" if number % 2 else "bad")
+            writer.writerow([" ".join(words), "positive" if number % 2 else "negative"])
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(example: Any, reviews: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of 6 epochs."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    assert example.main(["--data", str(reviews), "--out", str(folder), "--epochs", "6", *SMALL]) == 0
+    return folder
+
+
+def refused(example: Any, capsys: pytest.CaptureFixture[str], *argv: str) -> str:
+    """Run with bad arguments; assert exit status 2 and one line on standard error; return that line."""
+    capsys.readouterr()
+    try:
+        status = example.main(list(argv))
+    except SystemExit as error:
+        status = error.code
+    captured = capsys.readouterr()
+    assert status == 2
+    assert captured.err.count("\n") == 1 and captured.err.startswith("imdb_lstm.py: error: "), captured.err
+    return captured.err
+
+
+def test_a_run_prints_epoch_lines_and_leaves_a_folder(example: Any, reviews: Path, tmp_path: Path,
+                                                      capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "out"
+    assert example.main(["--data", str(reviews), "--out", str(folder), "--epochs", "2", *SMALL]) == 0
+    out = capsys.readouterr().out
+    number = r"\d+\.\d{4}"
+    lines = re.findall(rf"^Epoch \d+: Train Loss={number}, Train Acc={number}, Val Loss={number}, Val Acc={number}$", out, re.M)
+    assert len(lines) == 2 and "Best epoch" in out and "100 reviews" in out and str(folder) in out
+    assert {p.name for p in folder.iterdir()} == {"config.json", "history.csv", "curves.png", "last.ckpt", "best.ckpt",
+                                                  "tokenizer.json"}
+    assert len(ml.History.read_csv(folder / "history.csv")) == 2
+
+
+def test_it_learns_and_predicts(example: Any, run: Path, capsys: pytest.CaptureFixture[str],
+                                monkeypatch: pytest.MonkeyPatch) -> None:
+    assert max(row["val_acc"] for row in ml.History.read_csv(run / "history.csv")) == 1.0
+    capsys.readouterr()
+    assert example.main(["--predict", "a good film", "--run", str(run)]) == 0
+    assert re.fullmatch(r"positive  p=0\.\d{4}  a good film\n", capsys.readouterr().out)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("the plot was bad\n\na good plot\n"))
+    assert example.main(["--predict", "--run", str(run)]) == 0
+    words = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert words == ["negative", "positive"]
+
+
+def test_predict_asks_the_latest_run_by_default(example: Any, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "no run" in refused(example, capsys, "--predict", "good")
+    shutil.copytree(run, tmp_path / "runs" / "mine")
+    assert example.main(["--predict", "good"]) == 0
+
+
+@pytest.mark.parametrize("options", [["--padding", "post"], ["--mask"], ["--cell", "rnn", "--init", "uniform"],
+                                     ["--bidirectional", "--num-layers", "2"], ["--clip-norm", "1"], ["--limit", "50"]])
+def test_options_train_predict_and_resume(example: Any, reviews: Path, tmp_path: Path, options: list[str],
+                                          capsys: pytest.CaptureFixture[str]) -> None:
+    folder = str(tmp_path / "out")
+    assert example.main(["--data", str(reviews), "--out", folder, "--epochs", "1", *SMALL, *options]) == 0
+    assert example.main(["--resume", folder, "--epochs", "2"]) == 0
+    assert example.main(["--predict", "good", "--run", folder]) == 0
+
+
+def test_resume_equals_an_uninterrupted_run(example: Any, reviews: Path, run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    for epochs in ("1", "4", "6"):
+        start = ["--resume", str(folder)] if folder.exists() else ["--data", str(reviews), "--out", str(folder), *SMALL]
+        assert example.main([*start, "--epochs", epochs]) == 0
+    assert (folder / "history.csv").read_bytes() == (run / "history.csv").read_bytes()
+    whole, parts = (ml.load_checkpoint(path / "last.ckpt")[0] for path in (run, folder))
+    assert {name: a.tobytes() for name, a in whole.items()} == {name: a.tobytes() for name, a in parts.items()}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
+def test_ctrl_c_leaves_a_run_that_goes_on_bit_for_bit(example: Any, reviews: Path, tmp_path: Path) -> None:
+    arguments = ["--data", str(reviews), *SMALL, "--epochs", "300"]
+    cut, whole = tmp_path / "cut", tmp_path / "whole"
+    process = subprocess.Popen([sys.executable, str(SCRIPT), *arguments, "--out", str(cut)], text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 60
+    while not (cut / "history.csv").exists() or (cut / "history.csv").read_text().count("\n") < 3:
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert re.search(rf"Interrupted in epoch \d+, step \d+. Go on with: .*--resume {re.escape(str(cut))}\n$", errors)
+    assert "Traceback" not in errors
+    epochs = str(len(ml.History.read_csv(cut / "history.csv")) + 2)
+    assert example.main(["--resume", str(cut), "--epochs", epochs]) == 0
+    assert example.main([*arguments[:-1], epochs, "--out", str(whole)]) == 0
+    assert (cut / "history.csv").read_bytes() == (whole / "history.csv").read_bytes()
+
+
+def test_mistakes_give_one_line_and_status_2(example: Any, reviews: Path, run: Path, tmp_path: Path,
+                                             capsys: pytest.CaptureFixture[str]) -> None:
+    new = ["--data", str(reviews), "--out", str(tmp_path / "new")]
+    assert "no/such.csv" in refused(example, capsys, "--data", "no/such.csv", *new[2:])
+    assert "--hidden-size" in refused(example, capsys, "--hidden-size", "0", *new)
+    assert "--epochs" in refused(example, capsys, "--epochs", "two", *new)
+    assert "--hiden-size" in refused(example, capsys, "--hiden-size", "3", *new)
+    assert "a run in this folder already" in refused(example, capsys, "--data", str(reviews), "--out", str(run), *SMALL)
+    assert "config.json" in refused(example, capsys, "--resume", str(tmp_path / "none"))
+    assert "--lr 0.02, not 0.5" in refused(example, capsys, "--resume", str(run), "--lr", "0.5")
+    assert "leave out --out" in refused(example, capsys, "--resume", str(run), "--out", str(tmp_path))
+    assert "--run" in refused(example, capsys, "--predict", "good", "--resume", str(run))
+    assert "--lr" in refused(example, capsys, "--predict", "good", "--run", str(run), "--lr", "1")
+    assert "no text" in refused(example, capsys, "--predict", " ", "--run", str(run))
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_run_of_other_reviews_is_not_resumed(example: Any, run: Path, tmp_path: Path,
+                                               capsys: pytest.CaptureFixture[str]) -> None:
+    other = tmp_path / "other.csv"
+    other.write_text("review,sentiment\n" + "quite nice,positive\nnot nice,negative\n" * 50, encoding="utf-8")
+    before = {path.name: path.read_bytes() for path in run.iterdir()}
+    assert "other reviews" in refused(example, capsys, "--resume", str(run), "--data", str(other), "--epochs", "9")
+    assert {path.name: path.read_bytes() for path in run.iterdir()} == before
+
+
+@pytest.mark.parametrize("name", ["last.ckpt", "tokenizer.json", "config.json"])
+def test_damaged_files_are_named(name: str, example: Any, run: Path, tmp_path: Path,
+                                 capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    data = (folder / name).read_bytes()
+    (folder / name).write_bytes(data[:len(data) // 2])
+    assert name in refused(example, capsys, "--resume", str(folder), "--epochs", "9")
+    if name == "last.ckpt":
+        (folder / "best.ckpt").write_bytes(data[:100])
+        assert "best.ckpt" in refused(example, capsys, "--predict", "good", "--run", str(folder))
+
+
+def test_cupy_without_a_gpu_is_one_line(example: Any, reviews: Path, tmp_path: Path,
+                                        capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        ml.backend.require("cupy")
+    except ml.BackendError:
+        words = refused(example, capsys, "--data", str(reviews), "--backend", "cupy", "--out", str(tmp_path / "new"))
+        assert "cupy" in words and "pip install" in words and not (tmp_path / "new").exists()
+    else:
+        assert example.main(["--data", str(reviews), "--backend", "cupy", "--out", str(tmp_path / "new"), *SMALL]) == 0

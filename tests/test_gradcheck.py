@@ -1,0 +1,226 @@
+"""The checker itself: it passes what is right, and raises, with the right words, on bugs planted on purpose.
+
+Each planted bug is one that was seen in published hand-written recurrent networks. A checker that lets one of them through
+is worth nothing, so each must turn it red by both methods.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minilstm as ml
+
+N, T, D, H = 2, 5, 3, 4
+METHODS = ("finite", "complex")
+
+
+@pytest.fixture
+def arrays(rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+    """x, h0, c0, W, b of an LSTM."""
+    shapes = ((N, T, D), (N, H), (N, H), (H + D, 4 * H), (4 * H,))
+    return tuple(rng.standard_normal(shape) for shape in shapes)
+
+
+def wrong_backward(bug: str) -> Any:
+    """Return lstm_backward with one bug: the correct sequence of steps, and a mistake."""
+    def backward(dh: np.ndarray, dc: np.ndarray, cache: Any) -> tuple[np.ndarray, ...]:
+        x, h, c, gates, tanh_c, _, W = cache
+        dW, db, dx, dh_next = np.zeros_like(W), np.zeros(4 * H), np.zeros((N, T, D)), np.zeros((N, H))
+        for t in reversed(range(T)):
+            if bug == "first step missing" and t == 0:
+                break
+            f, i, o, c_tilde = np.split(gates[t], 4, axis=1)
+            dh_t = dh[:, t] + dh_next
+            if bug == "dh overwritten before dc uses it":
+                dh_t = dh_t * tanh_c[t]
+                do = dh_t
+            else:
+                do = dh_t * tanh_c[t]
+            dc = dc + dh_t * o * (1 - tanh_c[t] ** 2)
+            dz = np.concatenate([dc * c[t] * f * (1 - f), dc * c_tilde * i * (1 - i), do * o * (1 - o),
+                                 dc * i * (1 - c_tilde ** 2)], axis=1)
+            if bug == "two gates swapped":
+                dz = np.concatenate([dz[:, H:2 * H], dz[:, :H], dz[:, 2 * H:]], axis=1)
+            if bug == "sigmoid' of an activated gate":
+                s = 1 / (1 + np.exp(-f))
+                dz[:, :H] = dc * c[t] * s * (1 - s)
+            h_prev = h[t + 1] if bug == "h not shifted in dW" else h[t]
+            dW_t = np.concatenate([h_prev, x[t]], axis=1).T @ dz
+            dW = dW_t if bug == "missing accumulation over time" else dW + dW_t
+            db = db + dz.sum(axis=0)
+            dhx = dz @ W.T
+            dh_next, dx[:, t] = dhx[:, :H], dhx[:, H:]
+            if bug == "no carry through time":
+                dh_next = np.zeros((N, H))
+            dc = dc * f
+        if bug == "gradient zero":
+            dW = np.zeros_like(dW)
+        if bug == "gradient plus W":
+            dW = dW + W
+        if bug == "one entry off by a millionth":
+            dW[3, 2] *= 1 + 1e-6
+        dh0, dc0 = (dc, dh_next) if bug == "h0 and c0 swapped" else (dh_next, dc)
+        return dx, dh0, dc0, dW, db
+    return backward
+
+
+BUGS = {    # bug -> what the message must name
+    "gradient zero": ["W[", "gate", "zero everywhere"],
+    "gradient plus W": ["W[", "gate", "plus W itself"],
+    "first step missing": ["x[", "wrong at time steps 0 of 0 to 4", "h0"],
+    "h not shifted in dW": ["W[", "from h["],
+    "two gates swapped": ["W[", "by gate: f"],
+    "h0 and c0 swapped": ["h0[", "c0["],
+    "dh overwritten before dc uses it": ["W[", "by gate"],
+    "missing accumulation over time": ["W["],
+    "no carry through time": ["x[", "wrong at time steps 0, 1, 2, 3 of 0 to 4"],
+    "sigmoid' of an activated gate": ["W[", "by gate: f"],
+}
+
+
+def test_the_planted_backward_is_right_without_a_bug(arrays: tuple[np.ndarray, ...]) -> None:
+    assert ml.gradcheck((ml.lstm_forward, wrong_backward("none")), arrays).worst("complex") < 1e-12
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("bug", BUGS)
+def test_every_planted_bug_is_caught_and_named(bug: str, method: str, arrays: tuple[np.ndarray, ...]) -> None:
+    with pytest.raises(ml.GradientError) as caught:
+        ml.gradcheck((ml.lstm_forward, wrong_backward(bug)), arrays, method=method)
+    message = str(caught.value)
+    for word in ["gradcheck lstm_forward", "worst entry", "analytic", "numeric", *BUGS[bug]]:
+        assert word in message, message
+
+
+def test_by_gate_errors_name_the_wrong_gate_only(arrays: tuple[np.ndarray, ...]) -> None:
+    def backward(dh: Any, dc: Any, cache: Any) -> Any:
+        dx, dh0, dc0, dW, db = ml.lstm_backward(dh, dc, cache)
+        dW[:, 2 * H:3 * H] *= 1.5
+        return dx, dh0, dc0, dW, db
+    with pytest.raises(ml.GradientError, match=r"by gate: f \d\.\de-1\d, i \d\.\de-1\d, o 3\.3e-01, c \d\.\de-1\d"):
+        ml.gradcheck((ml.lstm_forward, backward), arrays)
+
+
+def test_complex_step_sees_one_entry_off_by_a_millionth(arrays: tuple[np.ndarray, ...]) -> None:
+    with pytest.raises(ml.GradientError, match=r"worst entry: W\[3, 2\] \(gate f, unit 2, from h\[3\]\)"):
+        ml.gradcheck((ml.lstm_forward, wrong_backward("one entry off by a millionth")), arrays)
+
+
+@pytest.mark.parametrize("bug", ["a dropped h0", "a dropped final state"])
+def test_a_missing_upstream_gradient_must_be_handled(bug: str, arrays: tuple[np.ndarray, ...]) -> None:
+    def backward(dh: Any, dc: Any, cache: Any) -> Any:
+        gradients = list(ml.lstm_backward(dh, None if bug == "a dropped final state" else dc, cache))
+        if bug == "a dropped h0":
+            gradients[1] = np.zeros((N, H))
+        return tuple(gradients)
+    with pytest.raises(ml.GradientError):
+        ml.gradcheck((ml.lstm_forward, backward), arrays)
+    ml.gradcheck((ml.lstm_forward, ml.lstm_backward), arrays, upstream=[None, np.ones((N, H))])
+    ml.gradcheck((ml.lstm_forward, ml.lstm_backward), arrays, upstream=[np.ones((N, T, H)), None])
+
+
+class Scale(ml.Module):
+    """y = w · x, with room for a bug."""
+
+    def __init__(self, bug: str = "") -> None:
+        super().__init__()
+        self.bug = bug
+        self.add_param("w", np.array([1.5, -0.5, 2.0], dtype=np.float32))
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        self.push(x)
+        if self.bug == "writes into x":
+            x *= 1.0 + 1e-3
+        if self.bug == "casts to float":
+            return np.asarray(x.real, dtype=np.float64) * self.params["w"].real
+        return x * self.params["w"]
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        x = self.pop()
+        dw = (dy * x).sum(axis=0)
+        if self.bug == "overwrites grads":
+            self.grads["w"] = dw
+        elif self.bug == "wrong shape":
+            return dy[:, :2]
+        elif self.bug == "nan":
+            self.grads["w"] += np.nan
+        else:
+            self.grads["w"] += dw
+        return dy * self.params["w"]
+
+
+def test_a_layer_of_ones_own_is_checked_in_float64_and_left_as_it_was(rng: np.random.Generator) -> None:
+    layer, x = Scale(), rng.standard_normal((4, 3)).astype(np.float32)
+    report = ml.gradcheck(layer, x)
+    assert report.entries == 15 and report.worst("finite") < 1e-9 and report.worst("complex") < 1e-14
+    assert layer.params["w"].dtype == np.float32 and x.dtype == np.float32
+    assert not layer.grads["w"].any() and not layer._caches
+    assert "15 entries agree" in str(report)
+
+
+@pytest.mark.parametrize(("bug", "words"), [
+    ("overwrites grads", "not accumulated"), ("writes into x", "x was overwritten"), ("wrong shape", r"shape \(4, 2\)"),
+    ("nan", "NaN or infinite")])
+def test_bad_habits_of_a_layer_are_named(bug: str, words: str, rng: np.random.Generator) -> None:
+    with pytest.raises(ml.GradientError, match=words):
+        ml.gradcheck(Scale(bug), rng.standard_normal((4, 3)))
+
+
+def test_a_pair_that_writes_into_its_cache_is_named(arrays: tuple[np.ndarray, ...]) -> None:
+    def backward(dh: Any, dc: Any, cache: Any) -> Any:
+        gradients = ml.lstm_backward(dh, dc, cache)
+        cache.gates[...] *= 0.5
+        return gradients
+    with pytest.raises(ml.GradientError, match="wrote into the cache"):
+        ml.gradcheck((ml.lstm_forward, backward), arrays)
+
+
+def test_a_forward_that_drops_complex_numbers_falls_back_to_finite_differences(rng: np.random.Generator) -> None:
+    x = rng.standard_normal((4, 3))
+    report = ml.gradcheck(Scale("casts to float"), x)
+    assert "finite differences alone" in str(report) and np.isnan(report.worst("complex"))
+    with pytest.raises(ml.GradientError, match="use method='finite'"):
+        ml.gradcheck(Scale("casts to float"), x, method="complex")
+
+
+def test_dropout_is_rewound_and_its_generator_left_alone(rng: np.random.Generator) -> None:
+    layer = ml.Dropout(0.5, rng=3)
+    before = layer.rng.bit_generator.state
+    ml.gradcheck(layer, rng.standard_normal((4, 3)))
+    assert layer.rng.bit_generator.state == before
+
+
+def test_a_kink_between_the_points_is_no_error() -> None:
+    x = np.array([[1e-6, -1e-6, 3e-6, 0.5]])
+    assert ml.gradcheck(ml.ReLU(), x).worst("finite") < 1e-6
+
+
+def test_duck_typed_layers_are_welcome(rng: np.random.Generator) -> None:
+    class Duck:
+        def __init__(self) -> None:
+            self.params, self.grads = {"w": np.ones(3)}, {"w": np.zeros(3)}
+
+        def __call__(self, x: np.ndarray) -> np.ndarray:
+            self.x = x
+            return x * self.params["w"]
+
+        def backward(self, dy: np.ndarray) -> np.ndarray:
+            self.grads["w"] += (dy * self.x).sum(axis=0)
+            return dy * self.params["w"]
+    assert ml.gradcheck(Duck(), rng.standard_normal((4, 3))).entries == 15
+
+
+@pytest.mark.parametrize("target", [3, "lstm", ml.lstm_forward, None])
+def test_what_cannot_be_checked_is_refused(target: Any) -> None:
+    with pytest.raises(ml.ArgumentError, match="expected a layer"):
+        ml.gradcheck(target, np.ones((2, 3)))
+
+
+def test_unknown_method_and_wrong_number_of_upstream_gradients(arrays: tuple[np.ndarray, ...]) -> None:
+    with pytest.raises(ml.ArgumentError, match="method"):
+        ml.gradcheck(ml.Tanh(), np.ones((2, 3)), method="autograd")
+    with pytest.raises(ml.GradientError, match="expected 2 upstream gradients, got 1"):
+        ml.gradcheck((ml.lstm_forward, ml.lstm_backward), arrays, upstream=[None])

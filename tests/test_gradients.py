@@ -1,0 +1,145 @@
+"""Every gradient of every layer, loss and of the whole model: every argument, every element, both numerical methods.
+
+This is the suite a teacher can trust. hypothesis draws the shapes, dtypes, lengths, states and upstream gradients (one of
+them missing, too); ``gradcheck`` compares; ``test_gradcheck.py`` proves that it would notice.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from cases import Case, cases
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import minilstm as ml
+from minilstm import losses
+
+FINITE, COMPLEX = 1e-6, 1e-10
+
+
+def check(target: Any, inputs: Any, **options: Any) -> None:
+    report = ml.gradcheck(target, inputs, tolerance=FINITE, complex_tolerance=COMPLEX, **options)
+    assert not np.isnan(report.worst("complex")), "complex step was not possible"
+
+
+@settings(max_examples=100)
+@given(case=cases(num_layers=st.integers(1, 2)))
+def test_recurrent_layers(case: Case) -> None:
+    options: dict[str, Any] = dict(case.options)
+    inputs: Any = case.x()
+    if case.states:
+        inputs = (case.x(), case.pack(case.state()))
+        options |= {"return_state": True, "upstream": [case.dy(), *case.dstate()]}
+    elif case.upstream == "all":
+        options["upstream"] = [case.dy()]
+    check(case.layer(), inputs, **options)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("kind", ["lstm", "tanh", "relu"])
+def test_twenty_steps_two_layers(kind: str, bidirectional: bool) -> None:
+    case = Case(kind, 2, bidirectional, "pre", N=2, T=20, D=2, H=3)
+    check(case.layer(), (case.x(), case.pack(case.state())), return_state=True, **case.options)
+
+
+@settings(max_examples=40)
+@given(case=cases(num_layers=1, bidirectional=False, return_sequences=True), weights_float32=st.booleans())
+def test_functional_core(case: Case, weights_float32: bool) -> None:
+    state: list[Any] = [s[0] for s in case.state()] if case.states else [None] * len(case.state())
+    W, b = case.params()["W"], case.params()["b"]
+    if weights_float32:
+        W, b = W.astype(np.float32), b.astype(np.float32)       # gradcheck brings everything to float64
+    pair: Any = (ml.lstm_forward, ml.lstm_backward) if case.kind == "lstm" else (ml.rnn_forward, ml.rnn_backward)
+    options = case.options if case.kind == "lstm" else {**case.options, "nonlinearity": case.kind}
+    upstream: list[Any] = [case.rng(7).standard_normal((case.N, case.T, case.H))]
+    if case.kind == "lstm":
+        upstream.append(case.rng(8).standard_normal((case.N, case.H)))
+        if case.upstream != "all":
+            upstream[int(case.upstream == "outputs")] = None
+    check(pair, (case.x(), *state, W, b), upstream=upstream, **options)
+
+
+@settings(max_examples=20)
+@given(case=cases(num_layers=1, bidirectional=False, T=1))
+def test_steps(case: Case) -> None:
+    state = [s[0] for s in case.state()]
+    pair: Any = (ml.lstm_step, ml.lstm_step_backward) if case.kind == "lstm" else (ml.rnn_step, ml.rnn_step_backward)
+    options = {} if case.kind == "lstm" else {"nonlinearity": case.kind}
+    check(pair, (case.x()[:, 0], *state, case.params()["W"], case.params()["b"]), **options)
+
+
+def test_dropout_between_layers(rng: np.random.Generator) -> None:
+    check(ml.LSTM(2, 3, 2, bidirectional=True, dropout=0.4, rng=1), rng.standard_normal((3, 4, 2)), lengths=[1, 4, 2])
+
+
+@settings(max_examples=20)
+@given(leading=st.lists(st.sampled_from([1, 2, 3]), min_size=1, max_size=3), bias=st.booleans(), seed=st.integers(0, 999))
+def test_linear(leading: list[int], bias: bool, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    check(ml.Linear(5, 2, bias=bias, init="uniform", rng=rng), rng.standard_normal((*leading, 5)))
+    W, b = rng.standard_normal((5, 2)), rng.standard_normal(2)
+    check((ml.linear_forward, ml.linear_backward), (rng.standard_normal((*leading, 5)), W, b))
+
+
+@settings(max_examples=20)
+@given(shape=st.lists(st.sampled_from([1, 2, 5]), min_size=1, max_size=3), padding_idx=st.sampled_from([None, 0, 6]),
+       seed=st.integers(0, 999))
+def test_embedding(shape: list[int], padding_idx: int | None, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    tokens = rng.integers(0, 7, shape)
+    if padding_idx is None:
+        check(ml.Embedding(7, 3, rng=rng), tokens)
+    else:       # the padding row is held at 0: its numerical gradient is not 0, its analytic one must be
+        tokens = np.where(tokens == padding_idx, (padding_idx + 1) % 7, tokens)
+        check(ml.Embedding(7, 3, padding_idx=padding_idx, rng=rng), tokens)
+
+
+@pytest.mark.parametrize("layer", [ml.Sigmoid(), ml.Tanh(), ml.ReLU(), ml.Dropout(0.5, rng=2), ml.Dropout(0.0)], ids=repr)
+def test_elementwise_layers(layer: ml.Module, rng: np.random.Generator) -> None:
+    check(layer, rng.standard_normal((2, 3, 5)) * 2)
+    check(layer, rng.standard_normal(7))
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_losses(reduction: str, rng: np.random.Generator) -> None:
+    p, z, y = rng.uniform(0.05, 0.95, (7, 1)), rng.standard_normal((7, 1)) * 3, rng.integers(0, 2, 7)
+    check(ml.BCELoss(reduction=reduction), (p, y))
+    check(ml.BCEWithLogitsLoss(reduction=reduction), (z, y))
+    check(ml.CrossEntropyLoss(reduction=reduction), (rng.standard_normal((5, 3)), rng.integers(0, 3, 5)))
+    check(ml.CrossEntropyLoss(reduction=reduction), (rng.standard_normal((2, 3, 5)), rng.integers(0, 5, (2, 3))))
+    check(ml.MSELoss(reduction=reduction), (z, rng.standard_normal(7)))
+
+
+def test_loss_functions(rng: np.random.Generator) -> None:
+    check((losses.bce_forward, losses.bce_backward), (rng.uniform(0.1, 0.9, 5), np.array([0.0, 1.0, 0.5, 1.0, 0.2])[:5]))
+
+
+class Classifier(ml.Module):
+    """The whole main job as one layer: tokens -> loss."""
+
+    def __init__(self, cell: str, padding: str) -> None:
+        super().__init__()
+        H, options = 3, {"return_sequences": False, "padding": padding, "rng": 1}
+        self.model = ml.Sequential(
+            ml.Embedding(11, 2, init="uniform", rng=0),
+            ml.LSTM(2, H, **options) if cell == "lstm" else ml.RNN(2, H, **options),        # type: ignore[arg-type]
+            ml.Dropout(0.5, rng=2), ml.Linear(H, 1, rng=3), ml.Sigmoid())
+        self.criterion = ml.BCELoss()
+        self.target = np.array([1, 0, 1, 1])
+
+    def forward(self, tokens: np.ndarray, lengths: Any = None) -> Any:
+        return self.criterion(self.model(tokens, lengths=lengths), self.target)
+
+    def backward(self, dloss: Any) -> None:
+        return self.model.backward(dloss * self.criterion.backward())
+
+
+@pytest.mark.parametrize("padding", ["post", "pre"])
+@pytest.mark.parametrize("lengths", [None, [5, 1, 3, 7]])
+@pytest.mark.parametrize("cell", ["lstm", "rnn"])
+def test_whole_model(cell: str, lengths: Any, padding: str, rng: np.random.Generator) -> None:
+    check(Classifier(cell, padding), rng.integers(0, 11, (4, 7)), lengths=lengths)

@@ -1,0 +1,375 @@
+"""The optimisers: twenty steps beside PyTorch's, the NaN guard, saving and resuming to the bit, clipping, moving."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minilstm as ml
+from minilstm import optim
+
+
+class Tiny(ml.Module):
+    """Two parameters of given shapes, and nothing to compute: tests write its gradients themselves."""
+
+    def __init__(self, rng: np.random.Generator, shape: tuple[int, ...] = (3, 5), dtype: Any = np.float64) -> None:
+        super().__init__()
+        self.add_param("W", rng.normal(size=shape).astype(dtype))
+        self.add_param("b", rng.normal(size=shape[-1:]).astype(dtype))
+
+
+def tiny_model(dtype: Any = np.float64, seed: int = 0) -> ml.Sequential:
+    rng = np.random.default_rng(seed)
+    return ml.Sequential(Tiny(rng, dtype=dtype), Tiny(rng, (7, 2), dtype))
+
+
+def fill_gradients(model: ml.Module, step: int) -> None:
+    rng = np.random.default_rng([1, step])
+    for g in model.named_gradients().values():
+        g[...] = rng.normal(size=g.shape) * 10.0 ** rng.integers(-4, 2)
+
+
+def run(model: ml.Module, optimizer: Any, steps: Any) -> None:
+    for step in steps:
+        fill_gradients(model, step)
+        optimizer.step()
+
+
+def snapshot(model: ml.Module, optimizer: Any) -> dict[str, bytes]:
+    moments = {f"{name}.{k}": m for name, held in optimizer._moments.items() for k, m in enumerate(held)}
+    return {name: x.tobytes() for name, x in {**model.named_parameters(), **moments}.items()}
+
+
+OPTIMIZERS = [
+    (ml.SGD, {"lr": 0.1}), (ml.SGD, {"lr": 0.1, "weight_decay": 0.3}), (ml.SGD, {"lr": 0.1, "momentum": 0.9}),
+    (ml.SGD, {"lr": 0.1, "momentum": 0.9, "dampening": 0.4, "weight_decay": 0.1}),
+    (ml.SGD, {"lr": 0.1, "momentum": 0.8, "nesterov": True}),
+    (ml.SGD, {"lr": 0.1, "momentum": 0.8, "nesterov": True, "weight_decay": 0.2}),
+    (ml.Adam, {}), (ml.Adam, {"lr": 0.03, "betas": (0.7, 0.95), "eps": 1e-3, "weight_decay": 0.2}),
+    (ml.Adam, {"betas": (0.0, 0.0)}),
+    (ml.AdamW, {}), (ml.AdamW, {"lr": 0.03, "betas": (0.7, 0.95), "weight_decay": 0.2})]
+MOVING = [OPTIMIZERS[3], OPTIMIZERS[5], OPTIMIZERS[7], OPTIMIZERS[10]]
+
+
+@pytest.mark.parametrize("kind, options", OPTIMIZERS)
+def test_twenty_steps_agree_with_pytorch(kind: Any, options: dict) -> None:
+    torch = pytest.importorskip("torch", reason="the oracles extra is not installed")
+    model = tiny_model()
+    theirs = [torch.tensor(p, requires_grad=True) for p in model.named_parameters().values()]
+    ours, reference = kind(model, **options), getattr(torch.optim, kind.__name__)(theirs, **options)
+    for step in range(20):
+        fill_gradients(model, step)
+        for t, g in zip(theirs, model.named_gradients().values()):
+            t.grad = torch.tensor(g)
+        if step == 10:                                  # a schedule changes the rate in between
+            ours.lr = reference.param_groups[0]["lr"] = 0.05
+        ours.step()
+        reference.step()
+        for (name, p), t in zip(model.named_parameters().items(), theirs):
+            t = t.detach().numpy()
+            assert np.abs(p - t).max() / max(1, np.abs(t).max()) <= 1e-12, (name, step)
+
+
+@pytest.mark.parametrize("kind, options", OPTIMIZERS)
+@pytest.mark.parametrize("order", ["C", "F", "strided"])
+def test_float32_stays_float32_in_place_and_any_memory_order(kind: Any, options: dict, order: Any) -> None:
+    model, reference = tiny_model(np.float32), tiny_model(np.float32)
+    for layer in model:
+        for store in (layer.params, layer.grads):
+            w = store["W"]
+            store["W"] = np.repeat(w, 2, axis=0)[::2] if order == "strided" else np.asarray(w, order=order)
+    arrays = model.named_parameters()
+    run(model, kind(model, **options), range(3))
+    run(reference, kind(reference, **options), range(3))
+    for name, p in model.named_parameters().items():
+        assert p is arrays[name] and p.dtype == np.float32
+        np.testing.assert_array_equal(p, reference.named_parameters()[name])
+
+
+@pytest.mark.parametrize("kind, options", OPTIMIZERS)
+def test_gradients_are_only_read(kind: Any, options: dict) -> None:
+    model = tiny_model()
+    optimizer = kind(model, **options)
+    fill_gradients(model, 0)
+    before = {name: g.tobytes() for name, g in model.named_gradients().items()}
+    optimizer.step()
+    assert before == {name: g.tobytes() for name, g in model.named_gradients().items()}
+    optimizer.zero_grad()
+    assert not any(g.any() for g in model.named_gradients().values())
+
+
+# The guard -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("kind, options", MOVING)
+@pytest.mark.parametrize("done", [0, 3])
+def test_a_bad_gradient_changes_nothing_and_is_named(kind: Any, options: dict, done: int, bad: float) -> None:
+    model, reference = tiny_model(), tiny_model()
+    optimizer, other = kind(model, **options), kind(reference, **options)
+    run(model, optimizer, range(done))
+    run(reference, other, range(done + 2))
+    fill_gradients(model, done)
+    model[1].grads["W"][2, 1] = bad
+    before = snapshot(model, optimizer)
+    words = rf"gradient of 1.W \(Tiny\) is not finite: first at \[2, 1\]={bad} \(1 of 14 entries\); no weight was changed"
+    with pytest.raises(ml.NonFiniteError, match=words):
+        optimizer.step()
+    after = snapshot(model, optimizer)
+    assert {name: after[name] for name in before} == before and optimizer.steps == done
+    run(model, optimizer, range(done, done + 2))        # and training may go on as if it had not been
+    assert snapshot(model, optimizer) == snapshot(reference, other)
+
+
+def test_huge_finite_gradients_are_no_false_alarm() -> None:
+    model = tiny_model(np.float32)
+    optimizer = ml.SGD(model, lr=1e-38)
+    for g in model.named_gradients().values():
+        g.fill(3e38)
+    before = model.named_parameters()["0.W"].copy()
+    optimizer.step()
+    np.testing.assert_allclose(model.named_parameters()["0.W"], before - 3, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind, options", MOVING)
+def test_on_a_device_bad_steps_are_skipped_and_reported_later(kind: Any, options: dict, monkeypatch: Any) -> None:
+    """The code that runs on a device, run on host arrays."""
+    model, reference = tiny_model(), tiny_model()
+    optimizer, other = kind(model, **options), kind(reference, **options)
+    run(reference, other, range(4))
+    monkeypatch.setattr(optim, "backend_name", lambda x: "cupy")
+    run(model, optimizer, range(4))
+    optimizer.check()
+    assert snapshot(model, optimizer) == snapshot(reference, other)
+    for step in range(4, 7):
+        fill_gradients(model, step)
+        if step == 4:
+            model[0].grads["b"][1] = model[1].grads["W"][0, 0] = np.inf
+        elif step == 5:
+            model[1].grads["b"][0] = np.nan             # later trouble is not the cause
+        with np.errstate(all="ignore"):                 # a device does not warn
+            optimizer.step()
+    assert snapshot(model, optimizer) == snapshot(reference, other)
+    words = r"gradient of 0.b \(Tiny\), 1.W \(Tiny\) was not finite in step 5; .*\(step 7"
+    with pytest.raises(ml.NonFiniteError, match=words):
+        optimizer.state_dict()
+    assert optimizer.steps == 4
+    optimizer.check()
+    monkeypatch.undo()
+    run(model, optimizer, range(4, 6))
+    run(reference, other, range(4, 6))
+    assert snapshot(model, optimizer) == snapshot(reference, other)
+
+
+def test_a_first_step_that_was_bad_on_a_device_leaves_a_fresh_optimiser(monkeypatch: Any) -> None:
+    options = {"lr": 0.1, "momentum": 0.9, "dampening": 0.5}
+    model, reference = tiny_model(), tiny_model()
+    optimizer, other = ml.SGD(model, **options), ml.SGD(reference, **options)
+    monkeypatch.setattr(optim, "backend_name", lambda x: "cupy")
+    fill_gradients(model, 0)
+    model[0].grads["W"][0, 0] = np.nan
+    optimizer.step()
+    monkeypatch.undo()
+    with pytest.raises(ml.NonFiniteError, match="in step 1"):       # the model is on the host now: the next step looks
+        optimizer.step()
+    run(model, optimizer, range(2))
+    run(reference, other, range(2))
+    assert snapshot(model, optimizer) == snapshot(reference, other)
+
+
+def test_gradients_that_do_not_fit_are_refused() -> None:
+    model = tiny_model()
+    optimizer = ml.Adam(model)
+    run(model, optimizer, range(1))
+    before = snapshot(model, optimizer)
+    model[1].grads["W"] = np.ones(2)
+    with pytest.raises(ml.ShapeError, match=r"gradient of 1.W \(Tiny\): expected shape \(7, 2\), got \(2,\)"):
+        optimizer.step()
+    assert snapshot(model, optimizer) == before
+    model[1].add_param("W", np.ones((2, 2)))
+    with pytest.raises(ml.ShapeError, match=r"changed from \(7, 2\) to \(2, 2\)"):
+        optimizer.step()
+    model.to(dtype=np.complex128)
+    with pytest.raises(ml.DtypeError, match="complex128"):
+        ml.SGD(model, lr=0.1).step()
+
+
+def test_moments_follow_the_model() -> None:
+    model = tiny_model(np.float32)
+    optimizer = ml.Adam(model)
+    run(model, optimizer, range(2))
+    exact = {name: held[0].astype(np.float64) for name, held in optimizer._moments.items()}
+    model.to(dtype=np.float64)
+    for g in model.named_gradients().values():
+        g.fill(0)
+    optimizer.step()
+    for name, (m, v) in optimizer._moments.items():
+        assert m.dtype == v.dtype == np.float64
+        np.testing.assert_allclose(m, exact[name] * 0.9, rtol=1e-15)
+
+
+# Saving --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind, options", OPTIMIZERS)
+@pytest.mark.parametrize("done", [0, 3])
+def test_resuming_is_exact_to_the_bit(kind: Any, options: dict, dtype: Any, done: int) -> None:
+    model, resumed = tiny_model(dtype), tiny_model(dtype, seed=5)
+    optimizer, other = kind(model, **options), kind(resumed, **{**options, "lr": 0.7})
+    run(resumed, other, range(2))                       # what was there before is forgotten
+    optimizer.lr = 1 / 3
+    run(model, optimizer, range(done))
+    state = optimizer.state_dict()
+    kept = copy.deepcopy(state)
+    resumed.load_state_dict(model.state_dict())
+    other.load_state_dict({"arrays": state["arrays"], "meta": json.loads(json.dumps(state["meta"], allow_nan=False))})
+    assert snapshot(resumed, other) == snapshot(model, optimizer) and repr(other) == repr(optimizer)
+    run(model, optimizer, range(done, done + 5))
+    run(resumed, other, range(done, done + 5))
+    assert snapshot(resumed, other) == snapshot(model, optimizer) and other.steps == optimizer.steps == done + 5
+    for name, array in kept["arrays"].items():          # what was handed out is a copy
+        np.testing.assert_array_equal(state["arrays"][name], array)
+
+
+def test_state_names() -> None:
+    model = tiny_model()
+    optimizer = ml.Adam(model, lr=0.5)
+    assert optimizer.state_dict()["arrays"] == {}
+    run(model, optimizer, range(2))
+    state = optimizer.state_dict()
+    assert list(state["arrays"]) == [f"{p}.{slot}" for p in ("0.W", "0.b", "1.W", "1.b") for slot in ("exp_avg", "exp_avg_sq")]
+    assert state["meta"] == {"type": "Adam", "steps": 2, "lr": 0.5, "betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.0}
+    sgd = ml.SGD(model, lr=1, momentum=0.5)
+    sgd.step()
+    assert list(sgd.state_dict()["arrays"])[0] == "0.W.momentum_buffer"
+    assert repr(sgd) == "SGD(lr=1.0, momentum=0.5, dampening=0.0, weight_decay=0.0, nesterov=False)"
+
+
+@pytest.mark.parametrize("damage, words", [
+    (lambda s: s["arrays"].pop("1.W.exp_avg"), "missing 1.W.exp_avg"),
+    (lambda s: s["arrays"].update(x=np.ones(1)), "unexpected x"),
+    (lambda s: s["arrays"].clear(), "missing"),
+    (lambda s: s["arrays"].update({"0.b.exp_avg": np.ones(4)}), r"0.b.exp_avg: expected shape \(5,\), got \(4,\)"),
+    (lambda s: s["arrays"].update({"0.b.exp_avg": np.full(5, np.nan)}), "0.b.exp_avg: holds NaN"),
+    (lambda s: s["arrays"].update({"0.b.exp_avg": np.ones(5, int)}), "0.b.exp_avg: expected dtype"),
+    (lambda s: s["arrays"].update({"1.b.exp_avg_sq": -np.ones(2)}), "1.b.exp_avg_sq: holds negative"),
+    (lambda s: s["meta"].update(type="AdamW"), "expected type 'Adam'"),
+    (lambda s: s["meta"].pop("eps"), "eps"), (lambda s: s["meta"].update(more=1), "more"),
+    (lambda s: s["meta"].update(lr="fast"), "lr"), (lambda s: s["meta"].update(lr=float("nan")), "lr"),
+    (lambda s: s["meta"].update(betas=[0.9]), "betas"), (lambda s: s["meta"].update(betas=[0.9, 1.0]), "betas"),
+    (lambda s: s["meta"].update(steps=-1), "steps"), (lambda s: s["meta"].update(steps=2.0), "steps"),
+    (lambda s: s["meta"].update(steps=0), "unexpected"), (lambda s: s.update(arrays=[]), "two dicts"),
+    (lambda s: s.pop("meta"), "two dicts")])
+def test_a_state_that_does_not_fit_changes_nothing(damage: Any, words: str) -> None:
+    model = tiny_model()
+    optimizer = ml.Adam(model)
+    run(model, optimizer, range(2))
+    state = optimizer.state_dict()
+    run(model, optimizer, range(2))
+    damage(state)
+    before, text = snapshot(model, optimizer), repr(optimizer)
+    with pytest.raises(ml.CheckpointError, match=words):
+        optimizer.load_state_dict(state)
+    assert snapshot(model, optimizer) == before and optimizer.steps == 4 and repr(optimizer) == text
+
+
+# Arguments -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind, options", [
+    (ml.SGD, {"lr": -1}), (ml.SGD, {"lr": math.nan}), (ml.SGD, {"lr": math.inf}), (ml.SGD, {"lr": "0.1"}),
+    (ml.SGD, {"lr": True}), (ml.SGD, {"lr": None}), (ml.SGD, {"lr": 1, "momentum": -0.1}),
+    (ml.SGD, {"lr": 1, "weight_decay": -1}), (ml.SGD, {"lr": 1, "nesterov": True}),
+    (ml.SGD, {"lr": 1, "momentum": 0.9, "dampening": 0.1, "nesterov": True}),
+    (ml.SGD, {"lr": 1, "nesterov": 1}), (ml.Adam, {"betas": 0.9}), (ml.Adam, {"betas": (0.9, 1.0)}), (ml.Adam, {"eps": 0}),
+    (ml.Adam, {"betas": (-0.1, 0.9)}), (ml.Adam, {"eps": -1e-8}), (ml.AdamW, {"weight_decay": math.nan})])
+def test_hyperparameters_are_checked(kind: Any, options: dict) -> None:
+    with pytest.raises(ml.ArgumentError):
+        kind(tiny_model(), **options)
+
+
+def test_lr_is_settable_and_checked() -> None:
+    optimizer = ml.Adam(tiny_model())
+    optimizer.lr = np.float32(0.5)
+    assert optimizer.lr == 0.5 and type(optimizer.lr) is float
+    with pytest.raises(ml.ArgumentError, match="lr: expected a number >= 0"):
+        optimizer.lr = -1
+    assert optimizer.lr == 0.5
+
+
+def test_a_model_with_parameters_is_needed() -> None:
+    with pytest.raises(ml.DtypeError, match="list"):
+        ml.Adam([np.ones(3)])
+    with pytest.raises(ml.ArgumentError, match="no parameters"):
+        ml.SGD(ml.Sequential(ml.Sigmoid()), lr=0.1)
+
+
+# Clipping ------------------------------------------------------------------------------------------------------------
+
+
+@given(max_norm=st.floats(0, 100), scale=st.floats(1e-3, 1e3))
+def test_clipping_agrees_with_pytorch(max_norm: float, scale: float) -> None:
+    torch = pytest.importorskip("torch", reason="the oracles extra is not installed")
+    model = tiny_model()
+    fill_gradients(model, 0)
+    theirs = []
+    for g in model.named_gradients().values():
+        g *= scale
+        theirs.append(torch.zeros(g.shape, dtype=torch.float64))
+        theirs[-1].grad = torch.tensor(g)
+    norm = ml.clip_grad_norm(model, max_norm)
+    expected = torch.nn.utils.clip_grad_norm_(theirs, max_norm)
+    np.testing.assert_allclose(norm, expected.item(), rtol=1e-13)
+    for g, t in zip(model.named_gradients().values(), theirs):
+        np.testing.assert_allclose(g, t.grad.numpy(), rtol=1e-12, atol=1e-300)
+
+
+def test_clipping_measures_without_change() -> None:
+    model = tiny_model(np.float32)
+    fill_gradients(model, 0)
+    before = [g.copy() for g in model.named_gradients().values()]
+    norm = ml.clip_grad_norm(model, math.inf)
+    assert isinstance(norm, np.ndarray) and norm.shape == ()
+    np.testing.assert_allclose(norm, np.sqrt(sum((g.astype(float) ** 2).sum() for g in before)), rtol=1e-14)
+    for g, same in zip(model.named_gradients().values(), before):
+        np.testing.assert_array_equal(g, same)
+
+
+def test_clipping_survives_float32_overflow() -> None:
+    model = tiny_model(np.float32)
+    for g in model.named_gradients().values():
+        g.fill(3e38)
+    norm = ml.clip_grad_norm(model, 1.0)
+    np.testing.assert_allclose(norm, 3e38 * math.sqrt(model.num_parameters()), rtol=1e-6)
+    np.testing.assert_allclose(ml.clip_grad_norm(model, math.inf), 1.0, rtol=1e-5)
+    assert all(g.dtype == np.float32 for g in model.named_gradients().values())
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("max_norm", [1e-9, 1.0, math.inf])
+def test_clipping_leaves_bad_gradients_for_the_guard(bad: float, max_norm: float) -> None:
+    model = tiny_model()
+    fill_gradients(model, 0)
+    model[1].grads["b"][0] = bad
+    before = {name: g.copy() for name, g in model.named_gradients().items()}
+    assert not np.isfinite(ml.clip_grad_norm(model, max_norm))
+    for name, g in model.named_gradients().items():
+        np.testing.assert_array_equal(g, before[name])
+    with pytest.raises(ml.NonFiniteError, match="1.b"):
+        ml.Adam(model).step()
+
+
+def test_clipping_checks_its_arguments() -> None:
+    for bad in (-1, math.nan, "1", None):
+        with pytest.raises(ml.ArgumentError, match="max_norm"):
+            ml.clip_grad_norm(tiny_model(), bad)
+    with pytest.raises(ml.DtypeError):
+        ml.clip_grad_norm([np.ones(3)], 1.0)

@@ -1,0 +1,184 @@
+"""The rules every recurrent core and layer keeps, beyond returning the right numbers.
+
+Steps chained are the sequence; padding is invisible; nothing the caller owns is written; a cache can be used twice and
+does not depend on what the caller does to his arrays afterwards; states can be carried from chunk to chunk; dtypes stay.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from cases import Case, cases, close, core_backward, core_forward
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minilstm as ml
+
+single = {"num_layers": 1, "bidirectional": False, "return_sequences": True}
+
+
+def frozen(value: Any) -> Any:
+    """The bytes of everything inside a cache or a list of arrays, to be compared later."""
+    if isinstance(value, np.ndarray):
+        return value.dtype.str, value.shape, value.tobytes()
+    return [frozen(part) for part in value] if isinstance(value, (tuple, list)) else repr(value)
+
+
+def core_inputs(case: Case) -> tuple[Any, Any, Any, Any]:
+    params = case.params()
+    return case.x(), tuple(s[0] for s in case.state()) if case.states else None, params["W"], params["b"]
+
+
+@given(cases(**single, padding="none", states=True))
+def test_steps_chained_are_the_sequence(case: Case) -> None:
+    x, state, W, b = core_inputs(case)
+    h, c_last, cache = core_forward(case, x, state, W, b)
+    caches = []
+    for t in range(case.T):
+        if case.kind == "lstm":
+            *state, step_cache = ml.lstm_step(x[:, t], *state, W, b)
+        else:
+            *state, step_cache = ml.rnn_step(x[:, t], *state, W, b, nonlinearity=case.kind)
+        caches.append(step_cache)
+        close(h[:, t], state[0], 1e-13)
+    dy, (*_, dc) = case.state(6)[0], case.state(7)
+    dh, dc = np.zeros((case.N, case.H)), dc[0]
+    dy = case.rng(8).standard_normal(h.shape)
+    sequence = core_backward(case, dy, dc if case.kind == "lstm" else None, cache)
+    dW, db, dx = np.zeros_like(W), np.zeros_like(b), np.zeros_like(x)
+    for t in reversed(range(case.T)):
+        if case.kind == "lstm":
+            dx[:, t], dh, dc, dW_t, db_t = ml.lstm_step_backward(dy[:, t] + dh, dc, caches[t])
+        else:
+            dx[:, t], dh, dW_t, db_t = ml.rnn_step_backward(dy[:, t] + dh, caches[t])
+        dW, db = dW + dW_t, db + db_t
+    chained = (dx, dh, dc, dW, db) if case.kind == "lstm" else (dx, dh, dW, db)
+    if case.kind == "lstm":
+        close(c_last, state[1], 1e-13)
+    for got, want in zip(sequence, chained, strict=True):
+        close(got, want, 1e-12)
+
+
+@given(cases(padding=st.sampled_from(["post", "pre"]), T=7), st.sampled_from([np.nan, np.inf, 1e308]))
+def test_padding_is_invisible(case: Case, garbage: float) -> None:
+    results = []
+    for value in (0.0, garbage):
+        layer, x = case.layer(), np.where(case.real()[:, :, None], case.x(), value)
+        y, state = layer(x, case.pack(case.state()), return_state=True, **case.options)
+        dx, dstate = layer.backward(case.dy(), case.pack(case.dstate()))
+        results.append([y, *case.unpack(state), dx, *case.unpack(dstate), *layer.grads.values()])
+    assert frozen(results[0]) == frozen(results[1])
+    padded = ~case.real()
+    assert not results[1][1 + len(case.state())][padded].any()      # dx
+    if case.return_sequences:
+        assert not results[1][0][padded].any()                      # y
+
+
+@given(cases(padding=st.sampled_from(["post", "pre"]), T=7, return_sequences=True))
+def test_gradient_of_padded_outputs_is_ignored(case: Case) -> None:
+    results = []
+    for value in (0.0, 1e6):
+        layer = case.layer()
+        layer(case.x(), case.pack(case.state()), **case.options)
+        dy = np.where(case.real()[:, :, None], np.ones((case.N, case.T, case.H * case.directions)), value)
+        results.append([*layer.backward(dy), *layer.grads.values()])
+    assert frozen(results[0]) == frozen(results[1])
+
+
+@given(cases(return_sequences=True))
+def test_final_states_are_the_carried_states(case: Case) -> None:
+    y, state = case.layer()(case.x(), case.pack(case.state()), return_state=True, **case.options)
+    lengths = case.lengths() if case.padding != "none" else [case.T] * case.N
+    h = case.unpack(state)[0]
+    for n, length in enumerate(lengths):
+        first, last = (case.T - length, case.T - 1) if case.padding == "pre" else (0, length - 1)
+        assert y[n, last, :case.H].tobytes() == h[-case.directions, n].tobytes()
+        if case.bidirectional:
+            assert y[n, first, case.H:].tobytes() == h[-1, n].tobytes()
+
+
+@given(cases())
+def test_full_lengths_are_no_lengths(case: Case) -> None:
+    layer, state = case.layer(), case.pack(case.state())
+    for padding in ("post", "pre"):
+        close(layer(case.x(), state, lengths=np.full(case.N, case.T), padding=padding), layer(case.x(), state), 1e-13)
+
+
+@given(cases(**single))
+def test_core_is_pure_and_backward_repeats(case: Case) -> None:
+    inputs = core_inputs(case)
+    before = frozen(inputs)
+    h, c_last, cache = core_forward(case, *inputs)
+    in_cache, dh, dc = frozen(cache), case.dy(), case.dstate()[-1]
+    dc = dc[0] if case.kind == "lstm" and dc is not None else None
+    upstream = frozen([dh, dc])
+    first = frozen(core_backward(case, dh, dc, cache))
+    second = frozen(core_backward(case, dh, dc, cache))
+    assert first == second and frozen(inputs) == before and frozen(cache) == in_cache and frozen([dh, dc]) == upstream
+
+
+@given(cases(**single))
+def test_a_cache_outlives_the_callers_arrays(case: Case) -> None:
+    """Only W and b are kept by reference: they are the parameters, which nobody changes between forward and backward."""
+    results = []
+    for spoil in (False, True):
+        x, state, W, b = core_inputs(case)
+        h, c_last, cache = core_forward(case, x, state, W, b)
+        for array in (x, *(state or ()), h, c_last):
+            if spoil and array is not None:
+                array.fill(9.0)
+        results.append(frozen(core_backward(case, np.ones_like(h), None, cache)))
+    assert results[0] == results[1]
+
+
+@given(cases())
+def test_layers_write_nothing_the_caller_owns(case: Case) -> None:
+    layer, given_arrays = case.layer(), [case.x(), *case.state(), case.dy(), *case.dstate()]
+    x, dy = given_arrays[0], given_arrays[1 + len(case.state())]
+    state, dstate = given_arrays[1:1 + len(case.state())], given_arrays[2 + len(case.state()):]
+    for array in given_arrays:
+        if array is not None:
+            array.flags.writeable = False
+    options = case.options
+    before = frozen([given_arrays, layer.params, options.get("lengths")])
+    for _ in range(2):
+        layer(x, case.pack(tuple(state)), return_state=True, **options)
+        once = [g.copy() for g in layer.grads.values()]
+        layer.backward(dy, case.pack(tuple(dstate)))
+    assert frozen([given_arrays, layer.params, options.get("lengths")]) == before
+    for total, half in zip(layer.grads.values(), once):      # the second backward added the same again
+        close(total, 2 * half, 1e-13)
+
+
+@given(cases(padding="none", bidirectional=False, return_sequences=True, T=7), st.integers(1, 6))
+def test_chunks_with_carried_states_are_the_whole(case: Case, cut: int) -> None:
+    whole, parts, x, dy = case.layer(), case.layer(), case.x(), case.rng(9).standard_normal((case.N, 7, case.H))
+    y, state = whole(x, case.pack(case.state()), return_state=True)
+    y1, carried = parts(x[:, :cut], case.pack(case.state()), return_state=True)
+    y2, last = parts(x[:, cut:], carried, return_state=True)
+    close(np.concatenate([y1, y2], axis=1), y, 1e-13)
+    for mine, theirs in zip(case.unpack(last), case.unpack(state), strict=True):
+        close(mine, theirs, 1e-13)
+    # Truncated: the second chunk's gradient of its initial state is dropped.  Handed on, the gradient is the whole one.
+    dx, dstate = whole.backward(dy, case.pack(case.dstate()))
+    dx2, handed_on = parts.backward(dy[:, cut:], case.pack(case.dstate()))
+    dx1, dstate0 = parts.backward(dy[:, :cut], handed_on)
+    gradients = [np.concatenate([dx1, dx2], axis=1), *case.unpack(dstate0), *parts.grads.values()]
+    for got, want in zip(gradients, [dx, *case.unpack(dstate), *whole.grads.values()], strict=True):
+        close(got, want, 1e-12)
+
+
+@given(cases(num_layers=1, bidirectional=False))
+def test_two_dimensional_states_come_back_two_dimensional(case: Case) -> None:
+    flat, full = case.layer(), case.layer()
+    state = tuple(s[0] for s in case.state())
+    dstate = tuple(None if s is None else s[0] for s in case.dstate())
+    y, last = flat(case.x(), case.pack(state), return_state=True, **case.options)
+    y3, last3 = full(case.x(), case.pack(case.state()), return_state=True, **case.options)
+    dx, dstate0 = flat.backward(case.dy(), case.pack(dstate))
+    dx3, dstate3 = full.backward(case.dy(), case.pack(case.dstate()))
+    assert frozen([y, dx]) == frozen([y3, dx3])
+    pairs = zip([*case.unpack(last), *case.unpack(dstate0)], [*case.unpack(last3), *case.unpack(dstate3)], strict=True)
+    for two, three in pairs:
+        assert frozen(two) == frozen(three[0])
