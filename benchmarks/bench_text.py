@@ -17,8 +17,8 @@ from typing import Any
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
-from minilstm.data import Tokenizer, load_imdb, pad_sequences    # noqa: E402
-from minilstm.errors import DataError    # noqa: E402
+from minilstm.data import Tokenizer, load_imdb, pad_sequences  # noqa: E402
+from minilstm.errors import DataError  # noqa: E402
 
 STEPS = ("fit", "encode", "pad")
 

@@ -117,7 +117,8 @@ def save_tokenizer(tokenizer: ml.Tokenizer, folder: Path, resume: bool) -> None:
     config = tokenizer.to_config()
     if resume:
         if load_tokenizer(folder).to_config() != config:
-            raise ml.DataError(f"{folder}: this run was trained on other reviews than those found now; name its file with --data")
+            raise ml.DataError(f"{folder}: this run was trained on other reviews than those found now; name its file with "
+                               "--data")
         return
     if holds_run(folder):
         raise ml.ArgumentError(f"{folder}: there is a run in this folder already; go on with --resume {folder}, or choose "

@@ -39,7 +39,7 @@ class Comparison(NamedTuple):
     name: str
     method: str             # "finite" or "complex"
     error: float
-    index: tuple[int, ...]  # the worst entry
+    entry: tuple[int, ...]  # the index of the worst one
     analytic: float
     numeric: float
     where: str              # the worst entry in words
@@ -195,7 +195,7 @@ def _hint(subject: Subject, c: Comparison, analytic: Array) -> str:
     """Name the mistakes that show in the numbers."""
     if c.numeric != 0.0 and not to_numpy(analytic).any():
         return "; it is zero everywhere"
-    value = float(to_numpy(subject.tensors[c.name])[c.index])
+    value = float(to_numpy(subject.tensors[c.name])[c.entry])
     if value != 0.0 and math.isclose(c.analytic, c.numeric + value, rel_tol=1e-5):
         return f"; it looks like the gradient plus {c.name} itself"
     if c.numeric != 0.0:

@@ -32,6 +32,8 @@ class Module:
         rng: the seeded host generator of layers that draw random numbers; absent elsewhere.
     """
 
+    rng: np.random.Generator
+
     def __init__(self) -> None:
         self.params: dict[str, Array] = {}
         self.grads: dict[str, Array] = {}

@@ -101,7 +101,7 @@ def test_every_truncation_and_every_flipped_byte(tmp_path: Path) -> None:
 
 
 def test_magic_and_version(tmp_path: Path) -> None:
-    path, good = tmp_path / "a.ckpt", {"arrays": [], "meta": {}}
+    path, good = tmp_path / "a.ckpt", {"arrays": list[Any](), "meta": {}}
     assert "empty" in refused(path, b"")
     assert "not a minilstm checkpoint" in refused(path, b"PK\3\4" + b"\0" * 100)
     assert "not a minilstm checkpoint" in refused(path, craft(good, magic=b"MINILSTX"))
@@ -110,6 +110,7 @@ def test_magic_and_version(tmp_path: Path) -> None:
     refused(path, craft(good, length=2 ** 32 - 1))
 
 
+ENTRY = b'{"arrays": [' + json.dumps(entry()).encode() + b"]"
 HEADERS: dict[str, Any] = {
     "longer than the file": {"arrays": [entry(shape=[3])], "meta": {}},
     "shorter than the file": {"arrays": [entry(shape=[1])], "meta": {}},
@@ -122,6 +123,8 @@ HEADERS: dict[str, Any] = {
     "shape no list": {"arrays": [entry(shape=2)], "meta": {}},
     "twice": {"arrays": [entry(shape=[1]), entry(shape=[1], offset=4)], "meta": {}},
     "overlapping": {"arrays": [entry(), entry(name="b")], "meta": {}},
+    "swapped": {"arrays": [entry(shape=[1], offset=4), entry(name="b", shape=[1])], "meta": {}},
+    "at the same place": {"arrays": [entry(shape=[1]), entry(name="b", shape=[1])], "meta": {}},
     "gap": {"arrays": [entry(shape=[1], offset=4)], "meta": {}},
     "negative offset": {"arrays": [entry(offset=-8)], "meta": {}},
     "object dtype": {"arrays": [entry(dtype="|O", shape=[1])], "meta": {}},
@@ -142,8 +145,8 @@ HEADERS: dict[str, Any] = {
     "no UTF-8": b"\xff\xfe",
     "nothing": b"",
     "deep": b"[" * 100_000,
-    "long integer": b'{"arrays": [], "meta": {"n": ' + b"9" * 10_000 + b"}}",
-    "key twice": b'{"arrays": [], "meta": {}, "meta": {}}',
+    "long integer": ENTRY + b', "meta": {"n": ' + b"9" * 10_000 + b"}}",
+    "key twice": ENTRY + b', "meta": {}, "meta": {}}',
 }
 
 

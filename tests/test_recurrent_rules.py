@@ -182,3 +182,40 @@ def test_two_dimensional_states_come_back_two_dimensional(case: Case) -> None:
     pairs = zip([*case.unpack(last), *case.unpack(dstate0)], [*case.unpack(last3), *case.unpack(dstate3)], strict=True)
     for two, three in pairs:
         assert frozen(two) == frozen(three[0])
+
+
+@given(cases(num_layers=2, return_sequences=True), st.booleans())
+def test_dropout_between_layers_is_a_dropout_layer(case: Case, training: bool) -> None:
+    """Two layers with dropout are layer, Dropout, layer: the same masks from the same generator, the same gradients."""
+    options: dict[str, Any] = {"bidirectional": case.bidirectional, "dtype": np.float64, "rng": 0}
+    make: Any = ml.LSTM if case.kind == "lstm" else ml.RNN
+    if case.kind != "lstm":
+        options["nonlinearity"] = case.kind
+    both = make(case.D, case.H, 2, dropout=0.5, **options)
+    both.rng = np.random.default_rng(5)
+    apart = ml.Sequential(make(case.D, case.H, **options), ml.Dropout(0.5, rng=5),
+                          make(case.H * case.directions, case.H, **options))
+    for name, value in case.params().items():
+        both.params[name][...] = value
+        apart[2 if "_l1" in name else 0].params[name.replace("_l1", "")][...] = value
+    y = both.train(training)(case.x(), **case.options)
+    close(y, apart.train(training)(case.x(), **case.options), 1e-13)
+    if training:
+        close(both.backward(np.ones_like(y)), apart.backward(np.ones_like(y)), 1e-13)
+        for name, value in both.grads.items():
+            close(value, apart[2 if "_l1" in name else 0].grads[name.replace("_l1", "")], 1e-13)
+
+
+@given(cases(states=False))
+def test_backward_returns_the_gradient_of_states_that_were_in_play(case: Case) -> None:
+    """A pair when the forward was given or asked for states, or backward is given their gradient; else dx alone."""
+    layer = case.layer()
+    for state, asked, dstate in ((None, False, None), (case.state(), False, None), (None, True, None),
+                                 (None, False, case.state(4))):
+        y = layer(case.x(), state and case.pack(state), return_state=asked, **case.options)
+        dy = np.ones_like(y[0] if asked else y)
+        back = layer.backward(dy, dstate and case.pack(dstate))
+        if state is None and not asked and dstate is None:
+            assert back.shape == (case.N, case.T, case.D)
+        else:
+            assert [s.shape for s in case.unpack(back[1])] == [s.shape for s in case.state()]

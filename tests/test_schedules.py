@@ -20,7 +20,8 @@ CLOSED = [(ml.LambdaLR, {"lr_lambda": lambda epoch: 0.95 ** epoch / (1 + epoch)}
 METRICS = [1.0, 0.9, 0.95, 0.91, 0.92, 0.8, 0.7999, 0.79995, 0.81, 0.9, 0.9, math.nan, 0.5, 0.6, 0.6, 0.6, 0.6, 0.6]
 PLATEAU = [{"patience": 2}, {"patience": 0}, {"mode": "max", "patience": 1, "factor": 0.5}, {"patience": 1, "cooldown": 3},
            {"patience": 0, "min_lr": 0.04, "factor": 0.7}, {"patience": 1, "threshold": 0.0},
-           {"patience": 1, "threshold": 0.1}, {"mode": "max", "patience": 0, "cooldown": 1, "threshold": 0.05}, {"patience": 0, "factor": 0.001}]
+           {"patience": 1, "threshold": 0.1}, {"mode": "max", "patience": 0, "cooldown": 1, "threshold": 0.05},
+           {"patience": 0, "factor": 0.001}]
 
 
 def optimizer(lr: float = 0.3) -> ml.SGD:

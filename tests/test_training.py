@@ -161,7 +161,7 @@ def test_sum_reduction_is_logged_as_a_mean() -> None:
 
 def test_evaluate_and_predict_leave_everything_as_it_was() -> None:
     t = trainer()
-    t.model.layers[1].eval()
+    dict(t.model.modules())["1"].eval()
     before, seen, states = everything(t), modes(t.model), t.model.rng_state()
     loss = t.criterion(t.model(X[:4]), Y[:4])
     after_forward = t.model.rng_state()
@@ -186,7 +186,7 @@ def test_modes_come_back_after_fit_and_after_errors() -> None:
     t.model.train()
     with pytest.raises(ml.TokenError):
         t.evaluate([(X + V, Y)])
-    assert all(modes(t.model)) and t.model.zero_grad() is None
+    assert all(modes(t.model))
 
 
 @pytest.mark.parametrize("call", [
@@ -296,7 +296,7 @@ def test_killed_between_two_files(tmp_path: Path, whole: Any, monkeypatch: pytes
 
 
 def test_a_second_ctrl_c_stops_at_once_and_the_folder_stays_good(tmp_path: Path, whole: Any) -> None:
-    t = trainer(tmp_path, callbacks=callbacks(At(2, 2, lambda: (ctrl_c(), ctrl_c()))), config={"name": "ü"})
+    t = trainer(tmp_path, callbacks=callbacks(At(2, 2, ctrl_c), At(2, 2, ctrl_c)), config={"name": "ü"})
     with pytest.raises(KeyboardInterrupt) as caught:
         t.fit(*loaders(), epochs=3)
     assert not isinstance(caught.value, Interrupted) and all(modes(t.model))
@@ -355,12 +355,13 @@ def test_validation_data_that_is_gone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [
-    lambda a, m: m.update(kind="other"), lambda a, m: m.pop("parts"), lambda a, m: m.pop("sums"), lambda a, m: m.update(rng={}),
-    lambda a, m: m.update(history=[{}]), lambda a, m: m.update(epoch=2), lambda a, m: m.update(step=-1),
-    lambda a, m: m.update(optimizer={}), lambda a, m: m.update(optimizer=None), lambda a, m: m["scheduler"].pop("base_lr"),
-    lambda a, m: m["callbacks"][0][1].clear(), lambda a, m: a["model.0.W"].fill(np.nan), lambda a, m: a.pop("model.0.W"),
-    lambda a, m: a.pop("optimizer.1.W.exp_avg"), lambda a, m: m["rng"]["2"].update(bit_generator="x"),
-    lambda a, m: m.update(callbacks=[1]), lambda a, m: m.update(data=[1])])
+    lambda a, m: m.update(kind="other"), lambda a, m: m.pop("parts"), lambda a, m: m.pop("sums"),
+    lambda a, m: m.update(rng={}), lambda a, m: m.update(history=[{}]), lambda a, m: m.update(epoch=2),
+    lambda a, m: m.update(step=-1), lambda a, m: m.update(optimizer={}), lambda a, m: m.update(optimizer=None),
+    lambda a, m: m["scheduler"].pop("base_lr"), lambda a, m: m["callbacks"][0][1].clear(),
+    lambda a, m: a["model.0.W"].fill(np.nan), lambda a, m: a.pop("model.0.W"), lambda a, m: a.pop("optimizer.1.W.exp_avg"),
+    lambda a, m: m["rng"]["2"].update(bit_generator="x"), lambda a, m: m.update(callbacks=[1]),
+    lambda a, m: m.update(data=[1])])
 def test_a_whole_file_with_a_wrong_state_changes_nothing(tmp_path: Path, damage: Any) -> None:
     trainer(tmp_path, callbacks=callbacks()).fit(*loaders(), epochs=1)
     arrays, meta = ml.load_checkpoint(tmp_path / runs.LAST)
@@ -533,6 +534,32 @@ def test_interrupt_between_two_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert everything(t) == everything(whole)
 
 
+def test_a_signal_between_a_step_and_the_next_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Striking(progress.NoBar):
+        def update(self, n: int = 1) -> None:
+            if t.optimizer.steps == 2:
+                ctrl_c()
+    (whole, _), (t, _) = poisoned(True, monkeypatch), poisoned(True, monkeypatch)
+    whole.fit(*loaders(), epochs=1)
+    monkeypatch.setattr(training.evaluation, "bar_for", lambda *args: Striking())
+    with pytest.raises(Interrupted, match="epoch 1, step 3") as caught:     # the two open steps and the one that looks
+        t.fit(*loaders(), epochs=1)
+    assert t.step == caught.value.step
+    t.fit(*loaders(), epochs=1)
+    assert everything(t) == everything(whole)
+
+
+def test_an_infinite_loss_with_finite_gradients_is_refused_on_a_device_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = ml.Sequential(ml.Linear(2, 1))
+    model.reset_parameters(0)
+    t = Trainer(model, ml.MSELoss(), OnDevice(model), verbose=False, metric=None)
+    monkeypatch.setattr(Trainer, "_look_every", lambda self: 9)
+    x, y = np.ones((4, 2), np.float32), np.zeros((4, 1), np.float32)
+    with pytest.raises(NonFiniteError, match="epoch 1, step 2: the loss is inf: every layer's output is finite"):
+        t.fit([(x, y), (x, y + np.float32(1e25)), (x, y)], epochs=1)
+    assert t.optimizer.steps == t.step == 1
+
+
 def test_a_refused_batch_does_not_lose_the_steps_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
     t, _ = poisoned(True, monkeypatch)
     with pytest.raises(ml.TokenError):
@@ -547,7 +574,7 @@ def test_where_the_nan_came_from() -> None:
     x, y = np.ones((4, 2), np.float32), np.zeros((4, 1), np.float32)
     bad = x.copy()
     bad[2, 1] = np.inf
-    with pytest.raises(NonFiniteError, match="step 1: the input x"):
+    with pytest.raises(NonFiniteError, match="step 1: .*the input x"):
         t.fit([(bad, y)], epochs=1)
     with pytest.raises(NonFiniteError, match="the target y"):
         t.fit([(x, y + np.nan)], epochs=1)
@@ -575,7 +602,7 @@ def test_weights_that_overflow_in_the_last_update_are_not_saved(tmp_path: Path) 
 
 def test_validation_that_is_not_finite() -> None:
     t = trainer(metric=None)
-    t.model.layers[3].params["b"].fill(np.nan)
+    t.model.named_parameters()["3.b"].fill(np.nan)
     with pytest.raises(NonFiniteError, match=r"evaluation is nan: parameter 3.b \(Linear\)"):
         t.evaluate(loaders()[1])
 
@@ -643,9 +670,10 @@ def test_early_stopping_rules(mode: str | None, values: list[float], stops_at: i
 
 
 def test_early_stopping_arguments() -> None:
+    bad: dict[str, Any]
     for bad in ({"patience": 0}, {"monitor": "epoch"}, {"mode": "up"}, {"min_delta": -1}, {"min_delta": float("nan")}):
         with pytest.raises(ArgumentError):
-            EarlyStopping(**bad)                            # type: ignore[arg-type]
+            EarlyStopping(**bad)
     assert EarlyStopping(monitor="val_acc").mode == "max" and EarlyStopping().mode == "min"
     with pytest.raises(ArgumentError, match="no validation data"):
         trainer(callbacks=[EarlyStopping()]).fit(loaders()[0], epochs=1)

@@ -146,7 +146,7 @@ class Tokenizer:
             raise ArgumentError("texts_to_sequences: the tokenizer knows no words yet; call fit_on_texts first")
         oov, limit = self._oov_index(), self.num_words or len(self.word_index) + 2
         codes = _Codes({word: index for word, index in self.word_index.items() if index < limit or index == oov}, oov)
-        integers = np.arange(max(self.index_word, default=0) + 1).astype(object)       # one Python int for each id, shared by all lists
+        integers = np.arange(max(self.index_word, default=0) + 1).astype(object)    # one Python int for each id, shared
         return self._sequences(texts, codes, integers)
 
     def _sequences(self, texts: Iterable[str | list[str]], codes: _Codes, integers: np.ndarray) -> Iterator[list[int]]:

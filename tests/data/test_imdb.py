@@ -92,7 +92,8 @@ ROW = b"review,sentiment\nfine,positive\n"
     (ROW + b'"' + b"\n" * 5 + b'x",negative\nlost\n', "row 4 has 1 fields"),
     (ROW + b",negative\n", "row 3: review is empty"), (ROW + b'" \n",negative\n', "row 3: review is empty"),
     (ROW + b"\nbad,negative\n", "row 3 is empty"), (ROW + b'"bad,negative\nfine,positive\n', "row 3 is broken CSV"),
-    (ROW + b'"bad" film,negative\n', "row 3 is broken CSV"), (ROW + b'"bad,negative\n"fine",positive\n', "row 3 is broken CSV"),
+    (ROW + b'"bad" film,negative\n', "row 3 is broken CSV"),
+    (ROW + b'"bad,negative\n"fine",positive\n', "row 3 is broken CSV"),
     (ROW + b'"' + b"x" * 200_000 + b'",negative\n', "row 3 is broken CSV"), (ROW + b"b\xe9d,negative\n", "row 3 is not UTF-8"),
     (b"\xef\xbb\xbf" + ROW + b"bad,negative\n\xff\n", "row 4 is not UTF-8 .byte 0xff at offset 47"),
     (ROW + b"bad,negative\nfine\xe2\x82", "row 4 is not UTF-8"), (ROW.decode().encode("utf-16"), "NUL"),
@@ -101,7 +102,8 @@ ROW = b"review,sentiment\nfine,positive\n"
     (gzip.compress(GOOD)[:-9], "gzip data is damaged"), (gzip.compress(GOOD) + b"more", "gzip data is damaged"),
     (bz2.compress(GOOD)[:-3], "bzip2 data is damaged"), (lzma.compress(GOOD)[:-20], "xz data is damaged"),
     (gzip.compress(GOOD)[:15] + b"\xff\xff" + gzip.compress(GOOD)[17:], "gzip data is damaged"),
-    (zipped(("a.csv", GOOD))[:-9], "zip data is damaged"), (zipped(("a.csv", GOOD), ("b.csv", GOOD)), "got 2 .'a.csv', 'b.csv'"),
+    (zipped(("a.csv", GOOD))[:-9], "zip data is damaged"),
+    (zipped(("a.csv", GOOD), ("b.csv", GOOD)), "got 2 .'a.csv', 'b.csv'"),
     (zipped(), "got 0"), (zipped(("a.csv", GOOD * 50)).replace(b"\x00\x00\x08\x00", b"\x01\x00\x08\x00"), "zip data is"),
     (gzip.compress(b"review\nx\n"), "no column 'sentiment'")])
 def test_refuses_and_names_file_and_row(write, data, words):

@@ -115,15 +115,15 @@ def test_bad_texts_change_nothing(bad):
     tokenizer.fit_on_texts(["some text"])
     before = tokenizer.to_config(), dict(tokenizer.word_counts), tokenizer.document_count
     with pytest.raises(DtypeError, match=r"texts\[\d\]"):
-        tokenizer.fit_on_texts(["new words"] * 0 + bad)
+        tokenizer.fit_on_texts(["new words", *bad])
     with pytest.raises(DtypeError, match=r"texts\[\d\]"):
         tokenizer.texts_to_sequences(bad)
     assert before == (tokenizer.to_config(), tokenizer.word_counts, tokenizer.document_count)
 
 
 def test_bad_arguments():
-    for kwargs in ({"num_words": 0}, {"num_words": 2.5}, {"num_words": True}, {"split": ""}, {"split": None}, {"filters": None},
-                   {"oov_token": 3}):
+    for kwargs in ({"num_words": 0}, {"num_words": 2.5}, {"num_words": True}, {"split": ""}, {"split": None},
+                   {"filters": None}, {"oov_token": 3}):
         with pytest.raises(ArgumentError):
             Tokenizer(**kwargs)
     with pytest.raises(ArgumentError, match="fit_on_texts first"):
@@ -175,7 +175,8 @@ def test_pad_same_as_keras(keras_pad, sequences, maxlen, dtype, padding, truncat
 
 @pytest.mark.parametrize("sequences, kwargs", [
     ([[[1, 2], [3, 4]], [], [[5, 6]]], {"maxlen": 3}), ([["a", "bc"], ["d"]], {"dtype": object, "value": "<pad>"}),
-    ([["a", "bc"], ["d"]], {"dtype": "U3", "value": "-"}), ([[1.7, -2.7]], {"maxlen": 3}), ([], {"maxlen": 4}), ([[], []], {})])
+    ([["a", "bc"], ["d"]], {"dtype": "U3", "value": "-"}), ([[1.7, -2.7]], {"maxlen": 3}), ([], {"maxlen": 4}),
+    ([[], []], {})])
 def test_pad_odd_cases_same_as_keras(keras_pad, sequences, kwargs):
     got, expected = pad_sequences(sequences, **kwargs), keras_pad(sequences, **kwargs)
     assert got.dtype == expected.dtype and got.shape == expected.shape
