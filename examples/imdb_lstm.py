@@ -25,7 +25,6 @@ import minilstm as ml
 from minilstm.backend import BACKENDS, require
 from minilstm.files import atomic_write
 from minilstm.init import INITS
-from minilstm.interrupt import Interrupted
 from minilstm.runs import BEST, LAST, holds_run, load_config, load_weights
 from minilstm.sequences import PADDINGS
 
@@ -90,9 +89,9 @@ def train(settings: dict[str, Any], folder: Path, resume: bool, progress: bool) 
 
 def encode(sequences: list[list[int]], settings: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     """Return padded tokens (N, max_length) and the number of real tokens of each review (at least 1)."""
-    length, padding = settings["max_length"], settings["padding"]
-    x = ml.pad_sequences(sequences, maxlen=length, padding=padding, truncating="post")
-    return x, np.array([max(1, min(len(sequence), length)) for sequence in sequences])
+    length = settings["max_length"]
+    x = ml.pad_sequences(sequences, maxlen=length, padding=settings["padding"], truncating="post")
+    return x, ml.sequence_lengths(sequences, maxlen=length)
 
 
 def build_model(settings: dict[str, Any]) -> ml.Sequential:
@@ -282,7 +281,7 @@ def main(argv: list[str] | None = None) -> int:
             settings["mask"] = True     # the last state of a post-padded review has seen nothing but padding
         train(settings, folder, resume, progress)
         return 0
-    except Interrupted as interrupted:
+    except ml.Interrupted as interrupted:
         print(f"\nInterrupted in epoch {interrupted.epoch}, step {interrupted.step}. Go on with: "
               f"python examples/imdb_lstm.py --resume {folder}", file=sys.stderr)
         return 130

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from minilstm.backend import Array, get_array_module
-from minilstm.checks import check_floating, check_shape
-from minilstm.module import Module
+from minilstm.checks import check_floating
+from minilstm.module import Module, check_gradient
 
 
 def sigmoid(z: Array) -> Array:
@@ -68,8 +68,7 @@ class _Activation(Module):
     def backward(self, dy: Array) -> Array:
         """Return dx = dy · a'(x), shaped like ``x``. Raises ShapeError, DtypeError, BackwardError before any change."""
         y = self.peek().y
-        check_floating("dy", dy)
-        check_shape("dy", dy, tuple(y.shape), ", ".join(f"axis {axis}" for axis in range(y.ndim)))
+        check_gradient("dy", dy, tuple(y.shape), ", ".join(f"axis {axis}" for axis in range(y.ndim)))
         self.pop()
         return dy * self.derivative(y)
 

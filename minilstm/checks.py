@@ -26,6 +26,14 @@ def check_floating(name: str, x: Any) -> None:
                          f"{name}.astype(np.float32)")
 
 
+def check_real(name: str, x: Any) -> None:
+    """Raise DtypeError unless ``x`` is an array of real floating point numbers: forwards take complex ones, backwards not."""
+    check_floating(name, x)
+    if x.dtype.kind != "f":
+        raise DtypeError(f"{name}: expected real floating point numbers, got dtype {x.dtype}; complex numbers go forward only "
+                         "(for complex-step checks)")
+
+
 def check_integer(name: str, x: Any) -> None:
     """Raise DtypeError unless ``x`` is an array of integers."""
     if not is_array(x):

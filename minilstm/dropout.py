@@ -15,7 +15,7 @@ from minilstm.backend import Array, asarray, backend_name, get_array_module
 from minilstm.checks import check_floating, check_shape
 from minilstm.errors import ArgumentError
 from minilstm.init import as_generator
-from minilstm.module import Module
+from minilstm.module import Module, check_gradient
 
 
 class DropoutCache(NamedTuple):
@@ -50,8 +50,7 @@ def dropout_forward(x: Array, mask: Array | None) -> tuple[Array, DropoutCache]:
 
 def dropout_backward(dy: Array, cache: DropoutCache) -> Array:
     """Return dx = dy · mask, shaped like the input."""
-    check_floating("dy", dy)
-    check_shape("dy", dy, cache.shape, ", ".join(f"axis {axis}" for axis in range(len(cache.shape))))
+    check_gradient("dy", dy, cache.shape, ", ".join(f"axis {axis}" for axis in range(len(cache.shape))))
     return dy.copy() if cache.mask is None else dy * cache.mask
 
 

@@ -17,13 +17,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minilstm.backend import Array, get_array_module
-from minilstm.checks import check_choice, check_floating, check_positive_int, check_shape
+from minilstm.checks import check_choice, check_floating, check_positive_int, check_real, check_shape
 from minilstm.init import INITS, as_generator, glorot_uniform, uniform
 from minilstm.module import Module, check_gradient
 
 
 class LinearCache(NamedTuple):
-    """What backward needs: the input (..., D) and the weight (D, M)."""
+    """What backward needs: a copy of the input (..., D) and the weight (D, M), by reference."""
 
     x: Array
     W: Array
@@ -48,13 +48,14 @@ def linear_forward(x: Array, W: Array, b: Array | None) -> tuple[Array, LinearCa
     check_shape("x", x, (None,) * (x.ndim - 1) + (D,), ", ".join([f"N{axis}" for axis in range(x.ndim - 1)] + ["D"]))
     if b is not None:
         check_shape("b", b, (M,), "M")
-    return x @ W if b is None else x @ W + b, LinearCache(x, W)
+    return x @ W if b is None else x @ W + b, LinearCache(x.copy(), W)
 
 
 def linear_backward(dy: Array, cache: LinearCache) -> tuple[Array, Array, Array]:
     """Return (dx, dW, db), the gradients of linear_forward's arguments, given dy (..., M). See the file's derivation."""
     x, W = cache
     D, M = W.shape
+    check_real("x of the forward", x)
     check_gradient("dy", dy, (*x.shape[:-1], M), ", ".join([f"N{axis}" for axis in range(x.ndim - 1)] + ["M"]))
     rows = dy.reshape(-1, M)
     return dy @ W.T, x.reshape(-1, D).T @ rows, rows.sum(axis=0)

@@ -42,7 +42,7 @@ def _classes(prediction: Any, target: Any, threshold: float) -> tuple[Array, Arr
         raise ShapeError(f"target: expected shape {expected} (binary, or class numbers), (N,) beside (N, 1), or "
                          f"{expected[:-1]} (prediction with the class axis last), got {got}")
     if backend_name(target) == "numpy":         # looking at values would make a device wait
-        wrong = (target < 0) | (target >= (count or xp.inf)) | ~xp.isfinite(target) | (xp.floor(target) != target)
+        wrong = (target < 0) | (target >= (count or xp.inf)) | (xp.floor(target) != target)
         if wrong.any():
             raise ArgumentError(f"target: expected class numbers 0..{count - 1 if count else ''}, got {target[wrong][0]}")
     return predicted.astype(xp.int64), target.astype(xp.int64), count, binary

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from minilstm.backend import Array, asarray, backend_name, get_array_module, require, to_numpy
-from minilstm.checks import check_floating, check_shape, is_array
+from minilstm.checks import check_floating, check_real, check_shape, is_array
 from minilstm.errors import ArgumentError, BackwardError, CheckpointError, DtypeError
 from minilstm.init import as_generator
 
@@ -283,7 +283,14 @@ class Sequential(Module):
         return x
 
     def backward(self, dy: Array) -> Array:
-        """Return the gradient of the input, given ``dy``, the gradient of the output (None when the input was tokens)."""
+        """Return the gradient of the input, given ``dy``, the gradient of the output (None when the input was tokens).
+
+        Raises BackwardError, before anything changes, where a layer kept nothing because it is in evaluation mode.
+        """
+        for name, module in self.modules():
+            if not module.training and not module._caches and not module.children():
+                raise BackwardError(f"Sequential.backward: layer {name} ({type(module).__name__}) is in evaluation mode and "
+                                    "kept nothing to go back through; call model.train() before the forward")
         for layer in reversed(self.layers):
             dy = layer.backward(dy)
         return dy
@@ -298,6 +305,6 @@ def accepts_option(layer: Module, option: str) -> bool:
 
 
 def check_gradient(name: str, dy: Any, expected: tuple[int, ...], axes: str) -> None:
-    """Raise unless ``dy`` is a floating point array of exactly the expected shape."""
-    check_floating(name, dy)
+    """Raise DtypeError or ShapeError unless ``dy`` is an array of real numbers of exactly the expected shape."""
+    check_real(name, dy)
     check_shape(name, dy, expected, axes)

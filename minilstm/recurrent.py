@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minilstm.backend import Array, get_array_module
-from minilstm.checks import check_choice, check_floating, check_positive_int, check_shape, is_array
+from minilstm.checks import check_choice, check_floating, check_positive_int, check_real, check_shape, is_array
 from minilstm.dropout import check_probability, dropout_mask
 from minilstm.errors import ArgumentError, ShapeError
 from minilstm.init import INITS, as_generator, glorot_uniform, orthogonal, uniform
-from minilstm.module import Module
+from minilstm.module import Module, check_gradient
 from minilstm.sequences import PADDINGS, check_lengths
 
 
@@ -36,8 +36,7 @@ def upstream(name: str, d: Array | None, shape: tuple[int, ...], axes: str, like
     """Return a checked upstream gradient; a missing one (None) is zero, in the dtype of ``like``."""
     if d is None:
         return get_array_module(like).zeros(shape, dtype=like.dtype)
-    check_floating(name, d)
-    check_shape(name, d, shape, axes)
+    check_gradient(name, d, shape, axes)
     return d
 
 
@@ -210,7 +209,7 @@ class Recurrent(Module):
         if not self.return_sequences:
             x = xp.concatenate([final[0] for final in finals[-self.directions:]], axis=1)
         paired = return_state or state0 is not None
-        self.push(RecurrentCache(cells, masks, x[:0], N, T, paired, flat))
+        self.push(RecurrentCache(cells, masks, xp.empty(0, x.dtype), N, T, paired, flat))
         return (x, self._stack(finals, flat)) if return_state else x
 
     def backward(self, dy: Array | None, dstate: Any = None) -> Any:
@@ -226,9 +225,9 @@ class Recurrent(Module):
         xp = get_array_module(dy, like)
         H, dirs = self.hidden_size, self.directions
         if dy is not None:
-            check_floating("dy", dy)
             steps: tuple[int, ...] = (T,) if self.return_sequences else ()
-            check_shape("dy", dy, (N, *steps, H * dirs), f"N, {'T, ' if steps else ''}H{'·2' if dirs == 2 else ''}")
+            check_gradient("dy", dy, (N, *steps, H * dirs), f"N, {'T, ' if steps else ''}H{'·2' if dirs == 2 else ''}")
+        check_real("x of the forward", like)
         dstates, _ = self._unstack("dstate", dstate, N)
         self.pop()
         if not self.return_sequences and dy is not None:        # y was the final hidden state
@@ -276,7 +275,10 @@ class Recurrent(Module):
             full_name = f"{name} {part_name}"
             check_floating(full_name, part)
             get_array_module(part, *self.params.values())
+            if name.startswith("d"):
+                check_real(full_name, part)
             if cells == 1 and part.ndim == 2:
+                check_shape(full_name, part, (N, self.hidden_size), "N, H")
                 part = part[None]
             check_shape(full_name, part, (cells, N, self.hidden_size), "layers·directions, N, H")
             columns.append(list(part))

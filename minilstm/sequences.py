@@ -16,7 +16,7 @@ import numpy as np
 
 from minilstm.backend import Array, asarray, backend_name, to_numpy
 from minilstm.checks import check_choice, check_integer, check_shape, is_array
-from minilstm.errors import ArgumentError
+from minilstm.errors import ArgumentError, DtypeError
 
 PADDINGS = ("post", "pre")
 
@@ -28,13 +28,16 @@ def check_lengths(lengths: Any, N: int, T: int, padding: str) -> np.ndarray:
     ``padding``.
     """
     check_choice("padding", padding, PADDINGS)
-    host = to_numpy(lengths) if is_array(lengths) else np.asarray(lengths)
+    try:
+        host = to_numpy(lengths) if is_array(lengths) else np.asarray(lengths)
+    except ValueError:      # NumPy cannot make an array of a ragged list
+        raise DtypeError(f"lengths: expected {N} integers, got {lengths!r}") from None
     check_integer("lengths", host)
     check_shape("lengths", host, (N,), "N")
     wrong = np.flatnonzero((host < 1) | (host > T))
     if wrong.size:
         raise ArgumentError(f"lengths: expected 1 to T={T}, got {int(host[wrong[0]])} for sequence {int(wrong[0])}")
-    return host
+    return host.astype(np.int64)        # T - length must not overflow a caller's uint8
 
 
 def real_steps(lengths: Any, N: int, T: int, padding: str, like: Array) -> Array | None:

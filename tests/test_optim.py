@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minilstm as ml
-from minilstm import optim
+from minilstm import optimizer as optim
 
 
 class Tiny(ml.Module):
