@@ -11,14 +11,20 @@ from __future__ import annotations
 import argparse
 import ast
 import importlib.util
+import inspect
+import math
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from minilstm.errors import ArgumentError, GradientError
-from minilstm.gradcheck import METHODS, gradcheck
+from minilstm.gradient_check import METHODS, gradcheck
+from minilstm.numerical import NotComplexError
+
+MOST_NUMBERS = 10_000_000       # of an input: each costs several forward passes
 
 
 def load_class(spec: str) -> Any:
@@ -36,7 +42,7 @@ def load_class(spec: str) -> Any:
     sys.path.insert(0, str(Path(file).resolve().parent))
     try:
         module_spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ArgumentError(f"{file}: cannot be imported: {type(error).__name__}: {error}") from error
     if not hasattr(module, name):
         raise ArgumentError(f"{file}: defines no {name}")
@@ -53,39 +59,84 @@ def literal(text: str) -> Any:
 
 def shape(text: str) -> tuple[int, ...]:
     """Sizes such as 2,5,3."""
-    sizes = tuple(int(part) for part in text.split(","))
-    if min(sizes) < 1:
-        raise ValueError
+    try:
+        sizes = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        sizes = (0,)
+    if min(sizes) < 1 or math.prod(sizes) > MOST_NUMBERS:
+        raise argparse.ArgumentTypeError(f"expected whole numbers of at least 1, such as 2,5,3, with a product of at most "
+                                         f"{MOST_NUMBERS:,}, got {text[:40]!r}")
     return sizes
+
+
+def whole(least: int) -> Callable[[str], int]:
+    """Return what reads a whole number of at least ``least``."""
+    def read(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if not least <= value < 2 ** 63:
+            raise argparse.ArgumentTypeError(f"expected a whole number of at least {least}, got {text[:40]!r}")
+        return value
+    return read
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """A parser that says in one line what is wrong with its arguments."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"minilstm: error: {message}\n")
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the command line's parser."""
-    parser = argparse.ArgumentParser(prog="python -m minilstm", description="tools of minilstm")
-    commands = parser.add_subparsers(dest="command", required=True)
-    check = commands.add_parser("gradcheck", help="check the gradients of a layer in a file of yours")
-    check.add_argument("target", metavar="FILE.py:Class")
-    check.add_argument("arguments", metavar="ARG", nargs="*", type=literal, help="arguments of the class")
-    check.add_argument("--shape", type=shape, default=(2, 5, 3), metavar="N,T,D", help="shape of the input (default: 2,5,3)")
-    check.add_argument("--tokens", type=int, metavar="V", help="feed token ids below V instead of normal random numbers")
-    check.add_argument("--method", choices=METHODS, default="both")
-    check.add_argument("--seed", type=int, default=0)
+    parser = OneLineParser(prog="python -m minilstm", description="Check the gradients of a layer in a file of yours.")
+    parser.add_argument("command", choices=("gradcheck",))
+    parser.add_argument("target", metavar="FILE.py:Class", help="a class or function that makes a layer, a layer, or a pair "
+                        "(forward, backward)")
+    parser.add_argument("arguments", metavar="ARG", nargs="*", type=literal, help="arguments of the class")
+    parser.add_argument("--shape", type=shape, default=(2, 5, 3), metavar="N,T,D", help="shape of the input (default: 2,5,3)")
+    parser.add_argument("--tokens", type=whole(1), metavar="V",
+                        help="feed token ids below V instead of normal random numbers")
+    parser.add_argument("--method", choices=METHODS, default="both")
+    parser.add_argument("--seed", type=whole(0), default=0)
     return parser
+
+
+def make_target(named: Any, arguments: list[Any]) -> Any:
+    """Return what to check: ``named`` itself where it is a layer or a pair of functions, else what calling it makes."""
+    if isinstance(named, (tuple, list)):
+        if len(named) != 2 or not all(map(callable, named)):
+            raise ArgumentError("expected a pair of functions (forward, backward)")
+        needed = [p.name for p in inspect.signature(named[0]).parameters.values()
+                  if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        if len(needed) != 1:
+            raise ArgumentError(f"the pair's forward takes {', '.join(needed) or 'nothing'}, and this command can make one input "
+                                "only; check it from Python: ml.gradcheck((forward, backward), inputs)")
+    elif isinstance(named, type) or not hasattr(named, "backward"):
+        return named(*arguments)
+    if arguments:
+        raise ArgumentError("ARG is for a class; a layer or a pair that is made already takes none")
+    return named
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit status."""
-    arguments = build_parser().parse_args(argv)
+    arguments = build_parser().parse_intermixed_args(argv)
     rng = np.random.default_rng(arguments.seed)
     tokens = arguments.tokens
-    x = rng.standard_normal(arguments.shape) if tokens is None else rng.integers(0, tokens, arguments.shape)
     try:
-        target = load_class(arguments.target)(*arguments.arguments)
+        x = rng.standard_normal(arguments.shape) if tokens is None else rng.integers(0, tokens, arguments.shape)
+        target = make_target(load_class(arguments.target), arguments.arguments)
         print(gradcheck(target, x, method=arguments.method, rng=arguments.seed))
     except GradientError as error:
         print(error, file=sys.stderr)
-        return 1
-    except Exception as error:      # the user's own code may raise anything; a traceback of ours would only hide it
+        return 2 if isinstance(error.__cause__, NotComplexError) else 1     # the second: not wrong, but not checked either
+    except KeyboardInterrupt:
+        print("minilstm: interrupted", file=sys.stderr)
+        return 130
+    except (Exception, SystemExit) as error:    # the user's own code may raise anything; a traceback of ours would hide it
         print(f"minilstm: error: {type(error).__name__}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     return 0

@@ -1,7 +1,8 @@
 """Activation functions, with derivatives written in terms of the function's own value.
 
-The sigmoid is computed as σ(z) = ½ (1 + tanh(z/2)): never overflows, and stays exact for complex z, which complex-step
-gradient checks need. All three derivatives need only the output y, so that is all a layer keeps.
+The sigmoid uses exp of a number that is never positive, so it cannot overflow, keeps its relative accuracy down to the
+smallest probabilities (a confident mistake still has a gradient), and takes complex z, which complex-step gradient checks
+need. All three derivatives need only the output y, so that is all a layer keeps.
 """
 
 from __future__ import annotations
@@ -9,20 +10,22 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from minilstm.backend import Array, get_array_module
-from minilstm.checks import check_floating
+from minilstm.checks import check_not_empty
 from minilstm.module import Module, check_gradient
 
 
 def sigmoid(z: Array) -> Array:
     """Return σ(z) = 1 / (1 + exp(-z)), elementwise, in the dtype of ``z``."""
     xp = get_array_module(z)
-    return 0.5 * (1.0 + xp.tanh(0.5 * z))
+    negative = z.real < 0
+    e = xp.exp(xp.where(negative, z, -z))
+    return xp.where(negative, e, xp.ones_like(e)) / (1.0 + e)
 
 
 def relu(z: Array) -> Array:
-    """Return max(z, 0), elementwise; a complex z is compared by its real part."""
+    """Return max(z, 0), elementwise; a complex z is compared by its real part, NaN stays NaN."""
     xp = get_array_module(z)
-    return xp.where(z.real > 0, z, xp.zeros_like(z))
+    return xp.where(z.real <= 0, xp.zeros_like(z), z)
 
 
 def d_sigmoid(y: Array) -> Array:
@@ -37,7 +40,7 @@ def d_tanh(y: Array) -> Array:
 
 def d_relu(y: Array) -> Array:
     """Return drelu/dz = 1 where y > 0, else 0, from y = relu(z); 0 at the kink, as in PyTorch."""
-    return (y.real > 0).astype(y.real.dtype)
+    return (~(y.real <= 0)).astype(y.real.dtype)
 
 
 class ActivationCache(NamedTuple):
@@ -58,8 +61,8 @@ class _Activation(Module):
         raise TypeError("an activation layer defines derivative")
 
     def forward(self, x: Array) -> Array:
-        """Return a(x): same shape and dtype as ``x``. Raises DtypeError unless ``x`` is floating point."""
-        check_floating("x", x)
+        """Return a(x): same shape and dtype as ``x``. Raises DtypeError unless it is floating point, ShapeError if empty."""
+        check_not_empty("x", x)
         y = self.activate(x)
         # The caller may write into y, so the cache keeps its own copy.
         self.push(ActivationCache(y.copy()) if self.training else None)

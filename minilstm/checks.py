@@ -26,6 +26,24 @@ def check_floating(name: str, x: Any) -> None:
                          f"{name}.astype(np.float32)")
 
 
+def check_dtype(dtype: Any) -> np.dtype:
+    """Return ``dtype`` as a NumPy dtype. Raises DtypeError unless it is float32, float64, complex64 or complex128."""
+    try:
+        known = np.dtype(dtype)
+    except TypeError:
+        raise DtypeError(f"dtype: expected float32 or float64, got {dtype!r}") from None
+    if known.kind not in "fc" or known.itemsize not in {"f": (4, 8), "c": (8, 16)}[known.kind]:
+        raise DtypeError(f"dtype: expected a floating point dtype, float32 or float64, got {known}")
+    return known
+
+
+def check_not_empty(name: str, x: Any) -> None:
+    """Raise DtypeError unless ``x`` is a floating point array, and ShapeError if it has no element."""
+    check_floating(name, x)
+    if x.size == 0:
+        raise ShapeError(f"{name}: is empty, got shape {tuple(x.shape)}")
+
+
 def check_real(name: str, x: Any) -> None:
     """Raise DtypeError unless ``x`` is an array of real floating point numbers: forwards take complex ones, backwards not."""
     check_floating(name, x)

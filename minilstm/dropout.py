@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minilstm.backend import Array, asarray, backend_name, get_array_module
-from minilstm.checks import check_floating, check_shape
+from minilstm.checks import check_floating, check_not_empty, check_shape
 from minilstm.errors import ArgumentError
 from minilstm.init import as_generator
 from minilstm.module import Module, check_gradient
@@ -71,8 +71,8 @@ class Dropout(Module):
         return f"p={self.p:g}"
 
     def forward(self, x: Array) -> Array:
-        """Return x · mask, shaped like ``x`` (any shape). Raises DtypeError unless ``x`` is floating point."""
-        check_floating("x", x)
+        """Return x · mask, shaped like ``x``. Raises DtypeError unless it is floating point, ShapeError if empty."""
+        check_not_empty("x", x)
         drops = self.training and self.p > 0.0
         y, cache = dropout_forward(x, dropout_mask(self.rng, tuple(x.shape), self.p, x) if drops else None)
         self.push(cache)

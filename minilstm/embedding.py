@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minilstm.backend import Array, get_array_module
-from minilstm.checks import check_choice, check_floating, check_integer, check_positive_int, check_shape
+from minilstm.checks import check_choice, check_dtype, check_floating, check_integer, check_positive_int, check_shape
 from minilstm.errors import ArgumentError, ShapeError, TokenError
 from minilstm.init import INITS, as_generator, uniform
 from minilstm.module import Module, check_gradient
@@ -27,6 +27,13 @@ class EmbeddingCache(NamedTuple):
     num_embeddings: int
     embedding_dim: int
     padding_idx: int | None
+
+
+def check_padding_idx(padding_idx: Any, V: int) -> None:
+    """Raise ArgumentError unless ``padding_idx`` is None or a token from 0 to V - 1."""
+    whole = isinstance(padding_idx, (int, np.integer)) and not isinstance(padding_idx, bool)
+    if padding_idx is not None and not (whole and 0 <= padding_idx < V):
+        raise ArgumentError(f"padding_idx: expected a token from 0 to {V - 1}, got {padding_idx!r}")
 
 
 def embedding_forward(tokens: Array, W: Array, *, padding_idx: int | None = None) -> tuple[Array, EmbeddingCache]:
@@ -44,6 +51,7 @@ def embedding_forward(tokens: Array, W: Array, *, padding_idx: int | None = None
     check_floating("W", W)
     check_shape("W", W, (None, None), "V, D")
     V, D = W.shape
+    check_padding_idx(padding_idx, V)
     if tokens.size == 0:
         raise ShapeError(f"tokens: expected at least one token, got shape {tuple(tokens.shape)}")
     # CuPy would wrap a wrong index round silently, so every backend checks, in one comparison each way.
@@ -89,13 +97,11 @@ class Embedding(Module):
         self.num_embeddings = check_positive_int("num_embeddings", num_embeddings)
         self.embedding_dim = check_positive_int("embedding_dim", embedding_dim)
         check_choice("init", init, INITS)
-        whole = isinstance(padding_idx, (int, np.integer)) and not isinstance(padding_idx, bool)
-        if padding_idx is not None and not (whole and 0 <= padding_idx < self.num_embeddings):
-            raise ArgumentError(f"padding_idx: expected a token from 0 to {self.num_embeddings - 1}, got {padding_idx!r}")
+        check_padding_idx(padding_idx, self.num_embeddings)
         self.padding_idx = None if padding_idx is None else int(padding_idx)
         self.init = init
         for name, value in self.init_params(as_generator(rng)).items():
-            self.add_param(name, value.astype(dtype))
+            self.add_param(name, value.astype(check_dtype(dtype)))
 
     def init_params(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
         shape = (self.num_embeddings, self.embedding_dim)

@@ -41,6 +41,7 @@ def evaluate(model: Module, criterion: Any, loader: Any, metric: Callable[[Array
              progress: bool = False, after_batch: Callable[[], Any] = lambda: None) -> tuple[float, float | None]:
     """Return (loss, metric) over the samples of ``loader``, in evaluation mode; each batch weighs as its number of samples.
 
+    (With CrossEntropyLoss(ignore_index=...) too: ignored targets cost nothing, but do not make their batch weigh less.)
     The layers' modes and what the criterion remembers are as before afterwards. ``after_batch`` is called after each batch.
     Raises NonFiniteError when the loss is not finite, ArgumentError when there is no batch.
     """

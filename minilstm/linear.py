@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minilstm.backend import Array, get_array_module
-from minilstm.checks import check_choice, check_floating, check_positive_int, check_real, check_shape
+from minilstm.checks import check_choice, check_dtype, check_floating, check_positive_int, check_real, check_shape
 from minilstm.init import INITS, as_generator, glorot_uniform, uniform
 from minilstm.module import Module, check_gradient
 
@@ -83,7 +83,7 @@ class Linear(Module):
         check_choice("init", init, INITS)
         self.bias, self.init = bool(bias), init
         for name, value in self.init_params(as_generator(rng)).items():
-            self.add_param(name, value.astype(dtype))
+            self.add_param(name, value.astype(check_dtype(dtype)))
 
     def init_params(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
         D, M = self.in_features, self.out_features

@@ -223,8 +223,16 @@ def _reduce(losses: Array, reduction: str) -> tuple[Array, float]:
 
 
 class Loss:
-    """A loss that remembers its latest call: ``loss = criterion(prediction, target)``, then ``criterion.backward()``."""
+    """A loss that remembers its latest call: ``loss = criterion(prediction, target)``, then ``criterion.backward()``.
 
+    Attributes:
+        threshold: a binary prediction from here on counts as class 1 in the accuracy that the Trainer reports; None where
+            the predictions are no classes at all, and there is no accuracy.
+        ignore_index: the target that costs nothing, and is left out of that accuracy too; None: each counts.
+    """
+
+    threshold: ClassVar[float | None] = 0.5
+    ignore_index: int | None = None
     _forward: ClassVar[Any]
     _backward: ClassVar[Any]
 
@@ -265,6 +273,7 @@ class BCEWithLogitsLoss(Loss):
     """Binary cross-entropy of logits (no Sigmoid before it), stable at any size; see bce_with_logits_forward."""
 
     _forward, _backward = staticmethod(bce_with_logits_forward), staticmethod(bce_with_logits_backward)
+    threshold = 0.0         # σ(0) = ½
 
     def __init__(self, *, reduction: str = "mean", pos_weight: float = 1.0) -> None:
         super().__init__(reduction=reduction, pos_weight=pos_weight)
@@ -277,9 +286,11 @@ class CrossEntropyLoss(Loss):
 
     def __init__(self, *, reduction: str = "mean", ignore_index: int | None = None) -> None:
         super().__init__(reduction=reduction, ignore_index=ignore_index)
+        self.ignore_index = ignore_index
 
 
 class MSELoss(Loss):
     """Mean (or summed) squared error; see mse_forward."""
 
     _forward, _backward = staticmethod(mse_forward), staticmethod(mse_backward)
+    threshold = None        # numbers, not classes

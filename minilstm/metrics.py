@@ -7,6 +7,8 @@ which are meant for the end of a run, do.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from minilstm.backend import Array, backend_name, get_array_module
@@ -22,7 +24,8 @@ class Scores(NamedTuple):
     f1: Array
 
 
-def _classes(prediction: Any, target: Any, threshold: float) -> tuple[Array, Array, int | None, bool]:
+def _classes(prediction: Any, target: Any, threshold: float,
+             ignore_index: int | None = None) -> tuple[Array, Array, int | None, bool]:
     """Return predicted and true class numbers (same shapes), the number of classes if known, and whether it is binary."""
     for name, x in (("prediction", prediction), ("target", target)):
         if not is_array(x) or x.dtype.kind not in "biuf":
@@ -43,13 +46,15 @@ def _classes(prediction: Any, target: Any, threshold: float) -> tuple[Array, Arr
                          f"{expected[:-1]} (prediction with the class axis last), got {got}")
     if backend_name(target) == "numpy":         # looking at values would make a device wait
         wrong = (target < 0) | (target >= (count or xp.inf)) | (xp.floor(target) != target)
+        if ignore_index is not None:
+            wrong &= target != ignore_index
         if wrong.any():
             raise ArgumentError(f"target: expected class numbers 0..{count - 1 if count else ''}, got {target[wrong][0]}")
     return predicted.astype(xp.int64), target.astype(xp.int64), count, binary
 
 
-def accuracy(prediction: Array, target: Array, threshold: float = 0.5) -> Array:
-    """Return the fraction of right predictions, a 0-d float64 array.
+def accuracy(prediction: Array, target: Array, threshold: float = 0.5, ignore_index: int | None = None) -> Array:
+    """Return the fraction of right predictions, a 0-d float64 array; 0 where every target is ignored.
 
     Args:
         prediction: one of
@@ -58,10 +63,28 @@ def accuracy(prediction: Array, target: Array, threshold: float = 0.5) -> Array:
             probabilities, 0 for logits);
             class numbers, integer or bool, in the target's shape.
         target: true classes 0, 1, ..., integer, bool or whole floats.
+        ignore_index: entries with this target are left out (padding), as in CrossEntropyLoss.
     Raises ShapeError, DtypeError and, on the host, ArgumentError for a target that is no class.
     """
-    predicted, true, _, _ = _classes(prediction, target, threshold)
-    return get_array_module(true).asarray((predicted == true).mean())
+    predicted, true, _, _ = _classes(prediction, target, threshold, ignore_index)
+    xp = get_array_module(true)
+    if ignore_index is None:
+        return xp.asarray((predicted == true).mean())
+    counted = true != ignore_index
+    return xp.asarray(((predicted == true) & counted).sum() / xp.maximum(counted.sum(), 1))
+
+
+def accuracy_of(criterion: Any) -> Callable[[Array, Array], Any] | None:
+    """Return the accuracy that belongs to a loss, by its ``threshold`` and ``ignore_index``; None for a loss of numbers.
+
+    A loss of your own that has neither attribute is taken to be one of probabilities.
+    """
+    threshold, ignore_index = getattr(criterion, "threshold", 0.5), getattr(criterion, "ignore_index", None)
+    if threshold is None:
+        return None
+    if threshold == 0.5 and ignore_index is None:
+        return accuracy
+    return partial(accuracy, threshold=threshold, ignore_index=ignore_index)
 
 
 def confusion_matrix(prediction: Array, target: Array, num_classes: int | None = None, threshold: float = 0.5) -> Array:

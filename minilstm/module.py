@@ -5,6 +5,9 @@ training mode, pushes a cache; ``dx = layer.backward(dy)`` pops that cache, adds
 the input. There is no tape and no autograd: what comes back is what the layer's author derived by hand. A cell of your own
 is a subclass that fills ``params`` (with ``add_param``) and writes ``forward`` and ``backward``; ``ml.gradcheck`` then
 checks it like the built-in ones.
+
+Weights must not change between a forward and its backward: caches refer to them. (The usual loop, step after backward, never
+does that.)
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from minilstm.backend import Array, asarray, backend_name, get_array_module, require, to_numpy
-from minilstm.checks import check_floating, check_real, check_shape, is_array
+from minilstm.checks import check_dtype, check_floating, check_real, check_shape, is_array
 from minilstm.errors import ArgumentError, BackwardError, CheckpointError, DtypeError
 from minilstm.init import as_generator
 
@@ -59,10 +62,10 @@ class Module:
     # What a subclass uses --------------------------------------------------------------------------------------------
 
     def add_param(self, name: str, value: Any) -> None:
-        """Register a parameter (a floating point array of any shape) and allocate its gradient."""
+        """Register a copy of ``value`` (a floating point array of any shape) as a parameter and allocate its gradient."""
         check_floating(name, value)
         xp = get_array_module(value)
-        self.params[name] = value
+        self.params[name] = value.copy()
         self.grads[name] = xp.zeros_like(value)
 
     def push(self, cache: Any) -> None:
@@ -73,8 +76,9 @@ class Module:
     def peek(self) -> Any:
         """Return the latest cache and leave it on the stack, so that ``dy`` can be checked before anything changes."""
         if not self._caches:
-            raise BackwardError(f"{type(self).__name__}.backward: there is no forward pass to go back through; call the "
-                                "layer in training mode first (model.train()), once for each backward")
+            raise BackwardError(f"{type(self).__name__}.backward: there is no forward pass to go back through: each backward "
+                                "needs a forward of its own, in training mode, and no zero_grad() in between (call it before "
+                                "the forward)")
         return self._caches[-1]
 
     def pop(self) -> Any:
@@ -88,8 +92,13 @@ class Module:
         return self.forward(*args, **options)
 
     def children(self) -> dict[str, Module]:
-        """Return the modules this one is made of, by attribute name."""
-        return {name: value for name, value in vars(self).items() if isinstance(value, Module)}
+        """Return the modules this one is made of, by attribute name; lists and dicts of modules count too."""
+        found: dict[str, Module] = {}
+        for name, value in vars(self).items():
+            parts = enumerate(value) if isinstance(value, (list, tuple)) else value.items() if isinstance(value, dict) else ()
+            found |= {name: value} if isinstance(value, Module) else \
+                {f"{name}.{key}": part for key, part in parts if isinstance(part, Module)}
+        return found
 
     def modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
         """Walk this module and all below it, each once, as (dotted name, module)."""
@@ -145,8 +154,7 @@ class Module:
         """
         if backend is not None:
             require(backend)
-        if dtype is not None and np.dtype(dtype).kind not in "fc":
-            raise DtypeError(f"to: expected a floating point dtype, got {np.dtype(dtype)}")
+        dtype = None if dtype is None else check_dtype(dtype)
         for _, module in self.modules():
             module._caches.clear()
             for store in (module.params, module.grads):
@@ -156,13 +164,16 @@ class Module:
         return self
 
     def reset_parameters(self, rng: np.random.Generator | int | None = None) -> Module:
-        """Draw all parameters again, layer after layer, and restart the dropout streams, all from one seed."""
+        """Draw all parameters again, layer after layer, and restart the dropout streams, all from one seed.
+
+        A layer of your own takes part by defining ``init_params``.
+        """
         rng = as_generator(rng)
         for _, module in self.modules():
             for key, value in module.init_params(rng).items():
                 module.params[key][...] = asarray(value.astype(module.params[key].dtype, copy=False),
                                                   backend_name(module.params[key]))
-            if hasattr(module, "rng"):
+            if draws(module):
                 module.rng = rng.spawn(1)[0]
         self.zero_grad()
         return self
@@ -181,15 +192,15 @@ class Module:
         own = self.named_parameters()
         check_entries(state, {name: (tuple(p.shape), np.dtype(p.dtype)) for name, p in own.items()}, "parameter")
         for name, value in own.items():
-            value[...] = asarray(np.asarray(state[name], dtype=value.dtype), backend_name(value))
+            value[...] = asarray(to_numpy(state[name]).astype(value.dtype), backend_name(value))
 
     def rng_state(self) -> dict[str, Any]:
         """Return dotted module name -> state of its random generator, as plain JSON-able values."""
-        return {name: copy.deepcopy(m.rng.bit_generator.state) for name, m in self.modules() if hasattr(m, "rng")}
+        return {name: copy.deepcopy(m.rng.bit_generator.state) for name, m in self.modules() if draws(m)}
 
     def load_rng_state(self, state: Mapping[str, Any]) -> None:
         """Put random generators back where ``rng_state`` saw them. Raises CheckpointError when names do not match."""
-        owners = {name: module for name, module in self.modules() if hasattr(module, "rng")}
+        owners = {name: module for name, module in self.modules() if draws(module)}
         if set(owners) != set(state):
             raise CheckpointError(f"random states: expected those of modules {sorted(owners)}, got {sorted(state)}")
         for name, module in owners.items():
@@ -213,6 +224,11 @@ class Module:
         return summarize(self, input_shape)
 
 
+def draws(module: Module) -> bool:
+    """Tell whether a module has a random generator of its own."""
+    return isinstance(getattr(module, "rng", None), np.random.Generator)
+
+
 class Summary(str):
     """A table as text that also shows as text when it is the last line of a notebook cell."""
 
@@ -233,7 +249,9 @@ def check_entries(state: Mapping[str, Any], expected: Mapping[str, tuple[tuple[i
             raise CheckpointError(f"{what} {name}: expected dtype {dtype}, got {got}")
         if tuple(value.shape) != shape:
             raise CheckpointError(f"{what} {name}: expected shape {shape}, got {tuple(value.shape)}")
-        if dtype.kind in "fc" and not np.isfinite(value).all():
+        with np.errstate(over="ignore"):    # 1e300 is finite, but not in float32
+            finite = dtype.kind not in "fc" or np.isfinite(value.astype(dtype)).all()
+        if not finite:
             raise CheckpointError(f"{what} {name}: holds NaN or infinite values")
 
 
@@ -261,15 +279,16 @@ class Sequential(Module):
     def __iter__(self) -> Iterator[Module]:
         return iter(self.layers)
 
-    def __getitem__(self, position: int) -> Module:
-        return self.layers[position]
+    def __getitem__(self, position: int | slice) -> Any:
+        """Return one layer, or a Sequential of a slice of them (the same layers, not copies)."""
+        return Sequential(*self.layers[position]) if isinstance(position, slice) else self.layers[position]
 
     def forward(self, x: Array, **options: Any) -> Array:
         """Return the last layer's output for input ``x``; ``options`` go to the layers that take them."""
         for option in options:
             if not accepts_option(self, option):
                 raise ArgumentError(f"Sequential: no layer takes the option {option!r}")
-        undo = [(module, len(module._caches), module.rng.bit_generator.state if hasattr(module, "rng") else None)
+        undo = [(module, len(module._caches), module.rng.bit_generator.state if draws(module) else None)
                 for _, module in self.modules()]
         try:
             for layer in self.layers:

@@ -3,7 +3,8 @@
 Two methods, both one number at a time and in float64:
 
 - central differences, (y(p + ε) - y(p - ε)) / 2ε, what the course teaches. Rounding leaves about ten digits. Where the two
-  one-sided slopes disagree there is a kink (relu) between the points, and ε is made smaller.
+  one-sided slopes disagree there is a kink (relu) between the points, and ε is made smaller; where they still disagree p
+  stands on the kink, and every slope between the two is a subgradient.
 - complex step, Im y(p + i·10⁻³⁰) / 10⁻³⁰ (Squire & Trapp 1998). Nothing is subtracted, so all digits are good; but the
   function must be written so that it keeps complex numbers: no abs, no maximum, no cast to float.
 
@@ -39,12 +40,16 @@ def _weigh(upstream: list[Array | None], outputs: list[Array]) -> complex:
     return total
 
 
-def finite_difference(run: Run, tensors: Tensors, name: str, upstream: list[Array | None], eps: float = EPS) -> Array:
-    """Return d(Σ u·y)/d(tensors[name]) by central differences, shaped like the tensor (float64)."""
+def finite_difference(run: Run, tensors: Tensors, name: str, upstream: list[Array | None],
+                      eps: float = EPS) -> tuple[Array, Array]:
+    """Return d(Σ u·y)/d(tensors[name]) by central differences, as an interval (low, high), shaped like the tensor (float64).
+
+    Both ends are equal except on a kink, where they are the two one-sided slopes.
+    """
     probe = tensors[name].copy()
     moved = {**tensors, name: probe}
     here = [y.copy() for y in run(tensors)]
-    gradient = get_array_module(probe).zeros(probe.shape)
+    low, high = get_array_module(probe).zeros((2, *probe.shape))
     for index in np.ndindex(probe.shape):
         value = float(probe[index])
         for step in (eps, eps / 10, eps / 100):
@@ -54,11 +59,14 @@ def finite_difference(run: Run, tensors: Tensors, name: str, upstream: list[Arra
             left, down = value - float(probe[index]), run(moved)
             slope_right = _weigh(upstream, [a - b for a, b in zip(up, here)]).real / right
             slope_left = _weigh(upstream, [a - b for a, b in zip(here, down)]).real / left
-            if abs(slope_right - slope_left) <= 1e-2 * max(abs(slope_right), abs(slope_left), 1e-3):
+            smooth = abs(slope_right - slope_left) <= 1e-2 * max(abs(slope_right), abs(slope_left), 1e-3)
+            if smooth:
                 break
-        gradient[index] = _weigh(upstream, [a - b for a, b in zip(up, down)]).real / (right + left)
+        central = _weigh(upstream, [a - b for a, b in zip(up, down)]).real / (right + left)
+        low[index] = central if smooth else min(slope_left, slope_right)
+        high[index] = central if smooth else max(slope_left, slope_right)
         probe[index] = value
-    return gradient
+    return low, high
 
 
 def complex_step(run: Run, tensors: Tensors, name: str, upstream: list[Array | None]) -> Array:
@@ -76,7 +84,7 @@ def complex_step(run: Run, tensors: Tensors, name: str, upstream: list[Array | N
             probe[index] = value + 1j * COMPLEX_STEP
             try:
                 outputs = run(moved)
-            except (TypeError, np.exceptions.ComplexWarning) as error:
+            except Exception as error:      # the real forward ran: whatever this is, complex numbers are the cause
                 raise NotComplexError(f"{type(error).__name__}: {error}") from error
             if not any(y.dtype.kind == "c" for y in outputs):
                 raise NotComplexError("a complex input gave real outputs")

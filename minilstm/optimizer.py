@@ -22,10 +22,14 @@ from minilstm.module import Module, check_entries
 Work = list[tuple[str, Array, Array, tuple[Array, ...]]]        # name, parameter, gradient, moments
 
 
+def is_number(value: Any) -> bool:
+    """Tell whether ``value`` is one real number, and no bool."""
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+
+
 def check_number(name: str, value: Any, low: float = 0.0, below: float = math.inf) -> float:
     """Return ``value`` as a Python float; raise ArgumentError unless low <= value < below (NaN never is)."""
-    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    if not number or not low <= value < below:
+    if not is_number(value) or not low <= value < below:
         raise ArgumentError(f"{name}: expected a number >= {low:g} and < {below:g}, got {value!r}")
     return float(value)
 
@@ -81,9 +85,11 @@ class Optimizer:
         """Update every parameter in place from its gradient.
 
         Raises NonFiniteError naming the first gradient that holds NaN or infinity (and ShapeError, DtypeError for a
-        gradient that does not fit its parameter) before anything changes. On a device the update is skipped there, and
+        gradient that does not fit its parameter, ArgumentError for a hyperparameter that was set to something else than it
+        can be) before anything changes. On a device the update is skipped there, and
         ``check`` raises.
         """
+        self._set(self._validated({name: getattr(self, name) for name in self._hyper}))
         work = self._gather()
         on_host = backend_name(work[0][1]) == "numpy"
         if self._watch is not None and (on_host or self._watch[0] != [name for name, *_ in work]):
@@ -110,7 +116,7 @@ class Optimizer:
                 raise ShapeError(f"gradient of {name} ({type(layer).__name__}): expected shape {p.shape}, got {g.shape}")
             xp = get_array_module(p, g)
             moments = self._moments.get(name)
-            if moments is None:
+            if moments is None or len(moments) < len(self._slots()):        # the second: momentum was switched on later
                 moments = tuple(xp.zeros_like(p) for _ in self._slots())
             elif any(m.shape != p.shape for m in moments):
                 raise ShapeError(f"{name} ({type(layer).__name__}): the shape changed from {moments[0].shape} to {p.shape} "

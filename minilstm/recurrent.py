@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minilstm.backend import Array, get_array_module
-from minilstm.checks import check_choice, check_floating, check_positive_int, check_real, check_shape, is_array
+from minilstm.checks import check_choice, check_dtype, check_floating, check_positive_int, check_real, check_shape, is_array
 from minilstm.dropout import check_probability, dropout_mask
 from minilstm.errors import ArgumentError, ShapeError
 from minilstm.init import INITS, as_generator, glorot_uniform, orthogonal, uniform
@@ -93,7 +93,7 @@ class Recurrent(Module):
         self.padding, self.init = padding, init
         rng = as_generator(rng)
         for name, value in self.init_params(rng).items():
-            self.add_param(name, value.astype(dtype))
+            self.add_param(name, value.astype(check_dtype(dtype)))
         if self.dropout:
             self.rng = rng
 

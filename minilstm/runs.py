@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,14 +34,50 @@ def holds_run(folder: PathLike) -> bool:
     return any((Path(folder) / name).exists() for name in (LAST, BEST, HISTORY, CONFIG))
 
 
+def in_the_way(folder: PathLike, names: Iterable[str] = ()) -> str | None:
+    """Return why no new run can be written into ``folder``, or None: no file that it (or ``names``) would write may be there."""
+    path = Path(folder)
+    nearest = next(place for place in (path, *path.parents) if os.path.lexists(place) or place == place.parent)
+    if not nearest.is_dir():
+        return f"{nearest} is there and is no folder"
+    if holds_run(path):
+        return "there is a run in this folder already"
+    found = [name for name in (CURVES, *names) if os.path.lexists(path / name)]
+    return f"there is a file {found[0]} in this folder, which would be overwritten" if found else None
+
+
 def create_run(trainer: Trainer, folder: PathLike) -> None:
     """Make the folder of a new run with its config.json. Raises ArgumentError where there is a run already."""
     if holds_run(folder):
         raise ArgumentError(f"{os.fspath(folder)}: this folder holds a training run already; resume it, or choose another")
-    text = _checked(folder, lambda: json.dumps({"config": trainer.config, **describe(trainer), "data": trainer.data,
-                                                "optimizer_state": trainer.optimizer.state_dict()["meta"]}, indent=2))
+    words = in_the_way(folder)
+    if words is not None:
+        raise ArgumentError(f"{os.fspath(folder)}: {words}; choose another folder")
+    text = _checked(folder, lambda: _text(_facts(trainer)))
     _checked(folder, lambda: os.makedirs(folder, exist_ok=True))
-    _checked(folder, lambda: atomic_write(Path(folder) / CONFIG, [text.encode("ascii"), b"\n"]))
+    _checked(folder, lambda: atomic_write(Path(folder) / CONFIG, [text]))
+
+
+def update_config(trainer: Trainer, folder: PathLike) -> None:
+    """Put the trainer's config, which a resumed run may have been given anew, into config.json. Raises CheckpointError."""
+    path = Path(folder) / CONFIG
+    try:
+        before = path.read_bytes()
+        facts = {**json.loads(before), "config": trainer.config}
+    except (OSError, ValueError, TypeError, RecursionError):       # lost or damaged: last.ckpt is what counts
+        before, facts = b"", _facts(trainer)
+    text = _checked(folder, lambda: _text(facts))
+    if text != before:
+        _checked(folder, lambda: atomic_write(path, [text]))
+
+
+def _facts(trainer: Trainer) -> dict[str, Any]:
+    return {"config": trainer.config, **describe(trainer), "data": trainer.data,
+            "optimizer_state": trainer.optimizer.state_dict()["meta"]}
+
+
+def _text(facts: dict[str, Any]) -> bytes:
+    return json.dumps(facts, indent=2).encode("ascii") + b"\n"
 
 
 def save_run(trainer: Trainer, folder: PathLike, *names: str) -> None:

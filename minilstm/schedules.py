@@ -17,7 +17,7 @@ from typing import Any
 from minilstm.backend import to_numpy
 from minilstm.checks import check_choice, check_positive_int
 from minilstm.errors import ArgumentError, CheckpointError, DtypeError
-from minilstm.optim import Optimizer, check_number
+from minilstm.optimizer import Optimizer, check_number
 
 
 class Schedule:

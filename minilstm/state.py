@@ -162,3 +162,4 @@ def _put(trainer: Trainer, arrays: Mapping[str, np.ndarray], meta: Mapping[str, 
         callback.load_state_dict({"arrays": under(f"callback{number}.", arrays), "meta": meta["callbacks"][number][1]})
     trainer.history, trainer.data, trainer.stop = history, meta["data"], meta["stop"]
     trainer.epoch, trainer.step, trainer.sums = meta["epoch"], meta["step"], list(meta["sums"])
+    trainer.config = trainer.config or dict(meta["config"])

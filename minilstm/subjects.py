@@ -16,8 +16,13 @@ import numpy as np
 from minilstm.backend import Array, get_array_module, to_numpy
 from minilstm.checks import is_array
 from minilstm.errors import ArgumentError, GradientError
-from minilstm.module import Module
+from minilstm.module import Module, draws
 from minilstm.numerical import Tensors
+
+
+def _gate_names(gates: Any) -> tuple[str, ...]:
+    """``gates`` if it is a tuple of names; a cell may use that word for something else."""
+    return gates if isinstance(gates, tuple) and all(isinstance(gate, str) for gate in gates) else ()
 
 
 def _is_floating(value: Any) -> bool:
@@ -35,16 +40,28 @@ def _rebuild(tree: Any, leaves: list[Any]) -> Any:
     return leaves.pop(0)
 
 
+def _outputs(title: str, tree: Any) -> list[Array]:
+    leaves = [np.asarray(leaf) if np.isscalar(leaf) else leaf for leaf in _flatten(tree)]
+    for leaf in leaves:
+        if not is_array(leaf):
+            raise ArgumentError(f"gradcheck {title}: forward returned {type(leaf).__name__}, expected arrays")
+    return leaves
+
+
 class Subject:
     """Base: holds the inputs' tree and the tensors to differentiate.
 
     Attributes:
         title: how messages call it.
         tensors: name -> float64 array; inputs first, then parameters.
+        floating: the names of the inputs among them. parameters: the names of the others.
         is_loss: the output is one number and backward takes no upstream gradient.
+        notes: what the report should add.
     """
 
     is_loss = False
+    several_outputs = False
+    parameters: tuple[str, ...] = ()
 
     def __init__(self, title: str, function: Any, inputs: Any, options: dict[str, Any]) -> None:
         self.title, self.options = title, options
@@ -52,6 +69,11 @@ class Subject:
         self.input_names = self._name_inputs(function)
         self.tensors: dict[str, Array] = {name: leaf.astype(np.float64) for name, leaf in
                                           zip(self.input_names, _flatten(self.inputs)) if _is_floating(leaf)}
+        self.floating = list(self.tensors)      # the names of the inputs among the tensors
+        self.notes: list[str] = []
+        for name, tensor in self.tensors.items():
+            if tensor.size == 0:
+                raise ArgumentError(f"gradcheck {title}: {name} is empty, there is nothing to check")
 
     def _name_inputs(self, function: Any) -> list[str]:
         try:
@@ -73,18 +95,28 @@ class Subject:
         return _rebuild(self.inputs, leaves)
 
     def match_gradients(self, gradients: Any) -> dict[str, Array]:
-        """Give backward's return value names: one for each input, or for the first floating inputs where it is shorter."""
+        """Give backward's return value names: one for each input (None for tokens), or one for each floating input.
+
+        Raises GradientError when it returned too few, too many, or something that is no array.
+        """
         leaves = _flatten(gradients)
-        floating = [name for name in self.input_names if name in self.tensors]
+        floating = [name for name in self.input_names if name in self.floating]
         names = self.input_names if len(leaves) == len(self.input_names) else floating
+        if not self.counts_agree(len(leaves), len(names)):
+            raise GradientError(f"gradcheck {self.title}: backward returned {len(leaves)} gradients for {len(names)} inputs "
+                                f"({', '.join(names)})")
         named = {}
         for name, leaf in zip(names, leaves):
-            if name not in self.tensors:
-                continue
-            if leaf is None:
-                raise GradientError(f"gradcheck {self.title}: backward returned None for {name}")
-            named[name] = leaf
+            if name in self.floating:
+                if not is_array(leaf) and not np.isscalar(leaf):
+                    got = type(leaf).__name__
+                    raise GradientError(f"gradcheck {self.title}: backward returned {got} for {name}, expected an array")
+                named[name] = leaf if is_array(leaf) else np.asarray(leaf)
         return named
+
+    def counts_agree(self, returned: int, expected: int) -> bool:
+        """Tell whether backward may return so many gradients."""
+        return returned == expected
 
     def run(self, tensors: Tensors) -> list[Array]:
         """Evaluate the forward; return its outputs as a flat list."""
@@ -112,8 +144,8 @@ class Subject:
         return {gate: slice(k * H, (k + 1) * H) for k, gate in enumerate(gates)}
 
     def is_sequence(self, name: str) -> bool:
-        """Tell whether this is an input (N, T, D), whose second axis is time."""
-        return name in self.input_names and self.tensors[name].ndim == 3 and not name.startswith(("state", "h", "c"))
+        """Tell whether this is the input (N, T, D), whose second axis is time; states come after it."""
+        return name == self.input_names[0] and self.tensors[name].ndim == 3
 
     def describe(self, name: str, index: tuple[int, ...]) -> str:
         """Return the entry in words: parameter, gate and unit, or sequence and time step."""
@@ -139,7 +171,7 @@ class FunctionSubject(Subject):
         takes = [p for p in inspect.signature(backward).parameters.values()
                  if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         self.is_loss = len(takes) == 1      # a loss pair: backward(cache)
-        self.gates = tuple(getattr(sys.modules.get(getattr(forward, "__module__", "")), "GATES", ()))
+        self.gates = _gate_names(getattr(sys.modules.get(getattr(forward, "__module__", "")), "GATES", ()))
 
     def _call(self, tensors: Tensors) -> tuple[Any, ...]:
         result = self.forward(*self.arguments(tensors), **self.options)
@@ -148,7 +180,7 @@ class FunctionSubject(Subject):
         return result
 
     def run(self, tensors: Tensors) -> list[Array]:
-        return [np.asarray(y) if np.isscalar(y) else y for y in _flatten(self._call(tensors)[:-1])]
+        return _outputs(self.title, self._call(tensors)[:-1])
 
     def gradients(self, tensors: Tensors, upstream: list[Array | None]) -> dict[str, Array]:
         *_, cache = self._call(tensors)
@@ -163,6 +195,10 @@ class FunctionSubject(Subject):
                 raise GradientError(f"gradcheck {self.title}: a second backward gives another gradient of {name}: the "
                                     "first one wrote into the cache")
 
+    def counts_agree(self, returned: int, expected: int) -> bool:
+        """A loss has no gradient for its target."""
+        return returned == (1 if self.is_loss else expected)
+
     def gates_of(self, name: str) -> tuple[str, ...]:
         return self.gates if name in ("W", "b") else ()
 
@@ -172,7 +208,8 @@ class LayerSubject(Subject):
 
     def __init__(self, layer: Any, inputs: Any, options: dict[str, Any]) -> None:
         function = layer.forward if hasattr(layer, "forward") else layer
-        super().__init__(repr(layer) if len(repr(layer)) < 80 else type(layer).__name__, function, inputs, options)
+        short = len(repr(layer)) < 80 and "\n" not in repr(layer) and " at 0x" not in repr(layer)
+        super().__init__(repr(layer) if short else type(layer).__name__, function, inputs, options)
         self.layer = copy.deepcopy(layer)
         if isinstance(self.layer, Module):
             self.layer.train().to(dtype=np.float64)
@@ -182,15 +219,24 @@ class LayerSubject(Subject):
             for store in (self.layer.params, self.layer.grads):
                 for name, value in store.items():
                     store[name] = value.astype(np.float64)
-        self.generators = [m.rng for _, m in self.layer.modules() if hasattr(m, "rng")] if isinstance(self.layer, Module) \
+        self.generators = [m.rng for _, m in self.layer.modules() if draws(m)] if isinstance(self.layer, Module) \
             else [v for v in vars(self.layer).values() if isinstance(v, np.random.Generator)]
         self.random_states = [copy.deepcopy(g.bit_generator.state) for g in self.generators]
         for name, (owner, key) in self.owners.items():
+            if name in self.tensors:
+                raise ArgumentError(f"gradcheck {self.title}: {name!r} names both an input and a parameter; rename one")
             self.tensors[name] = owner.params[key]
+        self.parameters = tuple(self.owners)
 
-    def _rewind(self) -> None:
+    def counts_agree(self, returned: int, expected: int) -> bool:
+        """A layer that was asked for final states returns the gradients of initial states nobody gave."""
+        return returned == expected or returned > expected and self.several_outputs
+
+    def _rewind(self, drop_caches: bool = True) -> None:
         for generator, state in zip(self.generators, self.random_states):
             generator.bit_generator.state = copy.deepcopy(state)
+        if not drop_caches:
+            return
         for module in ([m for _, m in self.layer.modules()] if isinstance(self.layer, Module) else []):
             module._caches.clear()
 
@@ -198,7 +244,9 @@ class LayerSubject(Subject):
         self._rewind()
         for name, (owner, key) in self.owners.items():
             owner.params[key] = tensors[name]
-        return _flatten(self._forward(tensors))
+        outputs = self._forward(tensors)
+        self.several_outputs = isinstance(outputs, tuple)
+        return _outputs(self.title, outputs)
 
     def _forward(self, tensors: Tensors) -> Any:
         return self.layer(*self.arguments(tensors), **self.options)
@@ -210,10 +258,29 @@ class LayerSubject(Subject):
 
     def _accumulate(self, tensors: Tensors, upstream: list[Array | None]) -> dict[str, Array]:
         self._rewind()
-        outputs = self._forward(tensors)
+        return self._back(self._forward(tensors), upstream)
+
+    def _back(self, outputs: Any, upstream: list[Array | None]) -> dict[str, Array]:
         arguments = _rebuild(outputs, list(upstream)) if isinstance(outputs, tuple) else tuple(upstream)
         named = self.match_gradients(self.layer.backward(*arguments))
         return {**named, **{name: owner.grads[key].copy() for name, (owner, key) in self.owners.items()}}
+
+    def _check_stack(self, first: dict[str, Array], tensors: Tensors, upstream: list[Array | None]) -> None:
+        """Two forwards, then two backwards: note it where the second backward does not find the first forward's cache."""
+        others = {name: 0.5 * value if name in self.floating else value for name, value in tensors.items()}
+        self._rewind()
+        try:
+            outputs = self._forward(tensors)
+            self._rewind(drop_caches=False)
+            later = self._forward(others)
+            self._back(later, upstream)
+            again = self._back(outputs, upstream)
+        except Exception:       # a cell of one's own may keep one cache only and say so in its own way
+            again = {}
+        if not all(name in again and np.allclose(to_numpy(again[name]), to_numpy(first[name]), rtol=1e-9, atol=1e-12)
+                   for name in first if name in self.floating):
+            self.notes.append("it keeps one cache at a time, so it cannot be used twice in a model (push and pop keep a "
+                              "stack)")
 
     def look_again(self, first: dict[str, Array], tensors: Tensors, upstream: list[Array | None]) -> None:
         second = self._accumulate(tensors, upstream)    # grads were not cleared, so they must double
@@ -221,17 +288,22 @@ class LayerSubject(Subject):
             if not np.allclose(to_numpy(second[name]), 2 * to_numpy(first[name]), rtol=1e-9, atol=1e-12):
                 raise GradientError(f"gradcheck {self.title}: the gradient of {name} is not accumulated: a second backward "
                                     "must add to grads, not overwrite them (write grads[name] += ...)")
+        self._check_stack(first, tensors, upstream)
 
     def gates_of(self, name: str) -> tuple[str, ...]:
         if name not in self.owners:
             return ()
-        return tuple(getattr(self.owners[name][0], "gates", ()))
+        return _gate_names(getattr(self.owners[name][0], "gates", ()))
 
 
 class LossSubject(Subject):
     """A loss: criterion(prediction, target), then criterion.backward() without argument."""
 
     is_loss = True
+
+    def counts_agree(self, returned: int, expected: int) -> bool:
+        """The gradient of the prediction comes first, and none is due for the target."""
+        return returned == 1
 
     def __init__(self, criterion: Any, inputs: Any, options: dict[str, Any]) -> None:
         super().__init__(repr(criterion), getattr(criterion, "forward", criterion.__call__), inputs, options)
@@ -247,6 +319,9 @@ class LossSubject(Subject):
 
 def make_subject(target: Any, inputs: Any, options: dict[str, Any]) -> Subject:
     """Return the Subject for ``target``. Raises ArgumentError for something that cannot be checked."""
+    if isinstance(target, type):
+        raise ArgumentError(f"gradcheck: expected a layer, got the class {target.__name__}; make one first: "
+                            f"{target.__name__}(...)")
     if isinstance(target, (tuple, list)) and len(target) == 2 and all(map(callable, target)):
         return FunctionSubject(target[0], target[1], inputs, options)
     if callable(target) and hasattr(target, "backward"):

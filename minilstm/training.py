@@ -11,7 +11,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -24,10 +24,11 @@ from minilstm.evaluation import fetch, loss_weight, modes_kept, quiet, unpack
 from minilstm.files import PathLike
 from minilstm.history import History
 from minilstm.interrupt import Interrupted, InterruptGuard
-from minilstm.metrics import accuracy
+from minilstm.metrics import accuracy_of
 from minilstm.module import Module
 from minilstm.nonfinite import explain_forward, explain_gradients, explain_inputs, explain_parameters
 from minilstm.optim import clip_grad_norm
+from minilstm.optimizer import is_number
 from minilstm.plots import curves
 from minilstm.progress import say
 from minilstm.schedules import ReduceLROnPlateau
@@ -51,9 +52,11 @@ class Trainer:
             training loss where there is no validation).
         clip_norm: rescale gradients whose total norm is larger than this; None: never.
         callbacks: ``Callback`` objects, called in this order.
-        metric: function (prediction, target) -> mean over the batch, logged as accuracy; None: none.
+        metric: function (prediction, target) -> mean over the batch, logged as accuracy; None: none. By default the accuracy
+            that fits the loss: probabilities are cut at 0.5, logits at 0, ignored targets left out; MSELoss has none.
         run_dir: folder for config, history, curves and checkpoints (``minilstm.runs``); None: nothing is written.
-        config: JSON-able dict of your own that is kept in config.json and in the checkpoints.
+        config: JSON-able dict of your own that is kept in config.json and in the checkpoints; where a run is resumed, the
+            new one takes the place of the old (none given: the old one stays).
         progress: show bars where someone is looking. verbose: print a line per epoch and the verdict at the end.
         print_fn: what prints those lines; None: standard output, between the bars.
 
@@ -64,15 +67,29 @@ class Trainer:
 
     def __init__(self, model: Module, criterion: Any, optimizer: Any, *, scheduler: Any = None,
                  clip_norm: float | None = None, callbacks: Iterable[Callback] = (),
-                 metric: Callable[[Array, Array], Any] | None = accuracy, run_dir: PathLike | None = None,
+                 metric: Callable[[Array, Array], Any] | Literal["accuracy"] | None = "accuracy",
+                 run_dir: PathLike | None = None,
                  config: Mapping[str, Any] | None = None, progress: bool = True, verbose: bool = True,
                  print_fn: Callable[[str], Any] | None = None) -> None:
-        if clip_norm is not None and not 0 < clip_norm < math.inf:
+        if clip_norm is not None and (not is_number(clip_norm) or not 0 < clip_norm < math.inf):
             raise ArgumentError(f"clip_norm: expected None or a finite number above 0, got {clip_norm!r}")
+        if isinstance(criterion, type) or not callable(criterion):
+            raise ArgumentError(f"criterion: expected a loss object such as BCELoss(), got {criterion!r}")
+        if metric is not None and metric != "accuracy" and not callable(metric):
+            raise ArgumentError(f"metric: expected a function of (prediction, target), 'accuracy' or None, got {metric!r}")
+        if not isinstance(callbacks, Iterable):
+            raise ArgumentError(f"callbacks: expected a list of Callback objects, got {callbacks!r}")
+        callbacks = list(callbacks)
+        for callback in callbacks:
+            if not isinstance(callback, Callback):
+                raise ArgumentError(f"callbacks: expected Callback objects, got {callback!r}")
+        if config is not None and not isinstance(config, Mapping):
+            raise ArgumentError(f"config: expected a dict, got {config!r}")
         if getattr(optimizer, "model", model) is not model:
             raise ArgumentError("Trainer: the optimizer was made for another model")
         self.model, self.criterion, self.optimizer = model, criterion, optimizer
-        self.scheduler, self.callbacks, self.metric = scheduler, list(callbacks), metric
+        self.scheduler, self.callbacks = scheduler, callbacks
+        self.metric = accuracy_of(criterion) if metric == "accuracy" else metric
         self.clip_norm = None if clip_norm is None else float(clip_norm)
         self.run_dir = None if run_dir is None else Path(run_dir)
         self.config = dict(config or {})
@@ -272,6 +289,7 @@ class Trainer:
     def _open_run(self) -> None:
         if self.run_dir is not None and self._recorded:
             runs.clean_run(self.run_dir)
+            runs.update_config(self, self.run_dir)
         elif self.run_dir is not None:
             runs.create_run(self, self.run_dir)
             self._recorded = True

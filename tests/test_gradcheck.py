@@ -224,3 +224,119 @@ def test_unknown_method_and_wrong_number_of_upstream_gradients(arrays: tuple[np.
         ml.gradcheck(ml.Tanh(), np.ones((2, 3)), method="autograd")
     with pytest.raises(ml.GradientError, match="expected 2 upstream gradients, got 1"):
         ml.gradcheck((ml.lstm_forward, ml.lstm_backward), arrays, upstream=[None])
+
+
+def rnn(x: Any, h0: Any, W: Any, b: Any) -> Any:
+    return ml.rnn_forward(x, h0, W, b)
+
+
+@pytest.mark.parametrize(("backward", "words"), [
+    (lambda dh, c: ml.rnn_backward(dh, c)[:2], r"2 gradients for 4 inputs \(x, h0, W, b\)"),
+    (lambda dh, c: (*ml.rnn_backward(dh, c), 0.0), "5 gradients for 4 inputs"),
+    (lambda dh, c: {"x": dh}, "1 gradients for 4 inputs"),
+    (lambda dh, c: (*ml.rnn_backward(dh, c)[:3], None), "NoneType for b")])
+def test_gradients_left_out_or_added_are_no_pass(backward: Any, words: str, rng: np.random.Generator) -> None:
+    inputs = tuple(rng.standard_normal(s) for s in ((2, 5, 3), (2, 4), (7, 4), (4,)))
+    with pytest.raises(ml.GradientError, match=words):
+        ml.gradcheck((rnn, backward), inputs)
+
+
+class Forgetful(ml.RNN):
+    """Returns only dx, or nothing."""
+
+    drops_all = False
+
+    def backward(self, dy: Any, dstate: Any = None) -> Any:
+        dx, _ = super().backward(dy, dstate)
+        return () if self.drops_all else dx
+
+
+@pytest.mark.parametrize("drops_all", [False, True])
+def test_a_layer_that_leaves_a_gradient_out_is_no_pass(drops_all: bool, rng: np.random.Generator) -> None:
+    layer = Forgetful(3, 4, rng=0)
+    layer.drops_all = drops_all
+    with pytest.raises(ml.GradientError, match=f"{int(not drops_all)} gradients for 2 inputs"):
+        ml.gradcheck(layer, (rng.standard_normal((2, 5, 3)), rng.standard_normal((2, 4))))
+
+
+def test_final_states_without_initial_ones(rng: np.random.Generator) -> None:
+    ml.gradcheck(ml.LSTM(3, 4, rng=0), rng.standard_normal((2, 5, 3)), return_state=True)
+
+
+class Odd(Scale):
+    """A right cell with one unusual habit."""
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        if self.bug == "alias":
+            self.push(x)
+            return x * self.w
+        y = super().forward(x)
+        if self.bug == "abs":
+            return y + np.abs(x)
+        if self.bug == "refuses complex":
+            assert x.dtype.kind == "f" and self.params["w"].dtype.kind == "f"
+        if self.bug == "random":
+            return y + np.random.default_rng().random()
+        return y
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        x = self._caches[-1]
+        if self.bug == "writes into dy":
+            dy *= 2
+        dx = super().backward(dy)
+        return dx + dy * np.sign(x) if self.bug == "abs" else dx
+
+
+@pytest.mark.parametrize("habit", ["abs", "refuses complex"])
+def test_a_right_cell_that_is_not_complex_analytic_passes(habit: str, rng: np.random.Generator) -> None:
+    assert "finite differences alone" in str(ml.gradcheck(Odd(habit), rng.standard_normal((4, 3))))
+
+
+@pytest.mark.parametrize(("habit", "words"), [("alias", r"does not seem to read params\['w'\]"),
+                                              ("writes into dy", "upstream gradient 0 was overwritten")])
+def test_odd_habits_are_diagnosed(habit: str, words: str, rng: np.random.Generator) -> None:
+    layer = Odd(habit)
+    layer.w = layer.params["w"].astype(np.float64)      # type: ignore[assignment]
+    with pytest.raises(ml.GradientError, match=words):
+        ml.gradcheck(layer, rng.standard_normal((4, 3)))
+
+
+def test_a_forward_that_changes_its_mind_is_refused(rng: np.random.Generator) -> None:
+    with pytest.raises(ml.ArgumentError, match="other outputs the second time"):
+        ml.gradcheck(Odd("random"), rng.standard_normal((4, 3)))
+
+
+def test_a_cell_that_keeps_one_cache_is_right_but_noted(rng: np.random.Generator) -> None:
+    class OneCache(Scale):
+        def push(self, cache: Any) -> None:
+            self._caches[:] = [cache]
+    assert "one cache at a time" in str(ml.gradcheck(OneCache(), rng.standard_normal((4, 3))))
+    assert "one cache" not in str(ml.gradcheck(Scale(), rng.standard_normal((4, 3))))
+
+
+@pytest.mark.parametrize("seed", [9, 15, 17])
+def test_units_that_stand_on_the_kink_of_relu_are_no_error(seed: int) -> None:
+    x = np.random.default_rng(seed).standard_normal((3, 4, 3))
+    ml.gradcheck(ml.RNN(3, 4, 2, nonlinearity="relu", rng=seed), x)
+    at_zero = ml.gradcheck(ml.ReLU(), np.array([[0.0, 1.0, -1.0]]))
+    assert "1 entries stand on a kink" in str(at_zero)
+
+
+def test_names_that_clash_empty_inputs_and_classes_are_refused(rng: np.random.Generator) -> None:
+    clash = Scale()
+    clash.add_param("x", np.ones(2))
+    for target, inputs, words in ((clash, rng.standard_normal((4, 3)), "names both"),
+                                  (ml.LSTM, np.ones((2, 3)), "the class LSTM"), (ml.Tanh(), np.ones((0, 3)), "x is empty")):
+        with pytest.raises(ml.ArgumentError, match=words):
+            ml.gradcheck(target, inputs)
+
+
+def test_a_cell_may_call_something_else_gates(rng: np.random.Generator) -> None:
+    layer = Scale()
+    layer.gates = rng.standard_normal(3)                # type: ignore[attr-defined]
+    ml.gradcheck(layer, rng.standard_normal((4, 3)))
+
+
+def test_the_name_stays_a_function() -> None:
+    from minilstm.gradient_check import GradcheckReport
+    assert callable(ml.gradcheck) and ml.GradcheckReport is GradcheckReport

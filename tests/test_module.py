@@ -159,3 +159,55 @@ def test_print_and_summary() -> None:
         model.summary(3)                    # type: ignore[arg-type]
     with pytest.raises(ml.ShapeError):
         ml.Sequential(ml.Linear(2, 2)).summary((3, 5))
+
+
+class Stack(ml.Module):
+    """Modules in a list and in a dict."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cells = [ml.Linear(3, 3, rng=0, dtype=np.float64), ml.Tanh()]
+        self.heads = {"out": ml.Linear(3, 2, rng=1, dtype=np.float64)}
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        return self.heads["out"](self.cells[1](self.cells[0](x)))
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        return self.cells[0].backward(self.cells[1].backward(self.heads["out"].backward(dy)))
+
+
+def test_lists_and_dicts_of_modules_are_children(rng: np.random.Generator) -> None:
+    assert list(Stack().named_parameters()) == ["cells.0.W", "cells.0.b", "heads.out.W", "heads.out.b"]
+    assert ml.gradcheck(Stack(), rng.standard_normal((4, 3))).entries == 12 + 12 + 8
+
+
+def test_a_slice_is_a_sequential_of_the_same_layers() -> None:
+    model = small_model()
+    assert isinstance(model[:2], ml.Sequential) and model[:2][1] is model[1] and len(model[2:]) == 3
+
+
+def test_a_parameter_is_a_copy() -> None:
+    array, layer = np.ones(2), ml.Module()
+    layer.add_param("b", array)
+    layer.params["b"] += 1
+    assert array.tolist() == [1, 1]
+
+
+def test_a_weight_too_large_for_float32_is_refused() -> None:
+    model = ml.Linear(1, 1)
+    with pytest.raises(ml.CheckpointError, match="W: holds NaN or infinite"):
+        model.load_state_dict({"W": np.full((1, 1), 1e300), "b": np.zeros(1)})
+
+
+@pytest.mark.parametrize("dtype", ["floaty", "float16", int, "U3"])
+def test_dtypes_that_are_not_supported(dtype: Any) -> None:
+    for build in (lambda: ml.LSTM(2, 2, dtype=dtype), lambda: ml.Embedding(2, 2, dtype=dtype),
+                  lambda: ml.Linear(2, 2, dtype=dtype).to(), lambda: ml.Linear(2, 2).to(dtype=dtype)):
+        with pytest.raises(ml.DtypeError, match="dtype: expected"):
+            build()
+
+
+@pytest.mark.parametrize("layer", [ml.Sigmoid(), ml.Tanh(), ml.ReLU(), ml.Dropout(0.5)], ids=repr)
+def test_empty_batches_are_refused(layer: ml.Module) -> None:
+    with pytest.raises(ml.ShapeError, match="is empty"):
+        layer(np.ones((0, 3), np.float32))

@@ -18,7 +18,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-from minilstm.errors import DataError
+from minilstm.errors import DataError, DtypeError
 
 MAX_BYTES = 1 << 30     # unpacked; the 50,000 IMDB reviews are 66 MB
 _PACKED: tuple[tuple[bytes, str, Any], ...] = ((b"\x1f\x8b", "gzip", gzip.open), (b"BZh", "bzip2", bz2.open),
@@ -29,8 +29,11 @@ def read_rows(path: str | os.PathLike[str], columns: tuple[str, ...]) -> Iterato
     """Yield (row number, the named columns' fields) of each row below the header. Other columns are ignored.
 
     The file is UTF-8 (a byte order mark is fine), plain or packed with gzip, bzip2, xz or zip (one file in it); the contents
-    decide, not the name. Blank lines at the end are fine. Raises DataError, naming file and row, for everything else.
+    decide, not the name. Blank lines at the end are fine. Raises DataError, naming file and row, for everything else
+    (DtypeError where ``path`` is no path).
     """
+    if not isinstance(path, (str, os.PathLike)):        # open() would take a number for an open file
+        raise DtypeError(f"expected the path of a CSV file, got {path!r}")
     name = os.fspath(path)
     data = _read(name)
     if b"\0" in data:

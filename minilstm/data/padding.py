@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from minilstm.checks import check_choice, check_positive_int
-from minilstm.errors import ArgumentError, ShapeError
+from minilstm.errors import ArgumentError, DtypeError, ShapeError
 
 
 def pad_sequences(sequences: Sequence[Any], maxlen: int | None = None, dtype: Any = "int32", padding: str = "pre",
@@ -21,25 +21,34 @@ def pad_sequences(sequences: Sequence[Any], maxlen: int | None = None, dtype: An
 
     ``padding`` and ``truncating`` say on which side ("pre" or "post"); note that the default cuts the *front*. ``maxlen=None``
     takes the longest. Items may be numbers or equal-shaped arrays. Same results as ``keras.utils.pad_sequences``. Raises
-    ArgumentError for bad options and sequences without a length, ShapeError for items of unequal shape.
+    ArgumentError for bad options, sequences without a length and numbers too large for ``dtype``, ShapeError for items of
+    unequal shape, DtypeError for a string in the place of a sequence and for items that are no numbers (dtype=object keeps
+    them).
     """
     check_choice("padding", padding, ("pre", "post"))
     check_choice("truncating", truncating, ("pre", "post"))
     lengths = _lengths(sequences)
+    try:
+        dtype = np.dtype(dtype)
+    except TypeError:
+        raise ArgumentError(f"dtype: expected a NumPy dtype, got {dtype!r}") from None
     if maxlen is None:
         if not lengths:
             raise ArgumentError("sequences: expected at least one sequence when maxlen is None, got none")
         maxlen = max(lengths)
     else:
         maxlen = check_positive_int("maxlen", maxlen)
-    if isinstance(value, str) and np.dtype(dtype).kind not in "OUS":
-        raise ArgumentError(f"value: the string {value!r} does not fit dtype {np.dtype(dtype)}; use dtype=object")
-    item = next((np.asarray(s).shape[1:] for s, n in zip(sequences, lengths) if n), ())
+    if isinstance(value, str) and dtype.kind not in "OUS":
+        raise ArgumentError(f"value: the string {value!r} does not fit dtype {dtype}; use dtype=object")
+    if isinstance(value, (int, float)) and not _fits(np.asarray(value), dtype):
+        raise ArgumentError(f"value: {value!r} does not fit dtype {dtype}")
+    first = next((row for row, length in enumerate(lengths) if length), None)
+    item = () if first is None else _items(first, sequences[first], None).shape[1:]
     padded = np.full((len(lengths), maxlen, *item), value, dtype=dtype)
     for row, (sequence, length) in enumerate(zip(sequences, lengths)):
         if not length:
             continue
-        kept = np.asarray(sequence[-maxlen:] if truncating == "pre" else sequence[:maxlen], dtype=dtype)
+        kept = _items(row, sequence[-maxlen:] if truncating == "pre" else sequence[:maxlen], dtype)
         if kept.shape[1:] != item:
             raise ShapeError(f"sequences[{row}]: expected items of shape {item} as in the first one, got {kept.shape[1:]}")
         if padding == "pre":
@@ -47,6 +56,29 @@ def pad_sequences(sequences: Sequence[Any], maxlen: int | None = None, dtype: An
         else:
             padded[row, :len(kept)] = kept
     return padded
+
+
+def _items(row: int, sequence: Any, dtype: np.dtype[Any] | None) -> np.ndarray:
+    """Return one sequence as an array, or raise in words."""
+    if isinstance(sequence, (str, bytes)):
+        raise DtypeError(f"sequences[{row}]: expected a list of numbers, got the text {sequence[:20]!r}; see Tokenizer")
+    try:
+        if isinstance(sequence, np.ndarray) and dtype is not None and not _fits(sequence, dtype):
+            raise OverflowError         # NumPy raises it for lists, but wraps arrays around
+        return np.asarray(sequence, dtype=dtype)
+    except OverflowError:
+        raise ArgumentError(f"sequences[{row}]: a number in it does not fit dtype {dtype}") from None
+    except (TypeError, ValueError) as error:
+        if "inhomogeneous" in str(error) or "setting an array element" in str(error):
+            raise ShapeError(f"sequences[{row}]: expected items of one shape, got items of several") from None
+        raise DtypeError(f"sequences[{row}]: does not fit dtype {dtype}: {error}") from None
+
+
+def _fits(values: np.ndarray, dtype: np.dtype[Any]) -> bool:
+    """Tell whether numbers lie in the range of an integer ``dtype`` (fractions are cut off, as in Keras)."""
+    if dtype.kind not in "iu" or values.dtype.kind not in "iuf" or np.can_cast(values.dtype, dtype) or not values.size:
+        return True
+    return bool(values.min() >= np.iinfo(dtype).min and values.max() <= np.iinfo(dtype).max)
 
 
 def sequence_lengths(sequences: Sequence[Any], maxlen: int | None = None, *, minimum: int = 1) -> np.ndarray:

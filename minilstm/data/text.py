@@ -107,6 +107,8 @@ class Tokenizer:
         """Yield, for a few texts at a time, ``number[word]`` of all words and where each text starts (and ends) among them."""
         if isinstance(texts, (str, bytes)):
             raise ArgumentError(f"texts: expected a list of texts, got one {type(texts).__name__}; write [text]")
+        if not isinstance(texts, Iterable):
+            raise DtypeError(f"texts: expected a list of texts, got {type(texts).__name__}")
         plain = not self.char_level and len(self.split) == 1 and (self.filters + self.split).isascii()
         word_ids = WordIds(number, self.filters, self.split) if plain else None
         waiting: list[str] = []
