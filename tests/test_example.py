@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import datetime
 import importlib.util
 import io
+import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -194,3 +197,146 @@ def test_cupy_without_a_gpu_is_one_line(example: Any, reviews: Path, tmp_path: P
         assert "cupy" in words and "pip install" in words and not (tmp_path / "new").exists()
     else:
         assert example.main(["--data", str(reviews), "--backend", "cupy", "--out", str(tmp_path / "new"), *SMALL]) == 0
+
+
+def test_a_longer_resumed_run_that_is_interrupted_goes_on_as_printed(example: Any, reviews: Path, tmp_path: Path,
+                                                                     monkeypatch: pytest.MonkeyPatch,
+                                                                     capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "a run"
+    monkeypatch.chdir(reviews.parent)
+    assert example.main(["--data", reviews.name, "--out", str(folder), "--epochs", "1", *SMALL]) == 0
+    monkeypatch.chdir(tmp_path)
+    tell = ml.History.line
+
+    def interrupt(self: ml.History, row: Any) -> str:
+        os.kill(os.getpid(), signal.SIGINT)
+        return tell(self, row)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ml.History, "line", interrupt)
+        assert example.main(["--resume", str(folder), "--epochs", "3"]) == 130
+    hint = capsys.readouterr().err.splitlines()[-1].partition("Go on with: ")[2]
+    python, script, *arguments = shlex.split(hint)
+    assert python == "python" and Path(script) == SCRIPT and arguments == ["--resume", str(folder)]
+    assert json.loads((folder / "config.json").read_text())["config"]["epochs"] == 3
+    assert ml.load_checkpoint(folder / "last.ckpt")[1]["config"]["epochs"] == 3
+    assert example.main(arguments) == 0
+    assert len(ml.History.read_csv(folder / "history.csv")) == 3
+
+
+def test_nothing_of_others_is_overwritten_and_states_are_seen_before_the_data(example: Any, run: Path, tmp_path: Path,
+                                                                              monkeypatch: pytest.MonkeyPatch,
+                                                                              capsys: pytest.CaptureFixture[str]) -> None:
+    def load(*args: Any) -> Any:
+        raise AssertionError("the data were loaded")
+
+    monkeypatch.setattr(example.ml, "load_imdb", load)
+    for name in ("tokenizer.json", "curves.png"):
+        folder = tmp_path / f"with {name}"
+        folder.mkdir()
+        (folder / name).write_text("mine")
+        assert name in refused(example, capsys, "--out", str(folder))
+        assert [path.name for path in folder.iterdir()] == [name] and (folder / name).read_text() == "mine"
+    assert "a run in this folder already" in refused(example, capsys, "--out", str(run))
+    assert "no folder" in refused(example, capsys, "--out", str(run / "config.json"))
+    assert "no folder" in refused(example, capsys, "--out", str(run / "config.json" / "below"))
+    for option in ("--out", "--resume", "--run"):
+        assert "name of a folder" in refused(example, capsys, option, "")
+    for name in ("config.json", "tokenizer.json", "last.ckpt"):
+        folder = tmp_path / f"without {name}"
+        shutil.copytree(run, folder)
+        (folder / name).unlink()
+        assert f"it has no {name}" in refused(example, capsys, "--resume", str(folder), "--epochs", "9")
+
+
+def test_runs_of_the_same_second_get_folders_of_their_own(example: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Clock(datetime.datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return cls(2024, 1, 2, 3, 4, 5)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(example, "datetime", Clock)
+    names = [example.new_folder("lstm").name for _ in range(3)]
+    assert names == ["lstm-20240102-030405", "lstm-20240102-030405-2", "lstm-20240102-030405-3"]
+
+
+@pytest.mark.parametrize("option", ["--max-length", "--hidden-size", "--embedding-size"])
+def test_too_little_memory_is_one_line(option: str, example: Any, reviews: Path, tmp_path: Path,
+                                       capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: Any, **options: Any) -> Any:
+        raise MemoryError("Unable to allocate 9 PiB")
+
+    assert f"argument {option}: expected a whole number" in refused(example, capsys, option, str(10**20))
+    monkeypatch.setattr(example.ml, "pad_sequences", full)
+    words = refused(example, capsys, "--data", str(reviews), "--out", str(tmp_path / "new"), *SMALL)
+    assert "not enough memory" in words and "9 PiB" in words and not (tmp_path / "new").exists()
+
+
+def test_a_large_batch_size_costs_no_memory(example: Any, reviews: Path, tmp_path: Path) -> None:
+    options = [*SMALL, "--batch-size", "10000000", "--epochs", "1"]
+    assert example.main(["--data", str(reviews), "--out", str(tmp_path / "new"), *options]) == 0
+
+
+@pytest.mark.parametrize(("name", "value"), [("cell", "gru"), ("hidden_size", "many"), ("hidden_size", [5]), ("lr", -1),
+                                             ("bidirectional", "yes"), ("epochs", True), ("num_words", 0)])
+def test_a_config_with_nonsense_is_named(name: str, value: Any, example: Any, run: Path, tmp_path: Path,
+                                         capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    facts = json.loads((folder / "config.json").read_text())
+    facts["config"][name] = value
+    (folder / "config.json").write_text(json.dumps(facts))
+    for argv in (["--resume", str(folder)], ["--predict", "good", "--run", str(folder)]):
+        words = refused(example, capsys, *argv)
+        assert "config.json" in words and "--" + name.replace("_", "-") in words
+
+
+def test_all_settings_survive_a_config(example: Any, tmp_path: Path) -> None:
+    odd = {**example.DEFAULTS, "data": "-x y", "limit": 7, "mask": True, "bidirectional": True, "dropout": 0.0, "seed": 0,
+           "lr": 0.1 + 0.2, "clip_norm": 1e-300, "padding": "post", "num_layers": 2}
+    for settings in (odd, example.DEFAULTS):
+        (tmp_path / "config.json").write_text(json.dumps({"config": settings}))
+        assert example.load_settings(tmp_path) == settings
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes and locales of POSIX")
+def test_terminals_and_pipes_of_all_kinds(run: Path) -> None:
+    def predict(data: bytes, command: str = "", **environment: str) -> subprocess.CompletedProcess[bytes]:
+        line = f"{shlex.quote(sys.executable)} {shlex.quote(str(SCRIPT))} --predict --run {shlex.quote(str(run))} {command}"
+        return subprocess.run(["bash", "-o", "pipefail", "-c", line], input=data, capture_output=True,
+                              env={**os.environ, **environment})
+
+    done = predict("a good café\n".encode(), PYTHONIOENCODING="ascii")
+    assert done.returncode == 0 and b"a good caf?" in done.stdout and not done.stderr
+    done = predict(b"a good film\n" * 5000, "| head -1")
+    assert done.returncode in (0, 141) and done.stdout.count(b"\n") == 1 and not done.stderr
+    done = predict(b"good\nb\xe9d\n")
+    assert done.returncode == 2 and b"not UTF-8 (byte 0xe9 at offset 6)" in done.stderr and done.stderr.count(b"\n") == 1
+
+
+def test_messages_speak_of_numbers_not_of_functions(example: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    for option, text, words in (("--epochs", "0", "expected a whole number of at least 1"),
+                                ("--num-words", "1", "expected a whole number of at least 2"),
+                                ("--seed", "-1", "expected a whole number of at least 0"),
+                                ("--lr", "nan", "expected a number above 0"),
+                                ("--dropout", "1", "expected a number from 0 up to, but not including, 1")):
+        line = refused(example, capsys, f"{option}={text}")
+        assert f"argument {option}: {words}" in line and f"got '{text}'" in line
+
+
+def test_predict_says_when_the_best_epoch_is_missing(example: Any, run: Path, tmp_path: Path,
+                                                     capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    (folder / "best.ckpt").unlink()
+    assert example.main(["--predict", "good", "--run", str(folder)]) == 0
+    error = capsys.readouterr().err
+    assert "best.ckpt is missing" in error and error.count("\n") == 1
+
+
+def test_reviews_of_one_kind_are_refused(example: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "sorted.csv"
+    path.write_text("review,sentiment\n" + "nice,positive\n" * 20 + "bad,negative\n" * 20, encoding="utf-8")
+    words = refused(example, capsys, "--data", str(path), "--limit", "20", "--out", str(tmp_path / "new"), *SMALL)
+    assert "all 20 reviews are positive" in words and not (tmp_path / "new").exists()

@@ -52,3 +52,60 @@ def test_what_cannot_be_tried_is_one_line_and_2(target: str, words: str, cell: s
     assert main(["gradcheck", target.format(cell)]) == 2
     error = capsys.readouterr().err
     assert words in error and error.count("\n") == 1
+
+
+MORE = CELL + """
+made = Scale(3)
+right = (lambda x: (x * x, x), lambda dy, x: 2 * dy * x)
+wrong = (lambda x: (x * x, x), lambda dy, x: dy * x)
+two = (lambda x, h: (x * h, (x, h)), lambda dy, cache: (dy * cache[1], dy * cache[0]))
+
+class Leaves(Scale):
+    def forward(self, x):
+        raise SystemExit(0)
+
+class Waits(Scale):
+    def forward(self, x):
+        raise KeyboardInterrupt
+
+class Real(Scale):
+    def forward(self, x):
+        return super().forward(x.real)
+"""
+
+
+@pytest.fixture
+def more(tmp_path: Path) -> str:
+    path = tmp_path / "more_cells.py"
+    path.write_text(MORE, encoding="utf-8")
+    return str(path)
+
+
+@pytest.mark.parametrize(("target", "arguments", "status", "words"), [
+    ("Scale", ["--shape", "2,5,3", "3"], 0, "33 entries agree"), ("Scale", ["3", "--shape", "2,5,3"], 0, "33 entries agree"),
+    ("made", [], 0, "33 entries agree"), ("made", ["3"], 2, "takes none"), ("right", [], 0, "30 entries agree"),
+    ("wrong", [], 1, "wrong"), ("two", [], 2, "takes x, h"), ("Leaves", ["3"], 2, "SystemExit"),
+    ("Waits", ["3"], 130, "interrupted"), ("Real", ["3", "--method", "complex"], 2, "complex")])
+def test_what_is_named_is_checked_as_it_is(target: str, arguments: list[str], status: int, words: str, more: str,
+                                           capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["gradcheck", f"{more}:{target}", *arguments]) == status
+    captured = capsys.readouterr()
+    assert words in captured.out + captured.err
+    if status not in (0, 1):
+        assert captured.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["--tokens", "0"], ["--tokens=-1"], ["--seed=-1"], ["--shape", "99999,99999,99999"],
+                                       ["--shape", "0"], ["--shape", "a"], ["--method", "guess"], ["--seed", "x"]])
+def test_bad_options_are_one_line_and_2(arguments: list[str], cell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["gradcheck", f"{cell}:Scale", *arguments, "3"])
+    error = capsys.readouterr().err
+    assert caught.value.code == 2 and error.count("\n") == 1 and f"argument {arguments[0].partition('=')[0]}" in error
+
+
+def test_a_file_that_exits_is_one_line_and_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "leaving.py"
+    path.write_text("raise SystemExit(0)\n", encoding="utf-8")
+    assert main(["gradcheck", f"{path}:Cell"]) == 2
+    assert "cannot be imported: SystemExit" in capsys.readouterr().err

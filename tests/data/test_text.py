@@ -201,3 +201,23 @@ def test_sequence_lengths():
     assert sequence_lengths([[1], [], [1, 2, 3]], 2).tolist() == [1, 1, 2]
     assert sequence_lengths([[1], [], [1, 2, 3]], minimum=0).tolist() == [1, 0, 3]
     assert sequence_lengths([[1]]).dtype == np.int64
+
+
+@pytest.mark.parametrize(("sequences", "options", "error", "words"), [
+    (["abc"], {}, ml.DtypeError, r"sequences\[0\]: .*text 'abc'"), ("abc", {}, ml.DtypeError, "text 'a'"),
+    ([[1], ["x"]], {}, ml.DtypeError, r"sequences\[1\]"), ([[1, [2, 3]]], {}, ml.ShapeError, "one shape"),
+    ([[1], [[1, 2], [3]]], {}, ml.ShapeError, r"sequences\[1\]"), ([[1]], {"dtype": "float99"}, ml.ArgumentError, "dtype"),
+    ([[1], [2 ** 40]], {}, ml.ArgumentError, r"sequences\[1\]"), ([[-1]], {"dtype": "uint8"}, ml.ArgumentError, "uint8"),
+    ([np.array([300])], {"dtype": "uint8"}, ml.ArgumentError, "uint8"), ([[1e10]], {}, ml.ArgumentError, "int32"),
+    ([np.array([np.nan])], {}, ml.ArgumentError, "int32"), ([[1]], {"dtype": "uint8", "value": 300}, ml.ArgumentError, "value"),
+    ([[1]], {"value": float("nan")}, ml.ArgumentError, "value")])
+def test_what_cannot_be_padded_is_said_in_words(sequences: Any, options: dict[str, Any], error: type[Exception],
+                                                words: str) -> None:
+    with pytest.raises(error, match=words):
+        ml.pad_sequences(sequences, maxlen=3, **options)
+
+
+def test_texts_that_are_no_list_are_refused() -> None:
+    for texts in (None, 5):
+        with pytest.raises(ml.DtypeError, match="expected a list of texts"):
+            ml.Tokenizer().fit_on_texts(texts)
