@@ -112,7 +112,7 @@ def make_target(named: Any, arguments: list[Any]) -> Any:
         needed = [p.name for p in inspect.signature(named[0]).parameters.values()
                   if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         if len(needed) != 1:
-            raise ArgumentError(f"the pair's forward takes {', '.join(needed) or 'nothing'}, and this command makes one input; "
+            raise ArgumentError(f"the pair's forward takes {', '.join(needed) or 'nothing'}; this command makes one; "
                                 "check it from Python: ml.gradcheck((forward, backward), inputs)")
     elif isinstance(named, type) or not hasattr(named, "backward"):
         return named(*arguments)

@@ -249,7 +249,8 @@ def test_nothing_of_others_is_overwritten_and_states_are_seen_before_the_data(ex
         assert f"it has no {name}" in refused(example, capsys, "--resume", str(folder), "--epochs", "9")
 
 
-def test_runs_of_the_same_second_get_folders_of_their_own(example: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_of_the_same_second_get_folders_of_their_own(example: Any, tmp_path: Path,
+                                                          monkeypatch: pytest.MonkeyPatch) -> None:
     class Clock(datetime.datetime):
         @classmethod
         def now(cls, tz: Any = None) -> Any:

@@ -105,5 +105,5 @@ def test_accuracy_leaves_ignored_targets_out() -> None:
     prediction = np.eye(3)[[[0, 1, 2, 2]]]
     assert ml.accuracy(prediction, np.array([[0, 0, -1, -1]]), ignore_index=-1) == 0.5
     assert ml.accuracy(prediction, np.full((1, 4), -1), ignore_index=-1) == 0.0
-    with pytest.raises(ArgumentError, match="got -2"):
+    with pytest.raises(ml.ArgumentError, match="got -2"):
         ml.accuracy(prediction, np.array([[0, 0, -1, -2]]), ignore_index=-1)

@@ -385,7 +385,7 @@ def test_a_hyperparameter_set_later_is_checked_before_a_step(kind: Any, name: st
     optimizer.step()
     before = model.params["W"].tobytes(), optimizer.steps
     setattr(optimizer, name, value)
-    with pytest.raises(ArgumentError, match=name):
+    with pytest.raises(ml.ArgumentError, match=name):
         optimizer.step()
     assert (model.params["W"].tobytes(), optimizer.steps) == before
 

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from minilstm.data import csvfile, imdb, load_imdb, read_reviews
-from minilstm.errors import DataError
+from minilstm.errors import DataError, DtypeError
 
 GOOD = 'review,sentiment\n"A ""good"" film,\nreally",positive\nbad,negative\n'.encode()
 TEXTS = ['A "good" film,\nreally', "bad"]
@@ -310,6 +310,6 @@ def test_the_real_package(monkeypatch):
 
 
 def test_a_path_must_be_a_path() -> None:
-    for read in (ml.load_imdb, ml.data.read_reviews):
-        with pytest.raises(ml.DtypeError, match="path of a CSV file, got 5"):
+    for read in (load_imdb, read_reviews):
+        with pytest.raises(DtypeError, match="path of a CSV file, got 5"):
             read(5)

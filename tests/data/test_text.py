@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from typing import Any
 
 import numpy as np
 import pytest
@@ -204,20 +205,20 @@ def test_sequence_lengths():
 
 
 @pytest.mark.parametrize(("sequences", "options", "error", "words"), [
-    (["abc"], {}, ml.DtypeError, r"sequences\[0\]: .*text 'abc'"), ("abc", {}, ml.DtypeError, "text 'a'"),
-    ([[1], ["x"]], {}, ml.DtypeError, r"sequences\[1\]"), ([[1, [2, 3]]], {}, ml.ShapeError, "one shape"),
-    ([[1], [[1, 2], [3]]], {}, ml.ShapeError, r"sequences\[1\]"), ([[1]], {"dtype": "float99"}, ml.ArgumentError, "dtype"),
-    ([[1], [2 ** 40]], {}, ml.ArgumentError, r"sequences\[1\]"), ([[-1]], {"dtype": "uint8"}, ml.ArgumentError, "uint8"),
-    ([np.array([300])], {"dtype": "uint8"}, ml.ArgumentError, "uint8"), ([[1e10]], {}, ml.ArgumentError, "int32"),
-    ([np.array([np.nan])], {}, ml.ArgumentError, "int32"), ([[1]], {"dtype": "uint8", "value": 300}, ml.ArgumentError, "value"),
-    ([[1]], {"value": float("nan")}, ml.ArgumentError, "value")])
+    (["abc"], {}, DtypeError, r"sequences\[0\]: .*text 'abc'"), ("abc", {}, DtypeError, "text 'a'"),
+    ([[1], ["x"]], {}, DtypeError, r"sequences\[1\]"), ([[1, [2, 3]]], {}, ShapeError, "one shape"),
+    ([[1], [[1, 2], [3]]], {}, ShapeError, r"sequences\[1\]"), ([[1]], {"dtype": "float99"}, ArgumentError, "dtype"),
+    ([[1], [2 ** 40]], {}, ArgumentError, r"sequences\[1\]"), ([[-1]], {"dtype": "uint8"}, ArgumentError, "uint8"),
+    ([np.array([300])], {"dtype": "uint8"}, ArgumentError, "uint8"), ([[1e10]], {}, ArgumentError, "int32"),
+    ([np.array([np.nan])], {}, ArgumentError, "int32"), ([[1]], {"dtype": "uint8", "value": 300}, ArgumentError, "value"),
+    ([[1]], {"value": float("nan")}, ArgumentError, "value")])
 def test_what_cannot_be_padded_is_said_in_words(sequences: Any, options: dict[str, Any], error: type[Exception],
                                                 words: str) -> None:
     with pytest.raises(error, match=words):
-        ml.pad_sequences(sequences, maxlen=3, **options)
+        pad_sequences(sequences, maxlen=3, **options)
 
 
 def test_texts_that_are_no_list_are_refused() -> None:
     for texts in (None, 5):
-        with pytest.raises(ml.DtypeError, match="expected a list of texts"):
-            ml.Tokenizer().fit_on_texts(texts)
+        with pytest.raises(DtypeError, match="expected a list of texts"):
+            Tokenizer().fit_on_texts(texts)
