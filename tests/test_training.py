@@ -411,10 +411,11 @@ def test_resume_where_there_is_nothing(tmp_path: Path) -> None:
 
 def test_folders_that_cannot_be(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    for config, folder in (({}, tmp_path / "file"), ({}, tmp_path / "file" / "run"), ({"a": {1}}, tmp_path / "run")):
+    for config, folder, error in (({}, tmp_path / "file", ml.ArgumentError), ({}, tmp_path / "file" / "run", ml.ArgumentError),
+                                  ({"a": {1}}, tmp_path / "run", CheckpointError)):
         t = trainer(folder, config=config)
         before = everything(t)
-        with pytest.raises(CheckpointError):
+        with pytest.raises(error):
             t.fit(*loaders(), epochs=1)
         assert everything(t) == before
     assert os.listdir(tmp_path) == ["file"]
