@@ -15,10 +15,10 @@ import time
 from statistics import median
 from typing import Any
 
-os.environ.setdefault("KERAS_BACKEND", "torch")
+from minilstm.data import Tokenizer, load_imdb, pad_sequences
+from minilstm.errors import DataError
 
-from minilstm.data import Tokenizer, load_imdb, pad_sequences  # noqa: E402
-from minilstm.errors import DataError  # noqa: E402
+os.environ.setdefault("KERAS_BACKEND", "torch")     # read when Keras is imported, which main does
 
 STEPS = ("fit", "encode", "pad")
 

@@ -6,8 +6,7 @@ Sums stay on the device until the last batch, so that no batch waits for the one
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ import numpy as np
 from minilstm.backend import Array, asarray, backend_name, get_array_module, to_numpy
 from minilstm.checks import check_positive_int, is_array
 from minilstm.errors import ArgumentError, NonFiniteError, ShapeError
-from minilstm.module import Module
+from minilstm.module import Module, modes_kept
 from minilstm.nonfinite import explain_parameters
 from minilstm.progress import open_bar
 from minilstm.state import batches_of
@@ -24,17 +23,6 @@ from minilstm.state import batches_of
 def quiet() -> Any:
     """Return a context in which NumPy does not warn of overflow and the like: the NaN guard says it better."""
     return np.errstate(over="ignore", invalid="ignore", divide="ignore")
-
-
-@contextmanager
-def modes_kept(model: Module) -> Iterator[None]:
-    """Put each layer back into the mode (training or evaluation) it was in, at the end of a ``with``."""
-    modes = [(module, module.training) for _, module in model.modules()]
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
 
 
 def evaluate(model: Module, criterion: Any, loader: Any, metric: Callable[[Array, Array], Any] | None = None, *,

@@ -15,6 +15,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -227,6 +228,17 @@ class Module:
 def draws(module: Module) -> bool:
     """Tell whether a module has a random generator of its own."""
     return isinstance(getattr(module, "rng", None), np.random.Generator)
+
+
+@contextmanager
+def modes_kept(model: Module) -> Iterator[None]:
+    """Put each layer back into the mode (training or evaluation) it was in, at the end of a ``with``."""
+    modes = [(module, module.training) for _, module in model.modules()]
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
 
 
 class Summary(str):

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from minilstm.backend import Array, get_array_module
-from minilstm.module import Module, Sequential, accepts_option
+from minilstm.module import Module, Sequential, accepts_option, modes_kept
 
 
 def is_finite(x: Any) -> bool:
@@ -40,15 +40,11 @@ def explain_forward(model: Module, x: Array, y: Array, options: Mapping[str, Any
     words = explain_inputs(x, y) or explain_parameters(model)
     if words is not None:
         return words
-    flags = [(module, module.training) for _, module in model.modules()]
-    model.eval()
-    try:
+    with modes_kept(model):
+        model.eval()
         for name, layer, output in _outputs(model, x, options, ""):
             if not is_finite(output):
                 return f"the output of {name} ({type(layer).__name__}) holds NaN or infinite values"
-    finally:
-        for module, flag in flags:
-            module.training = flag
     return "every layer's output is finite; the loss itself is not"
 
 

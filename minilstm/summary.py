@@ -11,7 +11,7 @@ import numpy as np
 from minilstm.backend import asarray, backend_name
 from minilstm.embedding import Embedding
 from minilstm.errors import ArgumentError
-from minilstm.module import Module, Sequential, Summary
+from minilstm.module import Module, Sequential, Summary, modes_kept
 
 
 def summarize(model: Module, input_shape: tuple[int, ...] | None = None) -> Summary:
@@ -51,16 +51,12 @@ def _output_shapes(model: Module, layers: list[Module], input_shape: tuple[int, 
     takes_tokens = bool(layers) and isinstance(next(iter(_leaves(layers[0]))), Embedding)
     dtype = np.int64 if takes_tokens else parameters[0].dtype if parameters else np.float32
     x = asarray(np.zeros(tuple(input_shape), dtype=dtype), backend_name(parameters[0]) if parameters else "numpy")
-    modes = [(module, module.training) for _, module in model.modules()]
     shapes = []
-    try:
+    with modes_kept(model):
         model.eval()
         for layer in layers:
             x = layer(x)
             shapes.append(str(tuple(x.shape)))
-    finally:
-        for module, training in modes:
-            module.training = training
     return shapes
 
 

@@ -20,12 +20,12 @@ from minilstm.backend import Array, backend_name
 from minilstm.callbacks import Callback
 from minilstm.checks import check_positive_int
 from minilstm.errors import ArgumentError, NonFiniteError
-from minilstm.evaluation import fetch, loss_weight, modes_kept, quiet, unpack
+from minilstm.evaluation import fetch, loss_weight, quiet, unpack
 from minilstm.files import PathLike
 from minilstm.history import History
 from minilstm.interrupt import Interrupted, InterruptGuard
 from minilstm.metrics import accuracy_of
-from minilstm.module import Module
+from minilstm.module import Module, modes_kept
 from minilstm.nonfinite import explain_forward, explain_gradients, explain_inputs, explain_parameters
 from minilstm.optim import clip_grad_norm
 from minilstm.optimizer import is_number
