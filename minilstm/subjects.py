@@ -115,8 +115,8 @@ class Subject:
         return named
 
     def counts_agree(self, returned: int, expected: int) -> bool:
-        """Tell whether backward may return so many gradients."""
-        return returned == expected
+        """Tell whether backward may return so many gradients; a loss has one, of the prediction and not of the target."""
+        return returned == (1 if self.is_loss else expected)
 
     def run(self, tensors: Tensors) -> list[Array]:
         """Evaluate the forward; return its outputs as a flat list."""
@@ -194,10 +194,6 @@ class FunctionSubject(Subject):
             if to_numpy(value).tobytes() != before[name]:
                 raise GradientError(f"gradcheck {self.title}: a second backward gives another gradient of {name}: the "
                                     "first one wrote into the cache")
-
-    def counts_agree(self, returned: int, expected: int) -> bool:
-        """A loss has no gradient for its target."""
-        return returned == (1 if self.is_loss else expected)
 
     def gates_of(self, name: str) -> tuple[str, ...]:
         return self.gates if name in ("W", "b") else ()
@@ -300,10 +296,6 @@ class LossSubject(Subject):
     """A loss: criterion(prediction, target), then criterion.backward() without argument."""
 
     is_loss = True
-
-    def counts_agree(self, returned: int, expected: int) -> bool:
-        """The gradient of the prediction comes first, and none is due for the target."""
-        return returned == 1
 
     def __init__(self, criterion: Any, inputs: Any, options: dict[str, Any]) -> None:
         super().__init__(repr(criterion), getattr(criterion, "forward", criterion.__call__), inputs, options)
