@@ -26,6 +26,7 @@ _PUBLIC = {
     "gradient_check": ("GradcheckReport", "gradcheck"),
     "history": ("History",),
     "interrupt": ("Interrupted",),
+    "kernels.threads": ("get_num_threads", "set_num_threads"),
     "linear": ("Linear", "linear_backward", "linear_forward"),
     "losses": ("BCELoss", "BCEWithLogitsLoss", "CrossEntropyLoss", "Loss", "MSELoss", "bce_backward", "bce_forward",
                "bce_with_logits_backward", "bce_with_logits_forward", "cross_entropy_backward", "cross_entropy_forward",
@@ -38,6 +39,7 @@ _PUBLIC = {
     "rnn": ("RNN", "rnn_backward", "rnn_forward", "rnn_step", "rnn_step_backward"),
     "schedules": ("CosineAnnealingLR", "ExponentialLR", "LambdaLR", "LinearLR", "MultiStepLR", "ReduceLROnPlateau",
                   "StepLR"),
+    "step_profile": ("explain",),
     "training": ("Trainer",),
 }
 _HOME = {name: home for home, names in _PUBLIC.items() for name in names}

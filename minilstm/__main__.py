@@ -1,135 +1,148 @@
-"""``python -m minilstm gradcheck FILE.py:Class [ARG ...]``: check the gradients of a layer in a file of yours.
+"""The command line: are the gradients of a layer of yours right, and where does a model's training time go?
 
     python -m minilstm gradcheck cell.py:MyCell 3 4 --shape 2,5,3
 
 makes ``MyCell(3, 4)``, feeds it random numbers of shape (2, 5, 3), and exits with 0 if every gradient is right, 1 with the
 report if one is wrong, 2 if it could not be tried.
+
+    python -m minilstm explain --batch-size 32 --hidden-size 256
+    python -m minilstm explain cell.py:MyCell 3 4 --shape 64,200,3
+
+prints what a training step of the reference model, or of yours, computes, keeps and takes, predicted and measured
+(``minilstm/step_profile.py``); 2 if it could not be tried.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
-import importlib.util
-import inspect
-import math
 import sys
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
+from minilstm.command_line import OneLineParser, literal, load_class, make_target, shape, whole
 from minilstm.errors import ArgumentError, GradientError
 from minilstm.gradient_check import METHODS, gradcheck
+from minilstm.module import Module
 from minilstm.numerical import NotComplexError
+from minilstm.recurrent import Recurrent
 
-MOST_NUMBERS = 10_000_000       # of an input: each costs several forward passes
-
-
-def load_class(spec: str) -> Any:
-    """Return the class (or function) named by "FILE.py:Name". Raises ArgumentError in words."""
-    file, colon, name = spec.rpartition(":")
-    if not colon or not name.isidentifier():
-        raise ArgumentError(f"expected FILE.py:Class, got {spec!r}")
-    if not Path(file).is_file():
-        raise ArgumentError(f"{file}: there is no such file")
-    module_spec = importlib.util.spec_from_file_location(Path(file).stem, file)
-    if module_spec is None or module_spec.loader is None:
-        raise ArgumentError(f"{file}: is no Python file")
-    module = importlib.util.module_from_spec(module_spec)
-    sys.modules.setdefault(module_spec.name, module)
-    sys.path.insert(0, str(Path(file).resolve().parent))
-    try:
-        module_spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        raise ArgumentError(f"{file}: cannot be imported: {type(error).__name__}: {error}") from error
-    if not hasattr(module, name):
-        raise ArgumentError(f"{file}: defines no {name}")
-    return getattr(module, name)
+DTYPES = ("float32", "float64")
+# What explain's flags change: the model and the batch of examples/imdb_lstm.py.
+REFERENCE: dict[str, Any] = {"cell": "lstm", "batch_size": 64, "length": 200, "num_words": 10_000, "embedding_size": 64,
+                             "hidden_size": 128, "num_layers": 1, "bidirectional": False}
 
 
-def literal(text: str) -> Any:
-    """A Python literal (3, 0.5, True, None, (1, 2)), or the text itself."""
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
-
-
-def shape(text: str) -> tuple[int, ...]:
-    """Sizes such as 2,5,3."""
-    try:
-        sizes = tuple(int(part) for part in text.split(","))
-    except ValueError:
-        sizes = (0,)
-    if min(sizes) < 1 or math.prod(sizes) > MOST_NUMBERS:
-        raise argparse.ArgumentTypeError(f"expected whole numbers of at least 1, such as 2,5,3, with a product of at most "
-                                         f"{MOST_NUMBERS:,}, got {text[:40]!r}")
-    return sizes
-
-
-def whole(least: int) -> Callable[[str], int]:
-    """Return what reads a whole number of at least ``least``."""
-    def read(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = least - 1
-        if not least <= value < 2 ** 63:
-            raise argparse.ArgumentTypeError(f"expected a whole number of at least {least}, got {text[:40]!r}")
-        return value
-    return read
-
-
-class OneLineParser(argparse.ArgumentParser):
-    """A parser that says in one line what is wrong with its arguments."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"minilstm: error: {message}\n")
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """Return the command line's parser."""
-    parser = OneLineParser(prog="python -m minilstm", description="Check the gradients of a layer in a file of yours.")
-    parser.add_argument("command", choices=("gradcheck",))
-    parser.add_argument("target", metavar="FILE.py:Class", help="a class or function that makes a layer, a layer, or a pair "
-                        "(forward, backward)")
+def build_parser(command: str) -> argparse.ArgumentParser:
+    """Return the parser of one command's arguments, the command among them (options may come before it)."""
+    what = COMMANDS[command][0]
+    parser = OneLineParser(prog="python -m minilstm", description=what)
+    parser.add_argument("command", choices=(command,))
+    if command == "gradcheck":
+        parser.add_argument("target", metavar="FILE.py:Class", help="a class or function that makes a layer, a layer, or a "
+                            "pair (forward, backward)")
+    else:
+        parser.add_argument("target", metavar="FILE.py:Class", nargs="?", help="a class or function that makes a model, or a "
+                            "model (default: the reference model)")
     parser.add_argument("arguments", metavar="ARG", nargs="*", type=literal, help="arguments of the class")
-    parser.add_argument("--shape", type=shape, default=(2, 5, 3), metavar="N,T,D", help="shape of the input (default: 2,5,3)")
+    default = (2, 5, 3) if command == "gradcheck" else None
+    parser.add_argument("--shape", type=shape, default=default, metavar="N,T,D",
+                        help="shape of the input" + (" (default: 2,5,3)" if default else ", with FILE.py:Class"))
     parser.add_argument("--tokens", type=whole(1), metavar="V",
                         help="feed token ids below V instead of normal random numbers")
-    parser.add_argument("--method", choices=METHODS, default="both")
     parser.add_argument("--seed", type=whole(0), default=0)
+    if command == "gradcheck":
+        parser.add_argument("--method", choices=METHODS, default="both")
+        return parser
+    parser.add_argument("--steps", type=whole(1), default=5, metavar="N", help="steps to measure (default: 5)")
+    parser.add_argument("--threads", type=whole(1), metavar="N", help="threads to use (default: as BLAS)")
+    parser.add_argument("--dtype", choices=DTYPES, help="dtype of the numbers (default: the model's)")
+    parser.add_argument("--readable", action="store_true", help="use the readable functions, not their fast twins")
+    group = parser.add_argument_group("the reference model")
+    for name, value in REFERENCE.items():
+        options: dict[str, Any] = {"default": None, "help": f"(default: {value})"}
+        if name == "cell":
+            options["choices"] = ("lstm", "rnn")
+        elif value is False:
+            options = {"default": None, "action": "store_true"}
+        else:
+            options |= {"type": whole(1), "metavar": "N"}
+        group.add_argument("--" + name.replace("_", "-"), **options)
     return parser
 
 
-def make_target(named: Any, arguments: list[Any]) -> Any:
-    """Return what to check: ``named`` itself where it is a layer or a pair of functions, else what calling it makes."""
-    if isinstance(named, (tuple, list)):
-        if len(named) != 2 or not all(map(callable, named)):
-            raise ArgumentError("expected a pair of functions (forward, backward)")
-        needed = [p.name for p in inspect.signature(named[0]).parameters.values()
-                  if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-        if len(needed) != 1:
-            raise ArgumentError(f"the pair's forward takes {', '.join(needed) or 'nothing'}; this command makes one; "
-                                "check it from Python: ml.gradcheck((forward, backward), inputs)")
-    elif isinstance(named, type) or not hasattr(named, "backward"):
-        return named(*arguments)
-    if arguments:
-        raise ArgumentError("ARG is for a class; a layer or a pair that is made already takes none")
-    return named
+def run_gradcheck(arguments: argparse.Namespace) -> None:
+    """Check a layer's gradients and print the report."""
+    rng = np.random.default_rng(arguments.seed)
+    tokens = arguments.tokens
+    x = rng.standard_normal(arguments.shape) if tokens is None else rng.integers(0, tokens, arguments.shape)
+    target = make_target(load_class(arguments.target), arguments.arguments)
+    print(gradcheck(target, x, method=arguments.method, rng=arguments.seed))
+
+
+def reference_model(cell: str, num_words: int, embedding_size: int, hidden_size: int, num_layers: int, bidirectional: bool,
+                    seed: int) -> Module:
+    """Return the model of examples/imdb_lstm.py."""
+    import minilstm as ml
+    rng = np.random.default_rng(seed)
+    make = {"lstm": ml.LSTM, "rnn": ml.RNN}[cell]
+    return ml.Sequential(
+        ml.Embedding(num_words, embedding_size, rng=rng),
+        make(embedding_size, hidden_size, num_layers, bidirectional=bidirectional, return_sequences=False, rng=rng),
+        ml.Dropout(0.5, rng=rng), ml.Linear(2 * hidden_size if bidirectional else hidden_size, 1, rng=rng), ml.Sigmoid())
+
+
+def run_explain(arguments: argparse.Namespace) -> None:
+    """Explain the model that the arguments name and print the table."""
+    from minilstm.step_profile import explain
+    given = {name: value for name, value in vars(arguments).items() if name in REFERENCE and value is not None}
+    if arguments.target is None:
+        if arguments.shape is not None or arguments.tokens is not None:
+            flag, own = ("shape", "--batch-size and --length") if arguments.shape is not None else ("tokens", "--num-words")
+            raise ArgumentError(f"--{flag} is for FILE.py:Class; the reference model takes {own}")
+        settings = REFERENCE | given
+        sizes = settings.pop("batch_size"), settings.pop("length")
+        model = reference_model(**settings, seed=arguments.seed)
+    else:
+        if given:
+            raise ArgumentError(f"--{next(iter(given)).replace('_', '-')} is for the reference model, not for FILE.py:Class")
+        if arguments.shape is None:
+            raise ArgumentError("FILE.py:Class needs --shape, such as --shape 64,200")
+        sizes = arguments.shape
+        model = make_target(load_class(arguments.target), arguments.arguments)
+        if not isinstance(model, Module):
+            raise ArgumentError(f"{arguments.target} made a {type(model).__name__}, not a minilstm Module")
+    for _, module in model.modules():
+        if arguments.readable and isinstance(module, Recurrent):
+            module.fast = False
+    print(explain(model, sizes, steps=arguments.steps, tokens=arguments.tokens, dtype=arguments.dtype,
+                  threads=arguments.threads, seed=arguments.seed))
+
+
+COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], None]]] = {
+    "gradcheck": ("Check the gradients of a layer in a file of yours.", run_gradcheck),
+    "explain": ("Say what a training step computes, keeps and takes, predicted and measured.", run_explain),
+}
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    """Parse the command line. The first word that is a command's name says whose arguments the others are."""
+    words = sys.argv[1:] if argv is None else list(argv)
+    command = next((word for word in words if word in COMMANDS), None)
+    if command is not None:
+        return build_parser(command).parse_intermixed_args(words)
+    parser = OneLineParser(prog="python -m minilstm", epilog="COMMAND --help says more.",
+                           description=" ".join(f"{name}: {what}" for name, (what, _) in COMMANDS.items()))
+    parser.add_argument("command", choices=COMMANDS)
+    return parser.parse_args(words)
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit status."""
-    arguments = build_parser().parse_intermixed_args(argv)
-    rng = np.random.default_rng(arguments.seed)
-    tokens = arguments.tokens
+    arguments = parse(argv)
     try:
-        x = rng.standard_normal(arguments.shape) if tokens is None else rng.integers(0, tokens, arguments.shape)
-        target = make_target(load_class(arguments.target), arguments.arguments)
-        print(gradcheck(target, x, method=arguments.method, rng=arguments.seed))
+        COMMANDS[arguments.command][1](arguments)
     except GradientError as error:
         print(error, file=sys.stderr)
         return 2 if isinstance(error.__cause__, NotComplexError) else 1     # the second: not wrong, but not checked either

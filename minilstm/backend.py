@@ -99,6 +99,14 @@ def to_numpy(x: Any) -> Any:
     return x.get() if _is_device_array(x) else np.asarray(x)
 
 
+def matmul(a: Array, b: Array) -> Array:
+    """Return a @ b for (M, K) and (K, N). On the host the bits do not depend on the number of BLAS threads."""
+    if get_array_module(a, b) is not np:
+        return a @ b
+    from minilstm.kernels.products import product
+    return product(a, b)
+
+
 def synchronize(x: Array) -> None:
     """Wait until everything queued for the device of ``x`` is done; nothing to do on the host."""
     if _is_device_array(x):

@@ -58,14 +58,20 @@ def embedding_forward(tokens: Array, W: Array, *, padding_idx: int | None = None
     if bool((tokens.min() < 0) | (tokens.max() >= V)):
         place = tuple(int(axis[0]) for axis in xp.nonzero((tokens < 0) | (tokens >= V)))
         raise TokenError(f"tokens: {int(tokens[place])} at {list(place)} is outside the vocabulary: expected 0 to {V - 1}")
-    return W[tokens], EmbeddingCache(tokens.copy(), V, D, padding_idx)
+    return xp.take(W, tokens, axis=0), EmbeddingCache(tokens.copy(), V, D, padding_idx)
+
+
+def check_dy(dy: Array, cache: EmbeddingCache) -> None:
+    """Raise DtypeError or ShapeError unless dy (..., D) is a gradient of the output."""
+    axes = [f"N{axis}" for axis in range(cache.tokens.ndim)]
+    check_gradient("dy", dy, (*cache.tokens.shape, cache.embedding_dim), ", ".join([*axes, "D"]))
 
 
 def embedding_backward(dy: Array, cache: EmbeddingCache) -> Array:
     """Return dW (V, D), given dy (..., D): each token's row is the sum of dy over the places where it stands."""
     xp = get_array_module(dy, cache.tokens)
     tokens, V, D = cache.tokens, cache.num_embeddings, cache.embedding_dim
-    check_gradient("dy", dy, (*tokens.shape, D), ", ".join([f"N{axis}" for axis in range(tokens.ndim)] + ["D"]))
+    check_dy(dy, cache)
     flat = tokens.reshape(-1)
     order = xp.argsort(flat, kind="stable")
     ordered = flat[order]
@@ -90,6 +96,8 @@ class Embedding(Module):
 
     Parameters: ``W`` (V, D).
     """
+
+    adds_up_equal_inputs = True
 
     def __init__(self, num_embeddings: int, embedding_dim: int, *, padding_idx: int | None = None, init: str = "default",
                  dtype: Any = np.float32, rng: Any = None) -> None:
@@ -122,6 +130,16 @@ class Embedding(Module):
 
     def backward(self, dy: Array) -> None:
         """Add to ``grads["W"]``, given dy (..., D). Tokens have no gradient, so this returns None."""
-        dW = embedding_backward(dy, self.peek())
+        cache = self.peek()
+        if get_array_module(dy, cache.tokens) is not np:
+            dW = embedding_backward(dy, cache)
+            self.pop()
+            self.grads["W"] += dW
+            return
+        from minilstm.kernels.embedding import embedding_rows
+        check_dy(dy, cache)
         self.pop()
-        self.grads["W"] += dW
+        rows, sums = embedding_rows(dy, cache.tokens)
+        if self.padding_idx is not None:
+            sums[rows == self.padding_idx] = 0
+        self.grads["W"][rows] += sums

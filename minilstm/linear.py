@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minilstm.backend import Array, get_array_module
+from minilstm.backend import Array, get_array_module, matmul
 from minilstm.checks import check_choice, check_dtype, check_floating, check_positive_int, check_real, check_shape
 from minilstm.init import INITS, as_generator, glorot_uniform, uniform
 from minilstm.module import Module, check_gradient
@@ -48,7 +48,8 @@ def linear_forward(x: Array, W: Array, b: Array | None) -> tuple[Array, LinearCa
     check_shape("x", x, (None,) * (x.ndim - 1) + (D,), ", ".join([f"N{axis}" for axis in range(x.ndim - 1)] + ["D"]))
     if b is not None:
         check_shape("b", b, (M,), "M")
-    return x @ W if b is None else x @ W + b, LinearCache(x.copy(), W)
+    y = matmul(x.reshape(-1, D), W).reshape(*x.shape[:-1], M)
+    return y if b is None else y + b, LinearCache(x.copy(), W)
 
 
 def linear_backward(dy: Array, cache: LinearCache) -> tuple[Array, Array, Array]:
@@ -58,7 +59,7 @@ def linear_backward(dy: Array, cache: LinearCache) -> tuple[Array, Array, Array]
     check_real("x of the forward", x)
     check_gradient("dy", dy, (*x.shape[:-1], M), ", ".join([f"N{axis}" for axis in range(x.ndim - 1)] + ["M"]))
     rows = dy.reshape(-1, M)
-    return dy @ W.T, x.reshape(-1, D).T @ rows, rows.sum(axis=0)
+    return matmul(rows, W.T).reshape(x.shape), matmul(x.reshape(-1, D).T, rows), rows.sum(axis=0)
 
 
 class Linear(Module):

@@ -142,6 +142,23 @@ def lstm_step_backward(dh: Array | None, dc: Array | None,
     return dhx[:, H:], dhx[:, :H], dc_prev, dW, db
 
 
+def check_sequence(x: Array, h0: Array | None, c0: Array | None, W: Array, b: Array, lengths: Any,
+                   padding: str) -> tuple[Any, tuple[int, int, int], Array | None, Any]:
+    """Check lstm_forward's arguments; return (array module, (N, T, D), real (T, N, 1) or None, dtype of the results)."""
+    xp = get_array_module(x, h0, c0, W, b)
+    H = _check_weights(W, b)
+    D = W.shape[0] - H
+    check_floating("x", x)
+    check_shape("x", x, (None, None, D), "N, T, D")
+    N, T, _ = x.shape
+    for name, state in (("h0", h0), ("c0", c0)):
+        if state is not None:
+            check_floating(name, state)
+            check_shape(name, state, (N, H), "N, H")
+    real = real_steps(lengths, N, T, padding, like=x)
+    return xp, (N, T, D), real, xp.result_type(*[a.dtype for a in (x, h0, c0, W, b) if a is not None])
+
+
 def lstm_forward(x: Array, h0: Array | None, c0: Array | None, W: Array, b: Array, *, lengths: Any = None,
                  padding: str = "post") -> tuple[Array, Array, LSTMCache]:
     """Run an LSTM over whole sequences. Return (h, c_last, cache).
@@ -161,18 +178,8 @@ def lstm_forward(x: Array, h0: Array | None, c0: Array | None, W: Array, b: Arra
 
     Raises ShapeError, DtypeError, ArgumentError (lengths, padding) before anything is computed.
     """
-    xp = get_array_module(x, h0, c0, W, b)
-    H = _check_weights(W, b)
-    D = W.shape[0] - H
-    check_floating("x", x)
-    check_shape("x", x, (None, None, D), "N, T, D")
-    N, T, _ = x.shape
-    for name, state in (("h0", h0), ("c0", c0)):
-        if state is not None:
-            check_floating(name, state)
-            check_shape(name, state, (N, H), "N, H")
-    real = real_steps(lengths, N, T, padding, like=x)
-    dtype = xp.result_type(*[a.dtype for a in (x, h0, c0, W, b) if a is not None])
+    xp, (N, T, D), real, dtype = check_sequence(x, h0, c0, W, b, lengths, padding)
+    H = W.shape[1] // 4
     fio = slice(0, 3 * H)
 
     W = W.astype(dtype, copy=False)
@@ -272,12 +279,23 @@ class LSTM(Recurrent):
     gates = GATES
     state_names = ("h", "c")
 
-    def sequence_forward(self, x: Array, state: tuple[Array | None, ...], W: Array, b: Array, lengths: Any,
-                         padding: str) -> tuple[Array, tuple[Array, ...], Any]:
-        h, c_last, cache = lstm_forward(x, state[0], state[1], W, b, lengths=lengths, padding=padding)
+    def sequence_forward(self, x: Array, state: tuple[Array | None, ...], W: Array, b: Array, *, lengths: Any, padding: str,
+                         outputs: bool, tokens: Array | None) -> tuple[Array | None, tuple[Array, ...], Any]:
+        h0, c0 = state
+        if self.uses_kernels(x):
+            from minilstm.kernels import lstm as twin
+            y, _, kept = twin.lstm_forward(x, h0, c0, W, b, lengths=lengths, padding=padding, tokens=tokens, outputs=outputs,
+                                           keep=self.training, memory=self.memory)
+            return y, tuple(kept.last), kept
+        h, c_last, cache = lstm_forward(x, h0, c0, W, b, lengths=lengths, padding=padding)
         return h, (cache.h[-1].copy(), c_last), cache
 
     def sequence_backward(self, dh: Array | None, dstate: tuple[Array | None, ...],
                           cache: Any) -> tuple[Array, tuple[Array, ...], Array, Array]:
-        dx, dh0, dc0, dW, db = lstm_backward(dh, dstate[1], cache, dh_last=dstate[0])
+        dh_last, dc_last = dstate
+        if isinstance(cache, LSTMCache):
+            dx, dh0, dc0, dW, db = lstm_backward(dh, dc_last, cache, dh_last=dh_last)
+        else:
+            from minilstm.kernels import lstm as twin
+            dx, dh0, dc0, dW, db = twin.lstm_backward(dh, dc_last, cache, dh_last=dh_last, consume=True, memory=self.memory)
         return dx, (dh0, dc0), dW, db

@@ -34,9 +34,11 @@ class Module:
         grads: name -> gradient of the same shape; ``backward`` adds to it, ``zero_grad`` clears it.
         training: True in training mode (caches are kept, dropout drops), False in evaluation mode.
         rng: the seeded host generator of layers that draw random numbers; absent elsewhere.
+        adds_up_equal_inputs: True where all that backward makes of dy is its sum over equal inputs, as an Embedding does.
     """
 
     rng: np.random.Generator
+    adds_up_equal_inputs = False
 
     def __init__(self) -> None:
         self.params: dict[str, Array] = {}
@@ -303,8 +305,13 @@ class Sequential(Module):
         undo = [(module, len(module._caches), module.rng.bit_generator.state if draws(module) else None)
                 for _, module in self.modules()]
         try:
-            for layer in self.layers:
-                x = layer(x, **{name: value for name, value in options.items() if accepts_option(layer, name)})
+            tokens = None
+            for below, layer in zip([None, *self.layers], self.layers):
+                own = {name: value for name, value in options.items() if accepts_option(layer, name)}
+                if below is not None and below.adds_up_equal_inputs and not isinstance(layer, Sequential) \
+                        and accepts_option(layer, "tokens"):
+                    own.setdefault("tokens", tokens)
+                tokens, x = x, layer(x, **own)
         except BaseException:
             for module, depth, random_state in undo:
                 del module._caches[depth:]

@@ -102,8 +102,9 @@ class Optimizer:
             if not np.isfinite(g).all():
                 self._refuse(name, g)
         self.steps += 1
-        for _, p, g, moments in work:
-            self._update(p, g, moments, *self._scratch(p))
+        from minilstm.kernels.pieces import each_piece
+        each_piece([(p, g, *moments) for _, p, g, moments in work],
+                   lambda p, g, *rest: self._update(p, g, rest[:-2], *rest[-2:]), scratch=2)
 
     def _gather(self) -> Work:
         """Look up every array by name and bring the moments to where their parameter is."""

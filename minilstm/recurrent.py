@@ -18,10 +18,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minilstm.backend import Array, get_array_module
-from minilstm.checks import check_choice, check_dtype, check_floating, check_positive_int, check_real, check_shape, is_array
+from minilstm.checks import (check_choice, check_dtype, check_floating, check_integer, check_positive_int, check_real,
+                             check_shape, is_array)
 from minilstm.dropout import check_probability, dropout_mask
 from minilstm.errors import ArgumentError, ShapeError
 from minilstm.init import INITS, as_generator, glorot_uniform, orthogonal, uniform
+from minilstm.kernels.memory import Memory
 from minilstm.module import Module, check_gradient
 from minilstm.sequences import PADDINGS, check_lengths
 
@@ -75,6 +77,7 @@ class Recurrent(Module):
 
     gates: tuple[str, ...] = ()             # W's column blocks, in order
     state_names: tuple[str, ...] = ()       # "h" alone, or "h" and "c"
+    fast = True                             # on NumPy, use the twins in minilstm/kernels; False: the readable functions
 
     def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, *, bidirectional: bool = False,
                  dropout: float = 0.0, return_sequences: bool = True, padding: str = "post", init: str = "default",
@@ -96,6 +99,7 @@ class Recurrent(Module):
             self.add_param(name, value.astype(check_dtype(dtype)))
         if self.dropout:
             self.rng = rng
+        self.memory = Memory()
 
     # Parameters ------------------------------------------------------------------------------------------------------
 
@@ -148,20 +152,27 @@ class Recurrent(Module):
 
     # The cell, from the subclass -------------------------------------------------------------------------------------
 
-    def sequence_forward(self, x: Array, state: tuple[Array | None, ...], W: Array, b: Array, lengths: Any,
-                         padding: str) -> tuple[Array, tuple[Array, ...], Any]:
-        """One layer, one direction: return (outputs (N, T, H), final states, cache)."""
+    def sequence_forward(self, x: Array, state: tuple[Array | None, ...], W: Array, b: Array, *, lengths: Any, padding: str,
+                         outputs: bool, tokens: Array | None) -> tuple[Array | None, tuple[Array, ...], Any]:
+        """One layer, one direction: return (outputs (N, T, H), final states, cache).
+
+        Without ``outputs`` the first may be None. ``tokens``: as in ``forward``; a cell may leave them alone.
+        """
         raise TypeError(f"{type(self).__name__} does not define sequence_forward")
 
     def sequence_backward(self, dh: Array | None, dstate: tuple[Array | None, ...],
                           cache: Any) -> tuple[Array, tuple[Array, ...], Array, Array]:
-        """One layer, one direction: return (dx, gradients of the initial states, dW, db)."""
+        """One layer, one direction: return (dx, gradients of the initial states, dW, db). The cache is not used again."""
         raise TypeError(f"{type(self).__name__} does not define sequence_backward")
+
+    def uses_kernels(self, x: Array) -> bool:
+        """Tell whether the fast twins take this input."""
+        return self.fast and get_array_module(x) is np
 
     # Forward and backward --------------------------------------------------------------------------------------------
 
     def forward(self, x: Array, state0: Any = None, *, lengths: Any = None, padding: str | None = None,
-                return_state: bool = False) -> Any:
+                return_state: bool = False, tokens: Array | None = None) -> Any:
         """Return y, or (y, state_n) with ``return_state=True``.
 
         Args:
@@ -172,6 +183,9 @@ class Recurrent(Module):
             padding: "post" or "pre"; None: the layer's own.
             return_state: return the final states too. Carried into the next call as ``state0`` they are what truncated
                 BPTT needs: plain arrays, so no gradient runs from one call into the one before.
+            tokens: (N, T) integers that x is the embedding of, which Sequential gives a layer above an Embedding. Rows that
+                begin with the same padding then need not be computed more than once; ``backward`` returns the sum of their dx
+                in one of these rows and 0 in the others, which is the same to an Embedding.
 
         Returns:
             y (N, T, H·dirs), or (N, H·dirs) with return_sequences=False; states as described for ``state0``.
@@ -186,7 +200,13 @@ class Recurrent(Module):
         check_choice("padding", padding, PADDINGS)
         if lengths is not None:
             lengths = check_lengths(lengths, N, T, padding)
+        if tokens is not None:
+            check_integer("tokens", tokens)
+            check_shape("tokens", tokens, (N, T), "N, T")
         states, flat = self._unstack("state0", state0, N)
+        paired = return_state or state0 is not None
+        if paired:                  # backward will return a gradient of every row's initial state
+            tokens = None
         cells: list[list[Any]] = []
         masks: list[Array | None] = []
         finals: list[tuple[Array, ...]] = []
@@ -200,15 +220,17 @@ class Recurrent(Module):
             for direction, suffix in enumerate(row):
                 y, final, cache = self.sequence_forward(
                     _flip(x, direction), states[layer * self.directions + direction], self.params["W" + suffix],
-                    self.params["b" + suffix], lengths, _flip_padding(padding, direction))
-                outputs.append(_flip(y, direction))
+                    self.params["b" + suffix], lengths=lengths, padding=_flip_padding(padding, direction),
+                    outputs=self.return_sequences or layer + 1 < self.num_layers,
+                    tokens=tokens if layer == direction == 0 else None)
+                outputs.append(y if y is None else _flip(y, direction))
                 caches.append(cache)
                 finals.append(final)
-            x = outputs[0] if len(outputs) == 1 else xp.concatenate(outputs, axis=2)
             cells.append(caches)
+            if outputs[0] is not None:
+                x = outputs[0] if len(outputs) == 1 else xp.concatenate(outputs, axis=2)
         if not self.return_sequences:
             x = xp.concatenate([final[0] for final in finals[-self.directions:]], axis=1)
-        paired = return_state or state0 is not None
         self.push(RecurrentCache(cells, masks, xp.empty(0, x.dtype), N, T, paired, flat))
         return (x, self._stack(finals, flat)) if return_state else x
 

@@ -108,6 +108,22 @@ def rnn_step_backward(dh: Array | None, cache: RNNStepCache) -> tuple[Array, Arr
     return dhx[:, H:], dhx[:, :H], dW, db
 
 
+def check_sequence(x: Array, h0: Array | None, W: Array, b: Array, nonlinearity: str, lengths: Any,
+                   padding: str) -> tuple[Any, tuple[int, int, int], Array | None, Any]:
+    """Check rnn_forward's arguments; return (array module, (N, T, D), real (T, N, 1) or None, dtype of the results)."""
+    xp = get_array_module(x, h0, W, b)
+    H = _check_weights(W, b, nonlinearity)
+    D = W.shape[0] - H
+    check_floating("x", x)
+    check_shape("x", x, (None, None, D), "N, T, D")
+    N, T, _ = x.shape
+    if h0 is not None:
+        check_floating("h0", h0)
+        check_shape("h0", h0, (N, H), "N, H")
+    real = real_steps(lengths, N, T, padding, like=x)
+    return xp, (N, T, D), real, xp.result_type(*[a.dtype for a in (x, h0, W, b) if a is not None])
+
+
 def rnn_forward(x: Array, h0: Array | None, W: Array, b: Array, *, nonlinearity: str = "tanh", lengths: Any = None,
                 padding: str = "post") -> tuple[Array, RNNCache]:
     """Run an RNN over whole sequences. Return (h, cache).
@@ -128,17 +144,8 @@ def rnn_forward(x: Array, h0: Array | None, W: Array, b: Array, *, nonlinearity:
 
     Raises ShapeError, DtypeError, ArgumentError before anything is computed.
     """
-    xp = get_array_module(x, h0, W, b)
-    H = _check_weights(W, b, nonlinearity)
-    D = W.shape[0] - H
-    check_floating("x", x)
-    check_shape("x", x, (None, None, D), "N, T, D")
-    N, T, _ = x.shape
-    if h0 is not None:
-        check_floating("h0", h0)
-        check_shape("h0", h0, (N, H), "N, H")
-    real = real_steps(lengths, N, T, padding, like=x)
-    dtype = xp.result_type(*[a.dtype for a in (x, h0, W, b) if a is not None])
+    xp, (N, T, D), real, dtype = check_sequence(x, h0, W, b, nonlinearity, lengths, padding)
+    H = W.shape[1]
     activate, _ = _activation(nonlinearity, xp)
 
     W = W.astype(dtype, copy=False)
@@ -218,12 +225,22 @@ class RNN(Recurrent):
         super().__init__(input_size, hidden_size, num_layers, **options)
         self.nonlinearity = nonlinearity
 
-    def sequence_forward(self, x: Array, state: tuple[Array | None, ...], W: Array, b: Array, lengths: Any,
-                         padding: str) -> tuple[Array, tuple[Array, ...], Any]:
-        h, cache = rnn_forward(x, state[0], W, b, nonlinearity=self.nonlinearity, lengths=lengths, padding=padding)
+    def sequence_forward(self, x: Array, state: tuple[Array | None, ...], W: Array, b: Array, *, lengths: Any, padding: str,
+                         outputs: bool, tokens: Array | None) -> tuple[Array | None, tuple[Array, ...], Any]:
+        options: dict[str, Any] = {"nonlinearity": self.nonlinearity, "lengths": lengths, "padding": padding}
+        if self.uses_kernels(x):
+            from minilstm.kernels import rnn as twin
+            y, kept = twin.rnn_forward(x, state[0], W, b, tokens=tokens, outputs=outputs, keep=self.training,
+                                       memory=self.memory, **options)
+            return y, tuple(kept.last), kept
+        h, cache = rnn_forward(x, state[0], W, b, **options)
         return h, (cache.h[-1].copy(),), cache
 
     def sequence_backward(self, dh: Array | None, dstate: tuple[Array | None, ...],
                           cache: Any) -> tuple[Array, tuple[Array, ...], Array, Array]:
-        dx, dh0, dW, db = rnn_backward(dh, cache, dh_last=dstate[0])
+        if isinstance(cache, RNNCache):
+            dx, dh0, dW, db = rnn_backward(dh, cache, dh_last=dstate[0])
+        else:
+            from minilstm.kernels import rnn as twin
+            dx, dh0, dW, db = twin.rnn_backward(dh, cache, dh_last=dstate[0], consume=True, memory=self.memory)
         return dx, (dh0,), dW, db

@@ -1,0 +1,213 @@
+"""Time training and evaluation of the reference model beside PyTorch's on the CPU, on the same real, padded batches.
+
+    python benchmarks/bench_imdb.py --data "IMDB Dataset.csv"
+
+The two take turns (A B A B ...) in one process, so that a busy machine slows both; each turn is a few steps over the same
+batches, and the first turns are not counted. Beside the ratios stand the floating point operations a second that each gets
+out of the machine, with what its matrix product alone reaches in the same run, and the peak memory of two processes of their
+own that load the same encoded reviews and train.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+import minilstm as ml
+
+V, D, H, BATCH, LENGTH = 10_000, 64, 128, 64, 200
+FLOPS = 2 * BATCH * LENGTH * (H + D) * 4 * H        # of one forward pass of the LSTM; backward makes twice as many
+Run = Callable[[np.ndarray, np.ndarray], None]
+
+
+def encode(path: str | None, file: Path) -> str:
+    """Write encoded reviews (N, 200) int32 and labels into ``file``.npy and ``file``-y.npy; return where they came from."""
+    data = ml.load_imdb(path)
+    tokenizer = ml.Tokenizer(num_words=V, oov_token="<OOV>")
+    tokenizer.fit_on_texts(data.texts)
+    x = ml.pad_sequences(tokenizer.texts_to_sequences(data.texts), maxlen=LENGTH, padding="pre", truncating="post")
+    order = np.random.default_rng(0).permutation(len(x))
+    np.save(f"{file}.npy", x[order].astype(np.int32))
+    np.save(f"{file}-y.npy", data.labels[order].astype(np.float32))
+    return data.source
+
+
+def minilstm_model(fast: bool = True) -> tuple[Run, Run]:
+    """Return (train on a batch, evaluate a batch) of the reference model."""
+    rng = np.random.default_rng(0)
+    lstm = ml.LSTM(D, H, return_sequences=False, rng=rng)
+    lstm.fast = fast
+    model = ml.Sequential(ml.Embedding(V, D, rng=rng), lstm, ml.Dropout(0.5, rng=rng), ml.Linear(H, 1, rng=rng), ml.Sigmoid())
+    criterion, optimizer = ml.BCELoss(), ml.Adam(model, lr=1e-3)
+
+    def train(x: np.ndarray, y: np.ndarray) -> None:
+        model.train()
+        model.zero_grad()
+        float(criterion(model(x), y))
+        model.backward(criterion.backward())
+        optimizer.step()
+
+    def evaluate(x: np.ndarray, y: np.ndarray) -> None:
+        model.eval()
+        float(criterion(model(x), y))
+    return train, evaluate
+
+
+def torch_model() -> tuple[Run, Run]:
+    """The same in PyTorch, as its users write it."""
+    import torch
+    torch.manual_seed(0)
+
+    class Model(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embedding = torch.nn.Embedding(V, D)
+            self.lstm = torch.nn.LSTM(D, H, batch_first=True)
+            self.dropout = torch.nn.Dropout(0.5)
+            self.linear = torch.nn.Linear(H, 1)
+
+        def forward(self, tokens: Any) -> Any:
+            _, (h, _) = self.lstm(self.embedding(tokens))
+            return torch.sigmoid(self.linear(self.dropout(h[-1])))[:, 0]
+
+    model: Any = Model()
+    ours = ml.Sequential(ml.Embedding(V, D, rng=0), ml.LSTM(D, H, rng=0))       # the same scale of weights, so that gradients
+    with torch.no_grad():                                                       # that fade cost both the same
+        model.embedding.weight.copy_(torch.from_numpy(ours[0].params["W"]))
+        for name, rows in (("weight_hh_l0", slice(0, H)), ("weight_ih_l0", slice(H, None))):
+            blocks = ours[1].params["W"][rows].reshape(-1, 4, H)[:, [1, 0, 3, 2]]       # f, i, o, c̃ -> i, f, g, o
+            getattr(model.lstm, name).copy_(torch.from_numpy(np.ascontiguousarray(blocks.reshape(-1, 4 * H).T)))
+        for name in ("bias_ih_l0", "bias_hh_l0"):
+            getattr(model.lstm, name).zero_()
+        model.lstm.bias_ih_l0[H:2 * H] = 1.0
+    criterion, optimizer = torch.nn.BCELoss(), torch.optim.Adam(model.parameters(), lr=1e-3)
+
+    def train(x: np.ndarray, y: np.ndarray) -> None:
+        model.train()
+        optimizer.zero_grad()
+        loss = criterion(model(torch.from_numpy(x)), torch.from_numpy(y))
+        loss.item()
+        loss.backward()
+        optimizer.step()
+
+    def evaluate(x: np.ndarray, y: np.ndarray) -> None:
+        model.eval()
+        with torch.inference_mode():
+            criterion(model(torch.from_numpy(x)), torch.from_numpy(y)).item()
+    return train, evaluate
+
+
+MODELS = {"minilstm": minilstm_model, "PyTorch": torch_model}
+
+
+def batches(file: Path, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return ``count`` batches of encoded reviews and labels."""
+    x, y = np.load(f"{file}.npy"), np.load(f"{file}-y.npy")
+    starts = [k * BATCH % (len(x) - BATCH + 1) for k in range(count)]
+    return [(x[start:start + BATCH], y[start:start + BATCH]) for start in starts]
+
+
+def turn(run: Run, data: list[tuple[np.ndarray, np.ndarray]]) -> float:
+    """Return seconds a batch."""
+    start = time.perf_counter()
+    for x, y in data:
+        run(x, y)
+    return (time.perf_counter() - start) / len(data)
+
+
+def compare(runs: dict[str, Run], data: list[tuple[np.ndarray, np.ndarray]], pairs: int) -> dict[str, list[float]]:
+    """Return seconds a batch of each turn, by name; the turns alternate, the first pair is not counted."""
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for pair in range(pairs + 1):
+        for name, run in runs.items():
+            seconds = turn(run, data)
+            if pair:
+                times[name].append(seconds)
+    return times
+
+
+def sgemm_peak() -> float:
+    """Return the most GFLOP/s of a large float32 matrix product, all BLAS threads, of a few tries."""
+    a = np.random.default_rng(0).standard_normal((2048, 2048), dtype=np.float32)
+    out = np.empty_like(a)
+    seconds = []
+    for _ in range(6):
+        start = time.perf_counter()
+        np.matmul(a, a, out=out)
+        seconds.append(time.perf_counter() - start)
+    return 2 * 2048 ** 3 / min(seconds) / 1e9
+
+
+def report(what: str, times: dict[str, list[float]], flops: float, peak: float) -> None:
+    a, b = times["minilstm"], times["PyTorch"]
+    ratios = sorted(x / y for x, y in zip(a, b))
+    print(f"{what:<10}  minilstm {median(a) * 1e3:6.1f} ms  PyTorch {median(b) * 1e3:6.1f} ms  minilstm / PyTorch "
+          f"{median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})", flush=True)
+    print(f"            GFLOP/s: minilstm {flops / median(a) / 1e9:.0f}, PyTorch {flops / median(b) / 1e9:.0f}, "
+          f"sgemm alone {peak:.0f}", flush=True)
+
+
+def peak_memory(name: str, file: Path, steps: int) -> float:
+    """Return MB of ru_maxrss of a process of its own that loads the reviews and trains with ``name``."""
+    command = [sys.executable, __file__, "--child", name, "--encoded", str(file), "--steps", str(steps)]
+    environment = os.environ | {"PYTHONPATH": str(Path(ml.__file__).parents[1])}
+    return float(subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Time the reference model beside PyTorch's on the CPU.")
+    parser.add_argument("--data", metavar="PATH", help="a CSV with the columns review,sentiment (default: as load_imdb finds)")
+    parser.add_argument("--pairs", type=int, default=7, metavar="N", help="how often each of the two runs (default: 7)")
+    parser.add_argument("--steps", type=int, default=15, metavar="N", help="batches a turn (default: 15)")
+    parser.add_argument("--encoded", type=Path, metavar="FILE", help="keep the encoded reviews in FILE.npy for the next time")
+    parser.add_argument("--readable", action="store_true", help="run minilstm's readable path instead of the fast one")
+    parser.add_argument("--child", choices=MODELS, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    for name in ("pairs", "steps"):
+        if getattr(arguments, name) < 1:
+            parser.error(f"--{name}: expected at least 1, got {getattr(arguments, name)}")
+    if arguments.child:
+        train, _ = MODELS[arguments.child]()
+        for x, y in batches(arguments.encoded, arguments.steps):
+            train(x, y)
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        return 0
+    try:
+        import torch
+    except ImportError:
+        print("bench_imdb: needs PyTorch: pip install -e '.[bench]'", file=sys.stderr)
+        return 2
+    with tempfile.TemporaryDirectory() as folder:
+        file = arguments.encoded or Path(folder) / "reviews"
+        try:
+            source = f"{file}.npy" if Path(f"{file}.npy").exists() else encode(arguments.data, file)
+        except ml.MinilstmError as error:
+            print(f"bench_imdb: error: {error}", file=sys.stderr)
+            return 2
+        print(f"data: {source}\nNumPy {np.__version__}, PyTorch {torch.__version__} on {torch.get_num_threads()} threads; "
+              f"batch {BATCH}, {LENGTH} tokens, embedding {D}, hidden {H}", flush=True)
+        data = batches(file, arguments.steps)
+        real = np.mean([(x != 0).mean() for x, _ in data])
+        print(f"{arguments.pairs} pairs of {arguments.steps} batches, mean real length {real * LENGTH:.0f}", flush=True)
+        ours, theirs = minilstm_model(not arguments.readable), torch_model()
+        peak = sgemm_peak()
+        report("training", compare({"minilstm": ours[0], "PyTorch": theirs[0]}, data, arguments.pairs), 3 * FLOPS, peak)
+        report("evaluation", compare({"minilstm": ours[1], "PyTorch": theirs[1]}, data, arguments.pairs), FLOPS, peak)
+        a, b = (peak_memory(name, file, arguments.steps) for name in MODELS)
+        print(f"peak memory of a training process: minilstm {a:.0f} MB, PyTorch {b:.0f} MB, ratio {a / b:.2f}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,167 @@
+"""The fast twin of ``lstm_forward`` and ``lstm_backward``.
+
+One step keeps six blocks of H rows, in this order, so that i with f, and c̃ with c, stand side by side:
+
+    while stepping forward      o    i    f    c̃    c_prev  tanh(c)
+    after local_derivatives     K_o  K_i  K_f  K_c  f       A
+    after backward_steps        dz_o dz_i dz_f dz_c f       A
+
+The six are all that a step back needs (the numbers are those of the derivation in minilstm/lstm.py):
+
+    A   = o * (1 - tanh²(c))                so that dc = dc + dh * A        11
+    K_o = tanh(c) * o * (1 - o)             dz_o = dh * K_o                 12, 4
+    K_i = c̃ * i * (1 - i)                   dz_i = dc * K_i                 9, 5
+    K_f = c_prev * f * (1 - f)              dz_f = dc * K_f                 10, 6
+    K_c = i * (1 - c̃²)                      dz_c = dc * K_c                 8, 3
+                                            dc_prev = dc * f                7
+
+They are elementwise, so they are made for a block of steps at once. Sigmoids are ½ (1 + tanh(z/2)); the ½ inside is in the
+copy of the weights, so that one tanh serves all four gates.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minilstm.backend import Array
+from minilstm.kernels import sequence
+from minilstm.kernels.batch import beginnings
+from minilstm.kernels.memory import Memory
+from minilstm.kernels.products import Product
+from minilstm.kernels.sequence import SequenceCache
+from minilstm.lstm import GATES, check_sequence
+from minilstm.recurrent import upstream
+
+ORDER = ("o", "i", "f", "c")
+_TO_ORDER = [GATES.index(gate) for gate in ORDER]       # where our blocks are found in W
+_FROM_ORDER = [ORDER.index(gate) for gate in GATES]     # and W's in ours
+
+
+class LSTMCell:
+    """See ``sequence.Cell``."""
+
+    G, U, states = 4, 6, 2
+
+    def __init__(self, H: int, D: int) -> None:
+        self.H, self.D = H, D
+
+    def forward_weights(self, W: np.ndarray, b: np.ndarray) -> np.ndarray:
+        H, K = self.H, self.H + self.D + 1
+        rows = np.concatenate([W, b[None]]).T.reshape(4, H, K)[_TO_ORDER]
+        rows[:3] *= -1
+        return rows.reshape(4 * H, K)
+
+    def backward_weights(self, W: np.ndarray) -> np.ndarray:
+        return W.reshape(-1, 4, self.H)[:, _TO_ORDER].reshape(-1, 4 * self.H)
+
+    def weight_gradients(self, dW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        rows = dW.reshape(4, self.H, -1)[_FROM_ORDER].reshape(dW.shape)
+        return np.ascontiguousarray(rows[:, :-1].T), rows[:, -1].copy()
+
+    def state(self, k: int, hx: np.ndarray, u: np.ndarray, t: int) -> np.ndarray:
+        return hx[t, :self.H] if k == 0 else u[t, 4 * self.H:5 * self.H]
+
+    def forward_steps(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None, product: Product) -> None:
+        H, n = self.H, hx.shape[2]
+        one, terms = np.array(1, hx.dtype), np.empty((2, H, n), hx.dtype)
+        blocks = u.reshape(len(u), 6, H, n)
+        for t in range(len(hx) - 1):
+            u_t, blocks_t = u[t], blocks[t]
+            z, sigmoids, o, c_tilde, tanh_c = u_t[:4 * H], u_t[:3 * H], u_t[:H], u_t[3 * H:4 * H], u_t[5 * H:]
+            c_next, h_next = u[t + 1, 4 * H:5 * H], hx[t + 1, :H]
+            product(hx[t], z)
+            np.exp(sigmoids, out=sigmoids)                  # σ(z) = 1 / (1 + exp(-z))
+            np.add(sigmoids, one, out=sigmoids)
+            np.divide(one, sigmoids, out=sigmoids)
+            np.tanh(c_tilde, out=c_tilde)
+            np.multiply(blocks_t[1:3], blocks_t[3:5], out=terms)
+            np.add(terms[0], terms[1], out=c_next)          # i * c̃ + f * c_prev
+            np.tanh(c_next, out=tanh_c)
+            np.multiply(o, tanh_c, out=h_next)
+            if padded is not None and padded[t].any():      # a padded step carries the state
+                np.copyto(c_next, u_t[4 * H:5 * H], where=padded[t])
+                np.copyto(h_next, hx[t, :H], where=padded[t])
+
+    def local_derivatives(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None, spare: np.ndarray) -> None:
+        H = self.H
+        o, i, f, c_tilde, c, tanh_c = (u[:, k * H:(k + 1) * H] for k in range(6))
+        one = np.array(1, u.dtype)
+        np.multiply(tanh_c, tanh_c, out=spare)
+        np.subtract(one, spare, out=spare)
+        np.multiply(spare, o, out=spare)                    # A
+        np.multiply(tanh_c, o, out=tanh_c)
+        np.subtract(one, o, out=o)
+        np.multiply(o, tanh_c, out=o)                       # K_o
+        tanh_c[...] = spare
+        np.multiply(c, f, out=c)
+        np.subtract(one, f, out=spare)
+        np.multiply(spare, c, out=spare)                    # K_f
+        c[...] = f
+        f[...] = spare
+        np.multiply(c_tilde, c_tilde, out=spare)
+        np.subtract(one, spare, out=spare)
+        np.multiply(spare, i, out=spare)                    # K_c
+        np.multiply(c_tilde, i, out=c_tilde)
+        np.subtract(one, i, out=i)
+        np.multiply(i, c_tilde, out=i)                      # K_i
+        c_tilde[...] = spare
+        if padded is not None:                              # the identity: dz = 0, dc_prev = dc
+            for block in (o, i, f, c_tilde, tanh_c):
+                np.copyto(block, 0, where=padded)
+            np.copyto(c, 1, where=padded)
+
+    def backward_steps(self, u: np.ndarray, dhx: np.ndarray, d: list[np.ndarray], dy: np.ndarray | None,
+                       padded: np.ndarray | None, product: Product, scratch: np.ndarray) -> None:
+        H, n = self.H, u.shape[2]
+        dc, = d
+        for t in range(len(u) - 1, -1, -1):
+            u_t, dh = u[t], dhx[t + 1, :H]
+            dz, K_o, K_ifc, f, A = u_t[:4 * H], u_t[:H], u_t[H:4 * H].reshape(3, H, n), u_t[4 * H:5 * H], u_t[5 * H:]
+            if dy is not None:
+                np.add(dh, dy[t], out=dh)
+            np.multiply(dh, A, out=scratch)
+            np.add(dc, scratch, out=dc)                     # 11
+            np.multiply(K_o, dh, out=K_o)                   # 12, 4
+            np.multiply(K_ifc, dc, out=K_ifc)               # 10, 9, 8; 6, 5, 3
+            np.multiply(dc, f, out=dc)                      # 7
+            product(dz, dhx[t])                             # 1
+            if padded is not None and padded[t].any():      # the identity here, too
+                dhx[t, :H] += np.where(padded[t], dh, 0)
+
+
+def lstm_forward(x: Array, h0: Array | None, c0: Array | None, W: Array, b: Array, *, lengths: Any = None,
+                 padding: str = "post", tokens: Array | None = None, outputs: bool = True, keep: bool = True,
+                 memory: Memory | None = None) -> tuple[Any, Array, SequenceCache]:
+    """``minilstm.lstm.lstm_forward`` for NumPy arrays, with four more arguments. Return (h, c_last, cache).
+
+    Args:
+        tokens: (N, T) the integers that x is the embedding of. Rows that begin with the same run of one token are then
+            computed once, and backward returns the sum of their dx in one of these rows and 0 in the others.
+        outputs: False leaves h out (None).
+        keep: False keeps nothing for backward; ``cache.last`` still has the final states, h_last and c_last.
+        memory: where buffers come from.
+    """
+    _, _, real, dtype = check_sequence(x, h0, c0, W, b, lengths, padding)
+    H = W.shape[1] // 4
+    starts = beginnings(tokens) if tokens is not None and h0 is None and c0 is None and real is None else None
+    state0 = [None if s is None else s.astype(dtype, copy=False) for s in (h0, c0)]
+    h, cache = sequence.forward(
+        LSTMCell(H, W.shape[0] - H), x.astype(dtype, copy=False), state0, W.astype(dtype, copy=False),
+        b.astype(dtype, copy=False), real, starts=starts, outputs=outputs, keep=keep, memory=memory or Memory())
+    return h, cache.last[1], cache
+
+
+def lstm_backward(dh: Array | None, dc_last: Array | None, cache: SequenceCache, *, dh_last: Array | None = None,
+                  consume: bool = False, memory: Memory | None = None) -> tuple[Array, Array, Array, Array, Array]:
+    """``minilstm.lstm.lstm_backward`` of the twin above. Return (dx, dh0, dc0, dW, db).
+
+    With ``consume`` the cache is written over and its buffers go to ``memory``; otherwise a second call gives the same bytes.
+    """
+    (N, T), H, like = cache.shape, cache.cell.H, cache.last[0]
+    dh = None if dh is None else upstream("dh", dh, (N, T, H), "N, T, H", like=like)
+    dlast = [None if d is None else upstream(name, d, (N, H), "N, H", like=like)
+             for name, d in (("dh_last", dh_last), ("dc_last", dc_last))]
+    dx, (dh0, dc0), dW, db = sequence.backward(dh, dlast, cache, consume=consume, memory=memory or Memory())
+    return dx, dh0, dc0, dW, db

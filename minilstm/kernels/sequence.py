@@ -1,0 +1,321 @@
+"""One layer and one direction over a whole batch, fast: everything that the cells have in common.
+
+A cell (``LSTMCell``, ``RNNCell``) knows one step; this file cuts the batch (``batch.py``), lays out memory, feeds the steps
+and collects what they leave behind. Inside, time comes first, then features, then rows: a state is (H, n), the gates of a step
+(G H, n), so that each gate is one piece of memory. For one stretch of L steps and n rows:
+
+    hx (L+1, H+D+1, n)  hidden state before each step, the input, and a row of ones whose weights are the biases
+    u  (L+1, U H, n)    what the cell keeps of each step: first its gates, later their local derivatives, at last dz
+
+so that a step forward is one product, z = [W_h, W_x, b] [h; x; 1], a step back another, [dh; dx] = [W_h, W_x]ᵀ dz, and all
+weight gradients of a block of steps a third, [dW_h, dW_x, db] = Σ dz [h; x; 1]ᵀ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from minilstm.kernels import processes
+from minilstm.kernels.batch import Chunk, Stretch, cut
+from minilstm.kernels.memory import Carver, Memory
+from minilstm.kernels.processes import Block
+from minilstm.kernels.products import Product
+from minilstm.kernels.threads import one_blas_thread, run
+
+FORWARD_BLOCK = 128     # steps of a block times rows of a chunk: what a block leaves behind is still cached when it is reused
+BACKWARD_BLOCK = 512   # long enough for a fast product of the weight gradients
+WORTH_SENDING = 50_000_000      # multiplications of a forward pass, below which a message to another process costs too much
+
+
+class Cell(Protocol):
+    """What ``forward`` and ``backward`` need to know of a cell; H and D are its sizes."""
+
+    H: int
+    D: int
+    G: int                  # blocks of H rows that the product makes
+    U: int                  # blocks of H rows that a step keeps
+    states: int             # how many states: h, or h and c
+
+    def forward_weights(self, W: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Return [W_h, W_x, b] (GH, H+D+1) for the products of forward."""
+
+    def backward_weights(self, W: np.ndarray) -> np.ndarray:
+        """Return [W_h, W_x]ᵀ (H+D, GH) for the products of backward."""
+
+    def weight_gradients(self, dW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return (dW (H+D, GH), db (GH,)) in the layer's layout, given (GH, H+D+1)."""
+
+    def state(self, k: int, hx: np.ndarray, u: np.ndarray, t: int) -> np.ndarray:
+        """Return the k-th state (H, n) before step t."""
+
+    def forward_steps(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None, product: Product) -> None:
+        """Make the steps of a block: hx (s+1, H+D+1, n), u (s+1, UH, n); ``padded`` (s, 1, n) bool, or None."""
+
+    def local_derivatives(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None, spare: np.ndarray) -> None:
+        """Turn the steps of a block, u (s, UH, n), into what ``backward_steps`` multiplies with; spare (s, H, n)."""
+
+    def backward_steps(self, u: np.ndarray, dhx: np.ndarray, d: list[np.ndarray], dy: np.ndarray | None,
+                       padded: np.ndarray | None, product: Product, scratch: np.ndarray) -> None:
+        """Go back through a block and turn u[:, :GH] into dz.
+
+        dhx (s+1, H+D, n): on entry row s has the gradient of h after the block; step t leaves [dh; dx] in row t. ``d``: the
+        gradients of the other states, (H, n) each, changed in place. dy (s, H, n): gradients of the outputs, or None.
+        """
+
+
+class Part(NamedTuple):
+    """One stretch of one chunk, with its memory."""
+
+    stretch: Stretch
+    rows: Any                       # of the batch, the first ``width`` of the chunk
+    represented: Any                # of the batch, those that the last of them stands for; None: no others
+    hx: np.ndarray
+    u: np.ndarray
+    padded: np.ndarray | None       # (L, 1, n) bool
+
+
+class Kept(NamedTuple):
+    """A chunk after forward: its parts, and the buffer that they are cut from."""
+
+    chunk: Chunk
+    parts: list[Part]
+    buffer: np.ndarray | Block
+
+
+class SequenceCache(NamedTuple):
+    """What backward needs; of a forward with ``keep=False`` only ``last``, the final states (N, H)."""
+
+    cell: Any
+    W: np.ndarray
+    last: list[np.ndarray]
+    chunks: list[Kept]
+    shape: tuple[int, int]                                  # N, T
+
+
+def forward(cell: Cell, x: np.ndarray, state0: list[np.ndarray | None], W: np.ndarray, b: np.ndarray,
+            real: np.ndarray | None, *, starts: np.ndarray | None, outputs: bool, keep: bool,
+            memory: Memory) -> tuple[np.ndarray | None, SequenceCache]:
+    """Return (y (N, T, H), or None without ``outputs``; cache).
+
+    x (N, T, D); state0 (N, H) each, None for zeros; W (H+D, GH); real (T, N, 1) bool or None, as ``real_steps`` makes it;
+    starts from ``batch.beginnings``, only with zero initial states and without ``real``. All of one dtype, checked before.
+    """
+    from minilstm.kernels import remote
+    N, T, _ = x.shape
+    weights = cell.forward_weights(W, b)
+    y = np.empty((N, T, cell.H), dtype=x.dtype) if outputs else None
+    last = [np.empty((N, cell.H), dtype=x.dtype) for _ in range(cell.states)]
+    padded = None if real is None else ~real.transpose(0, 2, 1)
+    cuts = cut(N, T, starts)
+    chunks: list[Kept] = []
+    here: list[Callable[[], None]] = []
+    workers = len(cuts) if N * T * weights.size >= WORTH_SENDING else 1
+    with processes.crew_for(workers) as crew, one_blas_thread(), remote.jobs() as jobs:
+        for number, chunk in enumerate(cuts):
+            counter = Carver(x.dtype)
+            lay_out(cell, chunk, padded, counter, keep)
+            helper = None if crew is None else crew.member(number)
+            if crew is None or helper is None:
+                buffer = memory.take(counter.used)
+                parts = lay_out(cell, chunk, padded, Carver(x.dtype, buffer), keep)
+                chunks.append(Kept(chunk, parts, buffer))
+                here.append(partial(forward_chunk, cell, x, state0, weights, chunk, parts, y, last, keep))
+            else:
+                block = crew.arena.take(counter.used)
+                parts = lay_out(cell, chunk, padded, Carver(x.dtype, block.view), keep)
+                chunks.append(Kept(chunk, parts, block))
+                jobs.append(remote.send_forward(
+                    crew, helper, block, cell, x, state0, weights, chunk, padded, y, last, keep,
+                    instead=partial(forward_chunk, cell, x, state0, weights, chunk, parts, y, last, keep)))
+        _do(here, together=crew is None)
+    if not keep:
+        memory.give([kept.buffer for kept in chunks if isinstance(kept.buffer, np.ndarray)])
+        chunks = []
+    return y, SequenceCache(cell, W, last, chunks, (N, T))
+
+
+def _do(tasks: list[Callable[[], None]], together: bool) -> None:
+    """Run this process's tasks, on several threads unless other processes have the cores."""
+    if together:
+        run(tasks)
+    else:
+        for task in tasks:
+            task()
+
+
+def backward(dy: np.ndarray | None, dlast: list[np.ndarray | None], cache: SequenceCache, *, consume: bool,
+             memory: Memory) -> tuple[np.ndarray, list[np.ndarray], np.ndarray, np.ndarray]:
+    """Return (dx (N, T, D), gradients of the initial states (N, H), dW (H+D, GH), db (GH,)).
+
+    dy (N, T, H) and dlast (N, H) may be None. ``consume``: the cache may be written over and its memory used again.
+    """
+    from minilstm.kernels import remote
+    cell, W, _, chunks, (N, T) = cache
+    weights = cell.backward_weights(W)
+    dx = np.empty((N, T, cell.D), dtype=W.dtype)
+    d0 = [np.empty((N, cell.H), dtype=W.dtype) for _ in range(cell.states)]
+    if not consume:
+        chunks = [_copy(cell, kept, W.dtype) for kept in chunks]
+    shares: list[Any] = [None] * len(chunks)        # of [dW_h, dW_x, db], added up in this order
+
+    def task(number: int) -> Callable[[], None]:
+        def do() -> None:
+            chunk, parts, _ = chunks[number]
+            shares[number] = backward_chunk(cell, dy, dlast, weights, chunk, parts, dx, d0)
+        return do
+    here: list[Callable[[], None]] = []
+    shared = sum(isinstance(kept.buffer, Block) for kept in chunks)
+    with processes.crew_for(shared + 1) as crew, one_blas_thread(), remote.jobs() as jobs:
+        for number, (chunk, parts, buffer) in enumerate(chunks):
+            helper = None if crew is None else crew.member(number)
+            if crew is None or helper is None or not isinstance(buffer, Block):
+                here.append(task(number))
+            else:
+                jobs.append(remote.send_backward(crew, helper, buffer, cell, dy, dlast, weights, chunk, parts[0].padded, dx,
+                                                 d0, shares, number))
+        _do(here, together=crew is None)
+    for share in shares[1:]:
+        shares[0] += share
+    memory.give([kept.buffer for kept in chunks if isinstance(kept.buffer, np.ndarray)])
+    dW, db = cell.weight_gradients(shares[0])
+    return dx, d0, dW, db
+
+
+# Forward ------------------------------------------------------------------------------------------------------------------
+
+def lay_out(cell: Cell, chunk: Chunk, padded: np.ndarray | None, carver: Carver, keep: bool) -> list[Part]:
+    """Return the chunk's parts, cut from the carver's buffer; without ``keep``, a part holds one block of steps only."""
+    parts = []
+    for stretch in chunk.stretches:
+        n = stretch.width
+        L = stretch.stop - stretch.start if keep else _block(stretch, FORWARD_BLOCK)
+        alone = n == chunk.n
+        rows = chunk.rows if alone else chunk.rows[:n]
+        parts.append(Part(stretch, rows, None if alone else chunk.rows[n:], carver.array(L + 1, cell.H + cell.D + 1, n),
+                          carver.array(L + 1, cell.U * cell.H, n),
+                          None if padded is None else np.ascontiguousarray(padded[:, :, rows])))
+    return parts
+
+
+def _block(stretch: Stretch, rows: int) -> int:
+    """Return how many steps a block of a stretch has, at most; ``rows``: FORWARD_BLOCK or BACKWARD_BLOCK."""
+    return min(stretch.stop - stretch.start, max(8, rows // stretch.width))
+
+
+def _blocks(stretch: Stretch, rows: int) -> Iterator[tuple[int, int]]:
+    """Yield (first, after the last) of each block's steps, counted from the start of the stretch."""
+    L, size = stretch.stop - stretch.start, _block(stretch, rows)
+    for start in range(0, L, size):
+        yield start, min(L, start + size)
+
+
+def forward_chunk(cell: Cell, x: np.ndarray, state0: list[np.ndarray | None], weights: np.ndarray, chunk: Chunk,
+                  parts: list[Part], y: np.ndarray | None, last: list[np.ndarray], keep: bool) -> None:
+    H, D = cell.H, cell.D
+    states = [np.zeros((H, 1), x.dtype) if s is None else s[chunk.rows].T for s in state0]
+    for part in parts:
+        n = part.stretch.width
+        product, spare = Product(weights, n), np.empty((_block(part.stretch, FORWARD_BLOCK), H, n), x.dtype)
+        states = [_widen(state, n) for state in states]
+        for t0, t1 in _blocks(part.stretch, FORWARD_BLOCK):
+            steps, at = t1 - t0, t0 if keep else 0
+            hx, u = part.hx[at:at + steps + 1], part.u[at:at + steps + 1]
+            if at == 0:             # elsewhere the block before has left its last states
+                for k, state in enumerate(states):
+                    cell.state(k, hx, u, 0)[...] = state
+            padded = None if part.padded is None else part.padded[t0:t1]
+            hx[:-1, H:H + D] = x[part.rows, _steps(part, t0, t1)].transpose(1, 2, 0)
+            hx[:-1, H + D] = 1
+            if padded is not None:  # whatever stands in x there, even NaN
+                np.copyto(hx[:-1, H:H + D], 0, where=padded)
+            cell.forward_steps(hx, u, padded, product)
+            if y is not None:
+                _write_outputs(y, part, t0, t1, hx[1:, :H], padded)
+            if keep:
+                cell.local_derivatives(hx, u[:-1], padded, spare[:steps])
+            states = [cell.state(k, hx, u, steps) for k in range(cell.states)]
+    for k, state in enumerate(states):
+        last[k][chunk.rows] = _widen(state, chunk.n).T
+
+
+def _steps(part: Part, t0: int, t1: int) -> slice:
+    """Return the steps of the batch that are steps t0 to t1 of the part."""
+    return slice(part.stretch.start + t0, part.stretch.start + t1)
+
+
+def _widen(state: np.ndarray, n: int) -> np.ndarray:
+    """Return a state (H, m) for n rows: the last one stood for those after it."""
+    missing = n - state.shape[1]
+    return np.concatenate([state, np.repeat(state[:, -1:], missing, axis=1)], axis=1) if missing > 0 else state
+
+
+def _write_outputs(y: np.ndarray, part: Part, t0: int, t1: int, h: np.ndarray, padded: np.ndarray | None) -> None:
+    s = _steps(part, t0, t1)
+    y[part.rows, s] = (h if padded is None else np.where(padded, 0, h)).transpose(2, 0, 1)
+    if part.represented is not None:
+        y[part.represented, s] = h[:, :, -1]
+
+
+# Backward -----------------------------------------------------------------------------------------------------------------
+
+def backward_chunk(cell: Cell, dy: np.ndarray | None, dlast: list[np.ndarray | None], weights: np.ndarray, chunk: Chunk,
+                   parts: list[Part], dx: np.ndarray, d0: list[np.ndarray]) -> np.ndarray:
+    """Go back through a chunk, fill its rows of dx and d0, and return its share of [dW_h, dW_x, db], (GH, H+D+1)."""
+    H, D, dtype = cell.H, cell.D, weights.dtype
+    GH, K = weights.shape[1], H + D + 1
+    dW, share = np.zeros((GH, K), dtype), np.empty((GH, K), dtype)
+    d = [np.zeros((H, chunk.n), dtype) if s is None else s[chunk.rows].T.astype(dtype, order="C") for s in dlast]
+    for part in reversed(parts):
+        n, size = part.stretch.width, _block(part.stretch, BACKWARD_BLOCK)
+        product, scratch = Product(weights, n), np.empty((H, n), dtype)
+        dhx, dz_panel, hx_panel = (np.empty(shape, dtype) for shape in ((size + 1, H + D, n), GH * size * n, K * size * n))
+        d = [_narrow(state, n) for state in d]
+        for t0, t1 in reversed(list(_blocks(part.stretch, BACKWARD_BLOCK))):
+            steps, dz = t1 - t0, part.u[t0:t1, :GH]
+            padded = None if part.padded is None else part.padded[t0:t1]
+            above = None if dy is None else _read_upstream(dy, part, t0, t1, padded)
+            dhx[steps, :H] = d[0]
+            cell.backward_steps(part.u[t0:t1], dhx[:steps + 1], d[1:], above, padded, product, scratch)
+            d[0] = dhx[0, :H]
+            dx[part.rows, _steps(part, t0, t1)] = dhx[:steps, H:].transpose(2, 0, 1)
+            if part.represented is not None:        # the one that stands for them has their sum
+                dx[part.represented, _steps(part, t0, t1)] = 0
+            # Steps and rows side by side make it one product.
+            left, right = dz_panel[:GH * steps * n].reshape(GH, steps, n), hx_panel[:K * steps * n].reshape(K, steps, n)
+            left[...], right[...] = dz.transpose(1, 0, 2), part.hx[t0:t1].transpose(1, 0, 2)
+            np.matmul(left.reshape(GH, -1), right.reshape(K, -1).T, out=share)
+            np.add(dW, share, out=dW)
+    for k, state in enumerate(d):       # as in dx: the sum in one row, 0 in those it stood for
+        d0[k][chunk.rows] = 0
+        d0[k][parts[0].rows] = state.T
+    return dW
+
+
+def _narrow(d: np.ndarray, n: int) -> np.ndarray:
+    """Return gradients (H, m) for the first n rows: the last one gets those of all it stands for."""
+    if d.shape[1] == n:
+        return d
+    return np.concatenate([d[:, :n - 1], d[:, n - 1:].sum(axis=1, keepdims=True)], axis=1)
+
+
+def _read_upstream(dy: np.ndarray, part: Part, t0: int, t1: int, padded: np.ndarray | None) -> np.ndarray:
+    s = _steps(part, t0, t1)
+    block = np.array(dy[part.rows, s].transpose(1, 2, 0), order="C")        # always a copy: it is written to
+    if part.represented is not None:
+        block[:, :, -1] += dy[part.represented, s].sum(axis=0)
+    if padded is not None:
+        np.copyto(block, 0, where=padded)
+    return block
+
+
+def _copy(cell: Cell, kept: Kept, dtype: np.dtype) -> Kept:
+    """Return the same chunk in memory of its own."""
+    held = kept.buffer if isinstance(kept.buffer, np.ndarray) else kept.buffer.view
+    fresh = Memory().take(held.nbytes)
+    fresh[...] = held
+    copies = lay_out(cell, kept.chunk, None, Carver(dtype, fresh), keep=True)
+    return Kept(kept.chunk, [copy._replace(padded=part.padded) for copy, part in zip(copies, kept.parts)], fresh)
