@@ -67,22 +67,23 @@ class LSTMCell:
         H, n = self.H, hx.shape[2]
         one, terms = np.array(1, hx.dtype), np.empty((2, H, n), hx.dtype)
         blocks = u.reshape(len(u), 6, H, n)
-        for t in range(len(hx) - 1):
-            u_t, blocks_t = u[t], blocks[t]
-            z, sigmoids, o, c_tilde, tanh_c = u_t[:4 * H], u_t[:3 * H], u_t[:H], u_t[3 * H:4 * H], u_t[5 * H:]
-            c_next, h_next = u[t + 1, 4 * H:5 * H], hx[t + 1, :H]
-            product(hx[t], z)
-            np.exp(sigmoids, out=sigmoids)                  # σ(z) = 1 / (1 + exp(-z))
-            np.add(sigmoids, one, out=sigmoids)
-            np.divide(one, sigmoids, out=sigmoids)
-            np.tanh(c_tilde, out=c_tilde)
-            np.multiply(blocks_t[1:3], blocks_t[3:5], out=terms)
-            np.add(terms[0], terms[1], out=c_next)          # i * c̃ + f * c_prev
-            np.tanh(c_next, out=tanh_c)
-            np.multiply(o, tanh_c, out=h_next)
-            if padded is not None and padded[t].any():      # a padded step carries the state
-                np.copyto(c_next, u_t[4 * H:5 * H], where=padded[t])
-                np.copyto(h_next, hx[t, :H], where=padded[t])
+        with np.errstate(over="ignore"):               # exp(-z) = ∞ gives σ(z) = 0, as it should
+            for t in range(len(hx) - 1):
+                u_t, blocks_t = u[t], blocks[t]
+                z, sigmoids, o, c_tilde, tanh_c = u_t[:4 * H], u_t[:3 * H], u_t[:H], u_t[3 * H:4 * H], u_t[5 * H:]
+                c_next, h_next = u[t + 1, 4 * H:5 * H], hx[t + 1, :H]
+                product(hx[t], z)
+                np.exp(sigmoids, out=sigmoids)                  # σ(z) = 1 / (1 + exp(-z))
+                np.add(sigmoids, one, out=sigmoids)
+                np.divide(one, sigmoids, out=sigmoids)
+                np.tanh(c_tilde, out=c_tilde)
+                np.multiply(blocks_t[1:3], blocks_t[3:5], out=terms)
+                np.add(terms[0], terms[1], out=c_next)          # i * c̃ + f * c_prev
+                np.tanh(c_next, out=tanh_c)
+                np.multiply(o, tanh_c, out=h_next)
+                if padded is not None and padded[t].any():      # a padded step carries the state
+                    np.copyto(c_next, u_t[4 * H:5 * H], where=padded[t])
+                    np.copyto(h_next, hx[t, :H], where=padded[t])
 
     def local_derivatives(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None, spare: np.ndarray) -> None:
         H = self.H

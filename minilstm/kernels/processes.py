@@ -32,6 +32,9 @@ from minilstm.kernels.threads import get_num_threads
 SWITCH = "MINILSTM_PROCESSES"       # the environment variable; "0" means threads only
 LIBRARIES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
+# To glibc: what is freed is kept for the next chunk rather than given back to the system, which clears every page anew.
+KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2 ** 25), "MALLOC_TRIM_THRESHOLD_": str(2 ** 28)}
+
 
 class Block:
     """A piece of shared memory; it goes back to its arena when nobody refers to it any more."""
@@ -84,7 +87,7 @@ class Helper:
         ours, theirs = socket.socketpair()
         with theirs:
             path = os.pathsep.join(filter(None, sys.path))
-            environment = os.environ | {name: "1" for name in LIBRARIES} | {"PYTHONPATH": path}
+            environment = os.environ | {name: "1" for name in LIBRARIES} | KEEP_MEMORY | {"PYTHONPATH": path}
             code = f"from minilstm.kernels.processes import serve; serve({theirs.fileno()}, {arena.file})"
             try:
                 self.process = subprocess.Popen([sys.executable, "-c", code], env=environment, stdin=subprocess.DEVNULL,

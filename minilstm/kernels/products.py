@@ -65,6 +65,18 @@ class Product:
             np.add.reduce(self._out.reshape(self.splits, *out.shape), axis=0, out=out)
 
 
+class ProductOnto(Product):
+    """``out + W @ state`` for the first rows of a state (K', N), K' >= K; ``out`` has the rest of the sum already."""
+
+    def __init__(self, W: np.ndarray, N: int) -> None:
+        super().__init__(W, N)
+        self._K, self._mine = W.shape[1], np.empty((W.shape[0], N), dtype=W.dtype)
+
+    def __call__(self, state: np.ndarray, out: np.ndarray) -> None:
+        super().__call__(state[:self._K], self._mine)
+        np.add(out, self._mine, out=out)
+
+
 def product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Return a @ b for (M, K) and (K, N), the same bits whatever the number of threads."""
     M, N = a.shape[0], b.shape[1]

@@ -9,6 +9,9 @@ and collects what they leave behind. Inside, time comes first, then features, th
 
 so that a step forward is one product, z = [W_h, W_x, b] [h; x; 1], a step back another, [dh; dx] = [W_h, W_x]ᵀ dz, and all
 weight gradients of a block of steps a third, [dW_h, dW_x, db] = Σ dz [h; x; 1]ᵀ.
+
+Weights that are too large for the cache cost most of their time in getting there. With such weights the inputs' share
+of z, [W_x, b] [x; 1], and dx = W_xᵀ dz are made for a whole block of steps at once, too.
 """
 
 from __future__ import annotations
@@ -23,12 +26,14 @@ from minilstm.kernels import processes
 from minilstm.kernels.batch import Chunk, Stretch, cut
 from minilstm.kernels.memory import Carver, Memory
 from minilstm.kernels.processes import Block
-from minilstm.kernels.products import Product
+from minilstm.kernels.products import Product, ProductOnto
 from minilstm.kernels.threads import one_blas_thread, run
 
 FORWARD_BLOCK = 128     # steps of a block times rows of a chunk: what a block leaves behind is still cached when it is reused
-BACKWARD_BLOCK = 512   # long enough for a fast product of the weight gradients
+BACKWARD_BLOCK = 512    # the same; long enough for a fast product of the weight gradients
+LARGE = 1_000_000       # bytes of weights that do not stay in a second-level cache beside BLAS's own copy of them
 WORTH_SENDING = 50_000_000      # multiplications of a forward pass, below which a message to another process costs too much
+LONG_STEP = 40_000_000  # multiplications of a step, above which threads hardly wait for each other, and need no messages
 
 
 class Cell(Protocol):
@@ -113,7 +118,8 @@ def forward(cell: Cell, x: np.ndarray, state0: list[np.ndarray | None], W: np.nd
     cuts = cut(N, T, starts)
     chunks: list[Kept] = []
     here: list[Callable[[], None]] = []
-    workers = len(cuts) if N * T * weights.size >= WORTH_SENDING else 1
+    short_steps = max(chunk.n for chunk in cuts) * weights.size <= LONG_STEP
+    workers = len(cuts) if short_steps and N * T * weights.size >= WORTH_SENDING else 1
     with processes.crew_for(workers) as crew, one_blas_thread(), remote.jobs() as jobs:
         for number, chunk in enumerate(cuts):
             counter = Carver(x.dtype)
@@ -215,11 +221,14 @@ def _blocks(stretch: Stretch, rows: int) -> Iterator[tuple[int, int]]:
 
 def forward_chunk(cell: Cell, x: np.ndarray, state0: list[np.ndarray | None], weights: np.ndarray, chunk: Chunk,
                   parts: list[Part], y: np.ndarray | None, last: list[np.ndarray], keep: bool) -> None:
-    H, D = cell.H, cell.D
+    H, D, GH = cell.H, cell.D, len(weights)
+    ahead = weights.nbytes > LARGE
     states = [np.zeros((H, 1), x.dtype) if s is None else s[chunk.rows].T for s in state0]
     for part in parts:
         n = part.stretch.width
-        product, spare = Product(weights, n), np.empty((_block(part.stretch, FORWARD_BLOCK), H, n), x.dtype)
+        size = _block(part.stretch, FORWARD_BLOCK)
+        product = ProductOnto(weights[:, :H], n) if ahead else Product(weights, n)
+        spare, of_inputs = np.empty((size, H, n), x.dtype), np.empty((GH, size * n) if ahead else 0, x.dtype)
         states = [_widen(state, n) for state in states]
         for t0, t1 in _blocks(part.stretch, FORWARD_BLOCK):
             steps, at = t1 - t0, t0 if keep else 0
@@ -232,6 +241,10 @@ def forward_chunk(cell: Cell, x: np.ndarray, state0: list[np.ndarray | None], we
             hx[:-1, H + D] = 1
             if padded is not None:  # whatever stands in x there, even NaN
                 np.copyto(hx[:-1, H:H + D], 0, where=padded)
+            if ahead:
+                inputs = hx[:-1, H:].transpose(1, 0, 2).reshape(D + 1, steps * n)
+                share = np.matmul(weights[:, H:], inputs, out=of_inputs[:, :steps * n])
+                u[:-1, :GH] = share.reshape(GH, steps, n).transpose(1, 0, 2)
             cell.forward_steps(hx, u, padded, product)
             if y is not None:
                 _write_outputs(y, part, t0, t1, hx[1:, :H], padded)
@@ -266,27 +279,33 @@ def backward_chunk(cell: Cell, dy: np.ndarray | None, dlast: list[np.ndarray | N
                    parts: list[Part], dx: np.ndarray, d0: list[np.ndarray]) -> np.ndarray:
     """Go back through a chunk, fill its rows of dx and d0, and return its share of [dW_h, dW_x, db], (GH, H+D+1)."""
     H, D, dtype = cell.H, cell.D, weights.dtype
-    GH, K = weights.shape[1], H + D + 1
+    GH, K, ahead = weights.shape[1], H + D + 1, weights.nbytes > LARGE
+    block = BACKWARD_BLOCK * (2 if ahead else 1)        # large shares of dW are large sums, too
     dW, share = np.zeros((GH, K), dtype), np.empty((GH, K), dtype)
     d = [np.zeros((H, chunk.n), dtype) if s is None else s[chunk.rows].T.astype(dtype, order="C") for s in dlast]
     for part in reversed(parts):
-        n, size = part.stretch.width, _block(part.stretch, BACKWARD_BLOCK)
-        product, scratch = Product(weights, n), np.empty((H, n), dtype)
-        dhx, dz_panel, hx_panel = (np.empty(shape, dtype) for shape in ((size + 1, H + D, n), GH * size * n, K * size * n))
+        n, size = part.stretch.width, _block(part.stretch, block)
+        product, scratch = Product(weights[:H] if ahead else weights, n), np.empty((H, n), dtype)
+        shapes = (size + 1, H if ahead else H + D, n), GH * size * n, K * size * n
+        dhx, dz_panel, hx_panel = (np.empty(shape, dtype) for shape in shapes)
         d = [_narrow(state, n) for state in d]
-        for t0, t1 in reversed(list(_blocks(part.stretch, BACKWARD_BLOCK))):
+        for t0, t1 in reversed(list(_blocks(part.stretch, block))):
             steps, dz = t1 - t0, part.u[t0:t1, :GH]
             padded = None if part.padded is None else part.padded[t0:t1]
             above = None if dy is None else _read_upstream(dy, part, t0, t1, padded)
             dhx[steps, :H] = d[0]
             cell.backward_steps(part.u[t0:t1], dhx[:steps + 1], d[1:], above, padded, product, scratch)
             d[0] = dhx[0, :H]
-            dx[part.rows, _steps(part, t0, t1)] = dhx[:steps, H:].transpose(2, 0, 1)
-            if part.represented is not None:        # the one that stands for them has their sum
-                dx[part.represented, _steps(part, t0, t1)] = 0
             # Steps and rows side by side make it one product.
             left, right = dz_panel[:GH * steps * n].reshape(GH, steps, n), hx_panel[:K * steps * n].reshape(K, steps, n)
             left[...], right[...] = dz.transpose(1, 0, 2), part.hx[t0:t1].transpose(1, 0, 2)
+            if ahead:
+                dx_block = (weights[H:] @ left.reshape(GH, -1)).reshape(D, steps, n).transpose(2, 1, 0)
+            else:
+                dx_block = dhx[:steps, H:].transpose(2, 0, 1)
+            dx[part.rows, _steps(part, t0, t1)] = dx_block
+            if part.represented is not None:        # the one that stands for them has their sum
+                dx[part.represented, _steps(part, t0, t1)] = 0
             np.matmul(left.reshape(GH, -1), right.reshape(K, -1).T, out=share)
             np.add(dW, share, out=dW)
     for k, state in enumerate(d):       # as in dx: the sum in one row, 0 in those it stood for

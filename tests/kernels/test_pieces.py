@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import minilstm as ml
 from minilstm.embedding import embedding_backward, embedding_forward
-from minilstm.kernels import products
+from minilstm.kernels import products, sequence
 from minilstm.kernels.batch import SHORTEST, beginnings, cut
 from minilstm.kernels.embedding import FEW, embedding_rows
 from minilstm.kernels.lstm import lstm_backward, lstm_forward
@@ -81,7 +81,11 @@ def by_token(tokens: np.ndarray, dx: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("tokens", [pytest.param(t, id=name) for name, t in {**SHARED, **ALONE}.items()])
 @pytest.mark.parametrize("kind", ["lstm", "tanh", "relu"])
-def test_shared_padding_changes_nothing(kind: str, tokens: np.ndarray, rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("large", [False, True], ids=["small weights", "large weights"])
+def test_shared_padding_changes_nothing(large: bool, kind: str, tokens: np.ndarray, rng: np.random.Generator,
+                                        monkeypatch: pytest.MonkeyPatch) -> None:
+    if large:
+        monkeypatch.setattr(sequence, "LARGE", 0)
     (N, T), D, H = tokens.shape, 5, 3
     case = Case(kind, N=N, T=T, D=D, H=H)
     x, (W, b) = rng.standard_normal((V, D))[tokens], case.params().values()

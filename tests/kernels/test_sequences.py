@@ -23,6 +23,7 @@ from minilstm import lstm, rnn
 from minilstm.kernels import lstm as fast_lstm
 from minilstm.kernels import products
 from minilstm.kernels import rnn as fast_rnn
+from minilstm.kernels import sequence
 from minilstm.kernels.memory import Memory
 from minilstm.kernels.sequence import SequenceCache
 
@@ -30,6 +31,13 @@ KINDS = ["lstm", "tanh", "relu"]
 SHAPES = [(1, 1, 2, 3), (1, 1031, 3, 2), (3, 7, 5, 2), (17, 61, 2, 3), (33, 1, 5, 3), (33, 41, 3, 5), (70, 31, 5, 7),
           (130, 53, 3, 2)]                                              # N, T, D, H
 CUT = [(35, 5, 64, 64), (70, 3, 64, 128), (33, 3, 192, 128)]         # shapes whose products are cut, N, T, D, H
+
+
+@pytest.fixture(autouse=True, params=[False, True], ids=["small weights", "large weights"])
+def large_weights(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test as it is, and as if the weights did not fit a cache, so that the inputs' share is made ahead."""
+    if request.param:
+        monkeypatch.setattr(sequence, "LARGE", 0)
 
 
 def make(kind: str, shape: tuple[int, int, int, int], padding: str = "none", states: bool = True) -> Case:
