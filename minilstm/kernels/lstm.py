@@ -1,22 +1,22 @@
 """The fast twin of ``lstm_forward`` and ``lstm_backward``.
 
-One step keeps six blocks of H rows, in this order, so that i with f, and c̃ with c, stand side by side:
+One step keeps six blocks of H rows, in this order:
 
-    while stepping forward      o    i    f    c̃    c_prev  tanh(c)
-    after local_derivatives     K_o  K_i  K_f  K_c  f       A
-    after backward_steps        dz_o dz_i dz_f dz_c f       A
+    while stepping forward      f    o    i    c̃    c_prev  tanh(c)
+    after local_derivatives     f    K_o  K_i  K_c  K_f     A
+    after backward_steps        f    dz_o dz_i dz_c dz_f    A
 
 The six are all that a step back needs (the numbers are those of the derivation in minilstm/lstm.py):
 
     A   = o * (1 - tanh²(c))                so that dc = dc + dh * A        11
     K_o = tanh(c) * o * (1 - o)             dz_o = dh * K_o                 12, 4
     K_i = c̃ * i * (1 - i)                   dz_i = dc * K_i                 9, 5
-    K_f = c_prev * f * (1 - f)              dz_f = dc * K_f                 10, 6
     K_c = i * (1 - c̃²)                      dz_c = dc * K_c                 8, 3
+    K_f = c_prev * f * (1 - f)              dz_f = dc * K_f                 10, 6
                                             dc_prev = dc * f                7
 
-They are elementwise, so they are made for a block of steps at once. Sigmoids are ½ (1 + tanh(z/2)); the ½ inside is in the
-copy of the weights, so that one tanh serves all four gates.
+They are elementwise, so they are made for a block of steps at once. The minus in σ(z) = 1 / (1 + exp(-z)) is in the copy of
+the weights.
 """
 
 from __future__ import annotations
@@ -34,9 +34,8 @@ from minilstm.kernels.sequence import SequenceCache
 from minilstm.lstm import GATES, check_sequence
 from minilstm.recurrent import upstream
 
-ORDER = ("o", "i", "f", "c")
-_TO_ORDER = [GATES.index(gate) for gate in ORDER]       # where our blocks are found in W
-_FROM_ORDER = [ORDER.index(gate) for gate in GATES]     # and W's in ours
+Z_ORDER = [GATES.index(gate) for gate in ("f", "o", "i", "c")]         # where the blocks of z are found in W
+DZ_ORDER = [GATES.index(gate) for gate in ("o", "i", "c", "f")]        # and those of dz
 
 
 class LSTMCell:
@@ -46,18 +45,19 @@ class LSTMCell:
 
     def __init__(self, H: int, D: int) -> None:
         self.H, self.D = H, D
+        self.dz = slice(H, 5 * H)
 
     def forward_weights(self, W: np.ndarray, b: np.ndarray) -> np.ndarray:
         H, K = self.H, self.H + self.D + 1
-        rows = np.concatenate([W, b[None]]).T.reshape(4, H, K)[_TO_ORDER]
+        rows = np.concatenate([W, b[None]]).T.reshape(4, H, K)[Z_ORDER]
         rows[:3] *= -1
         return rows.reshape(4 * H, K)
 
     def backward_weights(self, W: np.ndarray) -> np.ndarray:
-        return W.reshape(-1, 4, self.H)[:, _TO_ORDER].reshape(-1, 4 * self.H)
+        return W.reshape(-1, 4, self.H)[:, DZ_ORDER].reshape(-1, 4 * self.H)
 
     def weight_gradients(self, dW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        rows = dW.reshape(4, self.H, -1)[_FROM_ORDER].reshape(dW.shape)
+        rows = dW.reshape(4, self.H, -1)[np.argsort(DZ_ORDER)].reshape(dW.shape)
         return np.ascontiguousarray(rows[:, :-1].T), rows[:, -1].copy()
 
     def state(self, k: int, hx: np.ndarray, u: np.ndarray, t: int) -> np.ndarray:
@@ -70,14 +70,14 @@ class LSTMCell:
         with np.errstate(over="ignore"):               # exp(-z) = ∞ gives σ(z) = 0, as it should
             for t in range(len(hx) - 1):
                 u_t, blocks_t = u[t], blocks[t]
-                z, sigmoids, o, c_tilde, tanh_c = u_t[:4 * H], u_t[:3 * H], u_t[:H], u_t[3 * H:4 * H], u_t[5 * H:]
+                z, sigmoids, o, c_tilde, tanh_c = u_t[:4 * H], u_t[:3 * H], u_t[H:2 * H], u_t[3 * H:4 * H], u_t[5 * H:]
                 c_next, h_next = u[t + 1, 4 * H:5 * H], hx[t + 1, :H]
                 product(hx[t], z)
                 np.exp(sigmoids, out=sigmoids)                  # σ(z) = 1 / (1 + exp(-z))
                 np.add(sigmoids, one, out=sigmoids)
                 np.divide(one, sigmoids, out=sigmoids)
                 np.tanh(c_tilde, out=c_tilde)
-                np.multiply(blocks_t[1:3], blocks_t[3:5], out=terms)
+                np.multiply(blocks_t[2::-2], blocks_t[3:5], out=terms)
                 np.add(terms[0], terms[1], out=c_next)          # i * c̃ + f * c_prev
                 np.tanh(c_next, out=tanh_c)
                 np.multiply(o, tanh_c, out=h_next)
@@ -87,31 +87,27 @@ class LSTMCell:
 
     def local_derivatives(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None, spare: np.ndarray) -> None:
         H = self.H
-        o, i, f, c_tilde, c, tanh_c = (u[:, k * H:(k + 1) * H] for k in range(6))
-        one = np.array(1, u.dtype)
-        np.multiply(tanh_c, tanh_c, out=spare)
-        np.subtract(one, spare, out=spare)
-        np.multiply(spare, o, out=spare)                    # A
-        np.multiply(tanh_c, o, out=tanh_c)
+        f, o, i, c_tilde, c, tanh_c = (u[:, k * H:(k + 1) * H] for k in range(6))
+        one, (r, s) = np.array(1, u.dtype), spare
+        np.multiply(tanh_c, tanh_c, out=r)
+        np.subtract(one, r, out=r)
+        np.multiply(tanh_c, o, out=s)
+        np.multiply(r, o, out=tanh_c)                       # A
         np.subtract(one, o, out=o)
-        np.multiply(o, tanh_c, out=o)                       # K_o
-        tanh_c[...] = spare
-        np.multiply(c, f, out=c)
-        np.subtract(one, f, out=spare)
-        np.multiply(spare, c, out=spare)                    # K_f
-        c[...] = f
-        f[...] = spare
-        np.multiply(c_tilde, c_tilde, out=spare)
-        np.subtract(one, spare, out=spare)
-        np.multiply(spare, i, out=spare)                    # K_c
-        np.multiply(c_tilde, i, out=c_tilde)
+        np.multiply(o, s, out=o)                            # K_o
+        np.multiply(c_tilde, c_tilde, out=r)
+        np.subtract(one, r, out=r)
+        np.multiply(c_tilde, i, out=s)
+        np.multiply(r, i, out=c_tilde)                      # K_c
         np.subtract(one, i, out=i)
-        np.multiply(i, c_tilde, out=i)                      # K_i
-        c_tilde[...] = spare
+        np.multiply(i, s, out=i)                            # K_i
+        np.multiply(c, f, out=c)
+        np.subtract(one, f, out=r)
+        np.multiply(c, r, out=c)                            # K_f
         if padded is not None:                              # the identity: dz = 0, dc_prev = dc
-            for block in (o, i, f, c_tilde, tanh_c):
+            for block in (o, i, c_tilde, c, tanh_c):
                 np.copyto(block, 0, where=padded)
-            np.copyto(c, 1, where=padded)
+            np.copyto(f, 1, where=padded)
 
     def backward_steps(self, u: np.ndarray, dhx: np.ndarray, d: list[np.ndarray], dy: np.ndarray | None,
                        padded: np.ndarray | None, product: Product, scratch: np.ndarray) -> None:
@@ -119,13 +115,13 @@ class LSTMCell:
         dc, = d
         for t in range(len(u) - 1, -1, -1):
             u_t, dh = u[t], dhx[t + 1, :H]
-            dz, K_o, K_ifc, f, A = u_t[:4 * H], u_t[:H], u_t[H:4 * H].reshape(3, H, n), u_t[4 * H:5 * H], u_t[5 * H:]
+            f, dz, K_o, K_icf, A = u_t[:H], u_t[self.dz], u_t[H:2 * H], u_t[2 * H:5 * H].reshape(3, H, n), u_t[5 * H:]
             if dy is not None:
                 np.add(dh, dy[t], out=dh)
             np.multiply(dh, A, out=scratch)
             np.add(dc, scratch, out=dc)                     # 11
             np.multiply(K_o, dh, out=K_o)                   # 12, 4
-            np.multiply(K_ifc, dc, out=K_ifc)               # 10, 9, 8; 6, 5, 3
+            np.multiply(K_icf, dc, out=K_icf)               # 8 to 10; 3, 5, 6
             np.multiply(dc, f, out=dc)                      # 7
             product(dz, dhx[t])                             # 1
             if padded is not None and padded[t].any():      # the identity here, too

@@ -50,7 +50,10 @@ class Product:
     def __init__(self, W: np.ndarray, N: int) -> None:
         M, K = W.shape
         rows, splits = pieces(M, K, N, W.itemsize)
-        self.splits = splits
+        self.splits, self._whole = splits, None
+        if (rows, splits) == (M, 1):
+            self._whole = np.ascontiguousarray(W)
+            return
         self._shape = (splits, 1, K // splits, N)
         self._W = np.ascontiguousarray(W.reshape(M // rows, rows, splits, K // splits).transpose(2, 0, 1, 3))
         self._out = np.empty((splits, M // rows, rows, N), dtype=W.dtype) if splits > 1 else None
@@ -58,7 +61,9 @@ class Product:
 
     def __call__(self, state: np.ndarray, out: np.ndarray) -> None:
         """Write W @ state into ``out``; both C-contiguous."""
-        if self._out is None:
+        if self._whole is not None:
+            np.matmul(self._whole, state, out=out)
+        elif self._out is None:
             np.matmul(self._W[0], state, out=out.reshape(-1, self._rows, out.shape[1]))
         else:
             np.matmul(self._W, state.reshape(self._shape), out=self._out)

@@ -34,6 +34,13 @@ def _at_home(chunk: Chunk) -> Chunk:
     return chunk._replace(rows=slice(0, chunk.n) if len(chunk.stretches) == 1 else np.arange(chunk.n))
 
 
+def _copy_rows(batch: np.ndarray, chunk: Chunk, out: np.ndarray) -> None:
+    if isinstance(chunk.rows, slice):
+        out[...] = batch[chunk.rows]
+    else:
+        np.take(batch, chunk.rows, axis=0, out=out, mode="clip")        # other modes make a copy in between
+
+
 def _forward_arrays(carver: Carver, cell: sequence.Cell, n: int, T: int, outputs: bool) -> Arrays:
     H, K = cell.H, cell.H + cell.D + 1
     return {"x": carver.array(n, T, cell.D), "weights": carver.array(cell.G * H, K),
@@ -57,7 +64,8 @@ def send_forward(crew: Crew, helper: Helper, kept: Block, cell: sequence.Cell, x
     _forward_arrays(counter, cell, chunk.n, T, outputs)
     block = crew.arena.take(counter.used)
     arrays = _forward_arrays(Carver(x.dtype, block.view), cell, chunk.n, T, outputs)
-    arrays["x"][...], arrays["weights"][...] = x[chunk.rows], weights
+    arrays["weights"][...] = weights
+    _copy_rows(x, chunk, arrays["x"])
     for array, state in zip(arrays["state0"], state0):
         array[...] = 0 if state is None else state[chunk.rows]
     mine = None if padded is None else np.ascontiguousarray(padded[:, :, chunk.rows])
@@ -94,7 +102,7 @@ def send_backward(crew: Crew, helper: Helper, kept: Block, cell: sequence.Cell, 
     arrays = _backward_arrays(Carver(dx.dtype, block.view), cell, chunk.n, T, upstream)
     arrays["weights"][...] = weights
     if dy is not None:
-        arrays["dy"][...] = dy[chunk.rows]
+        _copy_rows(dy, chunk, arrays["dy"])
     for array, d in zip(arrays["dlast"], dlast):
         array[...] = 0 if d is None else d[chunk.rows]
     helper.pipe.send(("backward", (kept.place, block.place), (cell, _at_home(chunk), T, dx.dtype.str, padded, upstream)))

@@ -28,6 +28,7 @@ class RNNCell:
 
     def __init__(self, H: int, D: int, nonlinearity: str) -> None:
         self.H, self.D, self.nonlinearity = H, D, nonlinearity
+        self.dz = slice(0, H)
 
     def forward_weights(self, W: np.ndarray, b: np.ndarray) -> np.ndarray:
         return np.concatenate([W, b[None]]).T

@@ -5,7 +5,8 @@ and collects what they leave behind. Inside, time comes first, then features, th
 (G H, n), so that each gate is one piece of memory. For one stretch of L steps and n rows:
 
     hx (L+1, H+D+1, n)  hidden state before each step, the input, and a row of ones whose weights are the biases
-    u  (L+1, U H, n)    what the cell keeps of each step: first its gates, later their local derivatives, at last dz
+    u  (L+1, U H, n)    what the cell keeps of each step: first its gates, in rows 0 to G H, later their local derivatives,
+                        at last dz
 
 so that a step forward is one product, z = [W_h, W_x, b] [h; x; 1], a step back another, [dh; dx] = [W_h, W_x]ᵀ dz, and all
 weight gradients of a block of steps a third, [dW_h, dW_x, db] = Σ dz [h; x; 1]ᵀ.
@@ -44,6 +45,7 @@ class Cell(Protocol):
     G: int                  # blocks of H rows that the product makes
     U: int                  # blocks of H rows that a step keeps
     states: int             # how many states: h, or h and c
+    dz: slice               # the rows of u where backward_steps leaves dz, in the order of backward_weights
 
     def forward_weights(self, W: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Return [W_h, W_x, b] (GH, H+D+1) for the products of forward."""
@@ -61,11 +63,11 @@ class Cell(Protocol):
         """Make the steps of a block: hx (s+1, H+D+1, n), u (s+1, UH, n); ``padded`` (s, 1, n) bool, or None."""
 
     def local_derivatives(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None, spare: np.ndarray) -> None:
-        """Turn the steps of a block, u (s, UH, n), into what ``backward_steps`` multiplies with; spare (s, H, n)."""
+        """Turn the steps of a block, u (s, UH, n), into what ``backward_steps`` multiplies with; spare (2, s, H, n)."""
 
     def backward_steps(self, u: np.ndarray, dhx: np.ndarray, d: list[np.ndarray], dy: np.ndarray | None,
                        padded: np.ndarray | None, product: Product, scratch: np.ndarray) -> None:
-        """Go back through a block and turn u[:, :GH] into dz.
+        """Go back through a block and make dz.
 
         dhx (s+1, H+D, n): on entry row s has the gradient of h after the block; step t leaves [dh; dx] in row t. ``d``: the
         gradients of the other states, (H, n) each, changed in place. dy (s, H, n): gradients of the outputs, or None.
@@ -228,7 +230,7 @@ def forward_chunk(cell: Cell, x: np.ndarray, state0: list[np.ndarray | None], we
         n = part.stretch.width
         size = _block(part.stretch, FORWARD_BLOCK)
         product = ProductOnto(weights[:, :H], n) if ahead else Product(weights, n)
-        spare, of_inputs = np.empty((size, H, n), x.dtype), np.empty((GH, size * n) if ahead else 0, x.dtype)
+        spare, of_inputs = np.empty((2, size, H, n), x.dtype), np.empty((GH, size * n) if ahead else 0, x.dtype)
         states = [_widen(state, n) for state in states]
         for t0, t1 in _blocks(part.stretch, FORWARD_BLOCK):
             steps, at = t1 - t0, t0 if keep else 0
@@ -249,7 +251,7 @@ def forward_chunk(cell: Cell, x: np.ndarray, state0: list[np.ndarray | None], we
             if y is not None:
                 _write_outputs(y, part, t0, t1, hx[1:, :H], padded)
             if keep:
-                cell.local_derivatives(hx, u[:-1], padded, spare[:steps])
+                cell.local_derivatives(hx, u[:-1], padded, spare[:, :steps])
             states = [cell.state(k, hx, u, steps) for k in range(cell.states)]
     for k, state in enumerate(states):
         last[k][chunk.rows] = _widen(state, chunk.n).T
@@ -290,7 +292,7 @@ def backward_chunk(cell: Cell, dy: np.ndarray | None, dlast: list[np.ndarray | N
         dhx, dz_panel, hx_panel = (np.empty(shape, dtype) for shape in shapes)
         d = [_narrow(state, n) for state in d]
         for t0, t1 in reversed(list(_blocks(part.stretch, block))):
-            steps, dz = t1 - t0, part.u[t0:t1, :GH]
+            steps, dz = t1 - t0, part.u[t0:t1, cell.dz]
             padded = None if part.padded is None else part.padded[t0:t1]
             above = None if dy is None else _read_upstream(dy, part, t0, t1, padded)
             dhx[steps, :H] = d[0]
