@@ -48,17 +48,18 @@ class LSTMCell:
         self.dz = slice(H, 5 * H)
 
     def forward_weights(self, W: np.ndarray, b: np.ndarray) -> np.ndarray:
-        H, K = self.H, self.H + self.D + 1
-        rows = np.concatenate([W, b[None]]).T.reshape(4, H, K)[Z_ORDER]
-        rows[:3] *= -1
-        return rows.reshape(4 * H, K)
+        columns = np.concatenate([W, b[None]]).reshape(-1, 4, self.H)[:, Z_ORDER]
+        columns[:, :3] *= -1
+        return columns.reshape(-1, 4 * self.H).T
 
     def backward_weights(self, W: np.ndarray) -> np.ndarray:
         return W.reshape(-1, 4, self.H)[:, DZ_ORDER].reshape(-1, 4 * self.H)
 
     def weight_gradients(self, dW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        rows = dW.reshape(4, self.H, -1)[np.argsort(DZ_ORDER)].reshape(dW.shape)
-        return np.ascontiguousarray(rows[:, :-1].T), rows[:, -1].copy()
+        H, result = self.H, np.empty((dW.shape[1], dW.shape[0]), dW.dtype)
+        for k, gate in enumerate(DZ_ORDER):
+            result[:, gate * H:(gate + 1) * H] = dW[k * H:(k + 1) * H].T
+        return result[:-1], result[-1]
 
     def state(self, k: int, hx: np.ndarray, u: np.ndarray, t: int) -> np.ndarray:
         return hx[t, :self.H] if k == 0 else u[t, 4 * self.H:5 * self.H]

@@ -6,6 +6,9 @@ A ``Memory`` belongs to a layer. ``take`` hands out a flat buffer, ``give`` take
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -40,6 +43,24 @@ class Memory:
         self._free = (self._free + buffers)[-KEPT:]
 
 
+class Scratch(threading.local):
+    """A memory of each thread's own, for arrays that nobody needs after the function that takes them."""
+
+    def __init__(self) -> None:
+        self.memory = Memory()
+
+    @contextmanager
+    def arrays(self, dtype: Any, *shapes: tuple[int, ...]) -> Iterator[list[np.ndarray]]:
+        """Lend uninitialised arrays inside a ``with``."""
+        counter = Carver(dtype)
+        for shape in shapes:
+            counter.array(*shape)
+        buffer = self.memory.take(counter.used)
+        carver = Carver(dtype, buffer)
+        yield [carver.array(*shape) for shape in shapes]
+        self.memory.give([buffer])
+
+
 class Carver:
     """Cuts arrays of one dtype out of a flat buffer, one after another."""
 
@@ -54,3 +75,6 @@ class Carver:
         if self.buffer is None:
             return np.empty(0, self.dtype)
         return self.buffer[start:start + nbytes].view(self.dtype).reshape(shape)
+
+
+scratch = Scratch()

@@ -35,15 +35,21 @@ LIBRARIES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS
 # To glibc: what is freed is kept for the next chunk rather than given back to the system, which clears every page anew.
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2 ** 25), "MALLOC_TRIM_THRESHOLD_": str(2 ** 28)}
 
+KEPT = 32           # free blocks
+
 
 class Block:
     """A piece of shared memory; it goes back to its arena when nobody refers to it any more."""
 
-    def __init__(self, arena: Arena, offset: int, view: np.ndarray) -> None:
-        self._arena, self.offset, self.view = arena, offset, view
+    def __init__(self, arena: Arena, offset: int, map_: mmap.mmap) -> None:
+        self._arena, self.offset, self._map = arena, offset, map_
+        self.view = np.frombuffer(map_, dtype=np.uint8)
 
     def __del__(self) -> None:
-        self._arena.free.append((self.offset, self.view))
+        self._arena.give(self.offset, self._map)
+
+    def __reduce__(self) -> Any:
+        return np.array, (np.array(self.view),)         # a copy is memory of the ordinary kind
 
     @property
     def place(self) -> tuple[int, int]:
@@ -61,23 +67,26 @@ class Arena:
             with tempfile.TemporaryFile() as file:
                 self.file = os.dup(file.fileno())
         self.size = 0
-        self.free: list[tuple[int, np.ndarray]] = []
+        self.free: list[tuple[int, mmap.mmap]] = []
 
     def take(self, nbytes: int) -> Block:
         """Return a block of at least ``nbytes``; what it holds is arbitrary."""
-        fitting = [k for k, (_, view) in enumerate(self.free) if nbytes <= view.nbytes <= 2 * nbytes + 2 ** 20]
+        fitting = [k for k, (_, map_) in enumerate(self.free) if nbytes <= len(map_) <= 2 * nbytes + 2 ** 20]
         if fitting:
-            return Block(self, *self.free.pop(min(fitting, key=lambda k: self.free[k][1].nbytes)))
-        length = -(-nbytes // mmap.ALLOCATIONGRANULARITY) * mmap.ALLOCATIONGRANULARITY
+            return Block(self, *self.free.pop(min(fitting, key=lambda k: len(self.free[k][1]))))
+        length = -(-max(nbytes, 1) // mmap.ALLOCATIONGRANULARITY) * mmap.ALLOCATIONGRANULARITY
         offset = self.size
         os.ftruncate(self.file, offset + length)
         self.size += length
-        return Block(self, offset, map_block(self.file, offset, length))
+        return Block(self, offset, mmap.mmap(self.file, length, offset=offset))
 
-
-def map_block(file: int, offset: int, length: int) -> np.ndarray:
-    """Return shared memory as an array of bytes."""
-    return np.frombuffer(mmap.mmap(file, length, offset=offset), dtype=np.uint8)
+    def give(self, offset: int, map_: mmap.mmap) -> None:
+        """Take a block back. Of more than KEPT free ones, the one that waited longest loses its memory."""
+        self.free.append((offset, map_))
+        if len(self.free) > KEPT:
+            _, oldest = self.free.pop(0)
+            if hasattr(mmap, "MADV_REMOVE"):
+                oldest.madvise(mmap.MADV_REMOVE)
 
 
 class Helper:
@@ -105,6 +114,13 @@ class Helper:
             self.ready = self.pipe.recv() == "ready"
         return self.ready
 
+    def send(self, message: Any) -> None:
+        """Give it a task; one that has ended takes none, and its pipe says so when it is asked for the answer."""
+        try:
+            self.pipe.send(message)
+        except OSError:
+            pass
+
     def close(self) -> None:
         """End it."""
         self.pipe.close()
@@ -121,6 +137,7 @@ class Crew:
     def __init__(self) -> None:
         self.arena = Arena()
         self.helpers: list[Helper] = []
+        self.active = 0                 # how many of them are to be used
 
     def is_ready(self) -> bool:
         """Tell whether all have started; does not wait."""
@@ -132,7 +149,7 @@ class Crew:
 
     def member(self, number: int) -> Helper | None:
         """Return the helper for chunk ``number``; None: this process takes it."""
-        turn = number % (len(self.helpers) + 1)
+        turn = number % (self.active + 1)
         return self.helpers[turn - 1] if turn else None
 
     def close(self) -> None:
@@ -154,7 +171,7 @@ def crew_for(chunks: int) -> Iterator[Crew | None]:
     The first call starts them and does not wait. While one thread uses them, another gets None.
     """
     wanted = min(get_num_threads(), chunks) - 1
-    if wanted < 1 or os.name != "posix" or os.environ.get(SWITCH) == "0" or not _lock.acquire(blocking=False):
+    if wanted < 1 or not _allowed() or not _lock.acquire(blocking=False):
         yield None
         return
     try:
@@ -162,6 +179,11 @@ def crew_for(chunks: int) -> Iterator[Crew | None]:
         yield crew if crew is not None and crew.is_ready() else None
     finally:
         _lock.release()
+
+
+def _allowed() -> bool:
+    """Tell whether there may be helpers: not on Windows, nor in a frozen program, whose executable is no Python."""
+    return os.name == "posix" and os.environ.get(SWITCH) != "0" and bool(sys.executable) and not hasattr(sys, "frozen")
 
 
 def _ready(wanted: int) -> Crew | None:
@@ -175,6 +197,7 @@ def _ready(wanted: int) -> Crew | None:
             atexit.register(close)
         while len(_crew.helpers) < wanted:
             _crew.helpers.append(Helper(_crew.arena))
+        _crew.active = wanted
         if all(helper.process.poll() is None for helper in _crew.helpers):
             return _crew
     except (OSError, ValueError):
@@ -229,7 +252,8 @@ def serve(pipe_number: int, file: int) -> None:
 
     def block(place: tuple[int, int] | None) -> np.ndarray | None:
         if place is not None and place not in blocks:
-            blocks[place] = map_block(file, *place)
+            offset, length = place
+            blocks[place] = np.frombuffer(mmap.mmap(file, length, offset=offset), dtype=np.uint8)
         return None if place is None else blocks[place]
     pipe.send("ready")
     while True:

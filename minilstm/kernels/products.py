@@ -21,6 +21,7 @@ from minilstm.kernels.threads import blas, one_blas_thread, run
 SMALL = 1_000_000           # multiplications that OpenBLAS does without copying (its SMALL_MATRIX_OPT)
 FIRST_LEVEL = 50_000        # bytes of the state's piece
 SMALL_KERNELS = {"skylakex", "cooperlake", "sapphirerapids"}     # the builds of OpenBLAS that have them
+WORTH_COPYING = 1_000_000   # bytes of weights, above which a copy in rows costs more than BLAS saves by it
 PIECE = 256                 # rows or columns of a result that one task of ``product`` makes
 WORTH_SHARING = 10_000_000  # multiplications, below which one thread is as fast
 
@@ -52,7 +53,7 @@ class Product:
         rows, splits = pieces(M, K, N, W.itemsize)
         self.splits, self._whole = splits, None
         if (rows, splits) == (M, 1):
-            self._whole = np.ascontiguousarray(W)
+            self._whole = np.ascontiguousarray(W) if W.nbytes <= WORTH_COPYING else W
             return
         self._shape = (splits, 1, K // splits, N)
         self._W = np.ascontiguousarray(W.reshape(M // rows, rows, splits, K // splits).transpose(2, 0, 1, 3))

@@ -43,7 +43,7 @@ def _copy_rows(batch: np.ndarray, chunk: Chunk, out: np.ndarray) -> None:
 
 def _forward_arrays(carver: Carver, cell: sequence.Cell, n: int, T: int, outputs: bool) -> Arrays:
     H, K = cell.H, cell.H + cell.D + 1
-    return {"x": carver.array(n, T, cell.D), "weights": carver.array(cell.G * H, K),
+    return {"x": carver.array(n, T, cell.D), "weights": carver.array(K, cell.G * H).T,
             "state0": [carver.array(n, H) for _ in range(cell.states)], "y": carver.array(n, T, H) if outputs else None,
             "last": [carver.array(n, H) for _ in range(cell.states)]}
 
@@ -70,8 +70,8 @@ def send_forward(crew: Crew, helper: Helper, kept: Block, cell: sequence.Cell, x
         array[...] = 0 if state is None else state[chunk.rows]
     mine = None if padded is None else np.ascontiguousarray(padded[:, :, chunk.rows])
     given = [state is not None for state in state0]
-    helper.pipe.send(("forward", (kept.place, block.place),
-                      (cell, _at_home(chunk), T, x.dtype.str, mine, given, outputs, keep)))
+    helper.send(("forward", (kept.place, block.place),
+                 (cell, _at_home(chunk), T, x.dtype.str, mine, given, outputs, keep)))
 
     def finish() -> None:
         if y is not None:
@@ -105,7 +105,7 @@ def send_backward(crew: Crew, helper: Helper, kept: Block, cell: sequence.Cell, 
         _copy_rows(dy, chunk, arrays["dy"])
     for array, d in zip(arrays["dlast"], dlast):
         array[...] = 0 if d is None else d[chunk.rows]
-    helper.pipe.send(("backward", (kept.place, block.place), (cell, _at_home(chunk), T, dx.dtype.str, padded, upstream)))
+    helper.send(("backward", (kept.place, block.place), (cell, _at_home(chunk), T, dx.dtype.str, padded, upstream)))
 
     def finish() -> None:
         dx[chunk.rows] = arrays["dx"]

@@ -25,7 +25,7 @@ import numpy as np
 
 from minilstm.kernels import processes
 from minilstm.kernels.batch import Chunk, Stretch, cut
-from minilstm.kernels.memory import Carver, Memory
+from minilstm.kernels.memory import Carver, Memory, scratch
 from minilstm.kernels.processes import Block
 from minilstm.kernels.products import Product, ProductOnto
 from minilstm.kernels.threads import one_blas_thread, run
@@ -34,7 +34,7 @@ FORWARD_BLOCK = 128     # steps of a block times rows of a chunk: what a block l
 BACKWARD_BLOCK = 512    # the same; long enough for a fast product of the weight gradients
 LARGE = 1_000_000       # bytes of weights that do not stay in a second-level cache beside BLAS's own copy of them
 WORTH_SENDING = 50_000_000      # multiplications of a forward pass, below which a message to another process costs too much
-LONG_STEP = 40_000_000  # multiplications of a step, above which threads hardly wait for each other, and need no messages
+LONG_STEP = 10_000_000  # multiplications of a step, above which threads are as fast: they hardly wait for each other
 
 
 class Cell(Protocol):
@@ -223,15 +223,22 @@ def _blocks(stretch: Stretch, rows: int) -> Iterator[tuple[int, int]]:
 
 def forward_chunk(cell: Cell, x: np.ndarray, state0: list[np.ndarray | None], weights: np.ndarray, chunk: Chunk,
                   parts: list[Part], y: np.ndarray | None, last: list[np.ndarray], keep: bool) -> None:
-    H, D, GH = cell.H, cell.D, len(weights)
-    ahead = weights.nbytes > LARGE
-    states = [np.zeros((H, 1), x.dtype) if s is None else s[chunk.rows].T for s in state0]
+    states = [np.zeros((cell.H, 1), x.dtype) if s is None else s[chunk.rows].T for s in state0]
     for part in parts:
-        n = part.stretch.width
-        size = _block(part.stretch, FORWARD_BLOCK)
-        product = ProductOnto(weights[:, :H], n) if ahead else Product(weights, n)
-        spare, of_inputs = np.empty((2, size, H, n), x.dtype), np.empty((GH, size * n) if ahead else 0, x.dtype)
-        states = [_widen(state, n) for state in states]
+        states = forward_part(cell, x, states, weights, part, y, keep)
+    for k, state in enumerate(states):
+        last[k][chunk.rows] = _widen(state, chunk.n).T
+
+
+def forward_part(cell: Cell, x: np.ndarray, states: list[np.ndarray], weights: np.ndarray, part: Part,
+                 y: np.ndarray | None, keep: bool) -> list[np.ndarray]:
+    """Make the steps of a part; return the states after it, (H, n) each."""
+    H, D, GH, n = cell.H, cell.D, len(weights), part.stretch.width
+    size, ahead = _block(part.stretch, FORWARD_BLOCK), weights.nbytes > LARGE
+    product = ProductOnto(weights[:, :H], n) if ahead else Product(weights, n)
+    states = [_widen(state, n) for state in states]
+    shapes = (2, size, H, n), (D + 1 if ahead else 0, size * n), (GH if ahead else 0, size * n)
+    with scratch.arrays(x.dtype, *shapes) as (spare, inputs, shares):
         for t0, t1 in _blocks(part.stretch, FORWARD_BLOCK):
             steps, at = t1 - t0, t0 if keep else 0
             hx, u = part.hx[at:at + steps + 1], part.u[at:at + steps + 1]
@@ -244,17 +251,16 @@ def forward_chunk(cell: Cell, x: np.ndarray, state0: list[np.ndarray | None], we
             if padded is not None:  # whatever stands in x there, even NaN
                 np.copyto(hx[:-1, H:H + D], 0, where=padded)
             if ahead:
-                inputs = hx[:-1, H:].transpose(1, 0, 2).reshape(D + 1, steps * n)
-                share = np.matmul(weights[:, H:], inputs, out=of_inputs[:, :steps * n])
-                u[:-1, :GH] = share.reshape(GH, steps, n).transpose(1, 0, 2)
+                inputs[:, :steps * n].reshape(D + 1, steps, n)[...] = hx[:-1, H:].transpose(1, 0, 2)
+                np.matmul(weights[:, H:], inputs[:, :steps * n], out=shares[:, :steps * n])
+                u[:-1, :GH] = shares[:, :steps * n].reshape(GH, steps, n).transpose(1, 0, 2)
             cell.forward_steps(hx, u, padded, product)
             if y is not None:
                 _write_outputs(y, part, t0, t1, hx[1:, :H], padded)
             if keep:
                 cell.local_derivatives(hx, u[:-1], padded, spare[:, :steps])
             states = [cell.state(k, hx, u, steps) for k in range(cell.states)]
-    for k, state in enumerate(states):
-        last[k][chunk.rows] = _widen(state, chunk.n).T
+    return states
 
 
 def _steps(part: Part, t0: int, t1: int) -> slice:
@@ -280,40 +286,53 @@ def _write_outputs(y: np.ndarray, part: Part, t0: int, t1: int, h: np.ndarray, p
 def backward_chunk(cell: Cell, dy: np.ndarray | None, dlast: list[np.ndarray | None], weights: np.ndarray, chunk: Chunk,
                    parts: list[Part], dx: np.ndarray, d0: list[np.ndarray]) -> np.ndarray:
     """Go back through a chunk, fill its rows of dx and d0, and return its share of [dW_h, dW_x, db], (GH, H+D+1)."""
-    H, D, dtype = cell.H, cell.D, weights.dtype
-    GH, K, ahead = weights.shape[1], H + D + 1, weights.nbytes > LARGE
-    block = BACKWARD_BLOCK * (2 if ahead else 1)        # large shares of dW are large sums, too
-    dW, share = np.zeros((GH, K), dtype), np.empty((GH, K), dtype)
-    d = [np.zeros((H, chunk.n), dtype) if s is None else s[chunk.rows].T.astype(dtype, order="C") for s in dlast]
+    dtype = weights.dtype
+    dW = np.zeros((weights.shape[1], cell.H + cell.D + 1), dtype)
+    d = [np.zeros((cell.H, chunk.n), dtype) if s is None else s[chunk.rows].T.astype(dtype, order="C") for s in dlast]
     for part in reversed(parts):
-        n, size = part.stretch.width, _block(part.stretch, block)
-        product, scratch = Product(weights[:H] if ahead else weights, n), np.empty((H, n), dtype)
-        shapes = (size + 1, H if ahead else H + D, n), GH * size * n, K * size * n
-        dhx, dz_panel, hx_panel = (np.empty(shape, dtype) for shape in shapes)
-        d = [_narrow(state, n) for state in d]
+        d = backward_part(cell, dy, d, weights, part, dx, dW)
+    for k, state in enumerate(d):       # as in dx: the sum in one row, 0 in those it stood for
+        d0[k][chunk.rows] = 0
+        d0[k][parts[0].rows] = state.T
+    return dW
+
+
+def backward_part(cell: Cell, dy: np.ndarray | None, d: list[np.ndarray], weights: np.ndarray, part: Part, dx: np.ndarray,
+                  dW: np.ndarray) -> list[np.ndarray]:
+    """Go back through a part, given the gradients of the states after it, (H, m) each; return those before it, (H, n).
+
+    Fills the part of dx and adds to dW.
+    """
+    H, D, n, (GH, K) = cell.H, cell.D, part.stretch.width, dW.shape
+    ahead = weights.nbytes > LARGE
+    block = BACKWARD_BLOCK * (2 if ahead else 1)        # large shares of dW are large sums, too
+    size = _block(part.stretch, block)
+    product = Product(weights[:H] if ahead else weights, n)
+    dh, *others = [_narrow(state, n) for state in d]
+    shapes = ((size + 1, H if ahead else H + D, n), (H, n), (GH * size * n,), (K * size * n,), (GH, K),
+              (D if ahead else 0, size * n))
+    with scratch.arrays(dW.dtype, *shapes) as (dhx, spare, dz_panel, hx_panel, share, dx_panel):
         for t0, t1 in reversed(list(_blocks(part.stretch, block))):
             steps, dz = t1 - t0, part.u[t0:t1, cell.dz]
             padded = None if part.padded is None else part.padded[t0:t1]
             above = None if dy is None else _read_upstream(dy, part, t0, t1, padded)
-            dhx[steps, :H] = d[0]
-            cell.backward_steps(part.u[t0:t1], dhx[:steps + 1], d[1:], above, padded, product, scratch)
-            d[0] = dhx[0, :H]
+            dhx[steps, :H] = dh
+            cell.backward_steps(part.u[t0:t1], dhx[:steps + 1], others, above, padded, product, spare)
+            dh = dhx[0, :H]
             # Steps and rows side by side make it one product.
             left, right = dz_panel[:GH * steps * n].reshape(GH, steps, n), hx_panel[:K * steps * n].reshape(K, steps, n)
             left[...], right[...] = dz.transpose(1, 0, 2), part.hx[t0:t1].transpose(1, 0, 2)
+            np.matmul(left.reshape(GH, -1), right.reshape(K, -1).T, out=share)
+            np.add(dW, share, out=dW)
             if ahead:
-                dx_block = (weights[H:] @ left.reshape(GH, -1)).reshape(D, steps, n).transpose(2, 1, 0)
+                np.matmul(weights[H:], left.reshape(GH, -1), out=dx_panel[:, :steps * n])
+                dx_block = dx_panel[:, :steps * n].reshape(D, steps, n).transpose(2, 1, 0)
             else:
                 dx_block = dhx[:steps, H:].transpose(2, 0, 1)
             dx[part.rows, _steps(part, t0, t1)] = dx_block
             if part.represented is not None:        # the one that stands for them has their sum
                 dx[part.represented, _steps(part, t0, t1)] = 0
-            np.matmul(left.reshape(GH, -1), right.reshape(K, -1).T, out=share)
-            np.add(dW, share, out=dW)
-    for k, state in enumerate(d):       # as in dx: the sum in one row, 0 in those it stood for
-        d0[k][chunk.rows] = 0
-        d0[k][parts[0].rows] = state.T
-    return dW
+        return [dh.copy(), *others]
 
 
 def _narrow(d: np.ndarray, n: int) -> np.ndarray:
