@@ -11,7 +11,6 @@ benchmarks/RESULTS.md:
   weight and input gradients) is done for blocks of steps at once, by another thread where there is one;
 - ``lstm.py`` and ``rnn.py``: forward leaves the local derivatives behind, so that a step back is a few products;
 - ``batch.py``: rows that begin with the same tokens, as all front padding does, are computed once;
-- ``memory.py``: the buffers of one training step serve the next.
 
 The results do not depend on the number of threads: BLAS works on one, and the rows and blocks are cut by their shape alone.
 """
