@@ -1,7 +1,7 @@
 """Helper processes: a second core for a recurrence, which threads cannot give it.
 
 A recurrence is a long row of short NumPy calls, and before each of them a thread has to get hold of Python's global
-interpreter lock. Two threads lose about a third of their time waiting for it; two processes lose nothing (benchmarks/
+interpreter lock. Two threads lose about a quarter of their time waiting for it; two processes lose nothing (benchmarks/
 RESULTS.md). So chunks of rows go to helpers: fresh Python processes that import ``minilstm.kernels`` and wait.
 
 What they work on lies in memory that both processes map; only a short message goes through a pipe. A helper remembers nothing
