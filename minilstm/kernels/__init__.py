@@ -8,11 +8,11 @@ benchmarks/RESULTS.md:
 - ``sequence.py``: time-major and feature-major: a step's states are (H, N), its gates (4H, N), so that every gate is one piece
   of memory. What does not wait for the step before (local derivatives, weight gradients; for large weights the inputs' share
   of the gates and their gradients) is done for a block of steps at once;
-- ``lstm.py`` and ``rnn.py``: one product a step each way; forward leaves the local derivatives behind, so that a step back is a
-  few multiplications;
+- ``lstm.py`` and ``rnn.py``: one product a step each way; forward leaves the local derivatives behind, so that a step back is
+  a few multiplications;
 - ``batch.py``: rows that begin with the same tokens, as all front padding does, are computed once, exactly;
-- ``threads.py``, ``processes.py`` and ``remote.py``: rows of a batch on several cores, by threads where steps are long, by helper
-  processes where they are short and threads would wait for each other;
+- ``threads.py``, ``processes.py`` and ``remote.py``: rows of a batch on several cores, by threads where steps are long, by
+  helper processes where they are short and threads would wait for each other;
 - ``products.py``, ``embedding.py`` and ``pieces.py``: products, the embedding's gradient and the optimisers' steps.
 
 The results do not depend on the number of threads: BLAS works on one, and the rows and blocks are cut by their shape alone.
