@@ -7,6 +7,7 @@ from outside, in a process of its own.
 from __future__ import annotations
 
 import copy
+import mmap
 import os
 import signal
 import subprocess
@@ -328,6 +329,9 @@ def test_memory_serves_again_and_does_not_pile_up(sent: list[str]) -> None:
     for T in range(1, 60):
         net.eval()(batch(T=10 * T))
     assert len(arena.free) <= processes.KEPT
+    if hasattr(mmap, "MADV_REMOVE"):
+        free = sum(len(map_) for _, map_ in arena.free)
+        assert os.fstat(arena.file).st_blocks * 512 <= free < arena.size
 
 
 def test_models_with_something_kept_can_be_copied(sent: list[str]) -> None:
