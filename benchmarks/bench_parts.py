@@ -21,7 +21,7 @@ import numpy as np
 from bench_imdb import BATCH, batches, encode, minilstm_model, turn
 
 import minilstm as ml
-from minilstm.kernels import batch, embedding, lstm, pieces, processes, sequence
+from minilstm.kernels import batch, embedding, lstm, memory, pieces, processes, sequence
 from minilstm.kernels.lstm import LSTMCell
 
 
@@ -97,6 +97,7 @@ PARTS = [
     Part("two chunks of rows, not four", 2, lambda: [changed(batch, "_count", lambda N: 4)]),
     Part("embedding gradient by count", 2, lambda: [changed(embedding, "embedding_rows", by_reduceat)]),
     Part("optimiser in pieces", 2, lambda: [changed(pieces, "PIECE", 10 ** 9)]),
+    Part("buffers that serve again", 1, lambda: [changed(memory.Memory, "give", lambda self, buffers: None)]),
     Part("derivatives block by block", 1, lambda: [changed(sequence, "FORWARD_BLOCK", 10 ** 9)]),
     Part("weight gradients block by block", 1, lambda: [changed(sequence, "BACKWARD_BLOCK", 10 ** 9)]),
     Part("sigmoids from exp, not tanh", 1, lambda: [changed(lstm, "LSTMCell", TanhCell)]),

@@ -285,7 +285,7 @@ class LSTM(Recurrent):
         if self.uses_kernels(x):
             from minilstm.kernels import lstm as twin
             y, _, kept = twin.lstm_forward(x, h0, c0, W, b, lengths=lengths, padding=padding, tokens=tokens, outputs=outputs,
-                                           keep=self.training)
+                                           keep=self.training, memory=self.memory)
             return y, tuple(kept.last), kept
         h, c_last, cache = lstm_forward(x, h0, c0, W, b, lengths=lengths, padding=padding)
         return h, (cache.h[-1].copy(), c_last), cache
@@ -297,5 +297,5 @@ class LSTM(Recurrent):
             dx, dh0, dc0, dW, db = lstm_backward(dh, dc_last, cache, dh_last=dh_last)
         else:
             from minilstm.kernels import lstm as twin
-            dx, dh0, dc0, dW, db = twin.lstm_backward(dh, dc_last, cache, dh_last=dh_last, consume=True)
+            dx, dh0, dc0, dW, db = twin.lstm_backward(dh, dc_last, cache, dh_last=dh_last, consume=True, memory=self.memory)
         return dx, (dh0, dc0), dW, db

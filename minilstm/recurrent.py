@@ -23,6 +23,7 @@ from minilstm.checks import (check_choice, check_dtype, check_floating, check_in
 from minilstm.dropout import check_probability, dropout_mask
 from minilstm.errors import ArgumentError, ShapeError
 from minilstm.init import INITS, as_generator, glorot_uniform, orthogonal, uniform
+from minilstm.kernels.memory import Memory
 from minilstm.module import Module, check_gradient
 from minilstm.sequences import PADDINGS, check_lengths
 
@@ -98,6 +99,7 @@ class Recurrent(Module):
             self.add_param(name, value.astype(check_dtype(dtype)))
         if self.dropout:
             self.rng = rng
+        self.memory = Memory()
 
     # Parameters ------------------------------------------------------------------------------------------------------
 

@@ -230,7 +230,8 @@ class RNN(Recurrent):
         options: dict[str, Any] = {"nonlinearity": self.nonlinearity, "lengths": lengths, "padding": padding}
         if self.uses_kernels(x):
             from minilstm.kernels import rnn as twin
-            y, kept = twin.rnn_forward(x, state[0], W, b, tokens=tokens, outputs=outputs, keep=self.training, **options)
+            y, kept = twin.rnn_forward(x, state[0], W, b, tokens=tokens, outputs=outputs, keep=self.training,
+                                       memory=self.memory, **options)
             return y, tuple(kept.last), kept
         h, cache = rnn_forward(x, state[0], W, b, **options)
         return h, (cache.h[-1].copy(),), cache
@@ -241,5 +242,5 @@ class RNN(Recurrent):
             dx, dh0, dW, db = rnn_backward(dh, cache, dh_last=dstate[0])
         else:
             from minilstm.kernels import rnn as twin
-            dx, dh0, dW, db = twin.rnn_backward(dh, cache, dh_last=dstate[0], consume=True)
+            dx, dh0, dW, db = twin.rnn_backward(dh, cache, dh_last=dstate[0], consume=True, memory=self.memory)
         return dx, (dh0,), dW, db

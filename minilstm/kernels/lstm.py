@@ -28,6 +28,7 @@ import numpy as np
 from minilstm.backend import Array
 from minilstm.kernels import sequence
 from minilstm.kernels.batch import beginnings
+from minilstm.kernels.memory import Memory
 from minilstm.kernels.products import Product
 from minilstm.kernels.sequence import SequenceCache
 from minilstm.lstm import GATES, check_sequence
@@ -129,15 +130,16 @@ class LSTMCell:
 
 
 def lstm_forward(x: Array, h0: Array | None, c0: Array | None, W: Array, b: Array, *, lengths: Any = None,
-                 padding: str = "post", tokens: Array | None = None, outputs: bool = True,
-                 keep: bool = True) -> tuple[Any, Array, SequenceCache]:
-    """``minilstm.lstm.lstm_forward`` for NumPy arrays, with three more arguments. Return (h, c_last, cache).
+                 padding: str = "post", tokens: Array | None = None, outputs: bool = True, keep: bool = True,
+                 memory: Memory | None = None) -> tuple[Any, Array, SequenceCache]:
+    """``minilstm.lstm.lstm_forward`` for NumPy arrays, with four more arguments. Return (h, c_last, cache).
 
     Args:
         tokens: (N, T) the integers that x is the embedding of. Rows that begin with the same run of one token are then
             computed once, and backward returns the sum of their dx in one of these rows and 0 in the others.
         outputs: False leaves h out (None).
         keep: False keeps nothing for backward; ``cache.last`` still has the final states, h_last and c_last.
+        memory: where buffers come from.
     """
     _, _, real, dtype = check_sequence(x, h0, c0, W, b, lengths, padding)
     H = W.shape[1] // 4
@@ -145,19 +147,19 @@ def lstm_forward(x: Array, h0: Array | None, c0: Array | None, W: Array, b: Arra
     state0 = [None if s is None else s.astype(dtype, copy=False) for s in (h0, c0)]
     h, cache = sequence.forward(
         LSTMCell(H, W.shape[0] - H), x.astype(dtype, copy=False), state0, W.astype(dtype, copy=False),
-        b.astype(dtype, copy=False), real, starts=starts, outputs=outputs, keep=keep)
+        b.astype(dtype, copy=False), real, starts=starts, outputs=outputs, keep=keep, memory=memory or Memory())
     return h, cache.last[1], cache
 
 
 def lstm_backward(dh: Array | None, dc_last: Array | None, cache: SequenceCache, *, dh_last: Array | None = None,
-                  consume: bool = False) -> tuple[Array, Array, Array, Array, Array]:
+                  consume: bool = False, memory: Memory | None = None) -> tuple[Array, Array, Array, Array, Array]:
     """``minilstm.lstm.lstm_backward`` of the twin above. Return (dx, dh0, dc0, dW, db).
 
-    With ``consume`` the cache is written over; otherwise a second call gives the same bytes.
+    With ``consume`` the cache is written over and its buffers go to ``memory``; otherwise a second call gives the same bytes.
     """
     (N, T), H, like = cache.shape, cache.cell.H, cache.last[0]
     dh = None if dh is None else upstream("dh", dh, (N, T, H), "N, T, H", like=like)
     dlast = [None if d is None else upstream(name, d, (N, H), "N, H", like=like)
              for name, d in (("dh_last", dh_last), ("dc_last", dc_last))]
-    dx, (dh0, dc0), dW, db = sequence.backward(dh, dlast, cache, consume=consume)
+    dx, (dh0, dc0), dW, db = sequence.backward(dh, dlast, cache, consume=consume, memory=memory or Memory())
     return dx, dh0, dc0, dW, db

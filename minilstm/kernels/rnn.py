@@ -14,6 +14,7 @@ from minilstm.activations import d_relu, relu
 from minilstm.backend import Array
 from minilstm.kernels import sequence
 from minilstm.kernels.batch import beginnings
+from minilstm.kernels.memory import Memory
 from minilstm.kernels.products import Product
 from minilstm.kernels.sequence import SequenceCache
 from minilstm.recurrent import upstream
@@ -75,8 +76,8 @@ class RNNCell:
 
 
 def rnn_forward(x: Array, h0: Array | None, W: Array, b: Array, *, nonlinearity: str = "tanh", lengths: Any = None,
-                padding: str = "post", tokens: Array | None = None, outputs: bool = True,
-                keep: bool = True) -> tuple[Any, SequenceCache]:
+                padding: str = "post", tokens: Array | None = None, outputs: bool = True, keep: bool = True,
+                memory: Memory | None = None) -> tuple[Any, SequenceCache]:
     """``minilstm.rnn.rnn_forward`` for NumPy arrays; the further arguments are those of ``kernels.lstm.lstm_forward``."""
     _, _, real, dtype = check_sequence(x, h0, W, b, nonlinearity, lengths, padding)
     H = W.shape[1]
@@ -84,14 +85,14 @@ def rnn_forward(x: Array, h0: Array | None, W: Array, b: Array, *, nonlinearity:
     return sequence.forward(
         RNNCell(H, W.shape[0] - H, nonlinearity), x.astype(dtype, copy=False),
         [None if h0 is None else h0.astype(dtype, copy=False)], W.astype(dtype, copy=False), b.astype(dtype, copy=False), real,
-        starts=starts, outputs=outputs, keep=keep)
+        starts=starts, outputs=outputs, keep=keep, memory=memory or Memory())
 
 
-def rnn_backward(dh: Array | None, cache: SequenceCache, *, dh_last: Array | None = None,
-                 consume: bool = False) -> tuple[Array, Array, Array, Array]:
+def rnn_backward(dh: Array | None, cache: SequenceCache, *, dh_last: Array | None = None, consume: bool = False,
+                 memory: Memory | None = None) -> tuple[Array, Array, Array, Array]:
     """``minilstm.rnn.rnn_backward`` of the twin above. Return (dx, dh0, dW, db). ``consume``: as for the LSTM."""
     (N, T), H, like = cache.shape, cache.cell.H, cache.last[0]
     dh = None if dh is None else upstream("dh", dh, (N, T, H), "N, T, H", like=like)
     dlast = None if dh_last is None else upstream("dh_last", dh_last, (N, H), "N, H", like=like)
-    dx, (dh0,), dW, db = sequence.backward(dh, [dlast], cache, consume=consume)
+    dx, (dh0,), dW, db = sequence.backward(dh, [dlast], cache, consume=consume, memory=memory or Memory())
     return dx, dh0, dW, db

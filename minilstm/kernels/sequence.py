@@ -25,7 +25,7 @@ import numpy as np
 
 from minilstm.kernels import processes
 from minilstm.kernels.batch import Chunk, Stretch, cut
-from minilstm.kernels.memory import Carver, aligned
+from minilstm.kernels.memory import Carver, Memory, scratch
 from minilstm.kernels.processes import Block
 from minilstm.kernels.products import Product, ProductOnto
 from minilstm.kernels.threads import one_blas_thread, run
@@ -104,8 +104,8 @@ class SequenceCache(NamedTuple):
 
 
 def forward(cell: Cell, x: np.ndarray, state0: list[np.ndarray | None], W: np.ndarray, b: np.ndarray,
-            real: np.ndarray | None, *, starts: np.ndarray | None, outputs: bool,
-            keep: bool) -> tuple[np.ndarray | None, SequenceCache]:
+            real: np.ndarray | None, *, starts: np.ndarray | None, outputs: bool, keep: bool,
+            memory: Memory) -> tuple[np.ndarray | None, SequenceCache]:
     """Return (y (N, T, H), or None without ``outputs``; cache).
 
     x (N, T, D); state0 (N, H) each, None for zeros; W (H+D, GH); real (T, N, 1) bool or None, as ``real_steps`` makes it;
@@ -128,7 +128,7 @@ def forward(cell: Cell, x: np.ndarray, state0: list[np.ndarray | None], W: np.nd
             lay_out(cell, chunk, padded, counter, keep)
             helper = None if crew is None else crew.member(number)
             if crew is None or helper is None:
-                buffer = aligned(counter.used)
+                buffer = memory.take(counter.used)
                 parts = lay_out(cell, chunk, padded, Carver(x.dtype, buffer), keep)
                 chunks.append(Kept(chunk, parts, buffer))
                 here.append(partial(forward_chunk, cell, x, state0, weights, chunk, parts, y, last, keep))
@@ -140,7 +140,10 @@ def forward(cell: Cell, x: np.ndarray, state0: list[np.ndarray | None], W: np.nd
                     crew, helper, block, cell, x, state0, weights, chunk, padded, y, last, keep,
                     instead=partial(forward_chunk, cell, x, state0, weights, chunk, parts, y, last, keep)))
         _do(here, together=crew is None)
-    return y, SequenceCache(cell, W, last, chunks if keep else [], (N, T))
+    if not keep:
+        memory.give([kept.buffer for kept in chunks if isinstance(kept.buffer, np.ndarray)])
+        chunks = []
+    return y, SequenceCache(cell, W, last, chunks, (N, T))
 
 
 def _do(tasks: list[Callable[[], None]], together: bool) -> None:
@@ -152,11 +155,11 @@ def _do(tasks: list[Callable[[], None]], together: bool) -> None:
             task()
 
 
-def backward(dy: np.ndarray | None, dlast: list[np.ndarray | None], cache: SequenceCache, *,
-             consume: bool) -> tuple[np.ndarray, list[np.ndarray], np.ndarray, np.ndarray]:
+def backward(dy: np.ndarray | None, dlast: list[np.ndarray | None], cache: SequenceCache, *, consume: bool,
+             memory: Memory) -> tuple[np.ndarray, list[np.ndarray], np.ndarray, np.ndarray]:
     """Return (dx (N, T, D), gradients of the initial states (N, H), dW (H+D, GH), db (GH,)).
 
-    dy (N, T, H) and dlast (N, H) may be None. ``consume``: the cache may be written over.
+    dy (N, T, H) and dlast (N, H) may be None. ``consume``: the cache may be written over and its memory used again.
     """
     from minilstm.kernels import remote
     cell, W, _, chunks, (N, T) = cache
@@ -185,6 +188,7 @@ def backward(dy: np.ndarray | None, dlast: list[np.ndarray | None], cache: Seque
         _do(here, together=crew is None)
     for share in shares[1:]:
         shares[0] += share
+    memory.give([kept.buffer for kept in chunks if isinstance(kept.buffer, np.ndarray)])
     dW, db = cell.weight_gradients(shares[0])
     return dx, d0, dW, db
 
@@ -234,28 +238,28 @@ def forward_part(cell: Cell, x: np.ndarray, states: list[np.ndarray], weights: n
     product = ProductOnto(weights[:, :H], n) if ahead else Product(weights, n)
     states = [_widen(state, n) for state in states]
     shapes = (2, size, H, n), (D + 1 if ahead else 0, size * n), (GH if ahead else 0, size * n)
-    spare, inputs, shares = (np.empty(shape, x.dtype) for shape in shapes)
-    for t0, t1 in _blocks(part.stretch, FORWARD_BLOCK):
-        steps, at = t1 - t0, t0 if keep else 0
-        hx, u = part.hx[at:at + steps + 1], part.u[at:at + steps + 1]
-        if at == 0:             # elsewhere the block before has left its last states
-            for k, state in enumerate(states):
-                cell.state(k, hx, u, 0)[...] = state
-        padded = None if part.padded is None else part.padded[t0:t1]
-        hx[:-1, H:H + D] = x[part.rows, _steps(part, t0, t1)].transpose(1, 2, 0)
-        hx[:-1, H + D] = 1
-        if padded is not None:  # whatever stands in x there, even NaN
-            np.copyto(hx[:-1, H:H + D], 0, where=padded)
-        if ahead:
-            inputs[:, :steps * n].reshape(D + 1, steps, n)[...] = hx[:-1, H:].transpose(1, 0, 2)
-            np.matmul(weights[:, H:], inputs[:, :steps * n], out=shares[:, :steps * n])
-            u[:-1, :GH] = shares[:, :steps * n].reshape(GH, steps, n).transpose(1, 0, 2)
-        cell.forward_steps(hx, u, padded, product)
-        if y is not None:
-            _write_outputs(y, part, t0, t1, hx[1:, :H], padded)
-        if keep:
-            cell.local_derivatives(hx, u[:-1], padded, spare[:, :steps])
-        states = [cell.state(k, hx, u, steps) for k in range(cell.states)]
+    with scratch.arrays(x.dtype, *shapes) as (spare, inputs, shares):
+        for t0, t1 in _blocks(part.stretch, FORWARD_BLOCK):
+            steps, at = t1 - t0, t0 if keep else 0
+            hx, u = part.hx[at:at + steps + 1], part.u[at:at + steps + 1]
+            if at == 0:             # elsewhere the block before has left its last states
+                for k, state in enumerate(states):
+                    cell.state(k, hx, u, 0)[...] = state
+            padded = None if part.padded is None else part.padded[t0:t1]
+            hx[:-1, H:H + D] = x[part.rows, _steps(part, t0, t1)].transpose(1, 2, 0)
+            hx[:-1, H + D] = 1
+            if padded is not None:  # whatever stands in x there, even NaN
+                np.copyto(hx[:-1, H:H + D], 0, where=padded)
+            if ahead:
+                inputs[:, :steps * n].reshape(D + 1, steps, n)[...] = hx[:-1, H:].transpose(1, 0, 2)
+                np.matmul(weights[:, H:], inputs[:, :steps * n], out=shares[:, :steps * n])
+                u[:-1, :GH] = shares[:, :steps * n].reshape(GH, steps, n).transpose(1, 0, 2)
+            cell.forward_steps(hx, u, padded, product)
+            if y is not None:
+                _write_outputs(y, part, t0, t1, hx[1:, :H], padded)
+            if keep:
+                cell.local_derivatives(hx, u[:-1], padded, spare[:, :steps])
+            states = [cell.state(k, hx, u, steps) for k in range(cell.states)]
     return states
 
 
@@ -307,28 +311,28 @@ def backward_part(cell: Cell, dy: np.ndarray | None, d: list[np.ndarray], weight
     dh, *others = [_narrow(state, n) for state in d]
     shapes = ((size + 1, H if ahead else H + D, n), (H, n), (GH * size * n,), (K * size * n,), (GH, K),
               (D if ahead else 0, size * n))
-    dhx, spare, dz_panel, hx_panel, share, dx_panel = (np.empty(shape, dW.dtype) for shape in shapes)
-    for t0, t1 in reversed(list(_blocks(part.stretch, block))):
-        steps, dz = t1 - t0, part.u[t0:t1, cell.dz]
-        padded = None if part.padded is None else part.padded[t0:t1]
-        above = None if dy is None else _read_upstream(dy, part, t0, t1, padded)
-        dhx[steps, :H] = dh
-        cell.backward_steps(part.u[t0:t1], dhx[:steps + 1], others, above, padded, product, spare)
-        dh = dhx[0, :H]
-        # Steps and rows side by side make it one product.
-        left, right = dz_panel[:GH * steps * n].reshape(GH, steps, n), hx_panel[:K * steps * n].reshape(K, steps, n)
-        left[...], right[...] = dz.transpose(1, 0, 2), part.hx[t0:t1].transpose(1, 0, 2)
-        np.matmul(left.reshape(GH, -1), right.reshape(K, -1).T, out=share)
-        np.add(dW, share, out=dW)
-        if ahead:
-            np.matmul(weights[H:], left.reshape(GH, -1), out=dx_panel[:, :steps * n])
-            dx_block = dx_panel[:, :steps * n].reshape(D, steps, n).transpose(2, 1, 0)
-        else:
-            dx_block = dhx[:steps, H:].transpose(2, 0, 1)
-        dx[part.rows, _steps(part, t0, t1)] = dx_block
-        if part.represented is not None:        # the one that stands for them has their sum
-            dx[part.represented, _steps(part, t0, t1)] = 0
-    return [dh, *others]
+    with scratch.arrays(dW.dtype, *shapes) as (dhx, spare, dz_panel, hx_panel, share, dx_panel):
+        for t0, t1 in reversed(list(_blocks(part.stretch, block))):
+            steps, dz = t1 - t0, part.u[t0:t1, cell.dz]
+            padded = None if part.padded is None else part.padded[t0:t1]
+            above = None if dy is None else _read_upstream(dy, part, t0, t1, padded)
+            dhx[steps, :H] = dh
+            cell.backward_steps(part.u[t0:t1], dhx[:steps + 1], others, above, padded, product, spare)
+            dh = dhx[0, :H]
+            # Steps and rows side by side make it one product.
+            left, right = dz_panel[:GH * steps * n].reshape(GH, steps, n), hx_panel[:K * steps * n].reshape(K, steps, n)
+            left[...], right[...] = dz.transpose(1, 0, 2), part.hx[t0:t1].transpose(1, 0, 2)
+            np.matmul(left.reshape(GH, -1), right.reshape(K, -1).T, out=share)
+            np.add(dW, share, out=dW)
+            if ahead:
+                np.matmul(weights[H:], left.reshape(GH, -1), out=dx_panel[:, :steps * n])
+                dx_block = dx_panel[:, :steps * n].reshape(D, steps, n).transpose(2, 1, 0)
+            else:
+                dx_block = dhx[:steps, H:].transpose(2, 0, 1)
+            dx[part.rows, _steps(part, t0, t1)] = dx_block
+            if part.represented is not None:        # the one that stands for them has their sum
+                dx[part.represented, _steps(part, t0, t1)] = 0
+        return [dh.copy(), *others]
 
 
 def _narrow(d: np.ndarray, n: int) -> np.ndarray:
@@ -351,7 +355,7 @@ def _read_upstream(dy: np.ndarray, part: Part, t0: int, t1: int, padded: np.ndar
 def _copy(cell: Cell, kept: Kept, dtype: np.dtype) -> Kept:
     """Return the same chunk in memory of its own."""
     held = kept.buffer if isinstance(kept.buffer, np.ndarray) else kept.buffer.view
-    fresh = aligned(held.nbytes)
+    fresh = Memory().take(held.nbytes)
     fresh[...] = held
     copies = lay_out(cell, kept.chunk, None, Carver(dtype, fresh), keep=True)
     return Kept(kept.chunk, [copy._replace(padded=part.padded) for copy, part in zip(copies, kept.parts)], fresh)

@@ -22,7 +22,7 @@ from minilstm.kernels import products, sequence
 from minilstm.kernels.batch import SHORTEST, beginnings, cut
 from minilstm.kernels.embedding import FEW, embedding_rows
 from minilstm.kernels.lstm import lstm_backward, lstm_forward
-from minilstm.kernels.memory import ALIGNMENT, Carver, aligned
+from minilstm.kernels.memory import ALIGNMENT, KEPT, Carver, Memory
 from minilstm.kernels.pieces import PIECE, each_piece
 from minilstm.kernels.rnn import rnn_backward, rnn_forward
 from minilstm.kernels.threads import get_num_threads, one_blas_thread, set_num_threads
@@ -336,10 +336,31 @@ def test_product_of_any_two(shape: tuple[int, int, int], dtypes: Any, rng: np.ra
 
 # Memory -------------------------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("nbytes", [0, 1, 63, 64, 65, 3_000_001])
-def test_aligned(nbytes: int) -> None:
-    buffer = aligned(nbytes)
-    assert buffer.nbytes == nbytes and buffer.dtype == np.uint8 and (nbytes == 0 or buffer.ctypes.data % ALIGNMENT == 0)
+def test_memory_serves_again() -> None:
+    memory = Memory()
+    small, large = memory.take(1_000), memory.take(50_000_000)
+    memory.give([small, large])
+    assert memory.take(20_000_000) is large                     # the smallest that is large enough
+    third = memory.take(1_001)
+    assert third is not small and third.nbytes >= 1_001
+    assert memory.take(900) is small and memory.take(900) is not small
+    memory.give([large])
+    assert memory.take(1_000_000) is not large                  # that would be a waste
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 3_000_000)), max_size=40))
+def test_nobody_shares_memory(calls: list[tuple[bool, int]]) -> None:
+    memory, held = Memory(), list[np.ndarray]()
+    for takes, number in calls:
+        if takes or not held:
+            held.append(memory.take(number))
+            assert held[-1].nbytes >= number and held[-1].dtype == np.uint8
+            assert held[-1].ctypes.data % ALIGNMENT == 0 or number == 0
+        else:
+            memory.give([held.pop(number % len(held))])
+        edges = sorted((buffer.ctypes.data, buffer.ctypes.data + buffer.nbytes) for buffer in held if buffer.nbytes)
+        assert all(stop <= start for (_, stop), (start, _) in zip(edges, edges[1:]))
+        assert len(memory._free) <= KEPT
 
 
 @given(st.lists(st.lists(st.integers(0, 7), min_size=1, max_size=3), max_size=6),
@@ -347,7 +368,7 @@ def test_aligned(nbytes: int) -> None:
 def test_carver(shapes: list[list[int]], dtype: Any) -> None:
     counter = Carver(dtype)
     assert [counter.array(*shape).size for shape in shapes] == [0] * len(shapes)
-    carver = Carver(dtype, aligned(counter.used))
+    carver = Carver(dtype, Memory().take(counter.used))
     arrays = [carver.array(*shape) for shape in shapes]
     assert carver.used == counter.used
     for number, array in enumerate(arrays):
@@ -359,13 +380,15 @@ def test_carver(shapes: list[list[int]], dtype: Any) -> None:
 
 @pytest.mark.parametrize("make_copy", [copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))],
                          ids=["deepcopy", "pickle"])
-def test_copies_of_a_layer_share_nothing(make_copy: Any, rng: np.random.Generator) -> None:
+def test_copies_of_a_layer_have_memory_of_their_own(make_copy: Any, rng: np.random.Generator) -> None:
     x = rng.standard_normal((33, 41, 3))
     for layer in cells(3, 5):
         layer.backward(layer(x))
         layer.zero_grad()
+        assert sum(buffer.nbytes for buffer in layer.memory._free) > 50_000
         assert len(pickle.dumps(layer)) < 10_000
         twin = make_copy(layer)
+        assert not twin.memory._free
         first, second = layer(x), twin(2 * x)                   # both at once
         gradients = twin.backward(second), layer.backward(first)
         for module, factor, dx in ((layer, 1, gradients[1]), (twin, 2, gradients[0])):

@@ -24,6 +24,7 @@ from minilstm.kernels import lstm as fast_lstm
 from minilstm.kernels import products
 from minilstm.kernels import rnn as fast_rnn
 from minilstm.kernels import sequence
+from minilstm.kernels.memory import Memory
 from minilstm.kernels.sequence import SequenceCache
 
 KINDS = ["lstm", "tanh", "relu"]
@@ -134,8 +135,9 @@ def test_any_upstream_gradient_may_be_missing(kind: str) -> None:
 def test_without_outputs_and_without_keeping(kind: str, shape: tuple[int, int, int, int], padding: str) -> None:
     case = make(kind, shape, padding)
     h, last, _ = forward(case, True, inputs(case))
+    memory = Memory()
     for outputs, keep in itertools.product([True, False], repeat=2):
-        again, state, cache = forward(case, True, inputs(case), outputs=outputs, keep=keep)
+        again, state, cache = forward(case, True, inputs(case), outputs=outputs, keep=keep, memory=memory)
         assert (again is None) != outputs and (not outputs or digests([again]) == digests([h]))
         assert digests(state) == digests(last) and bool(cache.chunks) == keep
 
@@ -229,24 +231,24 @@ def test_memory_layout_does_not_matter(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_second_backward_gives_the_same_bytes(kind: str) -> None:
     case = make(kind, (70, 31, 5, 3), "pre")
-    above = gradients_above(case)
-    *_, cache = forward(case, True, inputs(case))
-    first = digests(backward(case, True, above, cache))
-    forward(case, True, [0.5 * a for a in inputs(case)])
-    assert digests(backward(case, True, above, cache)) == first
-    assert digests(backward(case, True, above, cache, consume=True)) == first
+    above, memory = gradients_above(case), Memory()
+    *_, cache = forward(case, True, inputs(case), memory=memory)
+    first = digests(backward(case, True, above, cache, memory=memory))
+    forward(case, True, [0.5 * a for a in inputs(case)], memory=memory)         # wants memory, too
+    assert digests(backward(case, True, above, cache, memory=memory)) == first
+    assert digests(backward(case, True, above, cache, consume=True, memory=memory)) == first
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_results_stay_as_they_are(kind: str) -> None:
+def test_training_steps_that_share_memory(kind: str) -> None:
     """Steps of several sizes, an evaluation in between, and two forwards before their two backwards."""
-    kept, before = list[Any](), list[Any]()
+    shared, kept, before = Memory(), [], []
     for shape in [(70, 31, 5, 3), (70, 31, 5, 3), (33, 13, 5, 3), (70, 29, 5, 3), (130, 31, 5, 3)]:
         first, second = make(kind, shape), make(kind, shape, "post", states=False)
-        runs = [(case, *forward(case, True, inputs(case))) for case in (first, second)]
-        forward(first, True, inputs(second), keep=False)
+        runs = [(case, *forward(case, True, inputs(case), memory=shared)) for case in (first, second)]
+        forward(first, True, inputs(second), keep=False, memory=shared)
         for case, h, last, cache in reversed(runs):
-            arrays = [h, *last, *backward(case, True, gradients_above(case), cache, consume=True)]
+            arrays = [h, *last, *backward(case, True, gradients_above(case), cache, consume=True, memory=shared)]
             assert digests(arrays) == digests(everything(case, True, inputs(case), gradients_above(case)))
             kept.append(arrays)
             before.append(digests(arrays))
