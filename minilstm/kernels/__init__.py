@@ -13,7 +13,7 @@ benchmarks/RESULTS.md:
 - ``batch.py``: rows that begin with the same tokens, as all front padding does, are computed once, exactly;
 - ``threads.py``, ``processes.py`` and ``remote.py``: rows of a batch on several cores, by threads where steps are long, by
   helper processes where they are short and threads would wait for each other;
-- ``memory.py``: buffers that serve again, which pays from about 100 MB a step;
+- ``memory.py``: buffers that serve again, which pays where a step needs many megabytes;
 - ``products.py``, ``embedding.py`` and ``pieces.py``: products, the embedding's gradient and the optimisers' steps.
 
 The results do not depend on the number of threads: BLAS works on one, and the rows and blocks are cut by their shape alone.
