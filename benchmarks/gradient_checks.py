@@ -1,8 +1,8 @@
-"""Every gradient of RNN and LSTM layers, in many random configurations, against finite differences and complex step.
+"""Every gradient of RNN, GRU and LSTM layers, in many random configurations, against finite differences and complex step.
 
-    python benchmarks/gradient_checks.py                  240 configurations, prints the figures of RESULTS.md
+    python benchmarks/gradient_checks.py                  320 configurations, prints the figures of RESULTS.md
 
-Cells (LSTM, tanh RNN, relu RNN), 1 and 2 layers, one and both directions, lengths on both sides, initial states, dropout
+Cells (LSTM, GRU, tanh RNN, relu RNN), 1 and 2 layers, one and both directions, lengths on both sides, initial states, dropout
 between layers, one upstream gradient missing, T up to 20. Every argument and parameter, every element.
 """
 
@@ -19,12 +19,13 @@ import minilstm as ml
 
 def draw(rng: np.random.Generator, number: int) -> tuple[Any, Any, dict[str, Any]]:
     """Return (layer, inputs, options of gradcheck) of one configuration."""
-    kind = ("lstm", "tanh", "relu")[number % 3]
+    kind = ("lstm", "tanh", "relu", "gru")[number % 4]
     N, T, D, H = (int(n) for n in (rng.integers(1, 4), rng.integers(1, 21), rng.integers(1, 6), rng.integers(1, 5)))
     layers, bidirectional = int(rng.integers(1, 3)), bool(rng.integers(2))
     arguments: dict[str, Any] = {"bidirectional": bidirectional, "return_sequences": bool(rng.integers(4)), "rng": rng,
                                  "dropout": 0.3 if layers == 2 and rng.integers(2) else 0.0}
-    layer = ml.LSTM(D, H, layers, **arguments) if kind == "lstm" else ml.RNN(D, H, layers, nonlinearity=kind, **arguments)
+    make: Any = {"lstm": ml.LSTM, "gru": ml.GRU}.get(kind, ml.RNN)
+    layer = make(D, H, layers, **arguments, **({"nonlinearity": kind} if make is ml.RNN else {}))
     for name, value in layer.params.items():    # not the initial weights: biases of 0 would hide mistakes
         value[...] = rng.standard_normal(value.shape) * (0.5 if name.startswith("b") else 1.2 / np.sqrt(value.shape[0]))
     options: dict[str, Any] = {"rng": int(rng.integers(2**31))}
@@ -45,7 +46,7 @@ def draw(rng: np.random.Generator, number: int) -> tuple[Any, Any, dict[str, Any
 def main() -> None:
     """Run the configurations and print the worst figures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
-    parser.add_argument("--configurations", type=int, default=240, metavar="N")
+    parser.add_argument("--configurations", type=int, default=320, metavar="N")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     rng, start = np.random.default_rng(arguments.seed), time.perf_counter()

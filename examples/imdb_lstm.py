@@ -28,7 +28,7 @@ import numpy as np
 import minilstm as ml
 from minilstm.backend import BACKENDS, require
 from minilstm.files import atomic_write
-from minilstm.init import INITS
+from minilstm.init import INITS, RECURRENT_INITS
 from minilstm.runs import BEST, CONFIG, LAST, in_the_way, load_config, load_weights
 from minilstm.sequences import PADDINGS
 
@@ -106,14 +106,16 @@ def encode(sequences: list[list[int]], settings: dict[str, Any]) -> tuple[np.nda
 def build_model(settings: dict[str, Any]) -> ml.Sequential:
     """Return the model of a run, with its initial weights."""
     rng = np.random.default_rng(settings["seed"])
-    cell = {"lstm": ml.LSTM, "rnn": ml.RNN}[settings["cell"]]
+    cell = {"lstm": ml.LSTM, "gru": ml.GRU, "rnn": ml.RNN}[settings["cell"]]
     D, H = settings["embedding_size"], settings["hidden_size"]
+    init = settings["init"] if settings["init"] in INITS else "default"        # chrono: of the recurrent layer alone
+    t_max = settings["max_length"] if settings["init"] == "chrono" else None
     model = ml.Sequential(
-        ml.Embedding(settings["num_words"], D, init=settings["init"], rng=rng),
+        ml.Embedding(settings["num_words"], D, init=init, rng=rng),
         cell(D, H, settings["num_layers"], bidirectional=settings["bidirectional"], return_sequences=False,
-             padding=settings["padding"], init=settings["init"], rng=rng),
+             padding=settings["padding"], init=settings["init"], t_max=t_max, rng=rng),
         ml.Dropout(settings["dropout"], rng=rng),
-        ml.Linear(2 * H if settings["bidirectional"] else H, 1, init=settings["init"], rng=rng),
+        ml.Linear(2 * H if settings["bidirectional"] else H, 1, init=init, rng=rng),
         ml.Sigmoid(),
     )
     model.to(settings["backend"])
@@ -262,13 +264,14 @@ def parse_arguments(argv: list[str] | None) -> dict[str, Any]:
     add("--padding", "side on which short reviews are filled up; post implies --mask", choices=PADDINGS)
     add("--mask", "tell the model the lengths, so that it skips the padding", action="store_true")
     target = parser.add_argument_group("model")
-    add("--cell", "recurrent cell", choices=("lstm", "rnn"))
+    add("--cell", "recurrent cell", choices=("lstm", "gru", "rnn"))
     add("--embedding-size", "size of a word's vector", type=whole(1), metavar="N")
     add("--hidden-size", "size of the hidden state", type=whole(1), metavar="N")
     add("--num-layers", "recurrent layers", type=whole(1), metavar="N")
     add("--bidirectional", "read the review in both directions", action="store_true")
     add("--dropout", "probability of dropping before the dense layer", type=probability, metavar="P")
-    add("--init", "initial weights: default (Keras' scheme, forget bias 1) or uniform (PyTorch's)", choices=INITS)
+    add("--init", "initial weights: default (Keras' scheme, forget bias 1), uniform (PyTorch's) or chrono (biases for long "
+        "memories; LSTM and GRU)", choices=RECURRENT_INITS)
     target = parser.add_argument_group("training")
     add("--backend", "where to compute: numpy (CPU) or cupy (NVIDIA GPU)", choices=BACKENDS)
     add("--epochs", "epochs in all", type=whole(1), metavar="N")

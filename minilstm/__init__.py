@@ -1,4 +1,4 @@
-"""minilstm: RNN and LSTM cells whose backpropagation through time is derived by hand, on NumPy or CuPy.
+"""minilstm: RNN, GRU and LSTM cells whose backpropagation through time is derived by hand, on NumPy or CuPy.
 
 ``import minilstm as ml`` gives every public name. Importing needs NumPy alone and loads a part of the library when one of
 its names is first used.
@@ -24,6 +24,7 @@ _PUBLIC = {
     "errors": ("ArgumentError", "BackendError", "BackwardError", "CheckpointError", "DataError", "DtypeError",
                "GradientError", "MinilstmError", "NonFiniteError", "ShapeError", "TokenError"),
     "gradient_check": ("GradcheckReport", "gradcheck"),
+    "gru": ("GRU", "gru_backward", "gru_forward", "gru_step", "gru_step_backward"),
     "history": ("History",),
     "interrupt": ("Interrupted",),
     "kernels.threads": ("get_num_threads", "set_num_threads"),

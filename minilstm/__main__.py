@@ -63,7 +63,7 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     for name, value in REFERENCE.items():
         options: dict[str, Any] = {"default": None, "help": f"(default: {value})"}
         if name == "cell":
-            options["choices"] = ("lstm", "rnn")
+            options["choices"] = ("lstm", "gru", "rnn")
         elif value is False:
             options = {"default": None, "action": "store_true"}
         else:
@@ -86,7 +86,7 @@ def reference_model(cell: str, num_words: int, embedding_size: int, hidden_size:
     """Return the model of examples/imdb_lstm.py."""
     import minilstm as ml
     rng = np.random.default_rng(seed)
-    make = {"lstm": ml.LSTM, "rnn": ml.RNN}[cell]
+    make = {"lstm": ml.LSTM, "gru": ml.GRU, "rnn": ml.RNN}[cell]
     return ml.Sequential(
         ml.Embedding(num_words, embedding_size, rng=rng),
         make(embedding_size, hidden_size, num_layers, bidirectional=bidirectional, return_sequences=False, rng=rng),

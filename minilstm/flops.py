@@ -5,8 +5,9 @@ These are the rules behind the predicted columns of ``ml.explain``, for the laye
     arithmetic  matrix products only; (M, K) times (K, N) is 2·M·K·N operations, a multiplication and an addition each.
                 Backward has two products for each one of forward, dx = dy Wᵀ and dW = xᵀ dy, so twice the operations.
                 Elementwise work (gates, activations, masks, sums over rows) is left out.
-    kept        the arrays in the cache that backward will read. An LSTM's or RNN's fast twin keeps [h; x; 1] and U·H numbers
-                of each step (U: 6 for the LSTM, 1 for the RNN); the readable functions keep x, the states and the gates.
+    kept        the arrays in the cache that backward will read. A recurrent layer's fast twin keeps [h; x; 1] and U·H numbers
+                of each step (U: 6 for the LSTM, 5 for the GRU, 1 for the RNN); the readable functions keep x, the states and
+                the gates.
     moved       every array once. Forward reads x and the parameters, writes y and what is kept; backward reads dy, what is
                 kept and the parameters, writes dx and adds to the gradients. Of an Embedding only the rows that can occur.
 
@@ -22,6 +23,8 @@ from typing import Any, NamedTuple
 from minilstm.activations import ReLU, Sigmoid, Tanh
 from minilstm.dropout import Dropout
 from minilstm.embedding import Embedding
+from minilstm.gru import GRU
+from minilstm.kernels.gru import GRUCell
 from minilstm.kernels.lstm import LSTMCell
 from minilstm.kernels.rnn import RNNCell
 from minilstm.linear import Linear
@@ -96,7 +99,7 @@ def _activation(layer: Any, call: Call) -> Cost:
 
 
 def _recurrent(layer: Any, call: Call) -> Cost:
-    """LSTM and RNN: every layer of the stack in every direction, and the dropout masks between layers."""
+    """LSTM, GRU and RNN: every layer of the stack in every direction, and the dropout masks between layers."""
     N, T, _ = call.x
     H, dirs, gates = layer.hidden_size, layer.directions, len(layer.gates)
     item = call.x_bytes // math.prod(call.x)
@@ -106,8 +109,8 @@ def _recurrent(layer: Any, call: Call) -> Cost:
         last = k + 1 == layer.num_layers
         kept = dirs * _kept_by_direction(layer, N, T, D, call.on_host) * item
         between = Call((N, T, D), N * T * D * item, (), call.y_bytes if last else N * T * H * dirs * item)
-        parameters = dirs * (H + D + 1) * gates * H * item
-        forward = dirs * 2 * N * T * (H + D) * gates * H
+        parameters = dirs * ((H + D) * gates + len(layer.biases or layer.gates)) * H * item
+        forward = dirs * 2 * N * T * (H + D) * _blocks(layer, call.on_host) * H
         total = total.plus(Cost((forward, 2 * forward), kept, _moved(between, kept, parameters)))
         if k and layer.dropout:
             mask = between._replace(y_bytes=between.x_bytes)
@@ -115,17 +118,26 @@ def _recurrent(layer: Any, call: Call) -> Cost:
     return total
 
 
+def _is_fast(layer: Recurrent, on_host: bool) -> bool:
+    return layer.fast and on_host
+
+
+def _blocks(layer: Recurrent, on_host: bool) -> int:
+    """Return how many blocks of H columns a step's product has: the gates, but for the GRU's fast twin, which makes four."""
+    return _CELLS[type(layer)].G if _is_fast(layer, on_host) else len(layer.gates)
+
+
 def _kept_by_direction(layer: Recurrent, N: int, T: int, D: int, on_host: bool) -> int:
     """Return how many numbers one layer in one direction keeps."""
     H, states = layer.hidden_size, len(layer.state_names)
-    if layer.fast and on_host:
-        cell: Any = LSTMCell if isinstance(layer, LSTM) else RNNCell
-        return (T + 1) * N * (H + D + 1 + cell.U * H) + states * N * H      # [h; x; 1], u; the final states
-    of_each_step = 5 * H if isinstance(layer, LSTM) else 0                  # the gates, tanh(c)
+    if _is_fast(layer, on_host):
+        return (T + 1) * N * (H + D + 1 + _CELLS[type(layer)].U * H) + states * N * H       # [h; x; 1], u; the final states
+    of_each_step = {LSTM: 5, GRU: 4, RNN: 0}[type(layer)] * H               # the gates; tanh(c); q
     return T * N * (D + of_each_step) + states * (T + 1) * N * H
 
 
+_CELLS: dict[type, Any] = {LSTM: LSTMCell, GRU: GRUCell, RNN: RNNCell}        # the fast twins
 _RULES: dict[type, Callable[[Any, Call], Cost]] = {
-    Embedding: _embedding, LSTM: _recurrent, RNN: _recurrent, Linear: _linear, Dropout: _dropout,
+    Embedding: _embedding, LSTM: _recurrent, GRU: _recurrent, RNN: _recurrent, Linear: _linear, Dropout: _dropout,
     Sigmoid: _activation, Tanh: _activation, ReLU: _activation,
 }

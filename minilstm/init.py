@@ -2,10 +2,12 @@
 
 ``init="default"`` is what Keras uses for its recurrent layers: Glorot-uniform input weights, orthogonal recurrent weights,
 forget bias 1, other biases 0, embeddings uniform in ±0.05. ``init="uniform"`` is what PyTorch uses: everything in a
-recurrent layer uniform in ±1/√H, Linear uniform in ±1/√D, embeddings standard normal. All draws are made on the host in
-float64, so a seed gives the same weights on every backend and (rounded) in every dtype.
+recurrent layer uniform in ±1/√H, Linear uniform in ±1/√D, embeddings standard normal. ``init="chrono"``, for recurrent layers
+with a gate that keeps the state, is the default with other biases. All draws are made on the host in float64, so a seed
+gives the same weights on every backend and (rounded) in every dtype.
 
-Sources: Glorot & Bengio 2010 (Glorot), Saxe et al. 2014 (orthogonal), Jozefowicz et al. 2015 (forget bias 1).
+Sources: Glorot & Bengio 2010 (Glorot), Saxe et al. 2014 (orthogonal), Jozefowicz et al. 2015 (forget bias 1), Tallec &
+Ollivier 2018 (chrono).
 """
 
 from __future__ import annotations
@@ -15,9 +17,11 @@ from typing import Any
 
 import numpy as np
 
+from minilstm.checks import check_positive_int
 from minilstm.errors import ArgumentError
 
 INITS = ("default", "uniform")
+RECURRENT_INITS = (*INITS, "chrono")
 
 
 def as_generator(rng: Any) -> np.random.Generator:
@@ -49,3 +53,17 @@ def orthogonal(rng: np.random.Generator, rows: int, columns: int) -> np.ndarray:
     q, r = np.linalg.qr(tall)
     q = q * np.sign(np.diagonal(r))
     return q if rows >= columns else q.T
+
+
+def check_t_max(t_max: Any) -> None:
+    """Raise ArgumentError unless ``t_max`` is a whole number of at least 3: log(u) for u from 1 to 2 is above 0 at least."""
+    if check_positive_int("t_max", t_max) < 3:
+        raise ArgumentError(f"t_max: expected a whole number of at least 3 (steps), got {t_max}")
+
+
+def chrono_bias(rng: np.random.Generator, units: int, t_max: int) -> np.ndarray:
+    """Return log(u), u uniform in [1, t_max - 1]: biases of gates that keep a state for about u steps.
+
+    A gate σ(b) forgets in about 1 / (1 - σ(b)) = 1 + e^b steps. An LSTM's input gate gets the negative of it.
+    """
+    return np.log(rng.uniform(1, t_max - 1, units))

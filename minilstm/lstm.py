@@ -277,6 +277,7 @@ class LSTM(Recurrent):
     """
 
     gates = GATES
+    keep_gate = "f"
     state_names = ("h", "c")
 
     def sequence_forward(self, x: Array, state: tuple[Array | None, ...], W: Array, b: Array, *, lengths: Any, padding: str,

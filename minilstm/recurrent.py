@@ -22,7 +22,7 @@ from minilstm.checks import (check_choice, check_dtype, check_floating, check_in
                              check_shape, is_array)
 from minilstm.dropout import check_probability, dropout_mask
 from minilstm.errors import ArgumentError, ShapeError
-from minilstm.init import INITS, as_generator, glorot_uniform, orthogonal, uniform
+from minilstm.init import RECURRENT_INITS, as_generator, check_t_max, chrono_bias, glorot_uniform, orthogonal, uniform
 from minilstm.kernels.memory import Memory
 from minilstm.module import Module, check_gradient
 from minilstm.sequences import PADDINGS, check_lengths
@@ -55,7 +55,7 @@ class RecurrentCache(NamedTuple):
 
 
 class Recurrent(Module):
-    """Base of RNN and LSTM.
+    """Base of RNN, GRU and LSTM.
 
     Args:
         input_size: D, size of the input's last axis.
@@ -66,8 +66,10 @@ class Recurrent(Module):
         return_sequences: True returns all outputs (N, T, H·dirs); False the last layer's final hidden state, of both
             directions side by side (N, H·dirs), each direction's after its own last real step.
         padding: "post" or "pre", the side that ``lengths`` leaves unused; a call can override it.
-        init: "default" (Glorot-uniform input weights, orthogonal recurrent weights, biases 0, an LSTM's forget bias 1) or
-            "uniform" (everything uniform in ±1/√H, PyTorch's).
+        init: "default" (Glorot-uniform input weights, orthogonal recurrent weights, biases 0, an LSTM's forget bias 1),
+            "uniform" (everything uniform in ±1/√H, PyTorch's) or "chrono" (the default, with the biases of the gate that keeps
+            the state drawn for memories of up to ``t_max`` steps; LSTM and GRU; see ``init.chrono_bias``).
+        t_max: with init="chrono", and only there: the longest dependency to be learned, in steps, at least 3.
         dtype: floating dtype of the parameters.
         rng: seed or numpy Generator for the initial weights and the dropout masks.
 
@@ -76,24 +78,33 @@ class Recurrent(Module):
     """
 
     gates: tuple[str, ...] = ()             # W's column blocks, in order
+    biases: tuple[str, ...] = ()            # b's blocks where they are not those of W
+    keep_gate = ""                          # the gate whose bias decides how long the state is kept
     state_names: tuple[str, ...] = ()       # "h" alone, or "h" and "c"
     fast = True                             # on NumPy, use the twins in minilstm/kernels; False: the readable functions
 
     def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, *, bidirectional: bool = False,
                  dropout: float = 0.0, return_sequences: bool = True, padding: str = "post", init: str = "default",
-                 dtype: Any = np.float32, rng: Any = None) -> None:
+                 t_max: int | None = None, dtype: Any = np.float32, rng: Any = None) -> None:
         super().__init__()
         self.input_size = check_positive_int("input_size", input_size)
         self.hidden_size = check_positive_int("hidden_size", hidden_size)
         self.num_layers = check_positive_int("num_layers", num_layers)
         self.dropout = check_probability("dropout", dropout)
         check_choice("padding", padding, PADDINGS)
-        check_choice("init", init, INITS)
+        check_choice("init", init, RECURRENT_INITS)
+        if init == "chrono":
+            if not self.keep_gate:
+                raise ArgumentError(f"init: a {type(self).__name__} has no gate that keeps its state, so there is no "
+                                    "\"chrono\"; an LSTM and a GRU have")
+            check_t_max(t_max)
+        elif t_max is not None:
+            raise ArgumentError(f"t_max: goes with init=\"chrono\", not with {init!r}")
         if self.dropout and self.num_layers == 1:
             raise ArgumentError("dropout: acts between layers, so it needs num_layers of at least 2; to drop outputs of a "
                                 "single layer, put a Dropout layer after it")
         self.bidirectional, self.return_sequences = bool(bidirectional), bool(return_sequences)
-        self.padding, self.init = padding, init
+        self.padding, self.init, self.t_max = padding, init, t_max
         rng = as_generator(rng)
         for name, value in self.init_params(rng).items():
             self.add_param(name, value.astype(check_dtype(dtype)))
@@ -113,24 +124,32 @@ class Recurrent(Module):
                  for direction in range(self.directions)] for layer in range(self.num_layers)]
 
     def init_params(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        H, K = self.hidden_size, len(self.gates)
+        H, biases = self.hidden_size, self.biases or self.gates
         values = {}
         for layer, row in enumerate(self._suffixes()):
             D = self.input_size if layer == 0 else H * self.directions
             for suffix in row:
                 if self.init == "uniform":
                     bound = 1.0 / math.sqrt(H)
-                    W, b = uniform(rng, (H + D, K * H), bound), uniform(rng, (K * H,), bound)
+                    W, b = uniform(rng, (H + D, len(self.gates) * H), bound), uniform(rng, (len(biases) * H,), bound)
                 else:
-                    W = np.concatenate([orthogonal(rng, H, K * H), glorot_uniform(rng, D, K * H)])
-                    b = np.zeros(K * H)
-                    if "f" in self.gates:       # σ(1) = 0.73: a new LSTM remembers
-                        b[gate_columns(self.gates, "f", H)] = 1.0
+                    columns = len(self.gates) * H
+                    W = np.concatenate([orthogonal(rng, H, columns), glorot_uniform(rng, D, columns)])
+                    b = np.zeros(len(biases) * H)
+                    if self.t_max is not None:
+                        keep = chrono_bias(rng, H, self.t_max)
+                        b[gate_columns(biases, self.keep_gate, H)] = keep
+                        if "i" in biases:       # what is kept leaves as little room for what comes in
+                            b[gate_columns(biases, "i", H)] = -keep
+                    elif "f" in biases:         # σ(1) = 0.73: a new LSTM remembers
+                        b[gate_columns(biases, "f", H)] = 1.0
                 values["W" + suffix], values["b" + suffix] = W, b
         return values
 
     def gate(self, name: str, layer: int = 0, reverse: bool = False) -> tuple[Array, Array]:
         """Return (w, b) of one gate as views: w (H+D, H), rows [h; x], and b (H,). Writing into them changes the layer.
+
+        A GRU's candidate "n" has two biases, and then b is (2H,): b_nx, b_nh.
 
         Raises ArgumentError for an unknown gate, layer or direction.
         """
@@ -138,8 +157,9 @@ class Recurrent(Module):
         if not 0 <= layer < self.num_layers or (reverse and not self.bidirectional):
             raise ArgumentError(f"gate: there is no layer {layer}{' in reverse' if reverse else ''} in {self!r}")
         suffix = self._suffixes()[layer][int(reverse)]
-        columns = gate_columns(self.gates, name, self.hidden_size)
-        return self.params["W" + suffix][:, columns], self.params["b" + suffix][columns]
+        columns, H = gate_columns(self.gates, name, self.hidden_size), self.hidden_size
+        mine = [k for k, bias in enumerate(self.biases or self.gates) if bias.startswith(name)]
+        return self.params["W" + suffix][:, columns], self.params["b" + suffix][mine[0] * H:(mine[-1] + 1) * H]
 
     def extra_repr(self) -> str:
         words = [str(self.input_size), str(self.hidden_size)]
@@ -177,7 +197,7 @@ class Recurrent(Module):
 
         Args:
             x: (N, T, D), floating point.
-            state0: initial state, (num_layers·dirs, N, H): one array h0 for an RNN, a tuple (h0, c0) for an LSTM; None
+            state0: initial state, (num_layers·dirs, N, H): one array h0 for an RNN or GRU, a tuple (h0, c0) for an LSTM; None
                 stands for zeros. With one layer and one direction (N, H) will do, and states then come back so.
             lengths: N integers from 1 to T, the real steps of each sequence (None: all T).
             padding: "post" or "pre"; None: the layer's own.

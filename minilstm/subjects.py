@@ -171,7 +171,9 @@ class FunctionSubject(Subject):
         takes = [p for p in inspect.signature(backward).parameters.values()
                  if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         self.is_loss = len(takes) == 1      # a loss pair: backward(cache)
-        self.gates = _gate_names(getattr(sys.modules.get(getattr(forward, "__module__", "")), "GATES", ()))
+        home = sys.modules.get(getattr(forward, "__module__", ""))
+        self.gates = _gate_names(getattr(home, "GATES", ()))
+        self.biases = _gate_names(getattr(home, "BIASES", ())) or self.gates
 
     def _call(self, tensors: Tensors) -> tuple[Any, ...]:
         result = self.forward(*self.arguments(tensors), **self.options)
@@ -196,7 +198,7 @@ class FunctionSubject(Subject):
                                     "first one wrote into the cache")
 
     def gates_of(self, name: str) -> tuple[str, ...]:
-        return self.gates if name in ("W", "b") else ()
+        return {"W": self.gates, "b": self.biases}.get(name, ())
 
 
 class LayerSubject(Subject):
@@ -289,7 +291,9 @@ class LayerSubject(Subject):
     def gates_of(self, name: str) -> tuple[str, ...]:
         if name not in self.owners:
             return ()
-        return _gate_names(getattr(self.owners[name][0], "gates", ()))
+        owner = self.owners[name][0]
+        biases = _gate_names(getattr(owner, "biases", ())) if self.tensors[name].ndim == 1 else ()
+        return biases or _gate_names(getattr(owner, "gates", ()))
 
 
 class LossSubject(Subject):

@@ -12,16 +12,20 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
-from reference import BLOCKS, STATES, suffix
+from reference import BIASES, BLOCKS, STATES, suffix
 
 import minilstm as ml
+from minilstm import gru, lstm, rnn
 
+LAYERS: dict[str, Any] = {"lstm": ml.LSTM, "gru": ml.GRU, "tanh": ml.RNN, "relu": ml.RNN}
+FILES: dict[str, Any] = {"lstm": lstm, "gru": gru, "tanh": rnn, "relu": rnn}
+KINDS = tuple(LAYERS)
 UPSTREAM = ("all", "outputs", "states", "last part")      # which upstream gradients are given
 
 
 @dataclass(frozen=True)
 class Case:
-    kind: str = "lstm"                  # "lstm", or the nonlinearity of an RNN
+    kind: str = "lstm"                  # "lstm", "gru", or the nonlinearity of an RNN
     num_layers: int = 1
     bidirectional: bool = False
     padding: str = "none"               # "none": no lengths
@@ -42,6 +46,16 @@ class Case:
     def options(self) -> dict[str, Any]:
         """The keyword arguments of a forward call."""
         return {} if self.padding == "none" else {"lengths": self.lengths(), "padding": self.padding}
+
+    @property
+    def named(self) -> dict[str, Any]:
+        """The keyword arguments that a function or layer of this kind takes beside all others'."""
+        return {"nonlinearity": self.kind} if self.kind in ("tanh", "relu") else {}
+
+    def function(self, name: str, home: Any = None) -> Any:
+        """The kind's function "forward", "step_backward" and so on, from its file (or from the twin's, ``home``)."""
+        file = home or FILES[self.kind]
+        return getattr(file, f"{FILES[self.kind].__name__.rpartition('.')[2]}_{name}")
 
     def rng(self, stream: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, stream])
@@ -90,23 +104,20 @@ class Case:
             for reverse in (False, True)[:self.directions]:
                 shape = (rows, BLOCKS[self.kind] * self.H)
                 params["W" + suffix(layer, reverse)] = rng.standard_normal(shape) * 1.2 / np.sqrt(rows)
-                params["b" + suffix(layer, reverse)] = rng.standard_normal(shape[1]) * 0.5
+                params["b" + suffix(layer, reverse)] = rng.standard_normal(BIASES[self.kind] * self.H) * 0.5
         return params
 
     def layer(self, dtype: Any = np.float64) -> Any:
         """The minilstm layer, its parameters set to ``params()``."""
-        options: dict[str, Any] = {"bidirectional": self.bidirectional, "return_sequences": self.return_sequences,
-                                   "dtype": dtype, "rng": 0}
-        if self.kind != "lstm":
-            options["nonlinearity"] = self.kind
-        layer = (ml.LSTM if self.kind == "lstm" else ml.RNN)(self.D, self.H, self.num_layers, **options)
+        layer = LAYERS[self.kind](self.D, self.H, self.num_layers, bidirectional=self.bidirectional,
+                                  return_sequences=self.return_sequences, dtype=dtype, rng=0, **self.named)
         assert set(layer.params) == set(self.params())
         for name, value in self.params().items():
             layer.params[name][...] = value
         return layer
 
     def pack(self, state: tuple[Any, ...]) -> Any:
-        """States as the layer takes them: the array itself for an RNN, (h, c) for an LSTM."""
+        """States as the layer takes them: the array itself for an RNN or GRU, (h, c) for an LSTM."""
         return state if self.kind == "lstm" else state[0]
 
     def unpack(self, state: Any) -> tuple[Any, ...]:
@@ -118,19 +129,19 @@ def core_forward(case: Case, x: Any, state: Any, W: Any, b: Any) -> tuple[Any, A
     if case.kind == "lstm":
         h0, c0 = state or (None, None)
         return ml.lstm_forward(x, h0, c0, W, b, **case.options)
-    h, cache = ml.rnn_forward(x, state and state[0], W, b, nonlinearity=case.kind, **case.options)
+    h, cache = case.function("forward")(x, state and state[0], W, b, **case.named, **case.options)
     return h, None, cache
 
 
 def core_backward(case: Case, dh: Any, dc_last: Any, cache: Any) -> tuple[Any, ...]:
-    """(dx, dh0, dc0, dW, db), or without dc0 for an RNN."""
-    return ml.lstm_backward(dh, dc_last, cache) if case.kind == "lstm" else ml.rnn_backward(dh, cache)
+    """(dx, dh0, dc0, dW, db), or without dc0 for a cell that has no c."""
+    return ml.lstm_backward(dh, dc_last, cache) if case.kind == "lstm" else case.function("backward")(dh, cache)
 
 
 def cases(**fixed: Any) -> st.SearchStrategy[Case]:
     """Draw configurations; keyword arguments pin or replace fields (a value, or a strategy)."""
     fields: dict[str, Any] = {
-        "kind": st.sampled_from(["lstm", "tanh", "relu"]), "num_layers": st.integers(1, 3), "bidirectional": st.booleans(),
+        "kind": st.sampled_from(KINDS), "num_layers": st.integers(1, 3), "bidirectional": st.booleans(),
         "padding": st.sampled_from(["none", "post", "pre"]), "states": st.booleans(), "return_sequences": st.booleans(),
         "upstream": st.sampled_from(UPSTREAM), "N": st.sampled_from([1, 2, 3]), "T": st.sampled_from([1, 2, 7]),
         "D": st.sampled_from([1, 3, 5]), "H": st.sampled_from([1, 2, 3]), "seed": st.integers(0, 2**16)}

@@ -9,6 +9,10 @@ Equations (Hochreiter & Schmidhuber 1997 with the forget gate of Gers et al. 200
 
     f = σ(w_f [h, x] + b_f)    i = σ(w_i [h, x] + b_i)    o = σ(w_o [h, x] + b_o)    c̃ = tanh(w_c [h, x] + b_c)
     c' = f c + i c̃             h' = o tanh(c')            simple RNN: h' = tanh(w_h [h, x] + b_h), or relu
+
+and of the GRU (Cho et al. 2014, reset after the product), whose candidate has two biases, b_r, b_z, b_nx, b_nh in this order:
+
+    r = σ(w_r [h, x] + b_r)    z = σ(w_z [h, x] + b_z)    n = tanh(w_nx x + b_nx + r (w_nh h + b_nh))    h' = (1 - z) n + z h
 """
 
 from __future__ import annotations
@@ -52,6 +56,22 @@ def lstm_cell(x: Any, state: State, W: Any, b: Any) -> State:
     return h_next, c_next
 
 
+def gru_cell(x: Any, state: State, W: Any, b: Any) -> State:
+    """One row, one time step. Columns of W: H of the reset gate, H update gate, H candidate."""
+    h, H = state[0], len(state[0])
+    h_next = []
+    for k in range(H):
+        reset = sigmoid(weighted_sum(k, h, x, W, b))
+        update = sigmoid(weighted_sum(H + k, h, x, W, b))
+        from_x, from_h = b[2 * H + k], b[3 * H + k]
+        for row, value in enumerate(h):
+            from_h = from_h + value * W[row, 2 * H + k]
+        for row, value in enumerate(x):
+            from_x = from_x + value * W[H + row, 2 * H + k]
+        h_next.append((1 - update) * np.tanh(from_x + reset * from_h) + update * h[k])
+    return (h_next,)
+
+
 def tanh_cell(x: Any, state: State, W: Any, b: Any) -> State:
     """One row, one time step of the simple RNN."""
     return ([np.tanh(weighted_sum(k, state[0], x, W, b)) for k in range(len(state[0]))],)
@@ -63,9 +83,10 @@ def relu_cell(x: Any, state: State, W: Any, b: Any) -> State:
     return ([value if value.real > 0 else 0 * value for value in z],)
 
 
-CELLS: dict[str, Cell] = {"lstm": lstm_cell, "tanh": tanh_cell, "relu": relu_cell}
-BLOCKS = {"lstm": 4, "tanh": 1, "relu": 1}          # columns of W are BLOCKS · H
-STATES = {"lstm": 2, "tanh": 1, "relu": 1}          # how many arrays a state is made of
+CELLS: dict[str, Cell] = {"lstm": lstm_cell, "gru": gru_cell, "tanh": tanh_cell, "relu": relu_cell}
+BLOCKS = {"lstm": 4, "gru": 3, "tanh": 1, "relu": 1}        # columns of W are BLOCKS · H
+BIASES = {"lstm": 4, "gru": 4, "tanh": 1, "relu": 1}        # b is BIASES · H
+STATES = {"lstm": 2, "gru": 1, "tanh": 1, "relu": 1}        # how many arrays a state is made of
 
 
 def is_real(t: int, T: int, length: int, padding: str) -> bool:

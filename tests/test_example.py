@@ -279,7 +279,7 @@ def test_a_large_batch_size_costs_no_memory(example: Any, reviews: Path, tmp_pat
     assert example.main(["--data", str(reviews), "--out", str(tmp_path / "new"), *options]) == 0
 
 
-@pytest.mark.parametrize(("name", "value"), [("cell", "gru"), ("hidden_size", "many"), ("hidden_size", [5]), ("lr", -1),
+@pytest.mark.parametrize(("name", "value"), [("cell", "gpt"), ("hidden_size", "many"), ("hidden_size", [5]), ("lr", -1),
                                              ("bidirectional", "yes"), ("epochs", True), ("num_words", 0)])
 def test_a_config_with_nonsense_is_named(name: str, value: Any, example: Any, run: Path, tmp_path: Path,
                                          capsys: pytest.CaptureFixture[str]) -> None:

@@ -331,6 +331,26 @@ def test_names_that_clash_empty_inputs_and_classes_are_refused(rng: np.random.Ge
             ml.gradcheck(target, inputs)
 
 
+def test_a_grus_biases_have_names_of_their_own(rng: np.random.Generator) -> None:
+    """Two blocks of b belong to the gate n, so blocks are named by BIASES, in functions and in layers."""
+    def backward(dh: Any, cache: Any) -> Any:
+        *others, db = ml.gru_backward(dh, cache)
+        return *others, db * np.repeat([1, 1, 1, 2], 4)
+
+    class Wrong(ml.GRU):
+        def backward(self, dy: Any, dstate: Any = None) -> Any:
+            before = self.grads["b"].copy()
+            dx = super().backward(dy, dstate)
+            self.grads["b"][12:] += (self.grads["b"] - before)[12:]
+            return dx
+
+    x, W, b = rng.standard_normal((3, 5, 2)), rng.standard_normal((6, 12)), rng.standard_normal(16)
+    words = r"by gate: r \d\.\de-1\d, z \d\.\de-1\d, nx \d\.\de-1\d, nh \d\.\de[-+]0\d"
+    for target, inputs in (((ml.gru_forward, backward), (x, rng.standard_normal((3, 4)), W, b)), (Wrong(2, 4, rng=0), x)):
+        with pytest.raises(ml.GradientError, match=words):
+            ml.gradcheck(target, inputs)
+
+
 def test_a_cell_may_call_something_else_gates(rng: np.random.Generator) -> None:
     layer = Scale()
     layer.gates = rng.standard_normal(3)                # type: ignore[attr-defined]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import Case, cases
+from cases import KINDS, Case, cases
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -40,7 +40,7 @@ def test_recurrent_layers(case: Case) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("bidirectional", [False, True])
-@pytest.mark.parametrize("kind", ["lstm", "tanh", "relu"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_twenty_steps_two_layers(kind: str, bidirectional: bool) -> None:
     case = Case(kind, 2, bidirectional, "pre", N=2, T=20, D=2, H=3)
     check(case.layer(), (case.x(), case.pack(case.state())), return_state=True, **case.options)
@@ -53,8 +53,7 @@ def test_functional_core(case: Case, weights_float32: bool) -> None:
     W, b = case.params()["W"], case.params()["b"]
     if weights_float32:
         W, b = W.astype(np.float32), b.astype(np.float32)       # gradcheck brings everything to float64
-    pair: Any = (ml.lstm_forward, ml.lstm_backward) if case.kind == "lstm" else (ml.rnn_forward, ml.rnn_backward)
-    options = case.options if case.kind == "lstm" else {**case.options, "nonlinearity": case.kind}
+    pair, options = (case.function("forward"), case.function("backward")), {**case.options, **case.named}
     upstream: list[Any] = [case.rng(7).standard_normal((case.N, case.T, case.H))]
     if case.kind == "lstm":
         upstream.append(case.rng(8).standard_normal((case.N, case.H)))
@@ -67,9 +66,8 @@ def test_functional_core(case: Case, weights_float32: bool) -> None:
 @given(case=cases(num_layers=1, bidirectional=False, T=1))
 def test_steps(case: Case) -> None:
     state = [s[0] for s in case.state()]
-    pair: Any = (ml.lstm_step, ml.lstm_step_backward) if case.kind == "lstm" else (ml.rnn_step, ml.rnn_step_backward)
-    options = {} if case.kind == "lstm" else {"nonlinearity": case.kind}
-    check(pair, (case.x()[:, 0], *state, case.params()["W"], case.params()["b"]), **options)
+    pair = case.function("step"), case.function("step_backward")
+    check(pair, (case.x()[:, 0], *state, case.params()["W"], case.params()["b"]), **case.named)
 
 
 def test_dropout_between_layers(rng: np.random.Generator) -> None:
@@ -126,7 +124,7 @@ class Classifier(ml.Module):
         H, options = 3, {"return_sequences": False, "padding": padding, "rng": 1}
         self.model = ml.Sequential(
             ml.Embedding(11, 2, init="uniform", rng=0),
-            ml.LSTM(2, H, **options) if cell == "lstm" else ml.RNN(2, H, **options),        # type: ignore[arg-type]
+            {"lstm": ml.LSTM, "gru": ml.GRU, "rnn": ml.RNN}[cell](2, H, **options),         # type: ignore[operator]
             ml.Dropout(0.5, rng=2), ml.Linear(H, 1, rng=3), ml.Sigmoid())
         self.criterion = ml.BCELoss()
         self.target = np.array([1, 0, 1, 1])
@@ -140,6 +138,6 @@ class Classifier(ml.Module):
 
 @pytest.mark.parametrize("padding", ["post", "pre"])
 @pytest.mark.parametrize("lengths", [None, [5, 1, 3, 7]])
-@pytest.mark.parametrize("cell", ["lstm", "rnn"])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 def test_whole_model(cell: str, lengths: Any, padding: str, rng: np.random.Generator) -> None:
     check(Classifier(cell, padding), rng.integers(0, 11, (4, 7)), lengths=lengths)

@@ -45,6 +45,36 @@ def test_gate_is_a_view_in_the_order_f_i_o_c() -> None:
         ml.LSTM(3, 2).gate("f", reverse=True)
 
 
+def test_gru_candidate_has_two_biases() -> None:
+    gru = ml.GRU(3, 2, rng=0)
+    assert gru.params["W"].shape == (5, 6) and gru.params["b"].shape == (8,) and not gru.params["b"].any()
+    for position, gate in enumerate("rzn"):
+        w, b = gru.gate(gate)
+        assert w.shape == (5, 2) and np.shares_memory(w, gru.params["W"]) and b.shape == ((4,) if gate == "n" else (2,))
+        b[...] = position
+    assert gru.params["b"].tolist() == [0, 0, 1, 1, 2, 2, 2, 2]
+
+
+def test_chrono() -> None:
+    """Tallec & Ollivier 2018: b_f = log(u), u uniform in [1, t_max - 1], and b_i = -b_f; a GRU's update gate is its f."""
+    lstm, plain = (ml.LSTM(3, 4000, rng=0, dtype=np.float64, **more) for more in ({"init": "chrono", "t_max": 101}, {}))
+    memories = np.exp(lstm.gate("f")[1])
+    assert 1 <= memories.min() < 1.5 and 99.5 < memories.max() <= 100 and abs(memories.mean() - 50.5) < 2
+    np.testing.assert_array_equal(lstm.gate("i")[1], -lstm.gate("f")[1])
+    assert not lstm.gate("o")[1].any() and not lstm.gate("c")[1].any()
+    np.testing.assert_array_equal(lstm.params["W"], plain.params["W"])      # only biases differ
+    gru = ml.GRU(3, 4, 2, init="chrono", t_max=3, rng=0)
+    for layer in (0, 1):
+        assert (0 <= gru.gate("z", layer)[1]).all() and (gru.gate("z", layer)[1] <= math.log(2)).all()
+        assert gru.gate("z", layer)[1].any() and not gru.gate("r", layer)[1].any() and not gru.gate("n", layer)[1].any()
+    for init, t_max, words in (("chrono", None, "t_max"), ("chrono", 2, "at least 3"), ("default", 10, "chrono"),
+                               ("chrono", 9.5, "t_max"), ("chronos", 10, "init")):
+        with pytest.raises(ml.ArgumentError, match=words):
+            ml.LSTM(3, 4, init=init, t_max=t_max)   # type: ignore[arg-type]
+    with pytest.raises(ml.ArgumentError, match="RNN has no gate"):
+        ml.RNN(3, 4, init="chrono", t_max=10)
+
+
 def test_uniform_is_pytorchs() -> None:
     lstm, linear = ml.LSTM(9, 25, init="uniform", rng=0), ml.Linear(16, 50, init="uniform", rng=0)
     for layer, bound in ((lstm, 0.2), (linear, 0.25)):

@@ -1,6 +1,7 @@
 """minilstm against Keras (on its PyTorch backend): the third opinion, on a few configurations.
 
-Keras keeps one bias, as we do, but its columns are in the order i, f, c, o and x's rows stand in a matrix of their own.
+Keras keeps one bias, as we do, but its columns are in the order i, f, c, o and x's rows stand in a matrix of their own. Of a
+GRU it keeps z, r, n and two biases for each, of which we have the first of z and r.
 A layer of dtype float64 computes in float64 only where Keras has one fused operation for it (the LSTM without a mask):
 ``keras.ops.matmul`` rounds to float32 by its promotion rule (64-bit types become 32-bit ones, as in JAX by default), hence
 the two tolerances.
@@ -17,12 +18,18 @@ from cases import Case, close
 torch: Any = pytest.importorskip("torch", reason="the oracles extra is not installed")
 
 
+ORDERS = {"lstm": ("fioc", "ifco"), "gru": ("rzn", "zrn")}
+
+
 def to_keras(case: Case, end: str) -> list[Any]:
     """Our W and b as Keras' [kernel, recurrent_kernel, bias]."""
     W, b = case.params()["W" + end], case.params()["b" + end]
-    if case.kind == "lstm":
-        columns = np.concatenate([np.arange(case.H) + case.H * "fioc".index(gate) for gate in "ifco"])
-        W, b = W[:, columns], b[columns]
+    ours, theirs = ORDERS.get(case.kind, ("", ""))
+    if ours:
+        columns = np.concatenate([np.arange(case.H) + case.H * ours.index(gate) for gate in theirs])
+        W, b, b_nh = W[:, columns], b[columns], b[3 * case.H:]
+    if case.kind == "gru":
+        b = np.stack([b, np.concatenate([np.zeros(2 * case.H), b_nh])])
     return [W[case.H:], W[:case.H], b]
 
 
@@ -30,23 +37,27 @@ def from_keras(case: Case, gradients: list[Any]) -> tuple[Any, Any]:
     """The way back, for gradients."""
     kernel, recurrent, b = gradients
     W = np.concatenate([recurrent, kernel])
-    if case.kind == "lstm":
-        columns = np.concatenate([np.arange(case.H) + case.H * "ifco".index(gate) for gate in "fioc"])
-        W, b = W[:, columns], b[columns]
+    ours, theirs = ORDERS.get(case.kind, ("", ""))
+    if ours:
+        columns = np.concatenate([np.arange(case.H) + case.H * theirs.index(gate) for gate in ours])
+        W = W[:, columns]
+        b = np.concatenate([b[0, columns], b[1, 2 * case.H:]]) if case.kind == "gru" else b[columns]
     return W, b
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")       # of Keras' own import
 @pytest.mark.parametrize("case", [Case(kind, padding=padding, N=3, T=5, D=3, H=2, seed=seed) for seed, (kind, padding)
-                                  in enumerate([("lstm", "none"), ("lstm", "post"), ("tanh", "none"), ("relu", "post")])],
+                                  in enumerate([("lstm", "none"), ("lstm", "post"), ("tanh", "none"), ("relu", "post"),
+                                                ("gru", "none"), ("gru", "post")])],
                          ids=lambda case: f"{case.kind}-{case.padding}")
 def test_recurrent_layers(case: Case) -> None:
     keras = pytest.importorskip("keras", reason="the oracles extra is not installed")
     if keras.backend.backend() != "torch":
         pytest.skip("KERAS_BACKEND is not torch")
     options = {"return_sequences": True, "return_state": True, "dtype": "float64"}
-    theirs = (keras.layers.LSTM(case.H, **options) if case.kind == "lstm"
+    makers = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
+    theirs = (makers[case.kind](case.H, **options) if case.kind in makers
               else keras.layers.SimpleRNN(case.H, activation=case.kind, **options))
     theirs.build(case.x().shape)
     theirs.set_weights(to_keras(case, ""))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from cases import Case, cases, close, core_backward, core_forward
+from cases import LAYERS, Case, cases, close, core_backward, core_forward
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,7 +39,7 @@ def test_steps_chained_are_the_sequence(case: Case) -> None:
         if case.kind == "lstm":
             *state, step_cache = ml.lstm_step(x[:, t], *state, W, b)
         else:
-            *state, step_cache = ml.rnn_step(x[:, t], *state, W, b, nonlinearity=case.kind)
+            *state, step_cache = case.function("step")(x[:, t], *state, W, b, **case.named)
         caches.append(step_cache)
         close(h[:, t], state[0], 1e-13)
     dy, (*_, dc) = case.state(6)[0], case.state(7)
@@ -51,7 +51,7 @@ def test_steps_chained_are_the_sequence(case: Case) -> None:
         if case.kind == "lstm":
             dx[:, t], dh, dc, dW_t, db_t = ml.lstm_step_backward(dy[:, t] + dh, dc, caches[t])
         else:
-            dx[:, t], dh, dW_t, db_t = ml.rnn_step_backward(dy[:, t] + dh, caches[t])
+            dx[:, t], dh, dW_t, db_t = case.function("step_backward")(dy[:, t] + dh, caches[t])
         dW, db = dW + dW_t, db + db_t
     chained = (dx, dh, dc, dW, db) if case.kind == "lstm" else (dx, dh, dW, db)
     if case.kind == "lstm":
@@ -187,10 +187,8 @@ def test_two_dimensional_states_come_back_two_dimensional(case: Case) -> None:
 @given(cases(num_layers=2, return_sequences=True), st.booleans())
 def test_dropout_between_layers_is_a_dropout_layer(case: Case, training: bool) -> None:
     """Two layers with dropout are layer, Dropout, layer: the same masks from the same generator, the same gradients."""
-    options: dict[str, Any] = {"bidirectional": case.bidirectional, "dtype": np.float64, "rng": 0}
-    make: Any = ml.LSTM if case.kind == "lstm" else ml.RNN
-    if case.kind != "lstm":
-        options["nonlinearity"] = case.kind
+    options: dict[str, Any] = {"bidirectional": case.bidirectional, "dtype": np.float64, "rng": 0, **case.named}
+    make = LAYERS[case.kind]
     both = make(case.D, case.H, 2, dropout=0.5, **options)
     both.rng = np.random.default_rng(5)
     apart = ml.Sequential(make(case.D, case.H, **options), ml.Dropout(0.5, rng=5),

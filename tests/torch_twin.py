@@ -2,7 +2,8 @@
 
 Ours: one W (H + D, 4H) with rows [h; x] and columns f, i, o, c̃, and one b. PyTorch's: weight_ih (4H, D) and weight_hh
 (4H, H) with rows i, f, g, o, and two biases that are only ever added. So b goes into bias_ih, and bias_hh is zero and
-frozen: trained, both would get the same gradient and their sum would learn twice as fast. PyTorch knows only
+frozen: trained, both would get the same gradient and their sum would learn twice as fast. A GRU's gates are r, z, n in both;
+of its second bias the last third is our b_nh, and the rest stays zero. PyTorch knows only
 post-padding: rows padded in front are rolled to the start of the row, and the outputs rolled back.
 
 Importing this file skips the importing test file where PyTorch is not installed.
@@ -32,14 +33,19 @@ def to_torch(value: Any, gradient: bool = False) -> Any:
 
 
 def load(module: Any, end: str, W: Any, b: Any) -> None:
-    """Copy our W and b of one layer and direction (name ending ``end``) into a torch.nn.LSTM or RNN; freeze bias_hh."""
+    """Copy our W and b of one layer and direction (name ending ``end``) into a torch.nn.LSTM, GRU or RNN; freeze bias_hh (but
+    a GRU's).
+    """
     ours, theirs = (OURS, TORCH) if isinstance(module, torch.nn.LSTM) else ("", "")
     H, end = module.hidden_size, end if "_l" in end else "_l0" + end
     W, b = reorder(W, ours, theirs), reorder(b, ours, theirs)
+    is_gru = isinstance(module, torch.nn.GRU)
+    b_hh = np.concatenate([0 * b[:2 * H], b[3 * H:]]) if is_gru else 0 * b
     with torch.no_grad():
-        for name, value in (("weight_hh", W[:H].T), ("weight_ih", W[H:].T), ("bias_ih", b), ("bias_hh", 0 * b)):
+        for name, value in (("weight_hh", W[:H].T), ("weight_ih", W[H:].T), ("bias_ih", b[:3 * H] if is_gru else b),
+                            ("bias_hh", b_hh)):
             getattr(module, name + end).copy_(to_torch(value))
-    getattr(module, "bias_hh" + end).requires_grad_(False)
+    getattr(module, "bias_hh" + end).requires_grad_(is_gru)
 
 
 def unload(module: Any, end: str, gradient: bool) -> tuple[Any, Any]:
@@ -47,8 +53,12 @@ def unload(module: Any, end: str, gradient: bool) -> tuple[Any, Any]:
     ours, theirs = (OURS, TORCH) if isinstance(module, torch.nn.LSTM) else ("", "")
     end = end if "_l" in end else "_l0" + end
     tensors = [getattr(module, name + end) for name in ("weight_hh", "weight_ih", "bias_ih")]
-    hh, ih, b = [(torch.zeros_like(p) if p.grad is None else p.grad).numpy() if gradient else p.detach().numpy()
-                 for p in tensors]
+    if isinstance(module, torch.nn.GRU):
+        tensors.append(getattr(module, "bias_hh" + end))
+    hh, ih, b, *b_hh = [(torch.zeros_like(p) if p.grad is None else p.grad).numpy() if gradient else p.detach().numpy()
+                        for p in tensors]
+    if b_hh:
+        b = np.concatenate([b, b_hh[0][2 * module.hidden_size:]])
     return reorder(np.concatenate([hh, ih], axis=1).T, theirs, ours), reorder(b, theirs, ours)
 
 

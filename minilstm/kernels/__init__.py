@@ -1,15 +1,15 @@
 """The fast twins of the sequence functions, for NumPy.
 
-``minilstm/lstm.py`` and ``rnn.py`` say what is computed, in the order of the equations; the files here compute the same and
-are made for speed. ``LSTM`` and ``RNN`` use them wherever their arrays are NumPy's (``layer.fast = False`` for the readable
+``minilstm/lstm.py``, ``gru.py`` and ``rnn.py`` say what is computed, in the order of the equations; the files here compute the
+same and are made for speed. The layers use them wherever their arrays are NumPy's (``layer.fast = False`` for the readable
 functions), and tests/kernels/ holds the two against each other. What is measured of each, and what did not pay, is in
 benchmarks/RESULTS.md:
 
 - ``sequence.py``: time-major and feature-major: a step's states are (H, N), its gates (4H, N), so that every gate is one piece
   of memory. What does not wait for the step before (local derivatives, weight gradients; for large weights the inputs' share
   of the gates and their gradients) is done for a block of steps at once;
-- ``lstm.py`` and ``rnn.py``: one product a step each way; forward leaves the local derivatives behind, so that a step back is
-  a few multiplications;
+- ``lstm.py``, ``gru.py`` and ``rnn.py``: one product a step each way; forward leaves the local derivatives behind, so that a
+  step back is a few multiplications;
 - ``batch.py``: rows that begin with the same tokens, as all front padding does, are computed once, exactly;
 - ``threads.py``, ``processes.py`` and ``remote.py``: rows of a batch on several cores, by threads where steps are long, by
   helper processes where they are short and threads would wait for each other;

@@ -12,19 +12,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import Case, close
+from cases import KINDS, Case, close
 from hypothesis import given
 from hypothesis import strategies as st
 
 import minilstm as ml
 from minilstm.embedding import embedding_backward, embedding_forward
-from minilstm.kernels import products, sequence
+from minilstm.kernels import gru, products, rnn, sequence
 from minilstm.kernels.batch import SHORTEST, beginnings, cut
 from minilstm.kernels.embedding import FEW, embedding_rows
 from minilstm.kernels.lstm import lstm_backward, lstm_forward
 from minilstm.kernels.memory import ALIGNMENT, KEPT, Carver, Memory
 from minilstm.kernels.pieces import PIECE, each_piece
-from minilstm.kernels.rnn import rnn_backward, rnn_forward
 from minilstm.kernels.threads import get_num_threads, one_blas_thread, set_num_threads
 
 V = 11
@@ -80,7 +79,7 @@ def by_token(tokens: np.ndarray, dx: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("tokens", [pytest.param(t, id=name) for name, t in {**SHARED, **ALONE}.items()])
-@pytest.mark.parametrize("kind", ["lstm", "tanh", "relu"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("large", [False, True], ids=["small weights", "large weights"])
 def test_shared_padding_changes_nothing(large: bool, kind: str, tokens: np.ndarray, rng: np.random.Generator,
                                         monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,8 +96,9 @@ def test_shared_padding_changes_nothing(large: bool, kind: str, tokens: np.ndarr
             h, _, cache = lstm_forward(x, None, None, W, b, tokens=given_tokens)
             dx, _, _, *grads = lstm_backward(dh, dlast[1], cache, dh_last=dlast[0])
         else:
-            h, cache = rnn_forward(x, None, W, b, nonlinearity=kind, tokens=given_tokens)
-            dx, _, *grads = rnn_backward(dh, cache, dh_last=dlast[0])
+            twin = {"gru": gru}.get(kind, rnn)
+            h, cache = case.function("forward", twin)(x, None, W, b, tokens=given_tokens, **case.named)
+            dx, _, *grads = case.function("backward", twin)(dh, cache, dh_last=dlast[0])
         results.append([h, *cache.last, *grads, by_token(tokens, dx), dx])
     (*plain, dx_plain), (*shared, dx_shared) = results
     for got, want in zip(shared, plain, strict=True):
@@ -116,7 +116,7 @@ def test_batches_share_as_they_say() -> None:
 def tokens_to_gradients(model: ml.Module, tokens: np.ndarray, fast: bool, **options: Any) -> list[np.ndarray]:
     """Output and all gradients of a model above tokens."""
     for _, module in model.modules():
-        if isinstance(module, (ml.LSTM, ml.RNN)):
+        if isinstance(module, (ml.LSTM, ml.GRU, ml.RNN)):
             module.fast = fast
     y = model(tokens, **options)
     model.backward(np.random.default_rng(6).standard_normal(y.shape))
@@ -135,10 +135,10 @@ def table(**options: Any) -> ml.Embedding:
 
 
 def cells(D: int, H: int, *layers: int, **options: Any) -> list[Any]:
-    """An LSTM and two RNNs."""
+    """An LSTM, two RNNs and a GRU."""
     options = {"dtype": np.float64, "rng": 1, "init": "uniform", **options}
     return [ml.LSTM(D, H, *layers, **options), ml.RNN(D, H, *layers, **options),
-            ml.RNN(D, H, *layers, nonlinearity="relu", **options)]
+            ml.RNN(D, H, *layers, nonlinearity="relu", **options), ml.GRU(D, H, *layers, **options)]
 
 
 @pytest.mark.parametrize("name", SHARED)
@@ -176,22 +176,23 @@ def test_tokens_beside_lengths(padding: str, rng: np.random.Generator) -> None:
 
 
 @pytest.mark.parametrize("given_states", [(True, True), (True, False), (False, True), None], ids=str)
-@pytest.mark.parametrize("kind", ["lstm", "tanh"])
+@pytest.mark.parametrize("kind", ["lstm", "gru", "tanh"])
 def test_tokens_beside_states(kind: str, given_states: Any, rng: np.random.Generator) -> None:
     """Rows whose initial states or lengths differ share nothing, whatever their tokens."""
     tokens = SHARED["70 rows"]
     N, T = tokens.shape
     x, (W, b) = rng.standard_normal((V, 3))[tokens], Case(kind, D=3, H=2).params().values()
     state = [rng.standard_normal((N, 2)) if there else None for there in given_states or (False, False)]
-    options = {"lengths": rng.integers(1, T + 1, N)} if given_states is None or kind == "tanh" and not given_states[0] else {}
+    options = {"lengths": rng.integers(1, T + 1, N)} if given_states is None or kind != "lstm" and not given_states[0] else {}
     results = []
     for given_tokens in (None, tokens):
         if kind == "lstm":
             h, _, cache = lstm_forward(x, *state, W, b, tokens=given_tokens, **options)
             gradients = lstm_backward(np.cos(h), np.sin(h[:, -1]), cache)
         else:
-            h, cache = rnn_forward(x, state[0], W, b, tokens=given_tokens, **options)
-            gradients = rnn_backward(np.cos(h), cache)
+            run, back = (gru.gru_forward, gru.gru_backward) if kind == "gru" else (rnn.rnn_forward, rnn.rnn_backward)
+            h, cache = run(x, state[0], W, b, tokens=given_tokens, **options)
+            gradients = back(np.cos(h), cache)
         results.append([h, *cache.last, *gradients])
     for got, want in zip(*results, strict=True):
         assert np.array_equal(got, want)
@@ -216,7 +217,7 @@ def test_every_row_gets_its_own_gradient_of_zero_states(name: str, rng: np.rando
 def test_gradcheck_with_shared_padding() -> None:
     tokens = padded_tokens(np.random.default_rng(7), [9, 8] + [13] * 16, 13)
     assert is_shared(tokens)
-    for layer in cells(2, 1)[:2]:
+    for layer in (cell for cell in cells(2, 1) if getattr(cell, "nonlinearity", "tanh") == "tanh"):
         model = ml.Sequential(ml.Embedding(V, 2, init="uniform", rng=0), layer)
         report = ml.gradcheck(model, tokens, tolerance=1e-6, complex_tolerance=1e-10)
         assert not np.isnan(report.worst("complex"))

@@ -72,8 +72,8 @@ def batch(N: int = 70, T: int = 23) -> np.ndarray:
 
 
 def model(kind: str = "lstm", **options: Any) -> ml.Sequential:
-    cell: Any = ml.LSTM if kind == "lstm" else ml.RNN
-    if kind != "lstm":
+    cell: Any = {"lstm": ml.LSTM, "gru": ml.GRU}.get(kind, ml.RNN)
+    if cell is ml.RNN:
         options["nonlinearity"] = kind
     dtype = options.get("dtype", np.float32)
     return ml.Sequential(ml.Embedding(V, D, dtype=dtype, rng=0), cell(D, H, rng=1, **options))
@@ -98,7 +98,7 @@ def alone(net: ml.Module, tokens: np.ndarray, **options: Any) -> bytes:
 
 # The same bytes -----------------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("kind", ["lstm", "tanh", "relu"])
+@pytest.mark.parametrize("kind", ["lstm", "gru", "tanh", "relu"])
 @pytest.mark.parametrize("options", [{}, {"return_sequences": False}, {"num_layers": 2, "bidirectional": True, "dropout": 0.5},
                                      {"dtype": np.float64}], ids=str)
 @pytest.mark.parametrize("N", [33, 70, 130, 200])

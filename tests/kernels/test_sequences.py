@@ -13,21 +13,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import Case, cases, close, upstream_sum
+from cases import KINDS, Case, cases, close, upstream_sum
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import CELLS, one_direction
 
 import minilstm as ml
-from minilstm import lstm, rnn
-from minilstm.kernels import lstm as fast_lstm
-from minilstm.kernels import products
-from minilstm.kernels import rnn as fast_rnn
-from minilstm.kernels import sequence
+from minilstm.kernels import gru, lstm, products, rnn, sequence
 from minilstm.kernels.memory import Memory
 from minilstm.kernels.sequence import SequenceCache
 
-KINDS = ["lstm", "tanh", "relu"]
+TWINS: dict[str, Any] = {"lstm": lstm, "gru": gru, "tanh": rnn, "relu": rnn}
 SHAPES = [(1, 1, 2, 3), (1, 1031, 3, 2), (3, 7, 5, 2), (17, 61, 2, 3), (33, 1, 5, 3), (33, 41, 3, 5), (70, 31, 5, 7),
           (130, 53, 3, 2)]                                              # N, T, D, H
 CUT = [(35, 5, 64, 64), (70, 3, 64, 128), (33, 3, 192, 128)]         # shapes whose products are cut, N, T, D, H
@@ -46,35 +42,30 @@ def make(kind: str, shape: tuple[int, int, int, int], padding: str = "none", sta
 
 
 def inputs(case: Case) -> list[Any]:
-    """[x, h0, c0, W, b], the states None where the case has none; an RNN without c0."""
+    """[x, h0, c0, W, b], the states None where the case has none; without c0 but for an LSTM."""
     states = [s[0] if case.states else None for s in case.state()]
     return [case.x(), *states, case.params()["W"], case.params()["b"]]
 
 
 def gradients_above(case: Case) -> list[Any]:
-    """Upstream gradients [of h, of the last h, of the last c]; an RNN without the last."""
+    """Upstream gradients [of h, of the last h, of the last c]; without the last but for an LSTM."""
     return [case.rng(3).standard_normal((case.N, case.T, case.H)), *(s[0] for s in case.state(4))]
 
 
 def forward(case: Case, fast: bool, arguments: list[Any], **extra: Any) -> tuple[Any, list[Any], Any]:
     """(outputs, final states, cache) of the twin, or of the readable function."""
-    options: dict[str, Any] = {**case.options, **extra}
-    if case.kind == "lstm":
-        h, c_last, cache = (fast_lstm if fast else lstm).lstm_forward(*arguments, **options)
-        last = [cache.last[0] if fast else cache.h[-1], c_last]
-    else:
-        h, cache = (fast_rnn if fast else rnn).rnn_forward(*arguments, nonlinearity=case.kind, **options)
-        last = [cache.last[0] if fast else cache.h[-1]]
+    run = case.function("forward", TWINS[case.kind] if fast else None)
+    h, *c_last, cache = run(*arguments, **case.options, **case.named, **extra)
+    last = [cache.last[0] if fast else cache.h[-1], *c_last]
     assert isinstance(cache, SequenceCache) == fast
     return h, last, cache
 
 
 def backward(case: Case, fast: bool, above: list[Any], cache: Any, **extra: Any) -> tuple[Any, ...]:
-    """(dx, dh0, dc0, dW, db), an RNN without dc0, given [dh, dh_last, dc_last]."""
+    """(dx, dh0, dc0, dW, db), without dc0 but for an LSTM, given [dh, dh_last, dc_last]."""
     dh, dh_last, *dc_last = above
-    if case.kind == "lstm":
-        return (fast_lstm if fast else lstm).lstm_backward(dh, *dc_last, cache, dh_last=dh_last, **extra)
-    return (fast_rnn if fast else rnn).rnn_backward(dh, cache, dh_last=dh_last, **extra)
+    run = case.function("backward", TWINS[case.kind] if fast else None)
+    return run(dh, *dc_last, cache, dh_last=dh_last, **extra)
 
 
 def everything(case: Case, fast: bool, arguments: list[Any], above: list[Any]) -> list[Any]:
@@ -107,7 +98,7 @@ def test_twin_equals_the_readable_functions(kind: str, shape: tuple[int, int, in
 
 @pytest.mark.parametrize("small_kernels", [True, False])
 @pytest.mark.parametrize("shape", CUT)
-@pytest.mark.parametrize("kind", ["lstm", "tanh"])
+@pytest.mark.parametrize("kind", ["lstm", "gru", "tanh"])
 def test_twin_with_products_in_pieces(kind: str, shape: tuple[int, int, int, int], small_kernels: bool,
                                       monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(products, "_has_small_kernels", lambda: small_kernels)
@@ -278,11 +269,9 @@ def test_layers_fast_and_readable(case: Case) -> None:
 def test_gradcheck_of_fast_layers_and_functions(kind: str) -> None:
     stack, alone = Case(kind, 2, True, "pre", N=2, T=2, D=2, H=1), Case(kind, padding="post", N=3, T=5, D=2, H=3)
     assert stack.layer().fast
-    pair: Any = (fast_lstm.lstm_forward, fast_lstm.lstm_backward) if kind == "lstm" else \
-        (fast_rnn.rnn_forward, fast_rnn.rnn_backward)
-    named = {} if kind == "lstm" else {"nonlinearity": kind}
+    pair = alone.function("forward", TWINS[kind]), alone.function("backward", TWINS[kind])
     for target, arguments, options in (
             (stack.layer(), (stack.x(), stack.pack(stack.state())), {"return_state": True, **stack.options}),
-            (pair, tuple(inputs(alone)), {**alone.options, **named})):
+            (pair, tuple(inputs(alone)), {**alone.options, **alone.named})):
         report = ml.gradcheck(target, arguments, tolerance=1e-6, complex_tolerance=1e-10, **options)
         assert not np.isnan(report.worst("complex"))
