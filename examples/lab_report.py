@@ -1,0 +1,299 @@
+"""Make the whole lab report, from training to conclusions, as one HTML file that opens anywhere.
+
+    python examples/lab_report.py --quick                          all of it on a small budget, in a few minutes
+    python examples/lab_report.py --data "IMDB Dataset.csv"        the full one: hours on a laptop, and it can be interrupted
+    python examples/lab_report.py --reference runs/NAME --comparison runs/imdb-comparison     with what is there already
+
+Each stage (training, comparison of cells, long dependencies, gradients) leaves its folder in --out. A stage that is finished
+is not run again, one that was interrupted goes on: the same command continues the report. The conclusions are computed from
+the numbers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import shutil
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import imdb_comparison
+import imdb_lstm
+import long_dependencies
+import numpy as np
+import word_by_word
+
+import minilstm as ml
+from minilstm.evaluation import predict
+from minilstm.lab import imdb_results, lag_results
+from minilstm.lab import report_sections as sections
+from minilstm.lab.cells import CELLS
+from minilstm.lab.imdb_trials import digest_of
+from minilstm.lab.report import Figure, Section, write_report
+from minilstm.lab.stages import run_stage
+from minilstm.lab.state_gradients import distances, state_gradients
+from minilstm.lab.words import model_parts
+from minilstm.lab.words import word_by_word as read_words
+from minilstm.runs import BEST, HISTORY, LAST
+
+REVIEWS = 64            # that the gradients are measured on
+TITLE = "An LSTM for sequential data"
+REPORT, RUN, TRIALS = "report.html", "run", "trials"
+REVIEW = ("At first I thought this film would be terrible: the opening is slow, boring and badly acted. But then it becomes a "
+          "wonderful story, beautifully shot, and the end moved me to tears. Highly recommended!")
+
+# What each stage is given beside its own defaults: for the full report, and for --quick.
+FULL: dict[str, dict[str, Any]] = {
+    "training": {"epochs": 25},
+    "comparison": {},
+    "tasks": {"task": ("adding", "temporal-order")},
+    "gradients": {"epochs": 1},
+}
+QUICK: dict[str, dict[str, Any]] = {
+    "training": {"epochs": 8, "limit": 4_000, "num_words": 5_000, "max_length": 80, "hidden_size": 64},
+    "comparison": {"train": 1_500, "validation": 500, "lengths": (30, 200), "seeds": 2, "hidden_size": 32, "epochs": 3,
+                   "num_words": 2_000},
+    "tasks": long_dependencies.QUICK,
+    "gradients": {"epochs": 3},
+}
+
+
+class Options(NamedTuple):
+    """What the command line asks for."""
+
+    out: Path
+    data: str | None = None
+    quick: bool = False
+    reference: Path | None = None
+    comparison: Path | None = None
+    tasks: Path | None = None
+    gradients: Path | None = None
+    review: str = REVIEW
+    jobs: int = 1
+    progress: bool = True
+
+    @property
+    def plan(self) -> dict[str, dict[str, Any]]:
+        """What each stage is given."""
+        return QUICK if self.quick else FULL
+
+
+def make_report(options: Options, tell: Callable[[str], Any] = print) -> Path:
+    """Run the stages that are not finished, write the report and return its path.
+
+    Raises ArgumentError, DataError and CheckpointError in words: a folder that holds something else, reviews that are not
+    those of a folder, a damaged file. After Ctrl-C (KeyboardInterrupt) the same call goes on.
+    """
+    for folder in (options.reference, options.comparison, options.tasks, options.gradients):
+        if folder is not None and not folder.is_dir():
+            raise ml.ArgumentError(f"{folder}: there is no such folder")
+    options.out.mkdir(parents=True, exist_ok=True)
+    settings = {**imdb_lstm.DEFAULTS, **options.plan["training"]}
+    if options.reference is not None:
+        imdb_lstm.check_run(options.reference, (BEST, LAST))
+        settings = imdb_lstm.load_settings(options.reference)
+    data = settings["data"] if options.data is None else options.data
+    reviews = ml.load_imdb(data)
+    digest = digest_of(reviews.texts, reviews.labels)
+    settings["data"] = None if data is None else str(Path(data).resolve())
+    run = training_stage(options, settings, digest, tell)
+    work = Work(run, settings, reviews)
+    lengths = work.val_lengths if settings["mask"] else None
+    probabilities = predict(work.model, work.val_x, lengths=lengths)[:, 0]      # p(positive), by the best epoch
+    frame, config = compare(options, digest, tell)
+    tasks = lags(options, tell)
+
+    worst = int(np.abs(probabilities - work.val_labels).argmax())
+    label = "positive" if work.val_labels[worst] else "negative"
+    read = partial(read_words, work.model, work.tokenizer, max_length=settings["max_length"], padding=settings["padding"],
+                   mask=settings["mask"])
+    traces = [("A made-up review" if options.review == REVIEW else "The review that was given", read(options.review)),
+              (f"The worst mistake, labelled {label}", read(work.val_texts[worst]))]
+    chapters = [
+        sections.aim(), sections.objectives(), sections.equations(),
+        sections.data(work.source, work.texts, work.labels, work.sequences, (work.train_texts, work.val_texts),
+                      work.tokenizer, settings),
+        sections.model(work.model, settings), sections.training(work.history), sections.comparison(frame, config),
+        sections.long_lags(tasks), flow(work, options, digest, tell), sections.paddings(frame),
+        sections.mistakes(work.val_texts, work.val_labels, probabilities), sections.words(traces),
+    ]
+    chapters.append(sections.conclude(chapters))
+    subtitle = f"Made with minilstm {ml.__version__}, NumPy {np.__version__}, Python {platform.python_version()}."
+    path = options.out / REPORT
+    write_report(path, TITLE, ("A quick run on a small budget. " if options.quick else "") + subtitle, chapters)
+    return path
+
+
+class Work:
+    """The trained model of a run and the reviews it was trained on, as numbers and split in two."""
+
+    def __init__(self, run: Path, settings: dict[str, Any], reviews: Any) -> None:
+        self.settings = settings
+        self.texts, self.labels = reviews.texts[:settings["limit"]], reviews.labels[:settings["limit"]]
+        file = settings["data"]
+        self.source = reviews.source if file is None else f"{len(reviews.texts):,} reviews from {Path(file).name}"
+        if len(self.texts) < len(reviews.texts):
+            self.source += f", the first {len(self.texts):,} of them"
+        self.tokenizer = ml.Tokenizer(num_words=settings["num_words"], oov_token="<OOV>")
+        self.tokenizer.fit_on_texts(self.texts)
+        imdb_lstm.save_tokenizer(self.tokenizer, run, resume=True)      # raises unless the run was trained on these reviews
+        self.sequences = self.tokenizer.texts_to_sequences(self.texts)
+        x, lengths = imdb_lstm.encode(self.sequences, settings)
+        (self.train_texts, self.val_texts, _, self.val_labels, _, self.val_x, _, self.val_lengths) = ml.train_test_split(
+            self.texts, self.labels, x, lengths, test_size=0.2, random_state=imdb_lstm.SPLIT_SEED)
+        self.history = ml.History.read_csv(run / HISTORY)
+        self.model = word_by_word.load_run(run)[0]
+        model_parts(self.model)         # raises, early, for a model that cannot be read word by word
+
+
+# The stages ----------------------------------------------------------------------------------------------------------
+
+
+def training_stage(options: Options, settings: dict[str, Any], digest: str, tell: Callable[[str], Any]) -> Path:
+    """Return the folder of a finished training run: --reference, or one that is trained here."""
+    if options.reference is not None:
+        tell(f"training: the run in {options.reference}")
+        return options.reference
+    return run_stage("training", options.out / "training", {**settings, "data": digest},
+                     lambda folder: train_run(settings, folder / RUN, options), tell=tell) / RUN
+
+
+def train_run(settings: dict[str, Any], run: Path, options: Options) -> None:
+    """Train a model in the folder ``run``, or go on with it."""
+    resume = (run / LAST).exists()
+    if not resume:
+        shutil.rmtree(run, ignore_errors=True)      # of a process that was killed before its first checkpoint
+    imdb_lstm.train(settings, run, resume, options.progress)
+
+
+def compare(options: Options, digest: str, tell: Callable[[str], Any]) -> tuple[Any, dict[str, Any]]:
+    """Return (trials, config) of the comparison of cells and of paddings on the reviews."""
+    folder = options.comparison
+    if folder is None:
+        plan = options.plan["comparison"]
+
+        def work(folder: Path) -> None:
+            for varied in ({}, *({"cells": ("lstm",), "seeds": 1, "paddings": ("post",), "mask": mask}
+                                 for mask in (True, False))):
+                imdb_comparison.run({**plan, **varied}, folder / TRIALS, data=options.data, jobs=options.jobs,
+                                    progress=options.progress, tell=lambda words: None)
+
+        settings = {**imdb_comparison.BUDGET, **imdb_comparison.VARIED, **plan, "reviews": digest}
+        folder = run_stage("comparison", options.out / "comparison", settings, work, tell=tell) / TRIALS
+    frame = imdb_results.results(folder)
+    if not len(frame):
+        raise ml.ArgumentError(f"{folder}: holds no finished trial of examples/imdb_comparison.py")
+    return frame, imdb_results.load_config(folder)
+
+
+def lags(options: Options, tell: Callable[[str], Any]) -> Any:
+    """Return the results of the tasks with long lags."""
+    folder = options.tasks
+    if folder is None:
+        plan = options.plan["tasks"]
+
+        def work(folder: Path) -> None:
+            long_dependencies.run(plan, folder / TRIALS, jobs=options.jobs, progress=options.progress)
+
+        settings = {**long_dependencies.BUDGET, **long_dependencies.VARIED, **plan}
+        folder = run_stage("tasks", options.out / "tasks", settings, work, tell=tell) / TRIALS
+    frame = lag_results.results(folder)
+    if not len(frame):
+        raise ml.ArgumentError(f"{folder}: holds no finished trial of examples/long_dependencies.py")
+    return frame
+
+
+def flow(work: Work, options: Options, digest: str, tell: Callable[[str], Any]) -> Section:
+    """Return the gradient observations: each cell before and after a short training, on reviews without padding.
+
+    Where a folder of examples/vanishing_gradients.py is named, its figures stand below, and no cell is trained for this: the
+    report's own model is the only one that is measured after training.
+    """
+    T = work.settings["max_length"]
+    if (work.val_lengths >= T).sum() < REVIEWS:
+        T = int(np.median(work.val_lengths))
+    rows = [k for k, length in enumerate(work.val_lengths) if length >= T][:REVIEWS]
+    sequences = work.tokenizer.texts_to_sequences([work.val_texts[k] for k in rows])
+    tokens, targets = np.array([ids[:T] for ids in sequences]), work.val_labels[rows].astype(np.float64)
+    models = {(cell, "before training"): imdb_lstm.build_model({**work.settings, "cell": cell, "backend": "numpy"})
+              for cell in CELLS}
+    figures: list[Figure] = []
+    if options.gradients is None:
+        settings = {**work.settings, **options.plan["gradients"]}
+
+        def train(folder: Path) -> None:
+            for cell in CELLS:
+                train_run({**settings, "cell": cell}, folder / cell, options)
+
+        folder = run_stage("gradients", options.out / "gradients", {**settings, "data": digest}, train, tell=tell)
+        when = f"after {settings['epochs']} epoch{'s' if settings['epochs'] > 1 else ''}"
+        models |= {(cell, when): word_by_word.load_run(folder / cell)[0] for cell in CELLS}
+    else:
+        models[work.settings["cell"], "after training"] = work.model
+        figures = [Figure.read(path, path.stem.replace("-", " ").replace("_", " ").capitalize() + ".", wide=True)
+                   for path in sorted(options.gradients.glob("*.png"))]
+        if not figures:
+            raise ml.ArgumentError(f"{options.gradients}: holds no figure (*.png)")
+    curves = {key: state_gradients(model, ml.BCELoss(), tokens, targets, distances(T)) for key, model in models.items()}
+    about = f"Measured on {len(rows)} validation reviews, {T} words of each, so that there is no padding."
+    return sections.gradients(curves, about, figures)
+
+
+# The command line ----------------------------------------------------------------------------------------------------
+
+
+def parse_arguments(argv: list[str] | None) -> Options:
+    """Return the arguments. Raises ArgumentError."""
+    class OneLineParser(argparse.ArgumentParser):
+        def error(self, message: str) -> Any:
+            raise ml.ArgumentError(message)
+
+    parser = OneLineParser(prog="lab_report.py", description=(__doc__ or "").partition("\n\n")[0], allow_abbrev=False)
+    folder: dict[str, Any] = {"type": imdb_lstm.folder_name, "metavar": "DIR"}
+    add = parser.add_argument
+    add("--out", help="folder of the report and its stages; the same one again goes on with it (default: runs/lab, or "
+        "runs/lab-quick)", **folder)
+    add("--data", help="CSV with columns review,sentiment (default: as examples/imdb_lstm.py)", metavar="CSV")
+    add("--quick", help="all of it on a small budget, in a few minutes", action="store_true")
+    add("--reference", help="a run of examples/imdb_lstm.py that is the training (default: 25 epochs are trained)", **folder)
+    add("--comparison", help="a folder of examples/imdb_comparison.py (default: it is made)", **folder)
+    add("--tasks", help="a folder of examples/long_dependencies.py (default: it is made)", **folder)
+    add("--gradients", help="a folder of examples/vanishing_gradients.py, whose figures are shown (default: each cell is "
+        "trained for a short time and measured)", **folder)
+    add("--review", help="the review that is read word by word (default: one of two minds)", metavar="TEXT", default=REVIEW)
+    add("--jobs", help="trials at a time, each on one core; -1: one for each core (default: 1)", type=int, default=1,
+        metavar="N")
+    add("--no-progress", help="no progress bars", action="store_true")
+    given = vars(parser.parse_args(argv))
+    given["progress"] = not given.pop("no_progress")
+    given["out"] = given["out"] or imdb_lstm.RUNS / ("lab-quick" if given["quick"] else "lab")
+    if given["jobs"] != -1 and given["jobs"] < 1:
+        raise ml.ArgumentError(f"--jobs: expected a number of processes, or -1, got {given['jobs']}")
+    return Options(**given)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; return the exit status: 0, 2 for a user's mistake, 130 after Ctrl-C."""
+    try:
+        print(f"The report is {make_report(parse_arguments(argv), partial(print, flush=True))}", flush=True)
+        return 0
+    except KeyboardInterrupt:
+        print("\nInterrupted. The same command goes on with the report.", file=sys.stderr)
+        return 130
+    except OSError as error:
+        return refuse(f"{error.filename}: {error.strerror}" if error.filename is not None else str(error))
+    except (ml.MinilstmError, MemoryError) as error:
+        return refuse(str(error) or "there is not enough memory")
+
+
+def refuse(words: str) -> int:
+    """Say in one line what is wrong; return the exit status."""
+    print(f"lab_report.py: error: {' '.join(words.split())}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,106 @@
+"""Read a review word by word with a trained model: what it thinks after each word, and what its gates do.
+
+    python examples/word_by_word.py "A dull start, but a wonderful end."      ask the latest run of examples/imdb_lstm.py
+    python examples/word_by_word.py - --run runs/NAME --out picture.png < review.txt
+
+Prints a table of words, probabilities and changes, and draws a picture: the probability, the cell state and the gates above
+the words.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import imdb_lstm
+
+import minilstm as ml
+from minilstm.lab.words import WordTrace, word_by_word
+from minilstm.plots import save_figure
+from minilstm.runs import BEST, LAST, load_weights
+
+
+def load_run(folder: Path) -> tuple[ml.Sequential, ml.Tokenizer, dict[str, Any]]:
+    """Return (model with the weights of its best epoch, tokenizer, settings) of a run of examples/imdb_lstm.py.
+
+    Raises ArgumentError where ``folder`` holds none, DataError and CheckpointError where one is damaged.
+    """
+    imdb_lstm.check_run(folder, (BEST, LAST))
+    settings = {**imdb_lstm.load_settings(folder), "backend": "numpy"}
+    model = imdb_lstm.build_model(settings)
+    load_weights(folder / (BEST if (folder / BEST).exists() else LAST), model)
+    return model, imdb_lstm.load_tokenizer(folder), settings
+
+
+def trace_of(text: str, folder: Path) -> WordTrace:
+    """Return ``text`` read word by word by the run in ``folder``."""
+    model, tokenizer, settings = load_run(folder)
+    return word_by_word(model, tokenizer, text, max_length=settings["max_length"], padding=settings["padding"],
+                        mask=settings["mask"])
+
+
+def print_table(trace: WordTrace) -> None:
+    """Print word, probability and change, the words that moved it by a tenth or more marked."""
+    width = max(6, *map(len, trace.words), len("(start)"))
+    print(f"{'word':<{width}}  {'p':>6}  {'change':>7}")
+    print(f"{'(start)':<{width}}  {trace.before:6.4f}")
+    for word, known, p, change in zip(trace.words, trace.known, trace.probabilities, trace.changes):
+        notes = ("" if known else "  unknown word") + ("  ++" if change >= 0.1 else "  --" if change <= -0.1 else "")
+        print(f"{word:<{width}}  {p:6.4f}  {change:+7.4f}{notes}")
+    if trace.cut:
+        print(f"{trace.cut} more words were not read: the model reads {len(trace.words)}.")
+    print(f"{'positive' if trace.prediction >= 0.5 else 'negative'}  p={trace.prediction:.4f}")
+
+
+def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
+    """Return the arguments. Raises ArgumentError."""
+    class OneLineParser(argparse.ArgumentParser):
+        def error(self, message: str) -> Any:
+            raise ml.ArgumentError(message)
+
+    parser = OneLineParser(prog="word_by_word.py", description=(__doc__ or "").partition("\n\n")[0], allow_abbrev=False)
+    parser.add_argument("text", help='the review; "-" reads it from standard input')
+    parser.add_argument("--run", help="a run of examples/imdb_lstm.py (default: the latest one in runs/)",
+                        type=imdb_lstm.folder_name, metavar="DIR")
+    parser.add_argument("--out", help="the picture; its ending says the format (default: %(default)s)",
+                        type=imdb_lstm.folder_name, default=Path("word-by-word.png"), metavar="FILE")
+    parser.add_argument("--start", help="first word of the picture, from 1 (default: where the probability moves most)",
+                        type=imdb_lstm.whole(1), metavar="N")
+    parser.add_argument("--count", help="words in the picture (default: %(default)s)", type=imdb_lstm.whole(1, 400),
+                        default=60, metavar="N")
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; return the exit status: 0, 2 for a user's mistake, 130 after Ctrl-C."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):      # not in a notebook
+            stream.reconfigure(errors="replace")        # a terminal that lacks a letter gets a question mark
+    try:
+        given = parse_arguments(argv)
+        text = "\n".join(imdb_lstm.read_lines()) if given.text == "-" else given.text
+        trace = trace_of(text, given.run or imdb_lstm.latest_run())
+        figure = trace.figure(None if given.start is None else given.start - 1, given.count)
+        print_table(trace)
+        save_figure(figure, given.out)
+        print(f"The picture is in {given.out}", flush=True)
+        return 0
+    except KeyboardInterrupt:
+        print("\nInterrupted.", file=sys.stderr)
+        return 130
+    except OSError as error:
+        return refuse(f"{error.filename}: {error.strerror}" if error.filename is not None else str(error))
+    except ml.MinilstmError as error:
+        return refuse(str(error))
+
+
+def refuse(words: str) -> int:
+    """Say in one line what is wrong; return the exit status."""
+    print(f"word_by_word.py: error: {' '.join(words.split())}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

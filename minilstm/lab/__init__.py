@@ -1,0 +1,1 @@
+"""lab: instruments for experiments with recurrent layers (sweeps over many trials, training on tasks with long lags, ...)."""

@@ -1,0 +1,8 @@
+"""The cells that are compared: their names, and the colour and mark by which one knows each in every figure."""
+
+from __future__ import annotations
+
+CELLS = ("rnn", "gru", "lstm")
+CELL_NAMES = {"rnn": "RNN", "gru": "GRU", "lstm": "LSTM"}
+COLOURS = {"rnn": "#D55E00", "gru": "#009E73", "lstm": "#0072B2"}       # told apart by colour-blind eyes (Okabe & Ito)
+MARKERS = {"rnn": "s", "gru": "^", "lstm": "o"}

@@ -1,0 +1,146 @@
+"""What the trials of an IMDB comparison say: their numbers, tables that people read, and figures.
+
+A comparison is a folder with config.json (its budget and its reviews) and trials.jsonl (a line for each finished trial, from
+``minilstm.lab.sweep``). pandas and matplotlib are imported when they are first needed.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from minilstm.errors import DataError
+from minilstm.files import PathLike, atomic_write
+from minilstm.lab.cells import CELL_NAMES, CELLS, COLOURS, MARKERS
+from minilstm.lab.sweep import read_finished
+from minilstm.plots import save_figure
+
+if TYPE_CHECKING:
+    import pandas
+
+CONFIG, TRIALS, RESULTS, TABLE = "config.json", "trials.jsonl", "results.csv", "table.md"
+TREATMENTS = {"pre": ("#0072B2", "-", "o"), "pre, masked": ("#56B4E9", "-.", "D"), "post, masked": ("#009E73", "--", "^"),
+              "post, not masked": ("#D55E00", ":", "s")}
+WAYS = tuple(TREATMENTS)
+TITLES = {"Validation accuracy in percent, best epoch, mean ± sd (seeds):": "best_val_acc",
+          "The same after the last epoch:": "last_val_acc"}
+
+
+def load_config(folder: PathLike) -> dict[str, Any]:
+    """Return what a comparison's config.json says: budget, reviews, digest, source. Raises DataError."""
+    path = Path(folder) / CONFIG
+    try:
+        config = json.loads(path.read_text(encoding="ascii"))
+        if not all(isinstance(config.get(name), kind) for name, kind in (("budget", dict), ("digest", str), ("source", str))):
+            raise ValueError("expected the keys budget, digest and source")
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        raise DataError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    return dict(config)
+
+
+def results(folder: PathLike) -> pandas.DataFrame:
+    """Return a row for each finished trial of ``folder``, its settings and its results, and its ``treatment`` of padding."""
+    import pandas
+    rows = [{**json.loads(trial), **result} for trial, result in read_finished(Path(folder) / TRIALS).items()]
+    frame = pandas.DataFrame(rows)
+    if len(frame):
+        frame.insert(0, "treatment", [treatment(row["padding"], row["mask"]) for row in rows])
+        places = sorted(range(len(frame)), key=lambda k: (CELLS.index(rows[k]["cell"]), WAYS.index(frame["treatment"][k]),
+                                                          rows[k]["length"], rows[k]["seed"]))
+        frame = frame.iloc[places].reset_index(drop=True)
+    return frame
+
+
+def treatment(padding: str, mask: bool) -> str:
+    """Return the words for a way to treat padding; the reference's, pre without mask, needs none."""
+    return padding if padding == "pre" and not mask else f"{padding}, {'masked' if mask else 'not masked'}"
+
+
+def summarize(frame: pandas.DataFrame, field: str = "best_val_acc") -> pandas.DataFrame:
+    """Return mean, sd (sample standard deviation, None for one seed) and n of ``field`` by cell, treatment and length.
+
+    Trials that ended before their first epoch have no number and do not count.
+    """
+    import pandas
+    rows = []
+    for key, group in frame.groupby(["cell", "treatment", "length"], sort=False):
+        cell, padding, length = cast(tuple[str, str, int], key)
+        values = [float(value) for value in group[field] if value is not None and value == value]
+        if values:
+            rows.append({"cell": cell, "treatment": padding, "length": int(length), "mean": statistics.mean(values),
+                         "sd": statistics.stdev(values) if len(values) > 1 else None, "n": len(values)})
+    return pandas.DataFrame(rows, columns=["cell", "treatment", "length", "mean", "sd", "n"])
+
+
+def table(frame: pandas.DataFrame, field: str = "best_val_acc") -> pandas.DataFrame:
+    """Return what people read: a row for each cell and treatment, a column for each length, "mean ± sd (n)" in percent."""
+    import pandas
+    summary = summarize(frame, field)
+    lengths = sorted(summary["length"].unique())
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for row in summary.to_dict("records"):
+        spread = "" if row["n"] < 2 else f" ± {100 * row['sd']:.2f}"
+        cells = rows.setdefault((CELL_NAMES[row["cell"]], row["treatment"]), {})
+        cells[f"{row['length']} tokens"] = f"{100 * row['mean']:.2f}{spread} ({row['n']})"
+    return pandas.DataFrame([{"cell": cell, "padding": padding, **cells} for (cell, padding), cells in rows.items()],
+                            columns=["cell", "padding", *(f"{length} tokens" for length in lengths)]).fillna("")
+
+
+def markdown(frame: pandas.DataFrame) -> str:
+    """Return a table as Markdown."""
+    rows = [list(map(str, frame.columns)), ["---"] * len(frame.columns), *frame.astype(str).values.tolist()]
+    return "".join("| " + " | ".join(row) + " |\n" for row in rows)
+
+
+def write_results(frame: pandas.DataFrame, folder: PathLike) -> None:
+    """Write results.csv, table.md and the figures of all trials into the folder."""
+    lists = ("train_loss", "train_acc", "val_loss", "val_acc")
+    flat = frame.assign(**{name: [" ".join(f"{value:.4f}" for value in values) for values in frame[name]] for name in lists})
+    atomic_write(Path(folder) / RESULTS, [flat.to_csv(index=False, lineterminator="\n").encode("utf-8")])
+    words = [f"{title}\n\n{markdown(table(frame, field))}" for title, field in TITLES.items()]
+    atomic_write(Path(folder) / TABLE, ["\n".join(words).encode("utf-8")])
+    for name, figure in draw(frame).items():
+        save_figure(figure, Path(folder) / f"{name}.png")
+
+
+def draw(frame: pandas.DataFrame) -> dict[str, Any]:
+    """Return matplotlib Figures by name: "accuracy", one line a cell, and "paddings-CELL" where a cell has several."""
+    figures = {}
+    summary = summarize(frame)
+    usual = summary[summary["treatment"] == "pre"]
+    if len(usual):
+        figures["accuracy"] = draw_lines(usual, "cell", "Validation accuracy against length of the review")
+    cells = [cell for cell in CELLS if summary[summary["cell"] == cell]["treatment"].nunique() > 1]
+    for cell in cells:
+        figures[f"paddings-{cell}"] = draw_lines(summary[summary["cell"] == cell], "treatment",
+                                                 f"{CELL_NAMES[cell]}: which side is padded, and whether it is masked")
+    return figures
+
+
+def draw_lines(summary: pandas.DataFrame, by: str, title: str) -> Any:
+    """Draw mean ± sd against length, one line for each value of the column ``by``; return the Figure."""
+    from matplotlib.figure import Figure
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.subplots()
+    lengths = sorted(summary["length"].unique())
+    names = list(dict.fromkeys(summary[by]))
+    for place, name in enumerate(names):
+        group = summary[summary[by] == name].sort_values("length")
+        colour, style, marker = (COLOURS[name], "-", MARKERS[name]) if by == "cell" else TREATMENTS[name]
+        # Side by side by a little, so that error bars of different lines do not hide each other.
+        x = [lengths.index(length) + 0.04 * (place - (len(names) - 1) / 2) for length in group["length"]]
+        axes.errorbar(x, 100 * group["mean"], yerr=100 * group["sd"].astype(float), color=colour, linestyle=style,
+                      marker=marker, label=CELL_NAMES[name] if by == "cell" else name, capsize=5, markersize=8, linewidth=2.5)
+    axes.axhline(50, color="#888888", linewidth=1, linestyle=":", zorder=1)
+    axes.annotate("guessing", (0.99, 50), xycoords=("axes fraction", "data"), ha="right", va="bottom", color="#555555")
+    axes.set_xticks(range(len(lengths)), [str(length) for length in lengths])
+    axes.set_xlabel("tokens of a review that are used", fontsize=14)
+    axes.set_ylabel("validation accuracy, % (mean ± sd)", fontsize=14)
+    axes.set_title(title, fontsize=15)
+    axes.tick_params(labelsize=12)
+    axes.set_ylim(min(48, axes.get_ylim()[0]), None)
+    axes.grid(True, alpha=0.3)
+    axes.legend(fontsize=12)
+    return figure

@@ -1,0 +1,290 @@
+"""The sections of the lab report, each built from plain data: reviews, a history, predictions, results.
+
+What is fixed here is what was asked and what was computed; what came out is told by tables, figures and the sentences of
+``minilstm.lab.conclusions``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minilstm.data.text import Tokenizer
+from minilstm.history import History
+from minilstm.lab import conclusions, imdb_results, lag_results
+from minilstm.lab.report import Code, Equations, Figure, Findings, Heading, Items, Quote, Section, Table, Text
+from minilstm.lab.state_gradients import draw_state_gradients
+from minilstm.lab.words import WordTrace
+from minilstm.metrics import confusion_matrix, precision_recall_f1
+from minilstm.module import Module
+from minilstm.plots import TRAIN, VALIDATION
+
+if TYPE_CHECKING:
+    import pandas
+
+EARLY = 5               # epochs of the short training
+EXCERPT = 400           # characters of a review that are shown
+LSTM_EQUATIONS = (
+    ("f_t = σ(w_f [h_{t-1}, x_t] + b_f)", "forget gate"), ("i_t = σ(w_i [h_{t-1}, x_t] + b_i)", "input gate"),
+    ("c̃_t = tanh(w_c [h_{t-1}, x_t] + b_c)", "candidate"), ("c_t = f_t * c_{t-1} + i_t * c̃_t", "cell state"),
+    ("o_t = σ(w_o [h_{t-1}, x_t] + b_o)", "output gate"), ("h_t = o_t * tanh(c_t)", "hidden state"))
+RNN_EQUATIONS = (("h_t = tanh(w_h [h_{t-1}, x_t] + b_h)", "hidden state"),)
+GRU_EQUATIONS = (
+    ("r_t = σ(w_r [h_{t-1}, x_t] + b_r)", "reset gate"), ("z_t = σ(w_z [h_{t-1}, x_t] + b_z)", "update gate"),
+    ("n_t = tanh(w_{nx} x_t + b_{nx} + r_t * (w_{nh} h_{t-1} + b_{nh}))", "candidate"),
+    ("h_t = (1 - z_t) * n_t + z_t * h_{t-1}", "hidden state"))
+LEARNING_EQUATIONS = (
+    ("p = σ(w h_T + b)", "answer, from the last hidden state"),
+    ("L = -mean(y ln p + (1 - y) ln(1 - p))", "binary cross-entropy"),
+    ("∂L/∂c_{t-1} ∋ ∂L/∂c_t * f_t", "back along the cell: one factor f_t a step, no w, no tanh'"),
+    ("∂L/∂h_{t-1} = (∂L/∂h_t * (1 - h_t^2)) w_h^T", "back in a simple RNN: w_h and tanh' at every step"))
+
+
+def aim() -> Section:
+    """Return what the work is for."""
+    return Section("Aim", [Text("To implement and analyse an LSTM for sequential data: with gradients derived by hand, on "
+                                "real film reviews, beside a simple RNN and a GRU.")])
+
+
+def objectives() -> Section:
+    """Return what is to be found out."""
+    return Section("Objectives", [Items((
+        "Understand the architecture of the LSTM: gates, cell state, hidden state.",
+        "Compare it with the simple RNN (and the GRU) on long-term dependencies.",
+        "Implement it for a real data set: the sentiment of IMDB reviews.",
+        "Evaluate it with training and validation loss and accuracy.",
+        "Observe whether and how LSTMs mitigate vanishing and exploding gradients."))])
+
+
+def equations() -> Section:
+    """Return the cells' equations and what is learned with."""
+    return Section("Equations", [
+        Text("[h, x] is the concatenation of the previous hidden state and the input, * is elementwise, σ the logistic "
+             "function."),
+        Equations(LSTM_EQUATIONS, "LSTM (Hochreiter & Schmidhuber 1997; forget gate: Gers et al. 2000)"),
+        Equations(RNN_EQUATIONS, "Simple RNN (Elman 1990)"),
+        Equations(GRU_EQUATIONS, "GRU (Cho et al. 2014; reset gate after the product)"),
+        Equations(LEARNING_EQUATIONS, "Loss, and the way back through time")])
+
+
+def data(source: str, texts: Sequence[str], labels: np.ndarray, sequences: Sequence[list[int]],
+         parts: tuple[Sequence[str], Sequence[str]], tokenizer: Tokenizer, settings: Mapping[str, Any]) -> Section:
+    """Return counts, vocabulary, lengths and what was done to the reviews.
+
+    ``sequences`` are the reviews as ``tokenizer`` numbers them, ``parts`` the texts of training and validation.
+    """
+    lengths = np.array([len(ids) for ids in sequences])
+    words, cut = int(lengths.sum()), int((lengths > settings["max_length"]).sum())
+    oov = tokenizer.word_index.get(tokenizer.oov_token or "", 0)
+    unknown = sum(ids.count(oov) for ids in sequences) if oov else 0
+    training = set(parts[0])
+    rows = [
+        ("reviews", f"{len(texts):,}"), ("positive", f"{int(labels.sum()):,}"),
+        ("negative", f"{len(labels) - int(labels.sum()):,}"), ("training", f"{len(parts[0]):,}"),
+        ("validation", f"{len(parts[1]):,}"), ("exact duplicates", f"{len(texts) - len(set(texts)):,}"),
+        ("validation reviews that also stand in the training part", f"{sum(text in training for text in parts[1]):,}"),
+        ("words in all", f"{words:,}"), ("different words", f"{len(tokenizer.word_counts):,}"),
+        ("vocabulary, with padding and <OOV>", f"{settings['num_words']:,}"),
+        ("words that are <OOV>", conclusions.percent(unknown / max(1, words))),
+        ("words of a review: median (mean, longest)",
+         f"{int(np.median(lengths)):,} ({lengths.mean():.0f}, {int(lengths.max()):,})"),
+        (f"reviews longer than {settings['max_length']} words, cut there", f"{cut:,}"),
+    ]
+    ways = "in front of the words" if settings["padding"] == "pre" else "behind the words, and masked"
+    return Section("Data and preprocessing", [
+        Text(source + "."),
+        Items(("Tokenize: lower case, punctuation out; the commonest words get numbers, all others one number, <OOV>.",
+               f"Cut or fill up every review to {settings['max_length']} tokens, padding {ways}.",
+               "Split at random: 80 % training, 20 % validation, with seed 42.")),
+        Table(("", "number"), rows, "The reviews. Copies on both sides of a random split, and reviews of one film on both "
+              "sides, can make a validation accuracy a little optimistic."),
+        Figure.of(draw_lengths(lengths, settings["max_length"]), "How long the reviews are; the line is where they are cut, "
+                  "the last bar holds the longest hundredth.", "Histogram of review lengths")])
+
+
+def model(network: Module, settings: Mapping[str, Any]) -> Section:
+    """Return the model's layers and the settings of its training."""
+    shown = [(name.replace("_", " "), "none" if settings[name] is None else str(settings[name]))
+             for name in ("cell", "init", "dropout", "batch_size", "lr", "clip_norm", "seed")]
+    return Section("Model", [
+        Text("Input, Embedding, recurrent layer (its last hidden state), Dropout, Linear, Sigmoid; binary cross-entropy; "
+             "Adam."),
+        Code(str(network.summary((settings["batch_size"], settings["max_length"])))),
+        Table(("setting", "value"), shown, "Settings of the training.")])
+
+
+def training(history: History) -> Section:
+    """Return the epochs as tables and curves, early ones first."""
+    blocks: list[Any] = []
+    for count in sorted({min(EARLY, len(history)), len(history)}):
+        part = History(history.rows[:count])
+        best = part.best
+        rows = [[str(row["epoch"]), *("" if row[name] is None else f"{row[name]:.4f}"
+                                      for name in ("train_loss", "train_acc", "val_loss", "val_acc"))] for row in part]
+        blocks.append(Table(("epoch", "train loss", "train acc", "val loss", "val acc"), rows,
+                            f"{count} epochs; the best one by validation accuracy stands out.",
+                            [] if best is None else [best["epoch"] - part.rows[0]["epoch"]]))
+    blocks.append(Figure.of(draw_curve(history, "loss"), "Epoch vs loss."))
+    blocks.append(Figure.of(draw_curve(history, "acc"), "Epoch vs accuracy."))
+    return Section("Training", [*blocks, Findings(conclusions.about_training(history, EARLY))])
+
+
+def comparison(frame: pandas.DataFrame, config: Mapping[str, Any]) -> Section:
+    """Return RNN, GRU and LSTM on the reviews under one budget."""
+    usual = frame[frame["treatment"] == "pre"]
+    if not len(usual):
+        return Section("RNN, GRU and LSTM on the reviews", [Text("No cells were compared with padding in front.")])
+    return Section("RNN, GRU and LSTM on the reviews", [
+        Text(budget_of(config["budget"])),
+        Table.of(imdb_results.table(usual).drop(columns="padding"), "Validation accuracy in percent, best epoch: mean ± "
+                 "standard deviation (number of seeds)."),
+        Table.of(imdb_results.table(usual, "last_val_acc").drop(columns="padding"), "The same after the last epoch."),
+        Figure.of(imdb_results.draw(usual)["accuracy"], "Validation accuracy (best epoch) against the number of tokens used."),
+        Findings(conclusions.about_cells(imdb_results.summarize(usual)))])
+
+
+def budget_of(budget: Mapping[str, Any]) -> str:
+    """Return the budget of a comparison as a sentence."""
+    sizes = "as many parameters for each cell" if budget["equal_parameters"] else f"hidden size {budget['hidden_size']}"
+    clip = "" if budget["clip_norm"] is None else f", gradients clipped at norm {budget['clip_norm']:g}"
+    return (f"One budget for all: {budget['train']:,} training and {budget['validation']:,} validation reviews, "
+            f"{budget['epochs']} epochs, {sizes}, embedding {budget['embedding_size']}, dropout {budget['dropout']:g}, Adam "
+            f"{budget['lr']:g}, batches of {budget['batch_size']}{clip}.")
+
+
+def paddings(frame: pandas.DataFrame) -> Section:
+    """Return which side is padded and masked, against length, for each cell that was tried in several ways."""
+    blocks: list[Any] = []
+    for cell in [cell for cell in dict.fromkeys(frame["cell"]) if frame[frame["cell"] == cell]["treatment"].nunique() > 1]:
+        group = frame[frame["cell"] == cell]
+        blocks += [Table.of(imdb_results.table(group), f"{cell.upper()}: validation accuracy in percent, best epoch (number "
+                            "of seeds)."),
+                   Figure.of(imdb_results.draw(group)[f"paddings-{cell}"], "Validation accuracy (best epoch) against the "
+                             "number of tokens used, for each way to pad."),
+                   Findings(conclusions.about_paddings(imdb_results.summarize(group)))]
+    return Section("Padding in front or behind, at several lengths", blocks or [Text("Only one way to pad was tried.")])
+
+
+def long_lags(frame: pandas.DataFrame) -> Section:
+    """Return who learns to remember over how many steps; ``frame``: from ``lag_results.results``."""
+    rows = [{"task": lag_results.TITLES[row["task"]], "cell": row["cell"], "lag": row["T"] or None, "solved": row["solved"],
+             "seeds": row["seeds"]} for row in frame.to_dict("records")]
+    return Section("Long-term dependencies", [
+        Text("Tasks whose answer depends on steps long past, learned from fresh sequences until the published criterion holds "
+             "or the budget is spent. Cells have as nearly as possible the same number of parameters; which of them fail is a "
+             "statement about this budget and these settings."),
+        Table.of(lag_results.table(frame), "Solved: of the seeds tried. Sequences needed: the median over the seeds that "
+                 "solved it. Error: the median over all, on unseen sequences. In 1997: the sequences that Hochreiter & "
+                 "Schmidhuber's LSTM needed."),
+        *(Figure.of(lag_results.draw(frame, task), f"{lag_results.TITLES[task]}: share of seeds that solve it, and final "
+                    "error.", wide=True) for task in dict.fromkeys(frame["task"])),
+        Findings(conclusions.about_tasks(rows))])
+
+
+def gradients(curves: Mapping[tuple[str, str], Mapping[int, float]], about: str, figures: Sequence[Figure]) -> Section:
+    """Return what becomes of gradients on their way back; ``curves``: as for ``draw_state_gradients``; further figures."""
+    rows: list[dict[str, Any]] = []
+    for (cell, when), norms in curves.items():
+        first, last = min(norms), max(norms)
+        rows.append({"cell": cell, "when": when, "steps": last - first, "ratio": norms[first] / norms[last]})
+    shown = [[row["cell"].upper(), row["when"], str(row["steps"]), f"{row['ratio']:.2g}"] for row in rows]
+    return Section("Gradients through time", [
+        Text("∂L/∂s_t, the gradient of a review's loss by the state after step t: what of the error can teach the steps up "
+             "to t. The state is h of an RNN or GRU, (h, c) of an LSTM. It comes from the layers' own backward passes. "
+             + about),
+        Table(("cell", "when", "steps back", "norm at the first step / at the last"), shown, "How much of the gradient is "
+              "left after the way back, mean over the reviews."),
+        Figure.of(draw_state_gradients(curves), "Norm of the gradient, relative to the last step's."),
+        *figures, Findings(conclusions.about_gradients(rows))])
+
+
+def mistakes(texts: Sequence[str], labels: np.ndarray, probabilities: np.ndarray, count: int = 3) -> Section:
+    """Return confusion matrix and scores on the validation part, and its worst mistakes. ``probabilities`` (n,)."""
+    matrix = confusion_matrix(probabilities, labels)
+    precision, recall, f1 = (float(score) for score in precision_recall_f1(probabilities, labels))
+    rows = [["truly negative", *(f"{n:,}" for n in matrix[0])], ["truly positive", *(f"{n:,}" for n in matrix[1])]]
+    blocks: list[Any] = [
+        Table(("", "taken for negative", "taken for positive"), rows, "Confusion matrix of the best epoch on the validation "
+              f"part. Precision {precision:.3f}, recall {recall:.3f}, F1 {f1:.3f} (positive)."),
+        Findings(conclusions.about_confusion(matrix.tolist()))]
+    errors = np.abs(probabilities - labels)
+    for label, words in ((0, "negative"), (1, "positive")):
+        wrong = [int(k) for k in np.argsort(-errors, kind="stable") if labels[k] == label and errors[k] > 0.5][:count]
+        blocks += [Quote(excerpt(texts[k]), f"Labelled {words}, p(positive) = {probabilities[k]:.4f}") for k in wrong]
+    return Section("Confusion matrix and worst mistakes", blocks)
+
+
+def excerpt(text: str) -> str:
+    """Return the beginning of a review, its line breaks (also the data's own <br />) as spaces."""
+    plain = " ".join(text.replace("<br />", " ").split())
+    return plain if len(plain) <= EXCERPT else plain[:EXCERPT].rsplit(" ", 1)[0] + " …"
+
+
+def words(traces: Sequence[tuple[str, WordTrace]]) -> Section:
+    """Return reviews read word by word, each with a line that says which review it is."""
+    blocks: list[Any] = [Text("After each word: the answer if the review ended there, the state and the gates.")]
+    for about, trace in traces:
+        order = np.argsort(trace.changes)
+        moved = [*[k for k in order[::-1][:5] if trace.changes[k] > 0], *[k for k in order[:5] if trace.changes[k] < 0]]
+        rows = [[trace.words[k], str(k + 1), f"{trace.probabilities[k]:.3f}", f"{trace.changes[k]:+.3f}"] for k in moved]
+        blocks += [Quote(excerpt(" ".join(trace.words)), f"{about}; in the end p(positive) = {trace.prediction:.3f}"),
+                   Figure.of(trace.figure(), "Answer, state and gates above the words.", "Heat maps of a review, word by word",
+                             wide=True),
+                   Table(("word", "place", "p after it", "change"), rows, "The words that move the answer most.")]
+    return Section("A review, word by word", blocks)
+
+
+def conclude(sections: Sequence[Section]) -> Section:
+    """Return what the sections found, under their titles: the sentences that were computed from their numbers."""
+    blocks: list[Any] = [Text("Each sentence is computed from the numbers above.")]
+    for section in sections:
+        found = [sentence for block in section.blocks if isinstance(block, Findings) for sentence in block.items]
+        if found:
+            blocks += [Heading(section.title), Items(found)]
+    return Section("Conclusions", blocks)
+
+
+# Figures -------------------------------------------------------------------------------------------------------------
+
+
+def draw_lengths(lengths: np.ndarray, max_length: int) -> Any:
+    """Return the histogram of review lengths (n,) as a matplotlib Figure; the longest hundredth counts as one bin."""
+    figure, axes = _axes()
+    top = max(float(np.quantile(lengths, 0.99)), max_length + 1.0)
+    axes.hist(np.minimum(lengths, top), bins=50, color=TRAIN)
+    axes.axvline(max_length, color=VALIDATION, linewidth=2.5, linestyle="--", label=f"{max_length} tokens")
+    axes.set_xlabel("words of a review", fontsize=14)
+    axes.set_ylabel("reviews", fontsize=14)
+    axes.legend(fontsize=12)
+    return figure
+
+
+def draw_curve(history: History, kind: str) -> Any:
+    """Return epoch vs loss (``kind`` "loss") or epoch vs accuracy ("acc") as a matplotlib Figure."""
+    figure, axes = _axes()
+    for name, label, colour, marker in ((f"train_{kind}", "training", TRAIN, "o"),
+                                        (f"val_{kind}", "validation", VALIDATION, "s")):
+        drawn = [(epoch, value) for epoch, value in zip(history["epoch"], history[name]) if value is not None]
+        if drawn:
+            axes.plot(*zip(*drawn), color=colour, marker=marker, markersize=6, linewidth=2.5, label=label)
+    if history.best is not None:
+        axes.axvline(history.best["epoch"], color="#444444", linestyle="--", linewidth=1.5, zorder=1,
+                     label=f"best epoch: {history.best['epoch']}")
+    title = {"loss": "loss", "acc": "accuracy"}[kind]
+    axes.set_title(f"Epoch vs {title}", fontsize=15)
+    axes.set_xlabel("epoch", fontsize=14)
+    axes.set_ylabel(title, fontsize=14)
+    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+    axes.legend(fontsize=12)
+    return figure
+
+
+def _axes() -> tuple[Any, Any]:
+    from matplotlib.figure import Figure as Canvas
+    figure = Canvas(figsize=(8, 4.6), layout="constrained")
+    axes = figure.subplots()
+    axes.tick_params(labelsize=12)
+    axes.grid(True, alpha=0.3)
+    return figure, axes

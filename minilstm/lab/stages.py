@@ -1,0 +1,69 @@
+"""Stages of long work: each leaves a folder, is not run again once it is finished, and goes on where it was interrupted.
+
+A stage's folder holds stage.json: the settings it was started with, and whether it is finished. The work itself knows how to
+continue in its folder (a training run, a sweep); this file only knows whether there is something to do.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from minilstm.errors import ArgumentError, DataError
+from minilstm.files import PathLike, atomic_write
+
+STAGE = "stage.json"
+
+
+def run_stage(name: str, folder: PathLike, settings: Mapping[str, Any], work: Callable[[Path], Any], *,
+              tell: Callable[[str], Any] = print) -> Path:
+    """Call ``work(folder)`` unless the stage in ``folder`` is finished with the same settings; return the folder.
+
+    Args:
+        name: the stage's name, for people.
+        folder: made if it is not there. ``work`` finds there what it left when it was interrupted.
+        settings: JSON values that decide the stage's results.
+        tell: is given a line: what is begun, continued, or finished before.
+
+    Raises ArgumentError where ``folder`` holds the stage with other settings or something else, DataError where its
+    stage.json is damaged, and whatever ``work`` raises; then the stage stays unfinished.
+    """
+    folder = Path(folder)
+    wanted = json.loads(json.dumps(dict(settings)))     # tuples as the lists that JSON makes of them
+    saved = _read(folder / STAGE)
+    if saved is None:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise ArgumentError(f"{folder}: holds something else than the stage {name!r}; choose another folder")
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(folder / STAGE, wanted, False)
+        tell(f"{name}: begun, in {folder}")
+    else:
+        for key in sorted(set(wanted) | set(saved["settings"])):
+            if saved["settings"].get(key) != wanted.get(key):
+                raise ArgumentError(f"{folder}: the stage {name!r} was made with {key} {saved['settings'].get(key)!r}, not "
+                                    f"{wanted.get(key)!r}; choose another folder")
+        if saved["finished"]:
+            tell(f"{name}: finished before, in {folder}")
+            return folder
+        tell(f"{name}: goes on, in {folder}")
+    work(folder)
+    _write(folder / STAGE, wanted, True)
+    return folder
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    if not path.exists():
+        return None
+    try:
+        saved = json.loads(path.read_text(encoding="ascii"))
+        if not isinstance(saved["settings"], dict) or not isinstance(saved["finished"], bool):
+            raise ValueError("expected settings and finished")
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        raise DataError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    return dict(saved)
+
+
+def _write(path: Path, settings: Mapping[str, Any], finished: bool) -> None:
+    atomic_write(path, [json.dumps({"settings": settings, "finished": finished}, indent=2).encode("ascii") + b"\n"])

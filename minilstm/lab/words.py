@@ -1,0 +1,178 @@
+"""A review read word by word: what gates, states and the model's opinion are after each word.
+
+For a model Embedding -> RNN, GRU or LSTM -> (Dropout ->) Linear -> Sigmoid, the recurrent layer's readable sequence function
+gives every gate and state; the head, applied to the hidden state after word k,
+
+    p_k = σ(w h_k + b),
+
+is the model's answer if the review ended there. So the course of p_k shows which word turned the model's opinion (as in
+Karpathy, Johnson & Li 2015 for characters), beside the gates that made it turn.
+
+Padding is read as the model reads it. In front of the words and not masked, it moves the state before the first word; behind
+them and not masked, it goes on moving it after the last one: then ``prediction`` is not the last word's probability.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minilstm.activations import Sigmoid, sigmoid
+from minilstm.backend import to_numpy
+from minilstm.checks import check_choice, check_positive_int
+from minilstm.data.padding import pad_sequences
+from minilstm.data.text import Tokenizer
+from minilstm.dropout import Dropout
+from minilstm.embedding import Embedding
+from minilstm.errors import ArgumentError, DtypeError
+from minilstm.evaluation import predict
+from minilstm.gru import GRU, gru_forward
+from minilstm.linear import Linear, linear_forward
+from minilstm.lstm import LSTM, lstm_forward
+from minilstm.module import Module, Sequential
+from minilstm.recurrent import Recurrent, gate_columns
+from minilstm.rnn import RNN, rnn_forward
+from minilstm.sequences import PADDINGS
+
+if TYPE_CHECKING:
+    import pandas
+
+CHAIN = "Embedding -> RNN, GRU or LSTM (one layer, one direction, last state) -> Dropout -> Linear(H, 1) -> Sigmoid"
+
+
+@dataclass(frozen=True)
+class WordTrace:
+    """A review, word by word.
+
+    Attributes:
+        cell: "RNN", "GRU" or "LSTM".
+        words: the n words that the model reads, as the tokenizer splits them.
+        known: (n,) bool, False where the vocabulary lacks the word.
+        probabilities: (n,) the model's answer if the review ended after each word.
+        before: the answer before the first word.
+        prediction: the model's answer to the whole review, padding and all.
+        gates: name -> (n, H) after each word; LSTM: f, i, o, c_tilde; GRU: r, z, n; RNN: none.
+        c: (n, H) cell state after each word; None for RNN and GRU.
+        h: (n, H) hidden state after each word.
+        cut: how many words of the review were beyond ``max_length`` and not read.
+    """
+
+    cell: str
+    words: list[str]
+    known: np.ndarray
+    probabilities: np.ndarray
+    before: float
+    prediction: float
+    gates: dict[str, np.ndarray]
+    c: np.ndarray | None
+    h: np.ndarray
+    cut: int
+
+    @property
+    def changes(self) -> np.ndarray:
+        """(n,) how much each word moved the probability."""
+        return np.diff(self.probabilities, prepend=self.before)
+
+    def to_frame(self) -> pandas.DataFrame:
+        """Return word, p and change as a pandas DataFrame, one row a word."""
+        import pandas
+        return pandas.DataFrame({"word": self.words, "p": self.probabilities, "change": self.changes})
+
+    def figure(self, start: int | None = None, count: int = 60) -> Any:
+        """Return a matplotlib Figure of up to ``count`` words from number ``start`` (from 0) on.
+
+        Without ``start`` it is the stretch in which the probability moves most. See ``words_figure.draw_words``.
+        """
+        from minilstm.lab.words_figure import draw_words
+        return draw_words(self, start, count)
+
+
+def word_by_word(model: Module, tokenizer: Tokenizer, text: str, *, max_length: int, padding: str = "pre",
+                 mask: bool = False) -> WordTrace:
+    """Return what ``model`` makes of ``text`` after each of its words.
+
+    Args:
+        model: a Sequential of exactly Embedding, one recurrent layer (one direction, return_sequences=False), Dropout (or
+            none), Linear(H, 1) and Sigmoid, as examples/imdb_lstm.py builds it. Neither it nor its mode is changed.
+        tokenizer: what turned its training texts into numbers.
+        text: the review; words beyond ``max_length`` are not read.
+        max_length, padding, mask: how the model was trained: to how many tokens and on which side reviews are filled up, and
+            whether the model is told the lengths, so that it skips the padding.
+
+    Raises ArgumentError for another kind of model and for a text without a word, DtypeError for a text that is none.
+    """
+    embedding, layer, linear, _ = model_parts(model)
+    check_positive_int("max_length", max_length)
+    check_choice("padding", padding, PADDINGS)
+    words, ids = _encode(tokenizer, text)
+    if not ids:
+        raise ArgumentError("text: there is no word in it that the tokenizer keeps")
+    n = min(len(ids), max_length)
+    tokens = np.asarray([ids[:n]]) if mask else pad_sequences([ids], maxlen=max_length, padding=padding, truncating="post")
+    first = tokens.shape[1] - n if padding == "pre" else 0      # where the words stand
+    rows = slice(first + 1, first + 1 + n)                      # of the states, whose row 0 is the initial one
+
+    parameters = {name: to_numpy(value) for name, value in layer.params.items()}
+    x = to_numpy(embedding.params["W"])[tokens]
+    h, c, gates = _states(layer, x, parameters["W"], parameters["b"])
+    W, b = (to_numpy(linear.params[name]) if name in linear.params else None for name in ("W", "b"))
+    z, _ = linear_forward(h, W, b)
+    p = sigmoid(z)[:, 0]
+    unknown = tokenizer.word_index.get(tokenizer.oov_token, 0) if tokenizer.oov_token is not None else 0
+    return WordTrace(type(layer).__name__, words[:n], np.asarray(ids[:n]) != unknown, p[rows], float(p[first]),
+                     float(predict(model, tokens)[0, 0]), {name: value[first:first + n] for name, value in gates.items()},
+                     None if c is None else c[rows], h[rows], len(ids) - n)
+
+
+def model_parts(model: Module) -> tuple[Embedding, Recurrent, Linear, Sigmoid]:
+    """Return the layers of a model without its Dropout. Raises ArgumentError unless it is of the one kind."""
+    layers = [layer for layer in model if not isinstance(layer, Dropout)] if isinstance(model, Sequential) else []
+    names = [type(layer).__name__ for layer in layers]
+    if len(names) != 4 or [names[0], *names[2:]] != ["Embedding", "Linear", "Sigmoid"] or names[1] not in _FORWARD:
+        got = " -> ".join(names) or type(model).__name__
+        raise ArgumentError(f"model: expected a Sequential of {CHAIN}, got {got}")
+    embedding, layer, linear, last = layers
+    assert isinstance(embedding, Embedding) and isinstance(layer, Recurrent)
+    assert isinstance(linear, Linear) and isinstance(last, Sigmoid)
+    if layer.num_layers > 1 or layer.bidirectional or layer.return_sequences or linear.out_features != 1:
+        raise ArgumentError(f"model: expected {CHAIN}, got {layer!r} -> {linear!r}")
+    return embedding, layer, linear, last
+
+
+def _encode(tokenizer: Tokenizer, text: str) -> tuple[list[str], list[int]]:
+    """Return the words that the tokenizer keeps and their numbers, one for one."""
+    if not isinstance(text, str):
+        raise DtypeError(f"text: expected a string, got {type(text).__name__}")
+    words = list(tokenizer._words(text, 0))
+    numbers = tokenizer.texts_to_sequences([[word] for word in words])
+    return [word for word, ids in zip(words, numbers) if ids], [number for ids in numbers for number in ids]
+
+
+def _states(layer: Recurrent, x: np.ndarray, W: np.ndarray,
+            b: np.ndarray) -> tuple[np.ndarray, np.ndarray | None, dict[str, np.ndarray]]:
+    """Return h (T+1, H), c (T+1, H) or None, and the gates, name -> (T, H), of one sequence x (1, T, D)."""
+    return _FORWARD[type(layer).__name__](layer, x, W, b)
+
+
+def _rnn(layer: Any, x: np.ndarray, W: np.ndarray, b: np.ndarray) -> Any:
+    return rnn_forward(x, None, W, b, nonlinearity=layer.nonlinearity)[1].h[:, 0], None, {}
+
+
+def _gru(layer: Any, x: np.ndarray, W: np.ndarray, b: np.ndarray) -> Any:
+    cache = gru_forward(x, None, W, b)[1]
+    return cache.h[:, 0], None, _named(layer, cache.gates[:, 0])
+
+
+def _lstm(layer: Any, x: np.ndarray, W: np.ndarray, b: np.ndarray) -> Any:
+    cache = lstm_forward(x, None, None, W, b)[2]
+    gates = _named(layer, cache.gates[:, 0])
+    return cache.h[:, 0], cache.c[:, 0], {"c_tilde" if name == "c" else name: value for name, value in gates.items()}
+
+
+def _named(layer: Recurrent, gates: np.ndarray) -> dict[str, np.ndarray]:
+    return {name: gates[:, gate_columns(layer.gates, name, layer.hidden_size)] for name in layer.gates}
+
+
+_FORWARD = {RNN.__name__: _rnn, GRU.__name__: _gru, LSTM.__name__: _lstm}

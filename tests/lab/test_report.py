@@ -1,0 +1,294 @@
+"""The parts of the lab report: a page without anything from outside, and sentences that only the numbers decide."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minilstm as ml
+from minilstm.lab import conclusions
+from minilstm.lab import report_sections as sections
+from minilstm.lab.report import (Code, Equations, Figure, Findings, Heading, Items, Quote, Section, Table, Text,
+                                 outside_references, render, typeset, write_report)
+from minilstm.lab.stages import STAGE, run_stage
+
+PIXEL = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + (90).to_bytes(4, "big") + b"0" * 20
+NASTY = "<script>alert('x')</script> & \"quotes\" <img src=http://example.org/a.png>"
+
+
+# The page ------------------------------------------------------------------------------------------------------------
+
+
+def page_of(*blocks: Any) -> str:
+    pytest.importorskip("jinja2", reason="the examples extra is not installed")
+    return render("A title", "Below it", [Section("First part", list(blocks)), Section("Second", [Text("end")])])
+
+
+class Outline(HTMLParser):
+    """Tags in order, text, and whether every tag that opens is closed."""
+
+    VOID = ("meta", "img", "br", "link")
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attributes: Any) -> None:
+        self.tags.append(tag)
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_every_kind_of_block_is_on_the_page_and_the_page_is_whole() -> None:
+    page = page_of(Text("some words"), Heading("a heading"), Items(["one", "two"]), Findings(["found"]),
+                   Equations([("c_t = f_t * c_{t-1}", "cell f_t")], "Cell"), Code("a  b"), Quote("said", "by whom"),
+                   Table(("x", "y"), [["1", "2"], ["3", "4"]], "numbers", [1]), Figure(PIXEL, "a picture"),
+                   Figure(PIXEL, "a wide one", wide=True))
+    outline = Outline(page)
+    assert not outline.open
+    for words in ("some words", "a heading", "one", "found", "cell f", "a  b", "said", "by whom", "numbers", "a picture"):
+        assert words in outline.text
+    assert "c<sub>t</sub> = f<sub>t</sub> * c<sub>t-1</sub>" in page and page.count('class="bold"') == 1
+    assert outline.tags.count("img") == 2 and 'href="#first-part"' in page and 'id="first-part"' in page
+    assert 'name="viewport"' in page and page.count('<img style="min-width: 54px"') == 1
+
+
+def test_tables_and_wide_figures_scroll_in_a_box_of_their_own() -> None:
+    page = page_of(Table(("x",), [["1"]], "numbers"), Figure(PIXEL, "wide", wide=True), Code("text"))
+    for inner in ("<table>", '<img style="min-width', "<pre>"):
+        assert re.search(r'<div class="scroll"[^>]*>\s*' + re.escape(inner), page)
+    assert "overflow-x: auto" in page and "max-width: 100%" in page
+
+
+@pytest.mark.parametrize("block", [Text(NASTY), Items([NASTY]), Code(NASTY), Quote(NASTY, NASTY), Equations([(NASTY, NASTY)]),
+                                   Table((NASTY,), [[NASTY]], NASTY), Figure(PIXEL, NASTY, NASTY), Heading(NASTY)])
+def test_what_comes_from_data_is_escaped(block: Any) -> None:
+    page = page_of(block)
+    assert "<script" not in page and "<img src=http" not in page and "&lt;script&gt;" in page
+    assert outside_references(page) == []
+
+
+def test_outside_references_are_found() -> None:
+    for bad in ('<img src="http://a/b.png">', '<link rel="stylesheet" href="style.css">', '<script>1</script>',
+                '<style>body { background: url(x.png) }</style>', '<style>@import "x.css";</style>',
+                '<div style="background: url(\'https://a/b\')"></div>', '<a href="https://a">a</a>',
+                '<img srcset="a.png 2x">'):
+        assert outside_references(f"<html>{bad}</html>"), bad
+    fine = ('<a href="#a">a</a><img src="data:image/png;base64,AAAA">'
+            '<style>a { background: url(data:image/png;base64,A) }</style>')
+    assert outside_references(fine) == []
+
+
+def test_equations_are_set_with_subscripts_and_nothing_else() -> None:
+    assert typeset("h_{t-1} < x_t^2") == "h<sub>t-1</sub> &lt; x<sub>t</sub><sup>2</sup>"
+    assert typeset("w_{nh} c̃_t") == "w<sub>nh</sub> c̃<sub>t</sub>"
+    assert typeset("_{<b>}") == "<sub>&lt;b&gt;</sub>"
+
+
+def test_figures_are_read_or_refused(tmp_path: Path) -> None:
+    with pytest.raises(ml.ArgumentError, match="none.png: cannot be read"):
+        Figure.read(tmp_path / "none.png", "")
+    (tmp_path / "a.png").write_text("no picture")
+    with pytest.raises(ml.ArgumentError, match="no PNG"):
+        Figure.read(tmp_path / "a.png", "")
+    (tmp_path / "b.png").write_bytes(PIXEL)
+    assert Figure.read(tmp_path / "b.png", "").source.startswith("data:image/png;base64,iVBORw0KGgoAAAAN")
+
+
+def test_the_file_is_utf8(tmp_path: Path) -> None:
+    pytest.importorskip("jinja2", reason="the examples extra is not installed")
+    write_report(tmp_path / "a.html", "c̃ and ∂", "", [])
+    text = (tmp_path / "a.html").read_text(encoding="utf-8")
+    assert "c̃ and ∂" in text and '<meta charset="utf-8">' in text
+
+
+# Sentences -----------------------------------------------------------------------------------------------------------
+
+
+def history(train_loss: list[float], val_loss: list[float], val_acc: list[float]) -> ml.History:
+    return ml.History([{"epoch": k, "train_loss": a, "train_acc": 0.5 + 0.01 * k, "val_loss": b, "val_acc": c}
+                       for k, (a, b, c) in enumerate(zip(train_loss, val_loss, val_acc), start=1)])
+
+
+FALLING = [0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05]
+
+
+def test_training_that_overfits_and_training_that_does_not() -> None:
+    bad = " ".join(conclusions.about_training(history(FALLING, [0.6, 0.5, 0.4, 0.4, 0.5, 0.6, 0.7, 0.8],
+                                                      [0.7, 0.8, 0.86, 0.85, 0.85, 0.84, 0.83, 0.82])))
+    assert "after 8 it is 3.0 points lower, 82.0 %" in bad and "best epoch is number 3, with 86.0 %: none of the 3" in bad
+    assert "It overfits from epoch 4 on: the validation loss rises from 0.400 in epoch 3 to 0.800 in epoch 8" in bad
+    good = " ".join(conclusions.about_training(history(FALLING, FALLING, [0.6, 0.65, 0.7, 0.75, 0.8, 0.82, 0.84, 0.86])))
+    assert "6.0 points higher" in good and "number 8" in good and "6.0 points more than the best of the first 5" in good
+    assert "does not overfit within 8 epochs" in good and "It overfits" not in good
+    level = " ".join(conclusions.about_training(history(FALLING, [*FALLING[:7], 0.104], [0.8] * 8)))
+    assert "that is no overfitting" in level and "after 8 it is the same" in level
+    short = " ".join(conclusions.about_training(history(FALLING[:2], FALLING[:2], [0.6, 0.7])))
+    assert short.startswith("After 2 epochs") and "epoch is number 2" in short
+    assert conclusions.about_training(ml.History()) == []
+
+
+def test_a_validation_loss_that_rises_with_the_training_loss_is_not_called_overfitting() -> None:
+    words = " ".join(conclusions.about_training(history([0.5, 0.4, 0.9], [0.5, 0.4, 0.9], [0.7, 0.8, 0.5])))
+    assert "no overfitting" in words and "It overfits" not in words
+
+
+def test_confusion_that_leans_either_way_or_neither() -> None:
+    assert "errs towards positive: 40 negative" in conclusions.about_confusion([[60, 40], [10, 90]])[1]
+    assert "errs towards negative: 10 negative" in conclusions.about_confusion([[90, 10], [40, 60]])[1]
+    assert "about as often either way" in conclusions.about_confusion([[80, 20], [22, 78]])[1]
+    assert conclusions.about_confusion([[5, 0], [0, 5]]) == ["10 of 10 validation reviews are judged rightly, 100.0 %."]
+
+
+def summary(rows: list[tuple[Any, ...]], names: tuple[str, ...] = ("cell", "length", "mean", "sd", "n")) -> Any:
+    return pytest.importorskip("pandas", reason="the examples extra is not installed").DataFrame(rows, columns=list(names))
+
+
+def test_the_best_cell_is_the_one_of_the_numbers() -> None:
+    lstm = conclusions.about_cells(summary([("rnn", 50, 0.70, 0.01, 3), ("lstm", 50, 0.80, 0.01, 3)]))
+    assert lstm == ["With 50 tokens the LSTM is best, 80.0 %, before the RNN (70.0 %). The gap to the second is 10.0 points, "
+                    "more than twice the seeds' standard deviation (1.0 points)."]
+    [rnn] = conclusions.about_cells(summary([("rnn", 50, 0.80, 0.1, 3), ("lstm", 50, 0.70, 0.01, 3)]))
+    assert "the RNN is best" in rnn and "too little to claim a difference" in rnn
+    [single] = conclusions.about_cells(summary([("rnn", 50, 0.80, None, 1), ("lstm", 50, 0.70, None, 1)]))
+    assert "one seed each" in single and "twice" not in single
+    trend = conclusions.about_cells(summary([("rnn", 50, 0.8, 0.0, 3), ("rnn", 200, 0.7, 0.0, 3),
+                                             ("rnn", 100, 0.99, 0.0, 3)]))
+    assert trend == ["From 50 to 200 tokens the RNN loses 10.0 points, more than twice the seeds' standard deviation "
+                     "(0.0 points)."]
+
+
+def test_padding_behind_the_words_is_at_chance_only_where_it_is() -> None:
+    names = ("treatment", "length", "mean", "sd", "n")
+    said = conclusions.about_paddings(summary([("pre", 100, 0.85, None, 1), ("post, not masked", 100, 0.51, None, 1),
+                                               ("pre", 50, 0.80, None, 1), ("post, not masked", 50, 0.83, None, 1),
+                                               ("post, masked", 50, 0.79, None, 1)], names))
+    assert said[0].endswith("ends at chance with 100 tokens: 51.0 %.")
+    assert "without a mask, is better than padding in front with 50 tokens (83.0 % against 80.0 %)" in said[1]
+    assert "with a mask, is worse" in said[2] and len(said) == 3
+    assert conclusions.about_paddings(summary([("pre", 100, 0.85, None, 1)], names)) == []
+
+
+def tasks(rnn: dict[int, int], lstm: dict[int, int]) -> list[dict[str, Any]]:
+    return [{"task": "Adding", "cell": cell, "lag": lag, "solved": solved, "seeds": 3}
+            for cell, lags in (("rnn", rnn), ("lstm", lstm)) for lag, solved in lags.items()]
+
+
+def test_who_bridges_longer_lags() -> None:
+    said = conclusions.about_tasks(tasks({10: 3, 50: 0}, {10: 3, 50: 3}))
+    assert said[1] == "Adding, lag 50: solved by the RNN in 0 of 3 seeds and the LSTM in 3 of 3 seeds."
+    assert "the LSTM bridges longer lags" in said[-1] and "by the LSTM up to lag 50, by the RNN up to lag 10" in said[-1]
+    assert "the simple RNN bridges longer lags" in conclusions.about_tasks(tasks({10: 3, 50: 3}, {10: 3, 50: 2}))[-1]
+    assert "reach equally far" in conclusions.about_tasks(tasks({10: 0}, {10: 2}))[-1]
+    gap = conclusions.about_tasks(tasks({10: 3, 50: 0}, {10: 0, 50: 3}))[-1]       # "up to" leaves no lag out
+    assert "the simple RNN bridges" in gap and "by the LSTM not even at the shortest lag tried" in gap
+    without = conclusions.about_tasks([{"task": "Reber", "cell": cell, "lag": None, "solved": 1, "seeds": 2}
+                                       for cell in ("rnn", "lstm")])
+    assert without == ["Reber: solved by the RNN in 1 of 2 seeds and the LSTM in 1 of 2 seeds."]
+
+
+def test_gradients_vanish_or_explode_or_neither_as_they_did() -> None:
+    def said(rnn: float, lstm: float) -> list[str]:
+        return conclusions.about_gradients([{"cell": cell, "when": "before training", "steps": 99, "ratio": ratio}
+                                            for cell, ratio in (("rnn", rnn), ("lstm", lstm))])
+    usual = said(1e-20, 0.5)
+    assert "RNN, before training: over 99 steps back the gradient vanishes" in usual[0]
+    assert "neither vanishes nor explodes" in usual[1] and "more of it reaches the first step in the LSTM" in usual[2]
+    other = said(1e6, 1e-9)
+    assert "explodes" in other[0] and "LSTM, before training: over 99 steps back the gradient vanishes" in other[1]
+    assert "less of it reaches the first step in the LSTM than in the simple RNN, by a factor of 1e+15" in other[2]
+    assert len(said(0.0, 0.5)) == 2         # no factor of nothing
+
+
+# Sections ------------------------------------------------------------------------------------------------------------
+
+
+def test_conclusions_collect_what_the_sections_found_and_only_that() -> None:
+    chapter = sections.conclude([sections.aim(), Section("Training", [Items(["fixed"]), Findings(["found"])]),
+                                 Section("Empty", [Findings([])])])
+    assert [block.text for block in chapter.blocks if isinstance(block, Heading)] == ["Training"]
+    assert [block.items for block in chapter.blocks if isinstance(block, Items)] == [["found"]]
+
+
+def test_the_training_section_shows_the_early_epochs_and_all_of_them() -> None:
+    pytest.importorskip("matplotlib", reason="the examples extra is not installed")
+    chapter = sections.training(history(FALLING, FALLING, [0.6, 0.9, 0.7, 0.75, 0.8, 0.82, 0.95, 0.86]))
+    early, whole = (block for block in chapter.blocks if isinstance(block, Table))
+    assert [len(early.rows), len(whole.rows)] == [5, 8] and early.bold == [1] and whole.bold == [6]
+    assert whole.rows[6] == ["7", "0.1000", "0.5700", "0.1000", "0.9500"]
+    short = sections.training(history(FALLING[:3], FALLING[:3], [0.6, 0.7, 0.8]))
+    assert sum(isinstance(block, Table) for block in short.blocks) == 1
+
+
+def test_worst_mistakes_are_the_surest_wrong_answers() -> None:
+    texts = [f"review {k}" for k in range(6)]
+    labels, p = np.array([0, 0, 0, 1, 1, 1], np.float32), np.array([0.9, 0.99, 0.1, 0.2, 0.05, 0.8], np.float32)
+    chapter = sections.mistakes(texts, labels, p, count=2)
+    table = next(block for block in chapter.blocks if isinstance(block, Table))
+    assert table.rows == [["truly negative", "1", "2"], ["truly positive", "2", "1"]]
+    several = [block for block in sections.mistakes(texts, labels, p).blocks if isinstance(block, Quote)]
+    assert len(several) == 4        # right answers are no mistakes, however few there are
+    quoted = [block.text for block in chapter.blocks if isinstance(block, Quote)]
+    assert quoted == ["review 1", "review 0", "review 4", "review 3"]
+
+
+def test_the_data_section_counts() -> None:
+    pytest.importorskip("matplotlib", reason="the examples extra is not installed")
+    texts = ["a a b", "a c", "a c", "d"]
+    tokenizer = ml.Tokenizer(num_words=4, oov_token="<OOV>")
+    tokenizer.fit_on_texts(texts)
+    chapter = sections.data("four reviews", texts, np.array([1, 0, 0, 0], np.float32), tokenizer.texts_to_sequences(texts),
+                            (texts[:2], texts[2:]), tokenizer, {"max_length": 2, "num_words": 4, "padding": "pre"})
+    table = next(block for block in chapter.blocks if isinstance(block, Table))
+    rows = dict(map(tuple, table.rows))     # type: ignore[arg-type]
+    assert rows["reviews"] == "4" and rows["positive"] == "1" and rows["exact duplicates"] == "1"
+    assert rows["validation reviews that also stand in the training part"] == "1"
+    assert rows["words in all"] == "8" and rows["different words"] == "4" and rows["words that are <OOV>"] == "25.0 %"
+    assert rows["reviews longer than 2 words, cut there"] == "1"
+
+
+# Stages --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_finished_stage_is_not_run_again_and_an_interrupted_one_goes_on(tmp_path: Path) -> None:
+    calls: list[Path] = []
+    told: list[str] = []
+
+    def work(folder: Path) -> None:
+        calls.append(folder)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+
+    folder, settings = tmp_path / "stage", {"lengths": (1, 2), "lr": 0.1, "data": None}
+    with pytest.raises(KeyboardInterrupt):
+        run_stage("a stage", folder, settings, work, tell=told.append)
+    for _ in range(2):
+        assert run_stage("a stage", folder, settings, work, tell=told.append) == folder
+    assert calls == [folder, folder]
+    assert [words.split(",")[0] for words in told] == ["a stage: begun", "a stage: goes on", "a stage: finished before"]
+    with pytest.raises(ml.ArgumentError, match="made with lr 0.1, not 0.2"):
+        run_stage("a stage", folder, {**settings, "lr": 0.2}, work)
+    with pytest.raises(ml.ArgumentError, match="made with more None, not 1"):
+        run_stage("a stage", folder, {**settings, "more": 1}, work)
+    (folder / STAGE).write_text("{}")
+    with pytest.raises(ml.DataError, match="cannot be read"):
+        run_stage("a stage", folder, settings, work)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "file").write_text("mine")
+    with pytest.raises(ml.ArgumentError, match="something else"):
+        run_stage("a stage", tmp_path / "other", settings, work)
+    assert len(calls) == 2
