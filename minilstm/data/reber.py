@@ -1,0 +1,95 @@
+"""The embedded Reber grammar: say which symbols may come next, one of which the second symbol of all decided.
+
+A Reber string is a walk through this graph, from B to E; where two edges leave a state, each is taken half of the time:
+
+    state 0  B -> 1                      state 4  X -> 3   S -> 6
+    state 1  T -> 2   P -> 3             state 5  P -> 4   V -> 6
+    state 2  S -> 2   X -> 4             state 6  E -> end
+    state 3  T -> 3   V -> 5
+
+An embedded string is B, then T or P, then a Reber string, then the same T or P again, then E. So the state of the graph tells
+what may come next, except before the last symbol but one: that needs a memory of the second symbol, across a Reber string of
+any length (5 symbols at least).
+
+Sources: Reber 1967; Fahlman 1991 (the embedded grammar); Hochreiter & Schmidhuber 1997, experiment 1.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minilstm.checks import check_dtype, check_floating, check_positive_int, check_shape
+from minilstm.errors import ArgumentError, DtypeError
+from minilstm.init import as_generator
+
+SYMBOLS = "BTPSXVE"
+GRAPH = ({"B": 1}, {"T": 2, "P": 3}, {"S": 2, "X": 4}, {"T": 3, "V": 5}, {"X": 3, "S": 6}, {"P": 4, "V": 6}, {"E": 7})
+STRINGS = 256           # for training, and as many for the test
+BASELINE = 0.5          # strings that a model without a memory of the second symbol gets wrong: it can only guess T or P
+
+
+def embedded_reber(rng: Any = None) -> tuple[str, list[str]]:
+    """Return one string and, for each of its symbols but the last, the symbols that may come next."""
+    rng = as_generator(rng)
+    outer = "TP"[rng.integers(2)]
+    text, legal, state = "B" + outer, ["TP", "B"], 0
+    while state < len(GRAPH):
+        following = list(GRAPH[state])
+        symbol = following[rng.integers(len(following))] if len(following) > 1 else following[0]
+        state = GRAPH[state][symbol]
+        text += symbol
+        legal.append("".join(GRAPH[state]) if state < len(GRAPH) else outer)
+    return text + outer + "E", legal + ["E"]
+
+
+def reber(n: int, *, rng: Any = None, dtype: Any = np.float32) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return one-hot x (n, T, 7), legal successors y (n, T, 7) and lengths (n,) of n embedded Reber strings.
+
+    Step t of x is a string's symbol t, and step t of y has a 1 for each symbol that may be its symbol t + 1. The last symbol,
+    E, is left out, since nothing follows. T is the longest string's length; steps past the end of a string are 0. Columns
+    are in the order of ``SYMBOLS``.
+
+    Args:
+        n: strings.
+        rng: seed or numpy Generator.
+        dtype: floating dtype of x and y; lengths are int64.
+
+    Raises ArgumentError or DtypeError.
+    """
+    n, rng, kind = check_positive_int("n", n), as_generator(rng), check_dtype(dtype)
+    if kind.kind != "f":
+        raise DtypeError(f"dtype: expected float32 or float64, got {kind}")
+    strings = [embedded_reber(rng) for _ in range(n)]
+    lengths = np.array([len(legal) for _, legal in strings])
+    x, y = (np.zeros((n, lengths.max(), len(SYMBOLS)), kind) for _ in range(2))
+    for row, (text, legal) in enumerate(strings):
+        for t, (symbol, following) in enumerate(zip(text, legal)):
+            x[row, t, SYMBOLS.index(symbol)] = 1
+            y[row, t, [SYMBOLS.index(f) for f in following]] = 1
+    return x, y, lengths
+
+
+def reber_right(scores: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Tell of each string whether at each step every legal successor's score exceeds every illegal one's; (n,) bool.
+
+    Args:
+        scores: (n, T, 7), a model's activations, probabilities or logits.
+        y: (n, T, 7), from ``reber``; steps without a legal successor are past the end, where anything is right.
+
+    Raises ShapeError, DtypeError or ArgumentError where they do not fit.
+    """
+    check_floating("scores", scores)
+    check_shape("y", y, (None, None, len(SYMBOLS)), "N, T, symbols")
+    check_shape("scores", scores, y.shape, "N, T, symbols")
+    if not np.isfinite(scores).all():
+        raise ArgumentError("scores: hold NaN or infinite values")
+    lowest = np.where(y > 0, scores, np.inf).min(axis=2)
+    highest = np.where(y > 0, -np.inf, scores).max(axis=2)
+    return np.asarray((lowest > highest).all(axis=1))
+
+
+def reber_solved(right: np.ndarray) -> bool:
+    """Tell whether all strings are right: those of training and those of the test, 256 each in the paper."""
+    return bool(np.asarray(right).all()) and len(right) > 0
