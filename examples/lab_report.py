@@ -15,7 +15,7 @@ import argparse
 import platform
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,22 +24,20 @@ import imdb_comparison
 import imdb_lstm
 import long_dependencies
 import numpy as np
+import vanishing_gradients
 import word_by_word
 
 import minilstm as ml
 from minilstm.evaluation import predict
 from minilstm.lab import imdb_results, lag_results
 from minilstm.lab import report_sections as sections
-from minilstm.lab.cells import CELLS
 from minilstm.lab.imdb_trials import digest_of
-from minilstm.lab.report import Figure, Section, write_report
+from minilstm.lab.report import Section, write_report
 from minilstm.lab.stages import run_stage
-from minilstm.lab.state_gradients import distances, state_gradients
 from minilstm.lab.words import model_parts
 from minilstm.lab.words import word_by_word as read_words
 from minilstm.runs import BEST, HISTORY, LAST
 
-REVIEWS = 64            # that the gradients are measured on
 TITLE = "An LSTM for sequential data"
 REPORT, RUN, TRIALS = "report.html", "run", "trials"
 REVIEW = ("At first I thought this film would be terrible: the opening is slow, boring and badly acted. But then it becomes a "
@@ -50,14 +48,14 @@ FULL: dict[str, dict[str, Any]] = {
     "training": {"epochs": 25},
     "comparison": {},
     "tasks": {"task": ("adding", "temporal-order")},
-    "gradients": {"epochs": 1},
+    "gradients": {},
 }
 QUICK: dict[str, dict[str, Any]] = {
     "training": {"epochs": 8, "limit": 4_000, "num_words": 5_000, "max_length": 80, "hidden_size": 64},
     "comparison": {"train": 1_500, "validation": 500, "lengths": (30, 200), "seeds": 2, "hidden_size": 32, "epochs": 3,
                    "num_words": 2_000},
     "tasks": long_dependencies.QUICK,
-    "gradients": {"epochs": 3},
+    "gradients": vanishing_gradients.QUICK,
 }
 
 
@@ -69,7 +67,7 @@ class Options(NamedTuple):
     quick: bool = False
     reference: Path | None = None
     comparison: Path | None = None
-    tasks: Path | None = None
+    tasks: Sequence[Path] = ()
     gradients: Path | None = None
     review: str = REVIEW
     jobs: int = 1
@@ -87,7 +85,7 @@ def make_report(options: Options, tell: Callable[[str], Any] = print) -> Path:
     Raises ArgumentError, DataError and CheckpointError in words: a folder that holds something else, reviews that are not
     those of a folder, a damaged file. After Ctrl-C (KeyboardInterrupt) the same call goes on.
     """
-    for folder in (options.reference, options.comparison, options.tasks, options.gradients):
+    for folder in (options.reference, options.comparison, *options.tasks, options.gradients):
         if folder is not None and not folder.is_dir():
             raise ml.ArgumentError(f"{folder}: there is no such folder")
     options.out.mkdir(parents=True, exist_ok=True)
@@ -117,7 +115,7 @@ def make_report(options: Options, tell: Callable[[str], Any] = print) -> Path:
         sections.data(work.source, work.texts, work.labels, work.sequences, (work.train_texts, work.val_texts),
                       work.tokenizer, settings),
         sections.model(work.model, settings), sections.training(work.history), sections.comparison(frame, config),
-        sections.long_lags(tasks), flow(work, options, digest, tell), sections.paddings(frame),
+        sections.long_lags(tasks), flow(options, digest, tell), sections.paddings(frame),
         sections.mistakes(work.val_texts, work.val_labels, probabilities), sections.words(traces),
     ]
     chapters.append(sections.conclude(chapters))
@@ -189,57 +187,40 @@ def compare(options: Options, digest: str, tell: Callable[[str], Any]) -> tuple[
     return frame, imdb_results.load_config(folder)
 
 
-def lags(options: Options, tell: Callable[[str], Any]) -> Any:
-    """Return the results of the tasks with long lags."""
-    folder = options.tasks
-    if folder is None:
+def lags(options: Options, tell: Callable[[str], Any]) -> list[tuple[dict[str, Any], Any]]:
+    """Return (budget, results) of each folder of tasks with long lags."""
+    folders = options.tasks
+    if not folders:
         plan = options.plan["tasks"]
 
         def work(folder: Path) -> None:
             long_dependencies.run(plan, folder / TRIALS, jobs=options.jobs, progress=options.progress)
 
         settings = {**long_dependencies.BUDGET, **long_dependencies.VARIED, **plan}
-        folder = run_stage("tasks", options.out / "tasks", settings, work, tell=tell) / TRIALS
-    frame = lag_results.results(folder)
-    if not len(frame):
-        raise ml.ArgumentError(f"{folder}: holds no finished trial of examples/long_dependencies.py")
-    return frame
+        folders = [run_stage("tasks", options.out / "tasks", settings, work, tell=tell) / TRIALS]
+    studies = [(long_dependencies.load_budget(folder), lag_results.results(folder)) for folder in folders]
+    for folder, (_, frame) in zip(folders, studies):
+        if not len(frame):
+            raise ml.ArgumentError(f"{folder}: holds no finished trial of examples/long_dependencies.py")
+    return studies
 
 
-def flow(work: Work, options: Options, digest: str, tell: Callable[[str], Any]) -> Section:
-    """Return the gradient observations: each cell before and after a short training, on reviews without padding.
+def flow(options: Options, digest: str, tell: Callable[[str], Any]) -> Section:
+    """Return the gradient observations: each cell before, during and after a short training."""
+    folder = options.gradients
+    if folder is None:
+        plan = options.plan["gradients"]
 
-    Where a folder of examples/vanishing_gradients.py is named, its figures stand below, and no cell is trained for this: the
-    report's own model is the only one that is measured after training.
-    """
-    T = work.settings["max_length"]
-    if (work.val_lengths >= T).sum() < REVIEWS:
-        T = int(np.median(work.val_lengths))
-    rows = [k for k, length in enumerate(work.val_lengths) if length >= T][:REVIEWS]
-    sequences = work.tokenizer.texts_to_sequences([work.val_texts[k] for k in rows])
-    tokens, targets = np.array([ids[:T] for ids in sequences]), work.val_labels[rows].astype(np.float64)
-    models = {(cell, "before training"): imdb_lstm.build_model({**work.settings, "cell": cell, "backend": "numpy"})
-              for cell in CELLS}
-    figures: list[Figure] = []
-    if options.gradients is None:
-        settings = {**work.settings, **options.plan["gradients"]}
+        def work(folder: Path) -> None:
+            vanishing_gradients.run(plan, folder / TRIALS, data=options.data, jobs=options.jobs, progress=options.progress,
+                                    tell=lambda words: None)
 
-        def train(folder: Path) -> None:
-            for cell in CELLS:
-                train_run({**settings, "cell": cell}, folder / cell, options)
-
-        folder = run_stage("gradients", options.out / "gradients", {**settings, "data": digest}, train, tell=tell)
-        when = f"after {settings['epochs']} epoch{'s' if settings['epochs'] > 1 else ''}"
-        models |= {(cell, when): word_by_word.load_run(folder / cell)[0] for cell in CELLS}
-    else:
-        models[work.settings["cell"], "after training"] = work.model
-        figures = [Figure.read(path, path.stem.replace("-", " ").replace("_", " ").capitalize() + ".", wide=True)
-                   for path in sorted(options.gradients.glob("*.png"))]
-        if not figures:
-            raise ml.ArgumentError(f"{options.gradients}: holds no figure (*.png)")
-    curves = {key: state_gradients(model, ml.BCELoss(), tokens, targets, distances(T)) for key, model in models.items()}
-    about = f"Measured on {len(rows)} validation reviews, {T} words of each, so that there is no padding."
-    return sections.gradients(curves, about, figures)
+        settings = {**vanishing_gradients.BUDGET, **vanishing_gradients.VARIED, **plan, "reviews": digest}
+        folder = run_stage("gradients", options.out / "gradients", settings, work, tell=tell) / TRIALS
+    frames = vanishing_gradients.results(folder)
+    if not len(frames["flow"]):
+        raise ml.ArgumentError(f"{folder}: holds no finished trial of examples/vanishing_gradients.py")
+    return sections.gradients(frames)
 
 
 # The command line ----------------------------------------------------------------------------------------------------
@@ -260,9 +241,8 @@ def parse_arguments(argv: list[str] | None) -> Options:
     add("--quick", help="all of it on a small budget, in a few minutes", action="store_true")
     add("--reference", help="a run of examples/imdb_lstm.py that is the training (default: 25 epochs are trained)", **folder)
     add("--comparison", help="a folder of examples/imdb_comparison.py (default: it is made)", **folder)
-    add("--tasks", help="a folder of examples/long_dependencies.py (default: it is made)", **folder)
-    add("--gradients", help="a folder of examples/vanishing_gradients.py, whose figures are shown (default: each cell is "
-        "trained for a short time and measured)", **folder)
+    add("--tasks", help="folders of examples/long_dependencies.py (default: one is made)", nargs="+", default=(), **folder)
+    add("--gradients", help="a folder of examples/vanishing_gradients.py (default: it is made)", **folder)
     add("--review", help="the review that is read word by word (default: one of two minds)", metavar="TEXT", default=REVIEW)
     add("--jobs", help="trials at a time, each on one core; -1: one for each core (default: 1)", type=int, default=1,
         metavar="N")

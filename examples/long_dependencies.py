@@ -34,7 +34,7 @@ from minilstm.lab.trials import train_on_task
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["draw", "main", "results", "run"]        # what a report needs
+__all__ = ["draw", "load_budget", "main", "results", "run"]        # what a report needs
 
 # The budget: one for all trials of a folder, kept in its config.json.
 BUDGET: dict[str, Any] = {
@@ -94,15 +94,21 @@ def list_trials(budget: dict[str, Any], varied: dict[str, Any]) -> list[dict[str
             for seed in range(varied["seeds"]) for task, T in pairs for cell in varied["cells"]]
 
 
+def load_budget(folder: Path) -> dict[str, Any]:
+    """Return the budget of the trials in a folder. Raises DataError."""
+    path = folder / CONFIG
+    try:
+        saved = json.loads(path.read_text(encoding="ascii"))["budget"]
+        return {name: saved[name] for name in BUDGET}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        raise ml.DataError(f"{path}: does not say what the trials beside it are; choose another --out") from None
+
+
 def check_folder(folder: Path, budget: dict[str, Any]) -> None:
     """Raise ArgumentError if ``folder`` holds something else than trials with this budget."""
-    path = folder / CONFIG
-    if path.exists():
-        try:
-            saved = json.loads(path.read_text(encoding="ascii"))["budget"]
-            differing = [name for name in BUDGET if saved[name] != budget[name]]
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            raise ml.DataError(f"{path}: does not say what the trials beside it are; choose another --out") from None
+    if (folder / CONFIG).exists():
+        saved = load_budget(folder)
+        differing = [name for name in BUDGET if saved[name] != budget[name]]
         if differing:
             words = ", ".join(f"{option(name)} {saved[name]}, not {budget[name]}" for name in differing)
             raise ml.ArgumentError(f"{folder}: the trials in this folder have {words}; choose another --out")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 CHANCE = 0.05           # an accuracy within this of one half is called chance
 SKEWED = 1.25           # one kind of error is called commoner from this ratio on
 NEGLIGIBLE = 0.001      # differences of accuracy below this are called none
+MOST = 0.9              # from this share on "nearly all"
 VANISHED, EXPLODED = 1e-3, 1e3      # of a gradient's norm at the first step, relative to the last
 
 
@@ -196,19 +197,27 @@ def _up_to(lag: int | None) -> str:
 
 
 def about_gradients(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return what gradients say. Rows: cell, when (words), steps (between first and last), ratio = norm at the first step
-    over norm at the last."""
+    """Return what gradients say. Rows: cell, when (words), steps (between first and last), state ("h" or "c"), ratio = norm at
+    the first step over norm at the last (NaN: unknown), alone = the share of the gradient at the first step that never went
+    through a gate (NaN where there is none)."""
     said = []
     for row in rows:
-        ratio = float(row["ratio"])
+        ratio, alone = float(row["ratio"]), float(row["alone"])
+        if ratio != ratio:
+            continue
         fate = "vanishes" if ratio < VANISHED else "explodes" if ratio > EXPLODED else "neither vanishes nor explodes"
-        said.append(f"{row['cell'].upper()}, {row['when']}: over {row['steps']} steps back the gradient {fate}: its norm at "
-                    f"the first step is {ratio:.2g} times that at the last.")
+        words = (f"{row['cell'].upper()}, {row['when']}: over {row['steps']} steps back ∂L/∂{row['state']} {fate}: its norm "
+                 f"at the first step is {ratio:.1e} times that at the last")
+        if alone == alone:
+            words += (f"; {percent(alone)} of what arrives came along the state alone" if alone >= MOST else
+                      "; nearly all of what arrives went through a gate on the way" if alone < 1 - MOST else
+                      f"; {percent(alone)} of what arrives came along the state alone, the rest through gates")
+        said.append(words + ".")
     for when in dict.fromkeys(row["when"] for row in rows):
         ratios = {row["cell"]: float(row["ratio"]) for row in rows if row["when"] == when}
         if ratios.get("rnn", 0) > 0 and ratios.get("lstm", 0) > 0:
             factor = ratios["lstm"] / ratios["rnn"]
             more = factor >= 1
-            said.append(f"{when.capitalize()}, {'more' if more else 'less'} of it reaches the first step in the LSTM than in "
-                        f"the simple RNN, by a factor of {factor if more else 1 / factor:.2g}.")
+            said.append(f"{when[:1].upper()}{when[1:]}: {'more' if more else 'less'} of it reaches the first step in the LSTM "
+                        f"than in the simple RNN, by a factor of {factor if more else 1 / factor:.1e}.")
     return said

@@ -13,9 +13,10 @@ import numpy as np
 
 from minilstm.data.text import Tokenizer
 from minilstm.history import History
-from minilstm.lab import conclusions, imdb_results, lag_results
+from minilstm.lab import conclusions, gradient_tables, imdb_results, lag_results
+from minilstm.lab.cells import CELLS
+from minilstm.lab.gradient_figures import FIGURES, SHOWS
 from minilstm.lab.report import Code, Equations, Figure, Findings, Heading, Items, Quote, Section, Table, Text
-from minilstm.lab.state_gradients import draw_state_gradients
 from minilstm.lab.words import WordTrace
 from minilstm.metrics import confusion_matrix, precision_recall_f1
 from minilstm.module import Module
@@ -24,6 +25,18 @@ from minilstm.plots import TRAIN, VALIDATION
 if TYPE_CHECKING:
     import pandas
 
+PROBLEM_WORDS = {"imdb": "the reviews", "adding": "the adding problem"}
+CAPTIONS = {        # of the figures of gradients
+    "gradient-flow": "Norm of the gradient at each step, before training and after it.",
+    "gradient-flow-during-training": "The same while it is trained.",
+    "ways-back": "The whole gradient, what came along the state alone, and what went through a gate at least once.",
+    "ways-of-one-step": "One step back: the share of each way.",
+    "jacobians": "Singular values of the Jacobians from step t to the last, with their bounds.",
+    "gate-saturation": "How often each gate is nearly shut or nearly open.",
+    "forget-bias": "What the forget gate's first bias does to the gradient.",
+    "recurrent-weights": "What the first recurrent weights do to a simple RNN's gradient.",
+    "clipping": "Norms of the gradients while training, and what clipping does.",
+}
 EARLY = 5               # epochs of the short training
 EXCERPT = 400           # characters of a review that are shown
 LSTM_EQUATIONS = (
@@ -167,37 +180,51 @@ def paddings(frame: pandas.DataFrame) -> Section:
     return Section("Padding in front or behind, at several lengths", blocks or [Text("Only one way to pad was tried.")])
 
 
-def long_lags(frame: pandas.DataFrame) -> Section:
-    """Return who learns to remember over how many steps; ``frame``: from ``lag_results.results``."""
-    rows = [{"task": lag_results.TITLES[row["task"]], "cell": row["cell"], "lag": row["T"] or None, "solved": row["solved"],
-             "seeds": row["seeds"]} for row in frame.to_dict("records")]
-    return Section("Long-term dependencies", [
-        Text("Tasks whose answer depends on steps long past, learned from fresh sequences until the published criterion holds "
-             "or the budget is spent. Cells have as nearly as possible the same number of parameters; which of them fail is a "
-             "statement about this budget and these settings."),
-        Table.of(lag_results.table(frame), "Solved: of the seeds tried. Sequences needed: the median over the seeds that "
-                 "solved it. Error: the median over all, on unseen sequences. In 1997: the sequences that Hochreiter & "
-                 "Schmidhuber's LSTM needed."),
-        *(Figure.of(lag_results.draw(frame, task), f"{lag_results.TITLES[task]}: share of seeds that solve it, and final "
-                    "error.", wide=True) for task in dict.fromkeys(frame["task"])),
-        Findings(conclusions.about_tasks(rows))])
+def long_lags(studies: Sequence[tuple[Mapping[str, Any], pandas.DataFrame]]) -> Section:
+    """Return who learns to remember over how many steps; ``studies``: (budget, ``lag_results.results``) of each folder."""
+    blocks: list[Any] = [Text(
+        "Tasks whose answer depends on steps long past, learned from fresh sequences until the published criterion holds or "
+        "the budget is spent. Cells have as nearly as possible the same number of parameters; which of them fail is a "
+        "statement about this budget and these settings.")]
+    for number, (budget, frame) in enumerate(studies, 1):
+        rows = [{"task": lag_results.TITLES[row["task"]], "cell": row["cell"], "lag": row["T"] or None,
+                 "solved": row["solved"], "seeds": row["seeds"]} for row in frame.to_dict("records")]
+        if len(studies) > 1:
+            blocks.append(Heading(f"Budget {number}"))
+        blocks += [
+            Text(f"At most {budget['steps']:,} steps of {budget['batch_size']} sequences, Adam {budget['lr']:g}, gradients "
+                 f"clipped at norm {budget['clip_norm']:g}, {budget['init']} initial weights."),
+            Table.of(lag_results.table(frame), "Solved: of the seeds tried. Sequences needed: the median over the seeds that "
+                     "solved it. Error: the median over all, on unseen sequences. In 1997: the sequences that Hochreiter & "
+                     "Schmidhuber's LSTM needed."),
+            *(Figure.of(lag_results.draw(frame, task), f"{lag_results.TITLES[task]}: share of seeds that solve it, and final "
+                        "error.", wide=True) for task in dict.fromkeys(frame["task"])),
+            Findings([f"Budget {number}: {words}" if len(studies) > 1 else words for words in conclusions.about_tasks(rows)])]
+    return Section("Long-term dependencies", blocks)
 
 
-def gradients(curves: Mapping[tuple[str, str], Mapping[int, float]], about: str, figures: Sequence[Figure]) -> Section:
-    """Return what becomes of gradients on their way back; ``curves``: as for ``draw_state_gradients``; further figures."""
-    rows: list[dict[str, Any]] = []
-    for (cell, when), norms in curves.items():
-        first, last = min(norms), max(norms)
-        rows.append({"cell": cell, "when": when, "steps": last - first, "ratio": norms[first] / norms[last]})
-    shown = [[row["cell"].upper(), row["when"], str(row["steps"]), f"{row['ratio']:.2g}"] for row in rows]
-    return Section("Gradients through time", [
-        Text("∂L/∂s_t, the gradient of a review's loss by the state after step t: what of the error can teach the steps up "
-             "to t. The state is h of an RNN or GRU, (h, c) of an LSTM. It comes from the layers' own backward passes. "
-             + about),
-        Table(("cell", "when", "steps back", "norm at the first step / at the last"), shown, "How much of the gradient is "
-              "left after the way back, mean over the reviews."),
-        Figure.of(draw_state_gradients(curves), "Norm of the gradient, relative to the last step's."),
-        *figures, Findings(conclusions.about_gradients(rows))])
+def gradients(frames: Mapping[str, pandas.DataFrame]) -> Section:
+    """Return what becomes of gradients on their way back; ``frames``: from ``gradient_tables.tables``."""
+    rows = gradient_tables.summary(frames)
+    steps = frames["flow"].groupby("problem")["T"].first()
+    findings = []
+    for row in rows.to_dict("records"):
+        when, state = f"after {row['step']} steps" if row["step"] else "before training", "c" if row["cell"] == "lstm" else "h"
+        findings.append({"cell": row["cell"], "when": f"{PROBLEM_WORDS[row['problem']]}, {when}", "alone": row["alone"],
+                         "steps": int(steps[row["problem"]]) - 1, "state": state, "ratio": row[f"{state}_ratio"]})
+    blocks: list[Any] = [
+        Text("∂L/∂h_t, and in the LSTM ∂L/∂c_t: what of the error reaches the state after step t on its way back. Measured on "
+             "sequences without padding, in float64, from the layers' own steps back. A gradient comes back along the state "
+             "(by the factors f of an LSTM, z of a GRU) or through the gates; both add up to the whole."),
+        Table.of(gradient_tables.words(rows), "How much of the gradient is left at the first step; the share of it that never "
+                 "went through a gate; the largest singular value of the Jacobian from the first step to the last; and the "
+                 "training loss.")]
+    for problem in dict.fromkeys(rows["problem"]):
+        cells = set(rows[rows["problem"] == problem]["cell"])
+        blocks.append(Heading(PROBLEM_WORDS[problem].capitalize()))
+        blocks += [Figure.of(FIGURES[name](frames, problem), caption, wide=True)
+                   for name, caption in CAPTIONS.items() if cells & set(SHOWS.get(name, CELLS))]
+    return Section("Gradients through time", [*blocks, Findings(conclusions.about_gradients(findings))])
 
 
 def mistakes(texts: Sequence[str], labels: np.ndarray, probabilities: np.ndarray, count: int = 3) -> Section:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -202,16 +203,21 @@ def test_who_bridges_longer_lags() -> None:
 
 
 def test_gradients_vanish_or_explode_or_neither_as_they_did() -> None:
-    def said(rnn: float, lstm: float) -> list[str]:
-        return conclusions.about_gradients([{"cell": cell, "when": "before training", "steps": 99, "ratio": ratio}
-                                            for cell, ratio in (("rnn", rnn), ("lstm", lstm))])
+    def said(rnn: float, lstm: float, lstm_alone: float = 0.5) -> list[str]:
+        return conclusions.about_gradients([
+            {"cell": cell, "when": "before training", "steps": 99, "state": state, "ratio": ratio, "alone": alone}
+            for cell, state, ratio, alone in (("rnn", "h", rnn, math.nan), ("lstm", "c", lstm, lstm_alone))])
     usual = said(1e-20, 0.5)
-    assert "RNN, before training: over 99 steps back the gradient vanishes" in usual[0]
+    assert "RNN, before training: over 99 steps back ∂L/∂h vanishes" in usual[0] and "gate" not in usual[0]
     assert "neither vanishes nor explodes" in usual[1] and "more of it reaches the first step in the LSTM" in usual[2]
     other = said(1e6, 1e-9)
-    assert "explodes" in other[0] and "LSTM, before training: over 99 steps back the gradient vanishes" in other[1]
-    assert "less of it reaches the first step in the LSTM than in the simple RNN, by a factor of 1e+15" in other[2]
+    assert "explodes" in other[0] and "LSTM, before training: over 99 steps back ∂L/∂c vanishes" in other[1]
+    assert "less of it reaches the first step in the LSTM than in the simple RNN, by a factor of 1.0e+15" in other[2]
     assert len(said(0.0, 0.5)) == 2         # no factor of nothing
+    assert len(said(math.nan, 0.5)) == 1
+    for alone, words in ((0.95, "95.0 % of what arrives came along the state alone."), (0.5, "alone, the rest through gates."),
+                         (-0.01, "nearly all of what arrives went through a gate")):
+        assert words in said(1.0, 1.0, alone)[1]
 
 
 # Sections ------------------------------------------------------------------------------------------------------------
