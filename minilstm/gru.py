@@ -262,12 +262,13 @@ class GRU(Recurrent):
     gates = GATES
     biases = BIASES
     keep_gate = "z"
+    kernels = "gru"
     state_names = ("h",)
 
     def sequence_forward(self, x: Array, state: tuple[Array | None, ...], W: Array, b: Array, *, lengths: Any, padding: str,
                          outputs: bool, tokens: Array | None) -> tuple[Array | None, tuple[Array, ...], Any]:
-        if self.uses_kernels(x):
-            from minilstm.kernels import gru as twin
+        twin = self.twin(x)
+        if twin is not None:
             y, kept = twin.gru_forward(x, state[0], W, b, lengths=lengths, padding=padding, tokens=tokens, outputs=outputs,
                                        keep=self.training, memory=self.memory)
             return y, tuple(kept.last), kept
@@ -279,6 +280,6 @@ class GRU(Recurrent):
         if isinstance(cache, GRUCache):
             dx, dh0, dW, db = gru_backward(dh, cache, dh_last=dstate[0])
         else:
-            from minilstm.kernels import gru as twin
+            twin = self.twin_of(cache.last[0])
             dx, dh0, dW, db = twin.gru_backward(dh, cache, dh_last=dstate[0], consume=True, memory=self.memory)
         return dx, (dh0,), dW, db

@@ -278,13 +278,14 @@ class LSTM(Recurrent):
 
     gates = GATES
     keep_gate = "f"
+    kernels = "lstm"
     state_names = ("h", "c")
 
     def sequence_forward(self, x: Array, state: tuple[Array | None, ...], W: Array, b: Array, *, lengths: Any, padding: str,
                          outputs: bool, tokens: Array | None) -> tuple[Array | None, tuple[Array, ...], Any]:
         h0, c0 = state
-        if self.uses_kernels(x):
-            from minilstm.kernels import lstm as twin
+        twin = self.twin(x)
+        if twin is not None:
             y, _, kept = twin.lstm_forward(x, h0, c0, W, b, lengths=lengths, padding=padding, tokens=tokens, outputs=outputs,
                                            keep=self.training, memory=self.memory)
             return y, tuple(kept.last), kept
@@ -297,6 +298,6 @@ class LSTM(Recurrent):
         if isinstance(cache, LSTMCache):
             dx, dh0, dc0, dW, db = lstm_backward(dh, dc_last, cache, dh_last=dh_last)
         else:
-            from minilstm.kernels import lstm as twin
+            twin = self.twin_of(cache.last[0])
             dx, dh0, dc0, dW, db = twin.lstm_backward(dh, dc_last, cache, dh_last=dh_last, consume=True, memory=self.memory)
         return dx, (dh0, dc0), dW, db

@@ -13,6 +13,7 @@ States are stacked as PyTorch stacks them: (num_layers · dirs, N, H), layer 0 f
 from __future__ import annotations
 
 import math
+from importlib import import_module
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -81,7 +82,8 @@ class Recurrent(Module):
     biases: tuple[str, ...] = ()            # b's blocks where they are not those of W
     keep_gate = ""                          # the gate whose bias decides how long the state is kept
     state_names: tuple[str, ...] = ()       # "h" alone, or "h" and "c"
-    fast = True                             # on NumPy, use the twins in minilstm/kernels; False: the readable functions
+    kernels = ""                            # the file of its fast twins in kernels/ and kernels/cuda/
+    fast = True                             # use the twins; False: the readable functions
 
     def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, *, bidirectional: bool = False,
                  dropout: float = 0.0, return_sequences: bool = True, padding: str = "post", init: str = "default",
@@ -185,9 +187,19 @@ class Recurrent(Module):
         """One layer, one direction: return (dx, gradients of the initial states, dW, db). The cache is not used again."""
         raise TypeError(f"{type(self).__name__} does not define sequence_backward")
 
-    def uses_kernels(self, x: Array) -> bool:
-        """Tell whether the fast twins take this input."""
-        return self.fast and get_array_module(x) is np
+    def twin(self, x: Array) -> Any:
+        """Return the file with the fast functions that take this input; None: the readable ones are to be used."""
+        if not self.fast:
+            return None
+        dtypes = {np.dtype(array.dtype) for array in (x, *self.params.values())}
+        if get_array_module(x) is not np and not dtypes <= {np.dtype(np.float32), np.dtype(np.float64)}:
+            return None
+        return self.twin_of(x)
+
+    def twin_of(self, like: Array) -> Any:
+        """Return the file with the fast functions for arrays that live where this one does."""
+        home = "minilstm.kernels" if get_array_module(like) is np else "minilstm.kernels.cuda"
+        return import_module(f"{home}.{self.kernels}")
 
     # Forward and backward --------------------------------------------------------------------------------------------
 

@@ -217,6 +217,7 @@ class RNN(Recurrent):
     """
 
     gates = GATES
+    kernels = "rnn"
     state_names = ("h",)
 
     def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, *, nonlinearity: str = "tanh",
@@ -228,8 +229,8 @@ class RNN(Recurrent):
     def sequence_forward(self, x: Array, state: tuple[Array | None, ...], W: Array, b: Array, *, lengths: Any, padding: str,
                          outputs: bool, tokens: Array | None) -> tuple[Array | None, tuple[Array, ...], Any]:
         options: dict[str, Any] = {"nonlinearity": self.nonlinearity, "lengths": lengths, "padding": padding}
-        if self.uses_kernels(x):
-            from minilstm.kernels import rnn as twin
+        twin = self.twin(x)
+        if twin is not None:
             y, kept = twin.rnn_forward(x, state[0], W, b, tokens=tokens, outputs=outputs, keep=self.training,
                                        memory=self.memory, **options)
             return y, tuple(kept.last), kept
@@ -241,6 +242,6 @@ class RNN(Recurrent):
         if isinstance(cache, RNNCache):
             dx, dh0, dW, db = rnn_backward(dh, cache, dh_last=dstate[0])
         else:
-            from minilstm.kernels import rnn as twin
+            twin = self.twin_of(cache.last[0])
             dx, dh0, dW, db = twin.rnn_backward(dh, cache, dh_last=dstate[0], consume=True, memory=self.memory)
         return dx, (dh0,), dW, db
