@@ -1,0 +1,111 @@
+"""What the figures of minilstm/lab/gradient_figures.py have in common: axes, curves, colours, sizes for slides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minilstm.errors import ArgumentError
+from minilstm.lab.cells import CELLS
+from minilstm.lab.gradient_tables import DEFAULT
+
+if TYPE_CHECKING:
+    import pandas
+
+PURPLE, ORANGE, SKY, GREY, BLACK = "#CC79A7", "#E69F00", "#56B4E9", "#777777", "#222222"      # Okabe & Ito
+PROBLEM_TITLES = {"imdb": "IMDB, reviews without padding", "adding": "adding problem"}
+SMOOTH = 40                 # windows side by side that a curve over training steps is made of
+
+
+def new_figure(rows: int, columns: int, width: float = 6.5, height: float = 5.4, sharey: Any = False) -> tuple[Any, Any]:
+    """Return a figure of panels of ``width`` by ``height`` inches, and the array (rows, columns) of their axes."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ArgumentError("drawing needs matplotlib: pip install matplotlib") from None
+    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False, sharey=sharey)
+
+
+def titled(figure: Any, problem: str, words: str = "") -> Any:
+    """Say above all panels what was measured on; return the figure."""
+    figure.suptitle(PROBLEM_TITLES[problem] + (": " + words if words else ""), fontsize=13, color=GREY)
+    return figure
+
+
+def default_rows(frame: pandas.DataFrame, problem: str) -> pandas.DataFrame:
+    """Return the default variant's rows of a problem."""
+    own = frame[(frame["problem"] == problem) & (frame["variant"] == DEFAULT)]
+    if not len(own):
+        raise ArgumentError(f"draw: there is no trial of the problem {problem!r}")
+    return own
+
+
+def cells_of(frame: pandas.DataFrame) -> list[str]:
+    """Return the cells that a table has rows of, the RNN first."""
+    return [cell for cell in CELLS if (frame["cell"] == cell).any()]
+
+
+def first_and_last(frame: pandas.DataFrame) -> list[int]:
+    """Return the first and the last reading's number of training steps (one number if they are the same)."""
+    return sorted({int(frame["step"].min()), int(frame["step"].max())})
+
+
+def when(step: int) -> str:
+    """Return a reading's moment in words."""
+    return "before training" if step == 0 else f"after {step:,} training steps"
+
+
+def shades(count: int) -> Sequence[Any]:
+    """Return ``count`` colours from dark to light, in an order that colour-blind eyes and grey prints keep."""
+    from matplotlib import colormaps
+    return list(colormaps["viridis"](np.linspace(0.0, 0.88, count)))
+
+
+def curve(axes: Any, back: Any, norm: Any, **look: Any) -> None:
+    """Draw the values that a logarithmic axis can show."""
+    back, norm = np.asarray(back), np.asarray(norm, float)
+    axes.plot(back, np.where(norm > 0, norm, np.nan), **{"linewidth": 2.5, **look})
+
+
+def time_axis(axes: Any, frame: pandas.DataFrame, title: str) -> None:
+    """Finish a panel of gradients over time: the loss at its right end, the first state at its left one."""
+    axes.set_yscale("log")
+    axes.set_xlim(int(frame["back"].max()), 0)
+    axes.set_title(title, fontsize=15)
+    axes.set_xlabel("time steps before the last one", fontsize=14)
+    finish(axes)
+
+
+def loss_curve(axes: Any, training: pandas.DataFrame, **look: Any) -> None:
+    """Draw the running mean of one trial's loss."""
+    if len(training):
+        mean = training["loss"].rolling(window(training), min_periods=1).mean()
+        axes.plot(training["step"], mean, **{"linewidth": 2.5, **look})
+
+
+def window(training: pandas.DataFrame) -> int:
+    """Return how many training steps are taken together in a curve over them."""
+    return max(1, int(training["step"].max() + 1) // SMOOTH)
+
+
+def loss_axis(axes: Any, title: str) -> None:
+    """Finish a panel of loss curves that are drawn already."""
+    from matplotlib.ticker import LogLocator, NullLocator
+    axes.set_yscale("log")          # else the first few steps would squeeze all others
+    low, high = axes.get_ylim()
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5) if high > 10 * low else tuple(range(1, 10))))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.set_title(title, fontsize=14)
+    axes.set_xlabel("training step", fontsize=14)
+    axes.set_ylabel("training loss (running mean)", fontsize=14)
+    finish(axes)
+
+
+def finish(axes: Any) -> None:
+    """Set what all panels have."""
+    axes.tick_params(labelsize=12)
+    axes.grid(True, alpha=0.3)

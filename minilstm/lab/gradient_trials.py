@@ -1,0 +1,213 @@
+"""Train one cell for a few steps, and look at its gradients before, meanwhile and after: one trial of vanishing_gradients.py.
+
+Two problems: "imdb", reviews as examples/imdb_lstm.py makes them, and "adding", fresh sequences of minilstm/data/tasks.py.
+What can be varied is what is said to decide whether gradients vanish or explode: the cell, the forget gate's bias, the
+recurrent weights, clipping. A trial's result is a dict of JSON values, for ``minilstm.lab.sweep``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import minilstm as ml
+from minilstm.checks import check_choice, check_positive_int
+from minilstm.data.tasks import adding
+from minilstm.errors import ArgumentError, NonFiniteError
+from minilstm.lab.cells import CELL_NAMES, CELLS
+from minilstm.lab.flow import model_upstream, norms
+from minilstm.lab.gates import gate_statistics
+from minilstm.lab.jacobians import jacobian_spectrum
+from minilstm.lab.paths import gradient_paths
+from minilstm.optimizer import check_number
+
+PROBLEMS = ("imdb", "adding")
+RECURRENT = ("orthogonal", "gaussian", "uniform")
+JACOBIANS = 2               # sequences whose Jacobians are multiplied: each product costs T matrix products
+PLACES = 16                 # steps at which their singular values are looked at
+
+
+class Reviews(NamedTuple):
+    """The reviews as numbers.
+
+    x, y: (n, T) padded tokens and (n,) labels to train on.
+    measured_x, measured_y: (m, T) and (m,) to measure on; T real words in each row, so that no padding is measured.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    measured_x: np.ndarray
+    measured_y: np.ndarray
+
+
+def measured_training(reviews: Reviews | None, *, problem: str, cell: str, T: int, hidden_size: int, init: str,
+                      forget_bias: float | None, recurrent: str, gain: float, clip_norm: float | None, steps: int,
+                      measure_at: Sequence[int], sequences: int, batch_size: int, lr: float, seed: int,
+                      num_words: int | None = None, embedding_size: int | None = None,
+                      dropout: float = 0.0) -> dict[str, Any]:
+    """Train a model with Adam and return what it did and what its gradients were.
+
+    Args:
+        reviews: what "imdb" trains on and is measured on; "adding" draws its own, and takes None.
+        problem, cell: of PROBLEMS and CELLS.
+        T, hidden_size: steps of a sequence, and H.
+        init: of the recurrent layer, "default", "uniform" or "chrono" (with t_max = T).
+        forget_bias: every unit's, instead of the initialisation's; LSTM alone.
+        recurrent, gain: "orthogonal" leaves the layer's recurrent weights W_h as ``init`` made them; "gaussian" draws them
+            normal with standard deviation gain/√H, "uniform" uniform in ±gain/√H.
+        clip_norm: as for Trainer; None: no clipping.
+        steps: training steps.
+        measure_at: numbers of steps after which to measure, from 0 (before the first) to ``steps``.
+        sequences: how many sequences "adding" is measured on.
+        num_words, embedding_size, dropout: of the model for "imdb".
+
+    Returns:
+        loss (one a step), gradient_norm (one a step, before clipping), diverged (True if a gradient was not finite, which ends
+        the training), measured (list of what ``measure`` returns, each with its "step").
+
+    Raises ArgumentError before anything is computed.
+    """
+    check_choice("problem", problem, PROBLEMS)
+    if problem == "imdb" and reviews is None:
+        raise ArgumentError("reviews: the problem 'imdb' needs them")
+    check_positive_int("steps", steps)
+    wrong = [at for at in measure_at if not 0 <= at <= steps]
+    if wrong:
+        raise ArgumentError(f"measure_at: expected numbers from 0 to {steps} (the steps), got {wrong[0]}")
+    model = build_model(problem, cell, T, hidden_size, init, forget_bias, recurrent, gain, seed, num_words, embedding_size,
+                        dropout)
+    criterion = ml.BCELoss() if problem == "imdb" else ml.MSELoss()
+    optimizer = ml.Adam(model, lr=lr)
+    x, y = (reviews.measured_x, reviews.measured_y) if reviews is not None else adding(
+        sequences, T, rng=np.random.default_rng([seed, 2]))
+    losses: list[float] = []
+    before_clipping: list[float] = []
+    measured = []
+    diverged = False
+    batches = _batches(reviews, T, batch_size, seed)
+    for step in range(steps + 1):
+        if step in measure_at:
+            measured.append({"step": step, **measure(model, criterion, x, y)})
+        if step == steps:
+            break
+        inputs, targets = next(batches)
+        model.zero_grad()
+        losses.append(_short(criterion(model(inputs), targets)))
+        model.backward(criterion.backward())
+        before_clipping.append(_short(ml.clip_grad_norm(model, math.inf if clip_norm is None else clip_norm)))
+        try:
+            optimizer.step()
+        except NonFiniteError:
+            diverged = True
+            break
+    return {"loss": losses, "gradient_norm": before_clipping, "diverged": diverged, "measured": measured}
+
+
+def build_model(problem: str, cell: str, T: int, hidden_size: int, init: str, forget_bias: float | None, recurrent: str,
+                gain: float, seed: int, num_words: int | None, embedding_size: int | None, dropout: float) -> ml.Sequential:
+    """Return the model of a trial with its initial weights; arguments and errors as for ``measured_training``."""
+    check_choice("cell", cell, CELLS)
+    check_choice("recurrent", recurrent, RECURRENT)
+    check_number("gain", gain)
+    if forget_bias is not None and cell != "lstm":
+        raise ArgumentError(f"forget_bias: {CELL_NAMES[cell]} has no forget gate")
+    rng = np.random.default_rng([seed, 0])
+    D = 2 if problem == "adding" else check_positive_int("embedding_size", embedding_size)
+    layer = getattr(ml, CELL_NAMES[cell])(D, hidden_size, return_sequences=False, init=init,
+                                          t_max=T if init == "chrono" else None, rng=rng)
+    if forget_bias is not None:
+        layer.gate("f")[1][:] = forget_bias
+    H = layer.hidden_size
+    if recurrent != "orthogonal":
+        W_h = layer.params["W"][:H]
+        W_h[:] = gain / math.sqrt(H) * (rng.standard_normal(W_h.shape) if recurrent == "gaussian" else
+                                        rng.uniform(-1, 1, W_h.shape))
+    head = ml.Linear(H, 1, rng=rng)
+    if problem == "adding":
+        return ml.Sequential(layer, head)
+    embedding = ml.Embedding(check_positive_int("num_words", num_words), D, rng=rng)
+    return ml.Sequential(embedding, layer, ml.Dropout(dropout, rng=rng), head, ml.Sigmoid())
+
+
+def _batches(reviews: Reviews | None, T: int, batch_size: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield batches without end: epoch after epoch of the reviews, or fresh sequences."""
+    rng = np.random.default_rng([seed, 1])
+    while reviews is None:
+        yield adding(batch_size, T, rng=rng)
+    loader = ml.DataLoader(reviews.x, reviews.y, batch_size=batch_size, shuffle=True, seed=seed)
+    while True:
+        for inputs, targets in loader:
+            yield inputs, targets
+
+
+# Measuring -----------------------------------------------------------------------------------------------------------
+
+
+def measure(model: ml.Sequential, criterion: Any, x: np.ndarray, y: np.ndarray) -> dict[str, Any]:
+    """Return every instrument's reading of a model on N sequences of T steps without padding, as lists and numbers.
+
+    The gradients are those of each sequence's own loss (the criterion is taken for a mean over N), and norms are means over
+    the sequences. In what is of length T+1, entry t is that of state t.
+
+        flow         h, and for an LSTM c: ‖∂L/∂h_t‖, ‖∂L/∂c_t‖
+        paths        norm: way -> the norm of what arrives by it (minilstm/lab/paths.py), "alone", "gated" and "total" among
+                     them; share: "alone" -> its share, the median over the sequences (None where there is no gradient)
+        jacobians    steps (K,); for h, and for an LSTM c, log10 of the largest and the median singular value, log10 of the
+                     least, mean and greatest product of f or z over the units, and of an RNN's two bounds: (K,) each, means
+                     over the first few sequences (None where unknown or minus infinity)
+        gates        gate -> left and right (fractions of steps at which each unit is saturated), mean, over_time (T,)
+
+    Raises ArgumentError unless the model is a Sequential with one recurrent layer that ``gradient_flow`` takes.
+    """
+    layer, below, upstream = model_upstream(model, criterion, x, y)
+    N, T = below.shape[:2]
+    paths = gradient_paths(layer, below, **{name: N * d for name, d in upstream.items()})
+    flow = paths.flow
+    ways = {**paths.parts, "alone": paths.alone, "gated": paths.gated, "total": paths.total}
+    share = paths.share(paths.alone)
+    known = ~np.isnan(share).any(axis=1)
+    middle = [_short(np.median(row)) if ok else None for row, ok in zip(share, known)]
+    statistics = gate_statistics(layer, below)
+    gates = {}
+    for gate in statistics.values:
+        left, right = statistics.saturation(gate)
+        gates[gate] = {"left": _shorts(left), "right": _shorts(right), "mean": _short(statistics.mean(gate)),
+                       "over_time": _shorts(statistics.over_time(gate))}
+    c_norms = flow.c_norms
+    return {
+        "flow": {"h": _shorts(flow.h_norms.mean(axis=1))} | ({} if c_norms is None else {"c": _shorts(c_norms.mean(axis=1))}),
+        "paths": {"norm": {way: _shorts(norms(part).mean(axis=1)) for way, part in ways.items()}, "share": {"alone": middle}},
+        "jacobians": _jacobians(layer, below[:JACOBIANS], places(T)),
+        "gates": gates,
+    }
+
+
+def places(T: int) -> list[int]:
+    """Return up to PLACES numbers from 1 to T, close at the end and wide before, 1 and T among them."""
+    back = np.unique(np.round(np.geomspace(1, T, PLACES)).astype(int)) - 1
+    return sorted({int(T - k) for k in back})
+
+
+def _jacobians(layer: Any, x: np.ndarray, steps: list[int]) -> dict[str, Any]:
+    found = jacobian_spectrum(layer, x, steps)
+    rows = {"h_largest": found.h[:, :, 0], "h_median": found.h[:, :, found.h.shape[2] // 2]}
+    if found.c is not None:
+        rows |= {"c_largest": found.c[:, :, 0], "c_median": found.c[:, :, found.c.shape[2] // 2]}
+    if found.keep is not None:
+        rows |= {"keep_least": found.keep.min(axis=2), "keep_mean": found.keep.mean(axis=2),
+                 "keep_greatest": found.keep.max(axis=2)}
+    if found.bound is not None and found.step_bound is not None:
+        rows |= {"bound": found.bound[:, None], "step_bound": found.step_bound}
+    return {"steps": steps} | {name: _shorts(values.mean(axis=1)) for name, values in rows.items()}
+
+
+def _short(value: Any) -> Any:
+    """Return a number in six digits, as JSON can hold it: None for one that is not finite."""
+    return float(f"{float(value):.6g}") if np.isfinite(value) else None
+
+
+def _shorts(values: np.ndarray) -> list[Any]:
+    return [_short(value) for value in values]
