@@ -120,7 +120,11 @@ def load_reviews(settings: dict[str, Any], data: str | None, tell: Callable[[str
     """Return the reviews as examples/imdb_lstm.py prepares them, with those to measure on, and their digest."""
     found = ml.load_imdb(data)
     tell(found.source)
-    texts, labels = found.texts[:settings["limit"]], found.labels[:settings["limit"]]
+    # Drawn at random: a file may be sorted by label.
+    rows = np.random.default_rng(imdb_lstm.SPLIT_SEED).permutation(len(found.texts))[:settings["limit"]]
+    if settings["limit"] is None:
+        rows.sort()             # as examples/imdb_lstm.py has them, and so with its split
+    texts, labels = [found.texts[row] for row in rows], found.labels[rows]
     if (labels == labels[0]).all():
         raise ml.DataError(f"all {len(labels):,} reviews are {'positive' if labels[0] else 'negative'}: there is nothing to "
                            "tell apart, so nothing to learn")
@@ -232,7 +236,7 @@ def parse_arguments(argv: list[str] | None) -> dict[str, Any]:
     add("--clip-norm", "limit of the gradients' norm, where clipping is tried", type=imdb_lstm.positive, metavar="NORM")
     target = parser.add_argument_group("problems and training")
     add("--data", "CSV with columns review,sentiment (default: as examples/imdb_lstm.py)", metavar="CSV")
-    add("--limit", "use only the first N reviews", type=imdb_lstm.whole(1), metavar="N")
+    add("--limit", "use only N reviews, drawn at random", type=imdb_lstm.whole(1), metavar="N")
     add("--length", "words of a review that are read", type=imdb_lstm.whole(3), metavar="N")
     add("--lag", "steps of the adding problem", type=imdb_lstm.whole(3), metavar="N")
     add("--steps", "training steps (default: 300 for imdb, 1500 for adding)", type=imdb_lstm.whole(1), metavar="N")

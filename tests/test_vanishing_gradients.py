@@ -211,6 +211,18 @@ def test_what_is_printed_and_interrupted(example: Any, tmp_path: Path, capsys: p
     assert all((tmp_path / "run" / name).read_bytes()[:4] == b"\x89PNG" for name in names)
 
 
+def test_some_reviews_of_a_sorted_file(example: Any, tmp_path: Path) -> None:
+    path = tmp_path / "sorted.csv"
+    lines = [f"{word} {k},{word}" for word in ("negative", "positive") for k in range(50)]
+    path.write_text("\n".join(["review,sentiment", *lines]) + "\n")
+    settings = {**example.BUDGET, "length": 2, "sequences": 2}
+    found, digest = example.load_reviews({**settings, "limit": 20}, str(path), lambda line: None)
+    assert len(found.y) == 16 and 0 < found.y.mean() < 1
+    whole, other = example.load_reviews(settings, str(path), lambda line: None)
+    parts = ml.train_test_split(np.repeat([0, 1], 50), test_size=0.2, random_state=42)
+    assert (whole.y == parts[0]).all() and digest != other
+
+
 # Figures -------------------------------------------------------------------------------------------------------------
 
 

@@ -32,6 +32,7 @@ CAPTIONS = {        # of the figures of gradients
     "ways-back": "The whole gradient, what came along the state alone, and what went through a gate at least once.",
     "ways-of-one-step": "One step back: the share of each way.",
     "jacobians": "Singular values of the Jacobians from step t to the last, with their bounds.",
+    "gates-over-time": "What the gates do from step to step.",
     "gate-saturation": "How often each gate is nearly shut or nearly open.",
     "forget-bias": "What the forget gate's first bias does to the gradient.",
     "recurrent-weights": "What the first recurrent weights do to a simple RNN's gradient.",
