@@ -1,0 +1,56 @@
+// The embedding: y = W[tokens], and dW[v] = Σ dy over the places where v stands. Compiled with -DTOKEN=int or "long long".
+
+typedef TOKEN token;
+
+// One thread for each number of y (P, D). A token outside the table W (V, D) gives a row of NaN: nothing on a device can
+// raise without making the host wait, and the guard against NaN stops the step.
+extern "C" __global__ void embedding_forward(const token* tokens, const real* W, real* y, int V, int P, int D) {
+    const size_t e = (size_t)blockIdx.x * blockDim.x + threadIdx.x;
+    if (e >= (size_t)P * D) return;
+    const token v = tokens[e / D];
+    y[e] = 0 <= v && v < V ? W[(size_t)v * D + e % D] : not_a_number();
+}
+
+// The gradient in two steps without atomic additions, so that it is the same at each run. The places are sorted by token
+// (order (P,), stable), and the sorted places cut into chunks of CHUNK. Here each chunk adds up its runs of one token. A run
+// that begins and ends inside is done, and goes to dW. The first and the last one may go on beyond the chunk: their sums go
+// to edges (chunks, 2, D), [0] for the first and [1] for the last if that is another run.
+constexpr int CHUNK = 32;
+
+extern "C" __global__ void embedding_chunks(const token* tokens, const long long* order, const real* dy, real* edges, real* dW,
+                                            long long padding, int V, int P, int D) {
+    const int d = blockIdx.y * blockDim.x + threadIdx.x, start = blockIdx.x * CHUNK, stop = min(start + CHUNK, P);
+    if (d >= D) return;
+    real* edge = edges + (size_t)blockIdx.x * 2 * D + d;
+    bool first = true;
+    real sum = 0;
+    for (int p = start; p < stop; ++p) {
+        const long long place = order[p];
+        const token v = tokens[place];
+        sum += dy[(size_t)place * D + d];
+        if (p + 1 < stop && tokens[order[p + 1]] == v) continue;
+        if (first) edge[0] = sum;
+        else if (p + 1 == stop) edge[D] = sum;
+        else if (v != padding && 0 <= v && v < V) dW[(size_t)v * D + d] += sum;
+        first = false;
+        sum = 0;
+    }
+}
+
+// The runs at the chunks' edges: the chunk in which a run begins adds up the shares of all chunks it goes through, in order.
+extern "C" __global__ void embedding_edges(const token* tokens, const long long* order, const real* edges, real* dW,
+                                           long long padding, int V, int P, int D) {
+    const int d = blockIdx.y * blockDim.x + threadIdx.x, start = blockIdx.x * CHUNK, stop = min(start + CHUNK, P);
+    if (d >= D) return;
+    const token head = tokens[order[start]], tail = tokens[order[stop - 1]];
+    const real* edge = edges + (size_t)blockIdx.x * 2 * D + d;
+    for (int last = 0; last < 2; ++last) {
+        const token v = last ? tail : head;
+        if (last && tail == head) break;                                            // one run fills the chunk
+        if (!last && start > 0 && tokens[order[start - 1]] == head) continue;       // begins further ahead
+        real sum = edge[last ? D : 0];
+        if (v == tail)
+            for (int p = stop, c = 1; p < P && tokens[order[p]] == v; p += CHUNK, ++c) sum += edge[(size_t)c * 2 * D];
+        if (v != padding && 0 <= v && v < V) dW[(size_t)v * D + d] += sum;
+    }
+}

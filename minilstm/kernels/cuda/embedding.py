@@ -1,0 +1,53 @@
+"""The embedding on a device, without waiting and without atomic additions; the kernels are in embedding.cu."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minilstm.backend import Array, get_array_module
+from minilstm.kernels.cuda.launch import THREADS, Kernel, Pointer, blocks_for, kernel, launch
+
+CHUNK = 32          # sorted places that a block adds up, as in embedding.cu
+COLUMNS = 128       # threads of a block, one for each column, at most
+
+
+def _kernel(name: str, dtype: np.dtype, tokens: Array) -> Kernel:
+    return kernel("embedding", name, dtype, TOKEN="int" if tokens.dtype == np.int32 else "long long")
+
+
+def _flat(tokens: Array) -> Array:
+    """Return tokens as one row of int32 or int64, which the kernels take."""
+    dtype = np.int32 if tokens.dtype == np.int32 else np.int64
+    return get_array_module(tokens).ascontiguousarray(tokens.reshape(-1), dtype=dtype)
+
+
+def embedding_rows(tokens: Array, W: Array) -> Array:
+    """Return W[tokens] (..., D), for tokens (...) and W (V, D) of float32 or float64.
+
+    A token out of range gives a row of NaN: on a device nothing can raise without waiting. The guard against NaN names it.
+    """
+    (V, D), xp, flat = W.shape, get_array_module(W), _flat(tokens)
+    P = flat.size
+    rows = xp.empty((P, D), dtype=W.dtype)
+    launch(_kernel("embedding_forward", W.dtype, flat), blocks_for(P * D), THREADS,
+           Pointer(flat, (P,), flat.dtype), Pointer(W, (V, D)), Pointer(rows, (P, D)), V, P, D)
+    return rows.reshape(*tokens.shape, D)
+
+
+def add_embedding_gradient(dy: Array, tokens: Array, dW: Array, *, padding_idx: int | None = None) -> None:
+    """Add to each row of dW (V, D) the sum of dy (..., D) over the places where its token stands in tokens (...).
+
+    Always in the same order, so with the same bytes. The row ``padding_idx`` and tokens out of range get nothing.
+    """
+    (V, D), xp, flat = dW.shape, get_array_module(dW), _flat(tokens)
+    P = flat.size
+    order = xp.argsort(flat, kind="stable")
+    dy = xp.ascontiguousarray(dy.reshape(P, D), dtype=dW.dtype)
+    chunks, threads = -(-P // CHUNK), min(COLUMNS, -(-D // 32) * 32)
+    edges = xp.empty((chunks, 2, D), dtype=dW.dtype)
+    places = Pointer(flat, (P,), flat.dtype), Pointer(order, (P,), np.int64)
+    rest = Pointer(dW, (V, D)), np.int64(-1 if padding_idx is None else padding_idx), V, P, D
+    grid = chunks, -(-D // threads)
+    launch(_kernel("embedding_chunks", dW.dtype, flat), grid, threads, *places, Pointer(dy, (P, D)),
+           Pointer(edges, (chunks, 2, D)), *rest)
+    launch(_kernel("embedding_edges", dW.dtype, flat), grid, threads, *places, Pointer(edges, (chunks, 2, D)), *rest)

@@ -1,0 +1,166 @@
+"""One layer and one direction over a whole batch on a device: everything that the cells' twins have in common.
+
+Forward: x becomes time-major (with 0 at padded steps), one product makes the inputs' share of all steps, then the kernel goes
+through the steps. Backward: the kernel goes back and leaves dz, the gradient of each step's products, and the products over
+all steps at once make dW and dx of it. Which kernel is the plan's business: a persistent one that is launched once, or a
+fused one and a product for each step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minilstm.backend import Array, get_array_module
+from minilstm.checks import check_choice, check_integer, check_shape, is_array
+from minilstm.kernels.cuda import plan as plans
+from minilstm.kernels.cuda.launch import THREADS, Kernel, Pointer, blocks_for, kernel, launch, multiprocessors, prepare
+from minilstm.recurrent import upstream
+from minilstm.sequences import PADDINGS, check_lengths
+
+
+class Plan(NamedTuple):
+    """One call: sizes, padding, and which kernels do it."""
+
+    cell: str                   # "lstm", "gru" or "rnn"
+    N: int
+    T: int
+    D: int
+    H: int
+    dtype: np.dtype
+    lengths: Array | None       # (N,) int32 on the device
+    pre: int                    # 1: the padding is in front
+    rows: int                   # of the batch, that a block of the persistent kernel takes; 0: the fused kernels
+
+    @property
+    def states(self) -> tuple[int, int]:
+        return self.N, self.H
+
+    @property
+    def padding(self) -> tuple[Pointer, int]:
+        """The kernels' arguments that say where the real steps are."""
+        return Pointer(self.lengths, (self.N,), np.int32), self.pre
+
+    def persistent(self, direction: str) -> tuple[Kernel, int, int]:
+        """Return the persistent kernel "forward" or "backward", its blocks and their threads."""
+        macros = plans.defines(self.cell, self.H, self.rows, self.dtype)
+        return (kernel(self.cell, f"{self.cell}_{direction}", self.dtype, **macros), -(-self.N // self.rows),
+                plans.GATES[self.cell] * self.H)
+
+    def fused(self, direction: str) -> tuple[Kernel, int, int]:
+        """Return the kernel of one step "forward" or "backward", its blocks and their threads."""
+        return kernel(self.cell, f"{self.cell}_{direction}_step", self.dtype), blocks_for(self.N * self.H), THREADS
+
+
+class DeviceCache(NamedTuple):
+    """What backward needs, time-major; of a forward with ``keep=False`` only ``last``, the final states (N, H)."""
+
+    plan: Plan
+    last: list[Array]
+    W: Array                    # a reference: do not change it between forward and backward
+    x: Array | None             # (T, N, D), 0 at padded steps
+    h: Array | None             # (T+1, N, H), row t the state before step t
+    values: tuple[Array, ...]   # what else the cell keeps of each step
+    relu: int = 0               # an RNN's nonlinearity
+
+
+def device_lengths(lengths: Any, N: int, T: int, padding: str, like: Array) -> Array | None:
+    """Return lengths (N,) as int32 where the kernels want them, or None when every step is real.
+
+    Host lengths are checked and uploaded. Those of a device are not looked at, which would make the host wait: a value out
+    of 1 to T gives as many real steps as fit.
+    """
+    check_choice("padding", padding, PADDINGS)
+    if lengths is None:
+        return None
+    if is_array(lengths) and get_array_module(lengths) is not np:
+        check_integer("lengths", lengths)
+        check_shape("lengths", lengths, (N,), "N")
+        return get_array_module(lengths).ascontiguousarray(lengths, dtype=np.int32)
+    host = check_lengths(lengths, N, T, padding)
+    return None if (host == T).all() else get_array_module(like).asarray(host.astype(np.int32))
+
+
+def make_plan(cell: str, sizes: tuple[int, int, int], H: int, dtype: Any, lengths: Any, padding: str, like: Array) -> Plan:
+    """Return how to do one call; ``sizes`` N, T, D."""
+    N, T, D = sizes
+    rows = plans.rows_for(N, multiprocessors(), dtype) if plans.fits(cell, H, dtype) else 0
+    on_device = device_lengths(lengths, N, T, padding, like)
+    return Plan(cell, N, T, D, H, np.dtype(dtype), on_device, int(padding == "pre"), rows)
+
+
+def ready(array: Array | None, plan: Plan) -> Array | None:
+    """Return an array as kernels want it: of the plan's dtype and contiguous, itself where it is so already."""
+    return None if array is None else get_array_module(array).ascontiguousarray(array, dtype=plan.dtype)
+
+
+def time_major(x: Array, plan: Plan) -> Array:
+    """Return x (N, T, D) as (T, N, D), with 0 at padded steps, whatever stands there."""
+    N, T, D = plan.N, plan.T, plan.D
+    result = get_array_module(x).empty((T, N, D), dtype=plan.dtype)
+    launch(kernel("layout", "time_major", plan.dtype), blocks_for(N * T * D), THREADS,
+           Pointer(ready(x, plan), (N, T, D)), Pointer(result, (T, N, D)), *plan.padding, N, T, D)
+    return result
+
+
+def input_products(x: Array, W_x: Array, plan: Plan) -> Array:
+    """Return (T, N, columns of W_x): the inputs' share of all steps, in one product. x is time-major."""
+    xp, columns = get_array_module(x), W_x.shape[1]
+    result = xp.empty((plan.T, plan.N, columns), dtype=plan.dtype)
+    xp.dot(x.reshape(-1, plan.D), W_x, out=result.reshape(-1, columns))
+    return result
+
+
+def start_rows(value: Array | None, plan: Plan, rows: int, like: Array) -> Array:
+    """Return room for ``rows`` states (N, H), the first of them the initial state (None: 0)."""
+    states = get_array_module(like).empty((rows, *plan.states), dtype=plan.dtype)
+    states[0] = 0 if value is None else value
+    return states
+
+
+def step_forward(plan: Plan, h: Array, W_h: Array, arguments: Callable[[Pointer], tuple[Any, ...]]) -> None:
+    """Go through all steps with the fused kernel; ``arguments`` gives its own ones, given h_{t-1} W_h."""
+    xp, rows, columns = get_array_module(h), len(h), W_h.shape[1]
+    from_h = xp.empty((plan.N, columns), dtype=plan.dtype)
+    step = prepare(*plan.fused("forward"), *arguments(Pointer(from_h, from_h.shape)), plan.N, plan.T, plan.H, rows)
+    for t in range(plan.T):
+        xp.dot(h[t % rows], W_h, out=from_h)
+        step(t)
+
+
+def step_backward(plan: Plan, W_hT: Array, dh_last: Array | None, to_h: Callable[[int], Array],
+                  arguments: Callable[[Pointer, Pointer], tuple[Any, ...]]) -> Array:
+    """Go back through all steps with the fused kernel and return dh0 (N, H).
+
+    to_h: gives what the product with W_hT takes of a step; ``arguments``: the kernel's own ones, given the two parts that the
+    gradient of h comes in, from_later and carried.
+    """
+    xp = get_array_module(W_hT)
+    from_later = xp.empty(plan.states, dtype=plan.dtype)
+    carried = start_rows(dh_last, plan, 1, W_hT)[0]
+    step = prepare(*plan.fused("backward"), *arguments(Pointer(from_later, plan.states), Pointer(carried, plan.states)),
+                   plan.N, plan.T, plan.H)
+    for t in range(plan.T - 1, -1, -1):
+        step(t)
+        xp.dot(to_h(t), W_hT, out=from_later)
+    return xp.add(carried, from_later, out=carried)
+
+
+def upstream_gradients(plan: Plan, dh: Array | None, **dstates: Array | None) -> list[Array | None]:
+    """Return the checked upstream gradients as kernels want them: dh (N, T, H), then those of final states (N, H)."""
+    given = [("dh", dh, (plan.N, plan.T, plan.H), "N, T, H"), *((name, d, plan.states, "N, H") for name, d in dstates.items())]
+    return [None if d is None else ready(upstream(name, d, shape, axes, like=d), plan) for name, d, shape, axes in given]
+
+
+def weight_gradients(cache: DeviceCache, dz: Array) -> tuple[Array, Array]:
+    """Return dW (H+D, columns) and dx (N, T, D, a view), given dz (T, N, columns)."""
+    plan, (H, D), W = cache.plan, (cache.plan.H, cache.plan.D), cache.W
+    xp, rows = get_array_module(dz), dz.reshape(-1, dz.shape[2])
+    assert cache.h is not None and cache.x is not None
+    dW = xp.empty(W.shape, dtype=plan.dtype)
+    xp.dot(cache.h[:-1].reshape(-1, H).T, rows, out=dW[:H])
+    xp.dot(cache.x.reshape(-1, D).T, rows, out=dW[H:])
+    dx = xp.dot(rows, W[H:].T).reshape(plan.T, plan.N, D)
+    return dW, dx.transpose(1, 0, 2)

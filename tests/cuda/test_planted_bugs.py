@@ -1,0 +1,135 @@
+"""Bugs planted in the kernels, and what sees them.
+
+Each is a change of a few characters in a source that compiles all the same. The table says which way of looking must see it,
+and the test also makes sure that the cheaper ways before it do not: each of them has its reason.
+
+- numbers: results against the readable functions, threads in their order;
+- order: the same, threads in a random order;
+- emulator: the emulator refuses the launch (an argument's type, barriers that do not agree, writing outside an array);
+- address, thread: a program built with AddressSanitizer or ThreadSanitizer complains.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from builder import compiler
+from emulator import EmulationError, recorded, shuffled
+from sanitized import missing_sanitizer, watch
+from twins import Call, expected, measured, off, planted
+
+from minilstm import losses
+from minilstm.kernels.cuda.losses import bce_loss
+
+pytestmark = pytest.mark.skipif(compiler() is None, reason="g++ is not installed, so the kernels cannot be emulated")
+
+SMALL: dict[str, Any] = {"H": 32, "rows": 2, "N": 3, "T": 3, "padding": "pre"}
+BARRIER = "        __syncthreads();\n"
+
+
+class Bug(NamedTuple):
+    """In ``file``, ``old`` becomes ``new``; ``call``: what is computed, beside SMALL; None: the loss."""
+
+    file: str
+    old: str
+    new: str
+    seen_by: str
+    call: dict[str, Any] | None
+
+
+LSTM, GRU, RNN = {"cell": "lstm"}, {"cell": "gru"}, {"cell": "tanh"}
+BUGS = {
+    "LSTM: no barrier between gates and cells": Bug(
+        "lstm", "            share[r] = ahead[r];\n        }\n" + BARRIER, "            share[r] = ahead[r];\n        }\n",
+        "numbers", LSTM),
+    "LSTM: no barrier before the parts are added up": Bug(
+        "lstm", "parts[r * 4 * H + j] = back[r];\n" + BARRIER, "parts[r * 4 * H + j] = back[r];\n", "numbers", LSTM),
+    "LSTM: the initial state is not in shared memory": Bug(
+        "lstm", "if (e < R * H) states[e] = state;", "", "numbers", {**LSTM, "states": False}),
+    "LSTM: a barrier that some threads do not meet": Bug(
+        "lstm", "            share[r] = ahead[r];\n        }\n" + BARRIER,
+        "            share[r] = ahead[r];\n        }\n        if (j < H) __syncthreads();\n", "emulator", LSTM),
+    "LSTM: the last cell state read a step too early": Bug(
+        "lstm", "c_t[s] = c[(size_t)T * N", "c_t[s] = c[(size_t)(T - 1) * N", "numbers", LSTM),
+    "LSTM: two gates change places in backward": Bug(
+        "lstm", "            v[0] = d.f, v[H] = d.i, v[2 * H] = d.o", "            v[0] = d.f, v[H] = d.o, v[2 * H] = d.i",
+        "numbers", LSTM),
+    "LSTM: a padded step does not carry the state": Bug(
+        "lstm", "if (here) {                                         // a padded step carries", "if (true) {  //",
+        "numbers", LSTM),
+    "LSTM: a padded step does not carry dh": Bug(
+        "lstm", "if (e < R * H && span[s].holds(t)) dh[s] =", "if (e < R * H) dh[s] =", "numbers", LSTM),
+    "LSTM: rows that are not there write into the next step": Bug(
+        "lstm", "if (h && r < live) at[", "if (h) at[", "emulator", LSTM),
+    "LSTM: the step after the last is asked for": Bug(
+        "lstm", "ahead[r] = t + 1 < T && r < live ?", "ahead[r] = r < live ?", "address", LSTM),
+    "LSTM: rows that are not there are asked for": Bug(
+        "lstm", "ahead[r] = t + 1 < T && r < live ?", "ahead[r] = t + 1 < T ?", "address", LSTM),
+    "LSTM: an argument of another size": Bug(
+        "lstm", "int pre, int N, int T) {", "long long pre, int N, int T) {", "emulator", LSTM),
+    "LSTM, fused: the state's rows do not take turns": Bug(
+        "lstm", "next = (t + 1) % rows * size + e", "next = t % rows * size + e", "numbers", {**LSTM, "rows": 0}),
+    "LSTM, fused: a thread too many": Bug(
+        "lstm", "if (e >= size) return;", "if (e > size) return;", "emulator", {**LSTM, "rows": 0, "H": 5}),
+    "GRU: the path along the state is lost": Bug("gru", "dh[s] += p[0]", "dh[s] = p[0]", "numbers", GRU),
+    "GRU: the candidate's other bias": Bug("gru", "? a[r] + bias_h :", "? a[r] + bias + 0 * bias_h :", "numbers", GRU),
+    "GRU: dq without the reset gate": Bug("gru", "da_n, da_n * v.r};", "da_n, da_n};", "numbers", GRU),
+    "GRU: no barrier before the next step": Bug(
+        "gru", "= here ? states[e] : (real)0;\n        }\n" + BARRIER, "= here ? states[e] : (real)0;\n        }\n",
+        "numbers", GRU),
+    "RNN: one place for the state, before and after": Bug(
+        "rnn", "next = states + (~t & 1)", "next = states + (t & 1)", "numbers", RNN),
+    "RNN: one place for the gradients of two steps": Bug(
+        "rnn", "now = vectors + (t & 1) * R * H", "now = vectors", "numbers", RNN),
+    "padding on the other side": Bug("common", "if (pre) start", "if (!pre) start", "numbers", LSTM),
+    "a sum over all weights but four": Bug(
+        "common", "for (int k = HELD; k < H; k += 4)", "for (int k = HELD; k < H - 4; k += 4)", "numbers", {**LSTM, "H": 96}),
+    "loss: read before it is complete": Bug("losses", "if (j == 0) *loss", "if (j == THREADS - 1) *loss", "order", None),
+    "loss: written by every thread": Bug("losses", "if (j == 0) *loss", "__syncthreads(), *loss", "thread", None),
+}
+WAYS = ("numbers", "order", "emulator", "address", "thread")
+
+
+def error(call: dict[str, Any] | None, xp: Any) -> float:
+    """Return how far off the kernels are: of a layer, or of the loss."""
+    if call is not None:
+        there = Call(**{**SMALL, **call})
+        return off(measured(there, xp), expected(there))
+    p, y = np.linspace(0.1, 0.9, 300).reshape(300, 1), (np.arange(300.0) % 2).reshape(300, 1)
+    return abs(float(bce_loss(xp.asarray(p), xp.asarray(y), 1 / 300).get()) - float(losses.bce_forward(p, y)[0]))
+
+
+def seen_by(bug: Bug, xp: Any) -> str:
+    """Return the first way that sees a bug, "nothing" if none does. The programs are built only where the rest is blind."""
+    try:
+        with recorded() as launches, np.errstate(all="ignore"):
+            if not error(bug.call, xp) <= 1e-5:
+                return "numbers"
+        for seed in (1, 2, 3):
+            with shuffled(seed), np.errstate(all="ignore"):
+                if not error(bug.call, xp) <= 1e-5:
+                    return "order"
+    except EmulationError:
+        return "emulator"
+    mine = [launch for launch in launches if bug.new in launch.source]
+    for sanitizer in ("address", "thread"):
+        reason = missing_sanitizer(sanitizer)
+        if reason:
+            pytest.skip(reason)
+        if any(watch(launch, sanitizer).complaint for launch in mine):
+            return sanitizer
+    return "nothing"
+
+
+@pytest.mark.parametrize("name", [
+    pytest.param(name, marks=pytest.mark.slow if bug.seen_by in ("thread", "address") else ()) for name, bug in BUGS.items()])
+def test_a_planted_bug_is_seen(name: str, standin: Any) -> None:
+    bug = BUGS[name]
+    with planted(bug.file, bug.old, bug.new):
+        assert seen_by(bug, standin) == bug.seen_by
+
+
+def test_every_way_is_needed() -> None:
+    assert {bug.seen_by for bug in BUGS.values()} == set(WAYS)

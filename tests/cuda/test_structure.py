@@ -1,0 +1,130 @@
+"""The structure of speed, which no clock is needed for: device calls of a training step, none that waits, one upload.
+
+A device call costs a few microseconds of the host, whatever it computes; a wait costs everything that the device could have
+done meanwhile. Counted on the stand-in, for the reference model (Embedding, LSTM, Dropout, Linear, Sigmoid, BCE, Adam) in the
+Trainer.
+"""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minilstm as ml
+from minilstm import training
+from minilstm.training import Trainer
+
+pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="kernels are emulated with g++, which is not installed")
+
+V, D, PERSISTENT, FUSED = 30, 6, 32, 20         # sizes: those of H decide which kernels run
+MOST = {ml.LSTM: 60, ml.RNN: 60, ml.GRU: 64}    # device calls of a training step with the persistent kernels
+
+
+def make(cell: Any, hidden: int, T: int, n: int = 40, batch: int = 8, **options: Any) -> tuple[Trainer, ml.DataLoader]:
+    rng = np.random.default_rng(0)
+    model = ml.Sequential(ml.Embedding(V, D, rng=rng), cell(D, hidden, return_sequences=False, rng=rng),
+                          ml.Dropout(0.5, rng=rng), ml.Linear(hidden, 1, rng=rng), ml.Sigmoid()).to("cupy")
+    x, y = rng.integers(0, V, (n, T)), rng.integers(0, 2, n).astype(np.float32)
+    loader = ml.DataLoader(x, y, batch_size=batch, shuffle=True, backend="cupy")
+    return Trainer(model, ml.BCELoss(), ml.Adam(model), verbose=False, progress=False, **options), loader
+
+
+def steps(standin: Any, cell: Any, hidden: int, T: int, **options: Any) -> list[Any]:
+    """Return the counts of a few training steps, their batches included; the first one sets things up."""
+    trainer, loader = make(cell, hidden, T, **options)
+    trainer.model.train()
+    counted = []
+    batches = iter(loader)
+    for number in range(4):
+        with standin.counted() as counts:
+            x, y = next(batches)
+            trainer._train_step(x, y, {}, waits=False)
+        if number:
+            counted.append(counts)
+    return counted
+
+
+@pytest.mark.parametrize("cell", MOST)
+def test_a_training_step_takes_few_calls_whatever_its_length(cell: Any, standin: Any) -> None:
+    short, long = (steps(standin, cell, PERSISTENT, T) for T in (3, 11))
+    for counts in (*short, *long):
+        assert counts.launches <= MOST[cell], str(counts)
+        assert (counts.syncs, counts.uploads) == (0, 1), str(counts)        # the dropout mask
+        assert counts.by_name == long[0].by_name
+
+
+@pytest.mark.parametrize("cell", MOST)
+def test_any_hidden_size_takes_two_calls_a_step_of_time_each_way(cell: Any, standin: Any) -> None:
+    short, long = (steps(standin, cell, FUSED, T)[0] for T in (3, 11))
+    assert (short.syncs, short.uploads, long.syncs, long.uploads) == (0, 1, 0, 1)
+    assert long.launches - short.launches <= 4 * 8
+
+
+@pytest.mark.parametrize("cell", MOST)
+@pytest.mark.parametrize("sequences", [True, False])
+def test_a_layer_alone(cell: Any, sequences: bool, standin: Any) -> None:
+    T, rng = 9, np.random.default_rng(1)
+    for hidden, forward, backward in ((PERSISTENT, 12, 12), (FUSED, 3 * T + 20, 2 * T + 20)):
+        layer = cell(D, hidden, return_sequences=sequences, rng=0).to("cupy")
+        x = ml.asarray(rng.standard_normal((4, T, D)).astype(np.float32), "cupy")
+        with standin.counted() as there:
+            y = layer(x)
+        dy = standin.ones_like(y)
+        with standin.counted() as back:
+            layer.backward(dy)
+        assert there.launches <= forward and back.launches <= backward, f"{there}\n{back}"
+        assert (there.syncs, there.uploads, back.syncs, back.uploads) == (0, 0, 0, 0)
+
+
+def test_clipping_masks_on_the_device_and_no_metric_do_not_wait_either(standin: Any) -> None:
+    for options in ({"clip_norm": 0.1}, {"metric": None}):
+        assert all(counts.syncs == 0 and counts.launches <= 61 for counts in steps(standin, ml.LSTM, PERSISTENT, 3, **options))
+    trainer, loader = make(ml.LSTM, PERSISTENT, 5)
+    x, y = next(iter(loader))
+    lengths = standin.asarray(np.arange(8) % 5 + 1)
+    trainer.model.train()
+    with standin.counted() as counts:
+        trainer._train_step(x, y, {"lengths": lengths}, waits=False)
+    assert (counts.syncs, counts.uploads) == (0, 1)
+
+
+def test_an_epoch_waits_when_it_looks_and_uploads_its_order_once(standin: Any) -> None:
+    trainer, loader = make(ml.LSTM, PERSISTENT, 3, n=24, batch=2)
+    validation = ml.DataLoader(*loader.arrays, batch_size=8, backend="cupy")
+    trainer.fit(loader, validation, epochs=1)
+    with standin.counted() as counts:
+        trainer.fit(loader, validation, epochs=2)
+    looks = -(-12 // training.LOOK_EVERY)
+    parameters = len(trainer.model.named_parameters())
+    assert counts.by_name["sync: get"] == looks + 1                 # the sums of the evaluation
+    assert counts.syncs == looks + 1 + parameters                   # is each parameter finite? Once an epoch
+    assert counts.uploads <= 12 + 1 + 1                             # masks, the order, the evaluation's metric
+
+
+def test_an_evaluation_waits_once(standin: Any) -> None:
+    trainer, loader = make(ml.LSTM, PERSISTENT, 3)
+    with standin.counted() as counts:
+        trainer.evaluate(loader)
+    assert counts.syncs == 1
+
+
+def test_watching_every_step_waits_at_every_step(standin: Any) -> None:
+    class Watch(ml.Callback):
+        def on_step_end(self, *about: Any) -> None:
+            pass
+    trainer, loader = make(ml.LSTM, PERSISTENT, 3, callbacks=[Watch()])
+    with standin.counted() as counts:
+        trainer.fit(loader, epochs=1)
+    assert counts.by_name["sync: get"] >= 5
+
+
+def test_a_hidden_wait_is_seen(standin: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    forward = ml.Dropout.forward
+
+    def looking(self: Any, x: Any) -> Any:
+        return forward(self, x) if x.max() < 100 else x
+    monkeypatch.setattr(ml.Dropout, "forward", looking)
+    assert all(counts.syncs == 1 for counts in steps(standin, ml.LSTM, PERSISTENT, 3))
