@@ -1,4 +1,4 @@
-"""The command line: are the gradients of a layer of yours right, and where does a model's training time go?
+"""The command line: are the gradients of a layer of yours right, where does training time go, does this machine do?
 
     python -m minilstm gradcheck cell.py:MyCell 3 4 --shape 2,5,3
 
@@ -10,6 +10,10 @@ report if one is wrong, 2 if it could not be tried.
 
 prints what a training step of the reference model, or of yours, computes, keeps and takes, predicted and measured
 (``minilstm/step_profile.py``); 2 if it could not be tried.
+
+    python -m minilstm doctor
+
+says what is here (NumPy, BLAS, CuPy, driver, GPU), tries it, and names what is missing; 0 if all that is here works, else 1.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from minilstm.backend import BACKENDS
 from minilstm.command_line import OneLineParser, literal, load_class, make_target, shape, whole
 from minilstm.errors import ArgumentError, GradientError
 from minilstm.gradient_check import METHODS, gradcheck
@@ -39,6 +44,9 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     what = COMMANDS[command][0]
     parser = OneLineParser(prog="python -m minilstm", description=what)
     parser.add_argument("command", choices=(command,))
+    if command == "doctor":
+        parser.add_argument("--backend", choices=BACKENDS, help="a backend that has to work: exit with 1 if it does not")
+        return parser
     if command == "gradcheck":
         parser.add_argument("target", metavar="FILE.py:Class", help="a class or function that makes a layer, a layer, or a "
                             "pair (forward, backward)")
@@ -70,6 +78,14 @@ def build_parser(command: str) -> argparse.ArgumentParser:
             options |= {"type": whole(1), "metavar": "N"}
         group.add_argument("--" + name.replace("_", "-"), **options)
     return parser
+
+
+def run_doctor(arguments: argparse.Namespace) -> int:
+    """Print what is here and whether it works; return the exit status."""
+    from minilstm.doctor import report
+    text, status = report(arguments.backend)
+    print(text)
+    return status
 
 
 def run_gradcheck(arguments: argparse.Namespace) -> None:
@@ -120,9 +136,10 @@ def run_explain(arguments: argparse.Namespace) -> None:
                   threads=arguments.threads, seed=arguments.seed))
 
 
-COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], None]]] = {
+COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], int | None]]] = {
     "gradcheck": ("Check the gradients of a layer in a file of yours.", run_gradcheck),
     "explain": ("Say what a training step computes, keeps and takes, predicted and measured.", run_explain),
+    "doctor": ("Say what is here (NumPy, CuPy, GPU), whether it works, and what is missing.", run_doctor),
 }
 
 
@@ -142,7 +159,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     arguments = parse(argv)
     try:
-        COMMANDS[arguments.command][1](arguments)
+        return COMMANDS[arguments.command][1](arguments) or 0
     except GradientError as error:
         print(error, file=sys.stderr)
         return 2 if isinstance(error.__cause__, NotComplexError) else 1     # the second: not wrong, but not checked either
@@ -152,7 +169,6 @@ def main(argv: list[str] | None = None) -> int:
     except (Exception, SystemExit) as error:    # the user's own code may raise anything; a traceback of ours would hide it
         print(f"minilstm: error: {type(error).__name__}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    return 0
 
 
 if __name__ == "__main__":

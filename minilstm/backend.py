@@ -8,6 +8,8 @@ uploaded, so a seed gives the same numbers on every backend.
 
 from __future__ import annotations
 
+import warnings
+from importlib import metadata
 from types import ModuleType
 from typing import Any
 
@@ -17,6 +19,7 @@ from minilstm.errors import ArgumentError, BackendError
 
 Array = Any     # numpy.ndarray or cupy.ndarray, of whatever float, complex or integer dtype the caller uses
 BACKENDS = ("numpy", "cupy")
+KERNEL_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
 _cupy: ModuleType | None = None     # filled by require("cupy") once a device has answered
 
@@ -61,20 +64,38 @@ def require(name: str) -> Any:
 
 def _probe_cupy() -> ModuleType:
     fix = 'for CUDA 12: pip install "cupy-cuda12x[ctk]"; for CUDA 13: pip install "cupy-cuda13x[ctk]"'
-    try:
-        import cupy
-    except ImportError:
-        raise BackendError(f"the cupy backend needs CuPy, which is not installed ({fix})") from None
-    except Exception as error:      # a half-installed wheel fails on import in many ways
-        raise BackendError(f"CuPy is installed but cannot be imported ({_one_line(error)}); reinstall it ({fix})") from None
-    try:
-        usable = cupy.cuda.is_available() and float(cupy.ones((2, 2)).dot(cupy.ones((2, 2))).sum()) == 8.0
-        reason = "no CUDA driver or GPU was found"
-    except (ImportError, RuntimeError, OSError) as error:
-        usable, reason = False, _one_line(error)
+    with warnings.catch_warnings(record=True) as heard:     # CuPy warns of a second wheel in a page of text
+        try:
+            import cupy
+        except Exception as error:      # a half-installed wheel fails on import in many ways
+            if isinstance(error, ImportError) and error.name in (None, "cupy") and not cupy_wheels():
+                raise BackendError(f"the cupy backend needs CuPy, which is not installed ({fix})") from None
+            raise BackendError(f"CuPy is installed but cannot be imported ({_one_line(error)}); {_mend(fix)}") from None
+        try:
+            usable = cupy.cuda.is_available() and float(cupy.ones((2, 2)).dot(cupy.ones((2, 2))).sum()) == 8.0
+            reason = "no CUDA driver or GPU was found"
+        except (ImportError, RuntimeError, OSError, AttributeError) as error:
+            usable, reason = False, _one_line(error)
     if not usable:
-        raise BackendError(f"the cupy backend needs a working NVIDIA GPU: {reason} (CuPy must match the driver's CUDA: {fix})")
+        words = _mend(fix) if len(cupy_wheels()) > 1 else f"CuPy must match the driver's CUDA: {fix}"
+        raise BackendError(f"the cupy backend needs a working NVIDIA GPU: {reason} ({words})")
+    for warning in heard:
+        warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
     return cupy
+
+
+def cupy_wheels() -> list[str]:
+    """Return the names of the CuPy packages that are installed, such as ["cupy-cuda12x"]; there must not be two."""
+    names = {(found.metadata["Name"] or "").lower().replace("_", "-") for found in metadata.distributions()}
+    return sorted(name for name in names if name == "cupy" or name.startswith(("cupy-cuda", "cupy-rocm")))
+
+
+def _mend(fix: str) -> str:
+    wheels = cupy_wheels()
+    if len(wheels) > 1:
+        return (f"{len(wheels)} CuPy packages are installed, which overwrite each other: pip uninstall -y {' '.join(wheels)}; "
+                f"then {fix}")
+    return f"reinstall it ({fix})"
 
 
 def _one_line(error: BaseException) -> str:
@@ -84,6 +105,12 @@ def _one_line(error: BaseException) -> str:
 def backend_name(x: Array) -> str:
     """Return "numpy" or "cupy": where this array lives."""
     return "cupy" if _is_device_array(x) else "numpy"
+
+
+def takes(*arrays: Array) -> bool:
+    """Tell whether minilstm/kernels/cuda has kernels for these arrays: on a device, contiguous, all float32 or all float64."""
+    return all(_is_device_array(x) and x.dtype in KERNEL_DTYPES and x.dtype == arrays[0].dtype and x.flags.c_contiguous
+               for x in arrays)
 
 
 def asarray(x: Any, backend: str = "numpy", dtype: Any = None) -> Array:

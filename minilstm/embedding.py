@@ -4,7 +4,9 @@
     dW[v] = Σ dy_nt over all places where tokens_nt = v
 
 The sum is made by sorting the places by token and adding each token's run of rows: deterministic, and faster than adding
-rows one at a time. With ``padding_idx`` that row starts at 0 and never gets a gradient, so it stays 0.
+rows one at a time. With ``padding_idx`` that row starts at 0 and never gets a gradient, so it stays 0. A token that is not in
+the table raises on the host; on a device, where looking would make every step wait, it gets a row of NaN, and the guard
+against NaN (``minilstm/nonfinite.py``) names it.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minilstm.backend import Array, get_array_module
+from minilstm.backend import Array, get_array_module, takes
 from minilstm.checks import check_choice, check_dtype, check_floating, check_integer, check_positive_int, check_shape
 from minilstm.errors import ArgumentError, ShapeError, TokenError
 from minilstm.init import INITS, as_generator, uniform
@@ -44,7 +46,8 @@ def embedding_forward(tokens: Array, W: Array, *, padding_idx: int | None = None
         W: (V, D).
         padding_idx: row that gets no gradient.
 
-    Raises DtypeError, ShapeError, and TokenError naming the first token out of range and its place.
+    Raises DtypeError, ShapeError, and on the host TokenError naming the first token out of range and its place; on a device
+    such a token's row is NaN.
     """
     xp = get_array_module(tokens, W)
     check_integer("tokens", tokens)
@@ -54,11 +57,23 @@ def embedding_forward(tokens: Array, W: Array, *, padding_idx: int | None = None
     check_padding_idx(padding_idx, V)
     if tokens.size == 0:
         raise ShapeError(f"tokens: expected at least one token, got shape {tuple(tokens.shape)}")
-    # CuPy would wrap a wrong index round silently, so every backend checks, in one comparison each way.
+    cache = EmbeddingCache(tokens.copy(), V, D, padding_idx)
+    if xp is np:
+        check_tokens(tokens, V)
+        return xp.take(W, tokens, axis=0), cache
+    if takes(W):
+        from minilstm.kernels.cuda.embedding import embedding_rows
+        return embedding_rows(tokens, W), cache
+    known = (tokens >= 0) & (tokens < V)            # CuPy wraps a wrong index round silently
+    return xp.where(known[..., None], xp.take(W, tokens, axis=0), xp.nan), cache
+
+
+def check_tokens(tokens: Array, V: int) -> None:
+    """Raise TokenError naming the first token that is not in [0, V), and its place. Waits for a device."""
     if bool((tokens.min() < 0) | (tokens.max() >= V)):
-        place = tuple(int(axis[0]) for axis in xp.nonzero((tokens < 0) | (tokens >= V)))
+        wrong = get_array_module(tokens).nonzero((tokens < 0) | (tokens >= V))
+        place = tuple(int(axis[0]) for axis in wrong)
         raise TokenError(f"tokens: {int(tokens[place])} at {list(place)} is outside the vocabulary: expected 0 to {V - 1}")
-    return xp.take(W, tokens, axis=0), EmbeddingCache(tokens.copy(), V, D, padding_idx)
 
 
 def check_dy(dy: Array, cache: EmbeddingCache) -> None:
@@ -72,6 +87,11 @@ def embedding_backward(dy: Array, cache: EmbeddingCache) -> Array:
     xp = get_array_module(dy, cache.tokens)
     tokens, V, D = cache.tokens, cache.num_embeddings, cache.embedding_dim
     check_dy(dy, cache)
+    if takes(dy):
+        from minilstm.kernels.cuda.embedding import add_embedding_gradient
+        dW = xp.zeros((V, D), dtype=dy.dtype)
+        add_embedding_gradient(dy, tokens, dW, padding_idx=cache.padding_idx)
+        return dW
     flat = tokens.reshape(-1)
     order = xp.argsort(flat, kind="stable")
     ordered = flat[order]
@@ -123,7 +143,7 @@ class Embedding(Module):
         return f"{self.num_embeddings}, {self.embedding_dim}{padding}"
 
     def forward(self, tokens: Array) -> Array:
-        """Return rows (..., D) for tokens (...). Raises DtypeError, ShapeError, TokenError."""
+        """Return rows (..., D) for tokens (...). Raises DtypeError, ShapeError, and on the host TokenError."""
         y, cache = embedding_forward(tokens, self.params["W"], padding_idx=self.padding_idx)
         self.push(cache)
         return y
@@ -132,6 +152,12 @@ class Embedding(Module):
         """Add to ``grads["W"]``, given dy (..., D). Tokens have no gradient, so this returns None."""
         cache = self.peek()
         if get_array_module(dy, cache.tokens) is not np:
+            if takes(self.grads["W"]):
+                from minilstm.kernels.cuda.embedding import add_embedding_gradient
+                check_dy(dy, cache)
+                self.pop()
+                add_embedding_gradient(dy, cache.tokens, self.grads["W"], padding_idx=self.padding_idx)
+                return
             dW = embedding_backward(dy, cache)
             self.pop()
             self.grads["W"] += dW

@@ -13,9 +13,9 @@ import numpy as np
 
 from minilstm.backend import Array, asarray, backend_name, get_array_module, to_numpy
 from minilstm.checks import check_positive_int, is_array
-from minilstm.errors import ArgumentError, NonFiniteError, ShapeError
+from minilstm.errors import ArgumentError, NonFiniteError, ShapeError, TokenError
 from minilstm.module import Module, modes_kept
-from minilstm.nonfinite import explain_parameters
+from minilstm.nonfinite import explain_parameters, explain_tokens
 from minilstm.progress import open_bar
 from minilstm.state import batches_of
 
@@ -54,15 +54,18 @@ def evaluate(model: Module, criterion: Any, loader: Any, metric: Callable[[Array
         raise ArgumentError("evaluate: the loader gave no batch")
     mean_loss, mean_score = (total / samples for total in fetch(totals))
     if not math.isfinite(mean_loss):
+        words = explain_parameters(model) or next(filter(None, (explain_tokens(model, unpack(batch)[0])
+                                                                for batch in batches_of(loader, 0, 0))), None)
         raise NonFiniteError(f"the loss of the evaluation is {mean_loss}: "
-                             f"{explain_parameters(model) or 'the parameters are finite, an input or an output is not'}")
+                             f"{words or 'the parameters are finite, an input or an output is not'}")
     return mean_loss, None if metric is None else mean_score
 
 
 def predict(model: Module, x: Any, batch_size: int = 256, *, lengths: Any = None) -> np.ndarray:
     """Return the model's output for ``x`` (N, ...) as a host array (N, ...), computed in batches in evaluation mode.
 
-    ``x`` and ``lengths`` (N,) may be arrays of either backend or lists. Raises ShapeError for an empty batch.
+    ``x`` and ``lengths`` (N,) may be arrays of either backend or lists. Raises ShapeError for an empty batch, TokenError for a
+    token outside the vocabulary.
     """
     check_positive_int("batch_size", batch_size)
     x = x if is_array(x) else np.asarray(x)
@@ -76,7 +79,11 @@ def predict(model: Module, x: Any, batch_size: int = 256, *, lengths: Any = None
         for start in range(0, len(x), batch_size):
             rows = slice(start, start + batch_size)
             options = {} if lengths is None else {"lengths": asarray(lengths[rows], home)}
-            outputs.append(to_numpy(model(asarray(x[rows], home), **options)))
+            part = asarray(x[rows], home)
+            outputs.append(to_numpy(model(part, **options)))
+            words = None if home == "numpy" or np.isfinite(outputs[-1]).all() else explain_tokens(model, part)
+            if words is not None:           # on the host the Embedding itself raises
+                raise TokenError(words)
     return np.concatenate(outputs)
 
 

@@ -144,7 +144,7 @@ def gradcheck(target: Any, inputs: Any, *, method: str = "both", upstream: Any =
 
 def _draw_upstream(subject: Subject, outputs: list[Array], upstream: Any, rng: np.random.Generator) -> list[Array | None]:
     if subject.is_loss:
-        return [np.ones(())]
+        return [asarray(1.0, backend_name(outputs[0]))]
     if upstream is None:
         return [asarray(rng.standard_normal(y.shape), backend_name(y)) for y in outputs]
     given = list(upstream) if isinstance(upstream, (tuple, list)) else [upstream]

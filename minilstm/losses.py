@@ -12,12 +12,13 @@ NaN, so that loss and gradient stop at the NaN guard instead of being quietly wr
 from __future__ import annotations
 
 import math
+from importlib import import_module
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from minilstm.activations import sigmoid
-from minilstm.backend import Array, backend_name, get_array_module
+from minilstm.backend import Array, backend_name, get_array_module, takes
 from minilstm.checks import check_choice, check_floating, check_integer, is_array
 from minilstm.errors import ArgumentError, BackwardError, DtypeError, ShapeError
 
@@ -60,6 +61,8 @@ def bce_forward(prediction: Array, target: Array, *, reduction: str = "mean") ->
     y = _aligned_target("bce", prediction, target, reduction)
     p = prediction
     xp = get_array_module(p, y)
+    if takes(p, y):
+        return _bce_by_kernel(p, y, reduction)
     p = _refuse((p.real < 0) | (p.real > 1), p, "bce: prediction",
                 "outside [0, 1]; give probabilities (end the model with Sigmoid), or use BCEWithLogitsLoss for logits")
     p = _refuse(~((y.real >= 0) & (y.real <= 1)), p, "bce: target", "outside [0, 1]", shown=y)
@@ -78,6 +81,8 @@ def bce_backward(cache: PointwiseCache) -> Array:
     towards the target, so that a saturated sigmoid is not stuck.
     """
     p, y, scale, _ = cache
+    if takes(p, y):
+        return import_module("minilstm.kernels.cuda.losses").bce_gradient(p, y, scale)
     xp = get_array_module(p)
     pq = p * (1 - p)
     return (p - y) / xp.where(pq.real < 1e-12, 1e-12, pq) * scale
@@ -93,6 +98,8 @@ def bce_with_logits_forward(prediction: Array, target: Array, *, reduction: str 
     if isinstance(pos_weight, bool) or not isinstance(pos_weight, (int, float)) or not 0 < pos_weight < math.inf:
         raise ArgumentError(f"bce_with_logits: pos_weight must be a finite number above 0, got {pos_weight!r}")
     y = _aligned_target("bce_with_logits", prediction, target, reduction)
+    if takes(prediction, y):
+        return _bce_by_kernel(prediction, y, reduction, logits=True, pos_weight=float(pos_weight))
     z = _refuse(~((y.real >= 0) & (y.real <= 1)), prediction, "bce_with_logits: target", "outside [0, 1]", shown=y)
     xp = get_array_module(z, y)
     positive = z.real >= 0                                      # no abs, no maximum: complex z stay differentiable
@@ -106,6 +113,8 @@ def bce_with_logits_forward(prediction: Array, target: Array, *, reduction: str 
 def bce_with_logits_backward(cache: PointwiseCache) -> Array:
     """Return dprediction = (1 − y)·σ(z) − w·y·(1 − σ(z)), times 1/size for the mean; for w = 1 this is σ(z) − y."""
     z, y, scale, pos_weight = cache
+    if takes(z, y):
+        return import_module("minilstm.kernels.cuda.losses").bce_gradient(z, y, scale, logits=True, pos_weight=pos_weight)
     p = sigmoid(z)
     return ((1 - y) * p - pos_weight * y * (1 - p)) * scale
 
@@ -217,6 +226,13 @@ def _reduce(losses: Array, reduction: str) -> tuple[Array, float]:
     """Return the reduced loss and its derivative with respect to each entry's loss."""
     scale = 1 / losses.size if reduction == "mean" else 1.0
     return _total(losses, scale), scale
+
+
+def _bce_by_kernel(x: Array, y: Array, reduction: str, **options: Any) -> tuple[Array, PointwiseCache]:
+    """Either binary cross-entropy on a device, in one call."""
+    scale = 1 / x.size if reduction == "mean" else 1.0
+    loss = import_module("minilstm.kernels.cuda.losses").bce_loss(x, y, scale, **options)
+    return loss, PointwiseCache(x.copy(), y, scale, options.get("pos_weight", 1.0))
 
 
 # The classes ---------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-from minilstm.backend import Array, backend_name, get_array_module
+from minilstm.backend import Array, backend_name, get_array_module, takes
 from minilstm.checks import check_positive_int, is_array
 from minilstm.errors import ArgumentError, DtypeError, ShapeError
 
@@ -24,26 +24,35 @@ class Scores(NamedTuple):
     f1: Array
 
 
-def _classes(prediction: Any, target: Any, threshold: float,
-             ignore_index: int | None = None) -> tuple[Array, Array, int | None, bool]:
-    """Return predicted and true class numbers (same shapes), the number of classes if known, and whether it is binary."""
+def _check(prediction: Any, target: Any) -> bool:
+    """Check dtypes and shapes; return whether the predictions have a class axis, beside the target's axes."""
     for name, x in (("prediction", prediction), ("target", target)):
         if not is_array(x) or x.dtype.kind not in "biuf":
             raise DtypeError(f"{name}: expected an array of real numbers, got {getattr(x, 'dtype', type(x).__name__)}")
-    xp = get_array_module(prediction, target)
-    expected, got, kind = tuple(prediction.shape), tuple(target.shape), prediction.dtype.kind
+    get_array_module(prediction, target)
+    expected, got = tuple(prediction.shape), tuple(target.shape)
     if prediction.size == 0:
         raise ShapeError(f"prediction: the batch is empty, got shape {expected}")
-    count, binary = None, False
-    if kind == "f" and len(expected) >= 2 and expected[-1] > 1 and got == expected[:-1]:
-        predicted, count = prediction.argmax(axis=-1), expected[-1]
-    elif got == expected or (len(got) == 1 and expected == (*got, 1)):
-        predicted = (prediction >= threshold if kind == "f" else prediction).reshape(got)
-        if kind in "fb":
-            count, binary = 2, True
-    else:
+    if prediction.dtype.kind == "f" and len(expected) >= 2 and expected[-1] > 1 and got == expected[:-1]:
+        return True
+    if got != expected and not (len(got) == 1 and expected == (*got, 1)):
         raise ShapeError(f"target: expected shape {expected} (binary, or class numbers), (N,) beside (N, 1), or "
                          f"{expected[:-1]} (prediction with the class axis last), got {got}")
+    return False
+
+
+def _classes(prediction: Any, target: Any, threshold: float,
+             ignore_index: int | None = None) -> tuple[Array, Array, int | None, bool]:
+    """Return predicted and true class numbers (same shapes), the number of classes if known, and whether it is binary."""
+    has_classes, kind = _check(prediction, target), prediction.dtype.kind
+    xp = get_array_module(prediction, target)
+    count: int | None = None
+    if has_classes:
+        predicted, count = prediction.argmax(axis=-1), prediction.shape[-1]
+    else:
+        predicted = (prediction >= threshold if kind == "f" else prediction).reshape(target.shape)
+        count = 2 if kind in "fb" else None
+    binary = not has_classes and kind in "fb"
     if backend_name(target) == "numpy":         # looking at values would make a device wait
         wrong = (target < 0) | (target >= (count or xp.inf)) | (xp.floor(target) != target)
         if ignore_index is not None:
@@ -66,6 +75,9 @@ def accuracy(prediction: Array, target: Array, threshold: float = 0.5, ignore_in
         ignore_index: entries with this target are left out (padding), as in CrossEntropyLoss.
     Raises ShapeError, DtypeError and, on the host, ArgumentError for a target that is no class.
     """
+    if ignore_index is None and not _check(prediction, target) and takes(prediction, target):
+        from minilstm.kernels.cuda import training
+        return training.accuracy(prediction, target, threshold)
     predicted, true, _, _ = _classes(prediction, target, threshold, ignore_index)
     xp = get_array_module(true)
     if ignore_index is None:

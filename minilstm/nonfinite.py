@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from minilstm.backend import Array, get_array_module
+from minilstm.embedding import Embedding, check_tokens
+from minilstm.errors import TokenError
 from minilstm.module import Module, Sequential, accepts_option, modes_kept
 
 
@@ -42,21 +44,38 @@ def explain_forward(model: Module, x: Array, y: Array, options: Mapping[str, Any
         return words
     with modes_kept(model):
         model.eval()
-        for name, layer, output in _outputs(model, x, options, ""):
+        for name, layer, given, output in _outputs(model, x, options, ""):
             if not is_finite(output):
-                return f"the output of {name} ({type(layer).__name__}) holds NaN or infinite values"
+                return explain_tokens(layer, given) or (f"the output of {name} ({type(layer).__name__}) holds NaN or infinite "
+                                                        "values")
     return "every layer's output is finite; the loss itself is not"
 
 
-def _outputs(layer: Module, x: Array, options: Mapping[str, Any], name: str) -> Iterator[tuple[str, Module, Array]]:
+def explain_tokens(model: Module, x: Array) -> str | None:
+    """Name the first token that is outside the vocabulary of the Embedding that gets ``x``, or return None.
+
+    On a device an Embedding does not raise, it gives NaN.
+    """
+    while isinstance(model, Sequential) and len(model):
+        model = model[0]
+    if isinstance(model, Embedding):
+        try:
+            check_tokens(x, model.num_embeddings)
+        except TokenError as error:
+            return str(error)
+    return None
+
+
+def _outputs(layer: Module, x: Array, options: Mapping[str, Any], name: str) -> Iterator[tuple[str, Module, Array, Array]]:
+    """Yield (name, layer, its input, its output) of each layer on the way."""
     if isinstance(layer, Sequential):
         for position, child in enumerate(layer.layers):
             for found in _outputs(child, x, options, f"{name}.{position}" if name else f"layer {position}"):
                 yield found
-                x = found[2]
+                x = found[3]
     else:
         taken = {key: value for key, value in options.items() if accepts_option(layer, key)}
-        yield name or "the model", layer, layer(x, **taken)
+        yield name or "the model", layer, x, layer(x, **taken)
 
 
 def explain_gradients(model: Module) -> str:

@@ -80,7 +80,7 @@ def complex_step(run: Run, tensors: Tensors, name: str, upstream: list[Array | N
     with warnings.catch_warnings():
         warnings.simplefilter("error", np.exceptions.ComplexWarning)
         for index in np.ndindex(probe.shape):
-            value = probe[index]
+            value = complex(probe[index])       # a number: on a device an entry is a view, and would change with the probe
             probe[index] = value + 1j * COMPLEX_STEP
             try:
                 outputs = run(moved)

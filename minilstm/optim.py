@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minilstm.backend import Array, get_array_module
+from minilstm.backend import Array, get_array_module, takes
 from minilstm.errors import ArgumentError, DtypeError
 from minilstm.module import Module
 from minilstm.optimizer import Optimizer, check_number
@@ -124,6 +124,11 @@ class Adam(Optimizer):
         s *= self.lr * k / (1 - beta1 ** self.steps)
         p -= s
 
+    def _update_by_kernel(self, p: Array, g: Array, moments: tuple[Array, ...], ok: Array) -> None:
+        from minilstm.kernels.cuda.optim import adam_update
+        adam_update(p, g, *moments, steps=self.steps, lr=self.lr, betas=self.betas, eps=self.eps,
+                    weight_decay=self.weight_decay, decoupled=self._decoupled, ok=ok)
+
 
 class AdamW(Adam):
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019): p ← (1 − lr·weight_decay)·p, then Adam's step."""
@@ -148,6 +153,12 @@ def clip_grad_norm(model: Module, max_norm: float) -> Array:
     if max_norm != math.inf:
         max_norm = check_number("max_norm", max_norm)
     gradients = list(model.named_gradients().values())
+    if takes(*gradients):
+        from minilstm.kernels.cuda import training
+        measured = training.gradient_norm(gradients)
+        if max_norm != math.inf:
+            training.clip(gradients, measured, max_norm)
+        return measured
     xp = get_array_module(*gradients)
     norm = xp.sqrt(sum((xp.square(g, dtype=np.float64).sum() for g in gradients), xp.zeros(())))
     finite = xp.isfinite(norm)

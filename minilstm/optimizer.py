@@ -10,12 +10,12 @@ reaching the weights, and the host raises when it next looks (``check``, ``state
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 import numpy as np
 
-from minilstm.backend import Array, asarray, backend_name, get_array_module, to_numpy
+from minilstm.backend import Array, asarray, backend_name, get_array_module, takes, to_numpy
 from minilstm.errors import ArgumentError, CheckpointError, DtypeError, MinilstmError, NonFiniteError, ShapeError
 from minilstm.module import Module, check_entries
 
@@ -44,6 +44,7 @@ class Optimizer:
     """
 
     _hyper: tuple[str, ...] = ("lr",)
+    _update_by_kernel: Callable[..., None] | None = None        # one parameter, on a device, in one call
 
     def __init__(self, model: Module, **hyper: Any) -> None:
         if not isinstance(model, Module):
@@ -55,6 +56,7 @@ class Optimizer:
         self._moments: dict[str, tuple[Array, ...]] = {}
         self._buffers: list[Array] = []
         self._watch: tuple[list[str], Array, Array] | None = None       # names, finite flags, good steps, on the device
+        self._ok: Array | None = None                                   # all of these flags, where kernels look after them
         self._set(self._validated(hyper))
 
     def _validated(self, hyper: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,8 +75,15 @@ class Optimizer:
         self._lr = check_number("lr", value)
 
     def zero_grad(self) -> None:
-        """Same as ``model.zero_grad()``."""
-        self.model.zero_grad()
+        """Same as ``model.zero_grad()``; on a device in one call, not in one for each parameter."""
+        gradients = list(self.model.named_gradients().values())
+        if not takes(*gradients):
+            self.model.zero_grad()
+            return
+        from minilstm.kernels.cuda import training
+        for _, module in self.model.modules():
+            module._caches.clear()
+        training.clear(gradients)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in self._hyper)})"
@@ -154,6 +163,10 @@ class Optimizer:
     def _step_unless_bad(self, work: Work) -> None:
         """Step without waiting for the device: update copies, and let them through only where all was finite so far."""
         xp = get_array_module(work[0][1])
+        if self._update_by_kernel is not None and takes(*(x for _, p, g, moments in work for x in (p, g, *moments))):
+            self._step_by_kernels(work)
+            return
+        self._ok = None
         finite = xp.stack([xp.isfinite(g).all() for _, _, g, _ in work])
         if self._watch is None:
             self._watch = [name for name, *_ in work], finite, xp.asarray(self.steps)
@@ -167,6 +180,23 @@ class Optimizer:
             self._update(new[0], g, tuple(new[1:]), *self._scratch(p))
             for old, value in zip((p, *moments), new):
                 xp.copyto(old, value, where=ok)
+
+    def _step_by_kernels(self, work: Work) -> None:
+        """The same in a few device calls."""
+        assert self._update_by_kernel is not None
+        from minilstm.kernels.cuda import training
+        xp = get_array_module(work[0][1])
+        if self._watch is None:
+            self._watch = [name for name, *_ in work], xp.ones(len(work), bool), xp.full((), self.steps, np.int64)
+            self._ok = None
+        _, flags, good = self._watch
+        ok = self._ok = flags.all() if self._ok is None else self._ok
+        gradients = [g for _, _, g, _ in work]
+        training.mark(gradients, ok, flags)
+        training.settle(flags, ok, good, gradients[0].dtype)
+        self.steps += 1
+        for _, p, g, moments in work:
+            self._update_by_kernel(p, g, moments, ok)
 
     def check(self) -> None:
         """Raise NonFiniteError if a step on a device met a gradient that was not finite; waits for the device.

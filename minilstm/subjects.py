@@ -306,7 +306,8 @@ class LossSubject(Subject):
         self.criterion = copy.deepcopy(criterion)
 
     def run(self, tensors: Tensors) -> list[Array]:
-        return [np.asarray(self.criterion(*self.arguments(tensors), **self.options))]
+        loss = self.criterion(*self.arguments(tensors), **self.options)
+        return [loss if is_array(loss) else np.asarray(loss)]
 
     def gradients(self, tensors: Tensors, upstream: list[Array | None]) -> dict[str, Array]:
         self.criterion(*self.arguments(tensors), **self.options)

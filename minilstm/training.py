@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from minilstm import evaluation, runs, state
-from minilstm.backend import Array, backend_name
+from minilstm.backend import Array, backend_name, get_array_module, takes, to_numpy
 from minilstm.callbacks import Callback
 from minilstm.checks import check_positive_int
 from minilstm.errors import ArgumentError, NonFiniteError
@@ -33,14 +33,14 @@ from minilstm.plots import curves
 from minilstm.progress import say
 from minilstm.schedules import ReduceLROnPlateau
 
-LOOK_EVERY = 16     # steps between two looks at a device's results; each look makes the host wait
+LOOK_EVERY = 50     # steps between two looks at a device's results, with a bar or without; each look makes the host wait
 
 
 class _Step(NamedTuple):
     """A step whose numbers may still be on their way from the device."""
 
     batch: tuple[Array, Array, dict[str, Any]]
-    numbers: tuple[Any, Any, Any]       # loss, metric, gradient norm
+    numbers: Any            # loss, metric, gradient norm: three numbers or 0-d arrays, or a row of Trainer._rows
 
 
 class Trainer:
@@ -102,6 +102,7 @@ class Trainer:
         self.data: dict[str, Any] | None = None     # what the loaders of this run are like
         self._resumed = self._recorded = False      # from a checkpoint; run_dir is ours
         self._open: list[_Step] = []                # steps not looked at yet
+        self._rows: Array | None = None             # (LOOK_EVERY, 3) float64 on the device: the open steps' numbers
         self._guard = InterruptGuard()
 
     # Training --------------------------------------------------------------------------------------------------------
@@ -207,25 +208,42 @@ class Trainer:
         finite is made to show in a gradient, and from that step on no update gets through.
         """
         with quiet():
-            self.model.zero_grad()
+            getattr(self.optimizer, "zero_grad", self.model.zero_grad)()
             prediction = self.model(x, **options)
             loss = self.criterion(prediction, y)
             score = 0.0 if self.metric is None else self.metric(prediction, y)
             self.model.backward(self.criterion.backward())
             norm = clip_grad_norm(self.model, math.inf if self.clip_norm is None else self.clip_norm)
+            numbers: Any = loss, score, norm
             if waits:
-                loss, score, norm = fetch([loss, score, norm])
+                numbers = loss, score, norm = fetch([loss, score, norm])
                 self._check((x, y, options), loss, norm)
             else:
-                gradient = next(iter(self.model.named_gradients().values()))
-                gradient += (loss * 0).astype(gradient.dtype)
+                numbers = self._leave_on_device(loss, score, norm)
             self.optimizer.step()
-        self._open.append(_Step((x, y, options), (loss, score, norm)))
+        self._open.append(_Step((x, y, options), numbers))
+
+    def _leave_on_device(self, loss: Array, score: Any, norm: Array) -> Any:
+        """Keep a step's numbers for ``_look``, and make a loss that is not finite show in a gradient."""
+        gradient = next(iter(self.model.named_gradients().values()))
+        doubles = [norm] if self.metric is None else [score, norm]
+        if not (takes(loss, gradient) and takes(*doubles) and norm.dtype == np.float64):
+            gradient += (loss * 0).astype(gradient.dtype)
+            return loss, score, norm
+        if self._rows is None or type(self._rows) is not type(loss):
+            self._rows = get_array_module(loss).empty((LOOK_EVERY, 3), dtype=np.float64)
+        from minilstm.kernels.cuda import training
+        row = self._rows[len(self._open)]
+        training.record(loss, None if self.metric is None else score, norm, row, gradient)
+        return row
 
     def _look(self) -> tuple[float, float]:
         """Add the open steps to the sums of the epoch, one by one; return loss and gradient norm of the last."""
         steps, self._open = self._open, []
-        numbers = fetch([number for step in steps for number in step.numbers])
+        if self._rows is not None and all(type(step.numbers) is type(self._rows) for step in steps):
+            numbers = to_numpy(self._rows[:len(steps)]).ravel().tolist()
+        else:
+            numbers = fetch([number for step in steps for number in step.numbers])
         for k, step in enumerate(steps):
             loss, score, norm = numbers[3 * k:3 * k + 3]
             self._check(step.batch, loss, norm)

@@ -161,12 +161,15 @@ def test_values_that_make_no_sense_become_nan(kind: Any, prediction: Any, target
 @both
 def test_metrics(dtype: str, rng: np.random.Generator) -> None:
     scores, labels = rng.random((300, 1)), rng.integers(0, 2, 300)
+    scores[:40] = 0.5                                   # on the threshold: positive
     logits, classes = rng.standard_normal((60, 4)), rng.integers(0, 4, 60)
 
     def body(backend: str, put: Put) -> Any:
         return [ml.accuracy(put(scores), put(labels.astype(float))), ml.accuracy(put(scores), put(labels), threshold=0.8),
                 ml.accuracy(put(logits), put(classes)), ml.accuracy(put(classes), put(classes % 2)),
-                ml.accuracy(put(logits), put(classes), ignore_index=1), ml.confusion_matrix(put(logits), put(classes)),
+                ml.accuracy(put(logits), put(classes), ignore_index=1),
+                ml.accuracy(put(scores), put(labels.astype(float)), ignore_index=1),
+                ml.confusion_matrix(put(logits), put(classes)),
                 *ml.precision_recall_f1(put(scores), put(labels)), *ml.precision_recall_f1(put(logits), put(classes)),
                 of_logits(put(logits), put((logits > 0.3).astype(float)))]
     of_logits = metrics.accuracy_of(ml.BCEWithLogitsLoss())
@@ -187,6 +190,18 @@ CHECKED: dict[str, tuple[Callable[[], ml.Module], tuple[int, ...]]] = {
 def test_gradients_by_finite_differences(name: str, rng: np.random.Generator) -> None:
     make, shape = CHECKED[name]
     ml.gradcheck(make().to("cupy"), ml.asarray(rng.standard_normal(shape), "cupy"), method="finite")
+
+
+@pytest.mark.parametrize("name", CHECKED)
+def test_gradients_by_complex_step(name: str, rng: np.random.Generator) -> None:
+    make, shape = CHECKED[name]
+    ml.gradcheck(make().to("cupy"), ml.asarray(rng.standard_normal(shape), "cupy"), method="complex")
+
+
+@pytest.mark.parametrize(("kind", "options", "form"), LOSSES[2:], ids=[f"{k.__name__}-{o}" for k, o, _ in LOSSES[2:]])
+def test_gradients_of_losses(kind: Any, options: dict[str, Any], form: str, rng: np.random.Generator) -> None:
+    shape, target = ((5, 1), rng.integers(0, 2, (5, 1)).astype(float)) if form == "logits" else ((5, 4), rng.integers(0, 4, 5))
+    ml.gradcheck(kind(**options), (ml.asarray(rng.standard_normal(shape), "cupy"), ml.asarray(target, "cupy")))
 
 
 def test_layers_and_activations_are_all_here() -> None:

@@ -178,6 +178,17 @@ def test_the_nan_guard_names_what_it_can_and_changes_nothing(monkeypatch: pytest
         t.predict(x, batch_size=8)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_an_infinite_loss_with_finite_gradients_is_refused(dtype: Any) -> None:
+    model = ml.Sequential(ml.Linear(2, 1, rng=0)).to("cupy", np.dtype(dtype))
+    t = Trainer(model, ml.MSELoss(), ml.Adam(model), verbose=False, metric=None)
+    put, large = put_on("cupy", dtype), {np.float32: 1e25, np.float64: 1e200}[dtype]
+    x, y = np.ones((4, 2)), np.zeros((4, 1))
+    with pytest.raises(ml.NonFiniteError, match="epoch 1, step 2: the loss is inf: every layer's output is finite"):
+        t.fit([(put(x), put(y)), (put(x), put(y + large)), (put(x), put(y))], epochs=1)
+    assert t.optimizer.steps == t.step == 1
+
+
 # The example ---------------------------------------------------------------------------------------------------------
 
 

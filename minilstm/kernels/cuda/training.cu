@@ -78,6 +78,11 @@ extern "C" __global__ void settle(const unsigned char* finite, int count, unsign
     *good += all;
 }
 
+extern "C" __global__ void sigmoid_of(const real* z, real* y, long long size) {
+    const long long e = (long long)blockIdx.x * blockDim.x + threadIdx.x;
+    if (e < size) y[e] = sigmoid(z[e]);
+}
+
 // *share = the fraction of entries on the right side of the threshold, by one block.
 extern "C" __global__ void __launch_bounds__(THREADS) accuracy(const real* prediction, const real* target, double threshold,
                                                                int size, double* share) {

@@ -68,6 +68,14 @@ def settle(finite: Array, ok: Array, good: Array, dtype: Any) -> None:
            Pointer(ok, (), np.bool_), Pointer(good, (), np.int64))
 
 
+def sigmoid(z: Array) -> Array:
+    """Return σ(z), elementwise; ``minilstm.activations.sigmoid`` in one call."""
+    y = get_array_module(z).empty(z.shape, dtype=z.dtype)
+    launch(kernel("training", "sigmoid_of", z.dtype), blocks_for(z.size), THREADS, Pointer(z, tuple(z.shape)),
+           Pointer(y, tuple(z.shape)), np.int64(z.size))
+    return y
+
+
 def accuracy(prediction: Array, target: Array, threshold: float) -> Array:
     """Return the fraction of right binary predictions, a 0-d float64 array; both arrays have one size and dtype."""
     share = get_array_module(prediction).empty(())

@@ -41,7 +41,7 @@ def device(x: Any) -> ndarray:
 
 
 def unique_copy(a: np.ndarray, order: str = "C") -> np.ndarray:
-    return np.array(a, order=order, copy=True)      # type: ignore[call-overload]
+    return np.array(a, order=order, copy=True)
 
 
 def elementwise(function: np.ufunc, *inputs: Any, out: Any = None, dtype: Any = None, casting: str = "same_kind") -> ndarray:
@@ -82,13 +82,13 @@ class ndarray:      # noqa: N801 (its name in CuPy)
     """A strict device array."""
 
     __array_priority__ = 100
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
     _a: np.ndarray
 
     def __init__(self, shape: Any, dtype: Any = float, memptr: Any = None, strides: Any = None, order: str = "C") -> None:
         if memptr is not None or strides is not None:
             raise NotImplementedError("stand-in: arrays over given memory")
-        self._a = np.full(shape, _garbage(dtype), dtype, order=order)  # type: ignore[call-overload]
+        self._a = np.full(shape, _garbage(dtype), dtype, order=order)
 
     # What costs nothing ----------------------------------------------------------------------------------------------
 
@@ -133,12 +133,6 @@ class ndarray:      # noqa: N801 (its name in CuPy)
 
     def transpose(self, *axes: Any) -> ndarray:
         return device(self._a.transpose(*axes))
-
-    def swapaxes(self, axis1: int, axis2: int) -> ndarray:
-        return device(self._a.swapaxes(axis1, axis2))
-
-    def squeeze(self, axis: Any = None) -> ndarray:
-        return device(self._a.squeeze(axis))
 
     def view(self, dtype: Any = None) -> ndarray:
         return device(self._a.view() if dtype is None else self._a.view(dtype))
@@ -190,7 +184,7 @@ class ndarray:      # noqa: N801 (its name in CuPy)
     def get(self, stream: Any = None, order: str = "C", out: Any = None, blocking: bool = True) -> np.ndarray:
         _counts.sync("get")
         if out is None:
-            return unique_copy(self._a, order)
+            return np.array(self._a, order=order)
         out[...] = self._a
         return out
 
@@ -220,7 +214,7 @@ class ndarray:      # noqa: N801 (its name in CuPy)
         return self._fetched("tolist").tolist()
 
     def tobytes(self, order: str = "C") -> bytes:
-        return self._fetched("tobytes").tobytes(order)      # type: ignore[arg-type]
+        return self._fetched("tobytes").tobytes(order)
 
     def __repr__(self) -> str:
         return repr(self._fetched("repr"))
@@ -258,7 +252,7 @@ class ndarray:      # noqa: N801 (its name in CuPy)
 
     def copy(self, order: str = "C") -> ndarray:
         _counts.launch("copy")
-        return device(unique_copy(self._a, order))
+        return device(np.array(self._a, order=order))
 
     def __copy__(self) -> ndarray:
         return self.copy()
@@ -268,7 +262,7 @@ class ndarray:      # noqa: N801 (its name in CuPy)
 
     def astype(self, dtype: Any, order: str = "K", casting: Any = None, subok: Any = None, copy: bool = True) -> ndarray:
         with np.errstate(all="ignore"):
-            result = self._a.astype(dtype, order=order, copy=copy)      # type: ignore[call-overload]
+            result = self._a.astype(dtype, order=order, copy=copy)
         if result is self._a:
             return self
         _counts.launch("astype")

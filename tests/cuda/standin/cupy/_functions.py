@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from cupy import _counts
-from cupy._array import device, elementwise, host, ndarray, product, unique_copy
+from cupy._array import device, elementwise, host, ndarray, product
 
 # Making arrays -------------------------------------------------------------------------------------------------------
 
@@ -33,7 +33,7 @@ def ascontiguousarray(a: Any, dtype: Any = None) -> ndarray:
     if a.flags.c_contiguous and dtype in (None, a.dtype):
         return a
     _counts.launch("copy")
-    return device(unique_copy(a._a.astype(a.dtype if dtype is None else dtype, copy=False)))
+    return device(np.array(a._a, a.dtype if dtype is None else dtype, order="C"))
 
 
 def asnumpy(a: Any, stream: Any = None, order: str = "C", out: Any = None, *, blocking: bool = True) -> np.ndarray:
@@ -46,17 +46,17 @@ def empty(shape: Any, dtype: Any = float, order: str = "C") -> ndarray:
 
 def zeros(shape: Any, dtype: Any = float, order: str = "C") -> ndarray:
     _counts.launch("zeros")
-    return device(np.zeros(shape, dtype, order=order))  # type: ignore[call-overload]
+    return device(np.zeros(shape, dtype, order=order))
 
 
 def ones(shape: Any, dtype: Any = float, order: str = "C") -> ndarray:
     _counts.launch("ones")
-    return device(np.ones(shape, dtype, order=order))  # type: ignore[call-overload]
+    return device(np.ones(shape, dtype, order=order))
 
 
 def full(shape: Any, fill_value: Any, dtype: Any = None, order: str = "C") -> ndarray:
     _counts.launch("full")
-    return device(np.full(shape, host(fill_value), dtype, order=order))  # type: ignore[call-overload]
+    return device(np.full(shape, host(fill_value), dtype, order=order))
 
 
 def empty_like(prototype: Any, dtype: Any = None, order: str = "K", subok: Any = None, shape: Any = None) -> ndarray:
@@ -66,17 +66,17 @@ def empty_like(prototype: Any, dtype: Any = None, order: str = "K", subok: Any =
 
 def zeros_like(a: Any, dtype: Any = None, order: str = "K", subok: Any = None, shape: Any = None) -> ndarray:
     _counts.launch("zeros")
-    return device(np.zeros_like(host(a), dtype, order, shape=shape))  # type: ignore[call-overload]
+    return device(np.zeros_like(host(a), dtype, order, shape=shape))
 
 
 def ones_like(a: Any, dtype: Any = None, order: str = "K", subok: Any = None, shape: Any = None) -> ndarray:
     _counts.launch("ones")
-    return device(np.ones_like(host(a), dtype, order, shape=shape))  # type: ignore[call-overload]
+    return device(np.ones_like(host(a), dtype, order, shape=shape))
 
 
 def full_like(a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: Any = None, shape: Any = None) -> ndarray:
     _counts.launch("full")
-    return device(np.full_like(host(a), host(fill_value), dtype, order, shape=shape))  # type: ignore[call-overload]
+    return device(np.full_like(host(a), host(fill_value), dtype, order, shape=shape))
 
 
 def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> ndarray:
@@ -98,7 +98,7 @@ def concatenate(tup: Any, axis: Any = 0, out: Any = None, *, dtype: Any = None, 
     else:
         _counts.launch("concatenate", len(parts))
     result = np.concatenate(parts, axis, out=None if out is None else out._a, dtype=dtype,
-                            casting=casting)  # type: ignore[call-overload]
+                            casting=casting)
     return out if out is not None else device(result)
 
 
@@ -155,7 +155,7 @@ def copyto(dst: ndarray, src: Any, casting: str = "same_kind", where: Any = None
     if where is not None and not isinstance(where, ndarray):
         raise TypeError("stand-in: where of copyto is no device array")
     _counts.launch("copyto")
-    np.copyto(dst._a, host(src, "the source of copyto"), casting=casting,  # type: ignore[call-overload]
+    np.copyto(dst._a, host(src, "the source of copyto"), casting=casting,
               where=True if where is None else host(where))
 
 
@@ -191,7 +191,7 @@ def searchsorted(a: ndarray, v: Any, side: str = "left", sorter: Any = None) -> 
     if sorter is not None:
         raise NotImplementedError("stand-in: searchsorted(sorter=)")
     _counts.launch("searchsorted")
-    return device(np.searchsorted(host(a), host(v), side))  # type: ignore[call-overload]
+    return device(np.searchsorted(host(a), host(v), side))
 
 
 def dot(a: Any, b: Any, out: Any = None) -> ndarray:
@@ -203,19 +203,19 @@ def matmul(x1: Any, x2: Any, out: Any = None) -> ndarray:
 
 
 def sum_(a: ndarray, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False) -> ndarray:
-    return a.sum(axis, dtype=dtype, out=out, keepdims=keepdims)  # type: ignore[attr-defined]
+    return a.sum(axis, dtype=dtype, out=out, keepdims=keepdims)
 
 
 def mean(a: ndarray, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False) -> ndarray:
-    return a.mean(axis, dtype=dtype, out=out, keepdims=keepdims)  # type: ignore[attr-defined]
+    return a.mean(axis, dtype=dtype, out=out, keepdims=keepdims)
 
 
 def all_(a: ndarray, axis: Any = None, out: Any = None, keepdims: bool = False) -> ndarray:
-    return a.all(axis, out=out, keepdims=keepdims)  # type: ignore[attr-defined]
+    return a.all(axis, out=out, keepdims=keepdims)
 
 
 def any_(a: ndarray, axis: Any = None, out: Any = None, keepdims: bool = False) -> ndarray:
-    return a.any(axis, out=out, keepdims=keepdims)  # type: ignore[attr-defined]
+    return a.any(axis, out=out, keepdims=keepdims)
 
 
 def result_type(*arrays_and_dtypes: Any) -> np.dtype:
@@ -235,7 +235,7 @@ class ufunc:      # noqa: N801 (its name in CuPy)
 
     def __call__(self, *inputs: Any, out: Any = None, casting: str = "same_kind", dtype: Any = None) -> ndarray:
         if len(inputs) > self._function.nin:
-            *inputs, out = inputs           # type: ignore[assignment]
+            *inputs, out = inputs
         if not [x for x in inputs if isinstance(x, ndarray)]:
             for x in inputs:
                 host(x)
