@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ from minilstm.init import INITS
 from minilstm.lab.cells import CELLS
 from minilstm.lab.imdb_results import CONFIG, RESULTS, TITLES, TRIALS, load_config, results, table, treatment, write_results
 from minilstm.lab.imdb_trials import digest_of, prepare_reviews, train_on_reviews
+from minilstm.lab.program import Parser, folder_name, one_of, option, positive, probability, run_program, several, whole
 from minilstm.lab.sizes import hidden_size_for, recurrent_parameters
 from minilstm.lab.sweep import run_sweep
 from minilstm.sequences import PADDINGS
@@ -41,6 +42,7 @@ BUDGET: dict[str, Any] = {
 }
 # What a sweep tries, each with each.
 VARIED: dict[str, Any] = {"cells": CELLS, "lengths": (50, 100, 200), "seeds": 3, "paddings": ("pre",), "mask": True}
+PROGRAM = "imdb_comparison.py"
 ARRAYS = "arrays"           # the tokenized reviews, in the folder
 
 
@@ -127,30 +129,10 @@ def describe(row: dict[str, Any]) -> str:
 # The command line ----------------------------------------------------------------------------------------------------
 
 
-def several(kind: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
-    """Return what reads a list such as 50,100,200, without repetitions."""
-    def read(text: str) -> tuple[Any, ...]:
-        return tuple(dict.fromkeys(kind(part.strip()) for part in text.split(",")))
-    return read
-
-
-def one_of(choices: Sequence[str]) -> Callable[[str], str]:
-    """Return what reads one of a few words."""
-    def read(text: str) -> str:
-        if text not in choices:
-            raise argparse.ArgumentTypeError(f"expected one of {', '.join(choices)}, got {text[:40]!r}")
-        return text
-    return read
-
-
 def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     """Return the arguments. Raises ArgumentError."""
-    class OneLineParser(argparse.ArgumentParser):
-        def error(self, message: str) -> Any:
-            raise ml.ArgumentError(message)
-
-    whole, defaults = imdb_lstm.whole, {**BUDGET, **VARIED}
-    parser = OneLineParser(prog="imdb_comparison.py", description=(__doc__ or "").partition("\n\n")[0], allow_abbrev=False)
+    defaults = {**BUDGET, **VARIED}
+    parser = Parser(PROGRAM, __doc__)
 
     def add(flag: str, help: str, **options: Any) -> None:
         default = defaults.get(flag[2:].replace("-", "_"))
@@ -174,15 +156,15 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     add("--embedding-size", "size of a word's vector", type=whole(1), metavar="N")
     add("--hidden-size", "size of the hidden state", type=whole(1), metavar="N")
     add("--equal-parameters", "give RNN and GRU as many parameters as the LSTM of that hidden size", action="store_true")
-    add("--dropout", "probability of dropping before the dense layer", type=imdb_lstm.probability, metavar="P")
+    add("--dropout", "probability of dropping before the dense layer", type=probability, metavar="P")
     add("--init", "initial weights: default or uniform (PyTorch's)", choices=INITS)
     add("--batch-size", "reviews in a batch", type=whole(1), metavar="N")
-    add("--lr", "learning rate of Adam", type=imdb_lstm.positive, metavar="RATE")
-    add("--clip-norm", "rescale gradients with a larger norm", type=imdb_lstm.positive, metavar="NORM")
+    add("--lr", "learning rate of Adam", type=positive, metavar="RATE")
+    add("--clip-norm", "rescale gradients with a larger norm", type=positive, metavar="NORM")
     target = parser.add_argument_group("how to run it")
     add("--data", "CSV with columns review,sentiment (default: as examples/imdb_lstm.py)", metavar="CSV")
     add("--out", "folder of the comparison; the same one again goes on with it (default: runs/imdb-comparison)",
-        type=imdb_lstm.folder_name, metavar="DIR")
+        type=folder_name, metavar="DIR")
     add("--jobs", "trials at a time, each on one core; -1: one for each core (default: 1)", type=int, metavar="N")
     add("--dask", "run the trials on the Dask cluster at this address; its workers must see --out", metavar="ADDRESS")
     add("--no-progress", "no progress bars", action="store_true")
@@ -192,7 +174,9 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit status: 0, 2 for a user's mistake, 130 after Ctrl-C."""
     folder = imdb_lstm.RUNS / "imdb-comparison"
-    try:
+
+    def body() -> None:
+        nonlocal folder
         given = vars(parse_arguments(argv))
         folder = given["out"] or folder
         settings = {name: given[name] for name in (*BUDGET, *VARIED)}
@@ -205,25 +189,8 @@ def main(argv: list[str] | None = None) -> int:
         if stopped:
             print(f"\n{stopped} of {len(frame)} trials ended early: a loss or gradient was not finite (see {RESULTS}).")
         print(f"\nTable, results and figures are in {folder}", flush=True)
-        return 0
-    except KeyboardInterrupt:
-        print(f"\nInterrupted. The same command goes on with {folder}.", file=sys.stderr)
-        return 130
-    except OSError as error:
-        return refuse(f"{error.filename}: {error.strerror}" if error.filename is not None else str(error))
-    except (ml.MinilstmError, MemoryError) as error:
-        return refuse(str(error) or "there is not enough memory")
 
-
-def refuse(words: str) -> int:
-    """Say in one line what is wrong; return the exit status."""
-    print(f"imdb_comparison.py: error: {' '.join(words.split())}", file=sys.stderr)
-    return 2
-
-
-def option(name: str) -> str:
-    """Return the flag of a setting."""
-    return "--" + name.replace("_", "-")
+    return run_program(PROGRAM, body, lambda: f"Interrupted. The same command goes on with {folder}.")
 
 
 if __name__ == "__main__":

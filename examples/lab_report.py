@@ -11,7 +11,6 @@ the numbers.
 
 from __future__ import annotations
 
-import argparse
 import platform
 import shutil
 import sys
@@ -32,6 +31,7 @@ from minilstm.evaluation import predict
 from minilstm.lab import imdb_results, lag_results
 from minilstm.lab import report_sections as sections
 from minilstm.lab.imdb_trials import digest_of
+from minilstm.lab.program import Parser, folder_name, run_program
 from minilstm.lab.report import Section, write_report
 from minilstm.lab.stages import run_stage
 from minilstm.lab.words import model_parts
@@ -39,6 +39,7 @@ from minilstm.lab.words import word_by_word as read_words
 from minilstm.runs import BEST, HISTORY, LAST
 
 TITLE = "An LSTM for sequential data"
+PROGRAM = "lab_report.py"
 REPORT, RUN, TRIALS = "report.html", "run", "trials"
 REVIEW = ("At first I thought this film would be terrible: the opening is slow, boring and badly acted. But then it becomes a "
           "wonderful story, beautifully shot, and the end moved me to tears. Highly recommended!")
@@ -228,12 +229,8 @@ def flow(options: Options, digest: str, tell: Callable[[str], Any]) -> Section:
 
 def parse_arguments(argv: list[str] | None) -> Options:
     """Return the arguments. Raises ArgumentError."""
-    class OneLineParser(argparse.ArgumentParser):
-        def error(self, message: str) -> Any:
-            raise ml.ArgumentError(message)
-
-    parser = OneLineParser(prog="lab_report.py", description=(__doc__ or "").partition("\n\n")[0], allow_abbrev=False)
-    folder: dict[str, Any] = {"type": imdb_lstm.folder_name, "metavar": "DIR"}
+    parser = Parser(PROGRAM, __doc__)
+    folder: dict[str, Any] = {"type": folder_name, "metavar": "DIR"}
     add = parser.add_argument
     add("--out", help="folder of the report and its stages; the same one again goes on with it (default: runs/lab, or "
         "runs/lab-quick)", **folder)
@@ -257,22 +254,10 @@ def parse_arguments(argv: list[str] | None) -> Options:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit status: 0, 2 for a user's mistake, 130 after Ctrl-C."""
-    try:
+    def body() -> None:
         print(f"The report is {make_report(parse_arguments(argv), partial(print, flush=True))}", flush=True)
-        return 0
-    except KeyboardInterrupt:
-        print("\nInterrupted. The same command goes on with the report.", file=sys.stderr)
-        return 130
-    except OSError as error:
-        return refuse(f"{error.filename}: {error.strerror}" if error.filename is not None else str(error))
-    except (ml.MinilstmError, MemoryError) as error:
-        return refuse(str(error) or "there is not enough memory")
 
-
-def refuse(words: str) -> int:
-    """Say in one line what is wrong; return the exit status."""
-    print(f"lab_report.py: error: {' '.join(words.split())}", file=sys.stderr)
-    return 2
+    return run_program(PROGRAM, body, lambda: "Interrupted. The same command goes on with the report.")
 
 
 if __name__ == "__main__":

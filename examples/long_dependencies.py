@@ -17,7 +17,6 @@ import argparse
 import importlib.util
 import json
 import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +27,7 @@ from minilstm.init import RECURRENT_INITS
 from minilstm.lab.cells import CELL_NAMES, CELLS
 from minilstm.lab.lag_results import RESULTS, TRIALS, draw, results, table, write_results
 from minilstm.lab.problems import TASKS, make_problem
+from minilstm.lab.program import Parser, one_of, option, positive, run_program, several, whole
 from minilstm.lab.sweep import run_sweep
 from minilstm.lab.trials import train_on_task
 
@@ -47,6 +47,7 @@ VARIED: dict[str, Any] = {"task": ("adding",), "cells": CELLS, "lags": (50, 100,
 QUICK: dict[str, Any] = {"parameters": 1200, "steps": 600, "lr": 0.01, "evaluate_every": 50, "lags": (10, 20, 30), "seeds": 2}
 CONFIG = "config.json"
 FOLDER = Path("runs") / "long-dependencies"
+PROGRAM = "long_dependencies.py"
 
 
 def run(settings: dict[str, Any], folder: Path, *, jobs: int = 1, dask: str | None = None,
@@ -126,55 +127,9 @@ def describe(row: dict[str, Any]) -> str:
 # The command line ----------------------------------------------------------------------------------------------------
 
 
-def whole(least: int, most: int = 10_000_000) -> Callable[[str], int]:
-    """Return what reads a whole number from ``least`` to ``most``."""
-    def read(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = least - 1
-        if not least <= value <= most:
-            raise argparse.ArgumentTypeError(f"expected a whole number of at least {least} and at most {most}, got "
-                                             f"{text[:40]!r}")
-        return value
-    return read
-
-
-def positive(text: str) -> float:
-    """Read a number above 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text[:40]!r}")
-    return value
-
-
-def one_of(choices: Sequence[str]) -> Callable[[str], str]:
-    """Return what reads one of a few words."""
-    def read(text: str) -> str:
-        if text not in choices:
-            raise argparse.ArgumentTypeError(f"expected one of {', '.join(choices)}, got {text[:40]!r}")
-        return text
-    return read
-
-
-def several(kind: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
-    """Return what reads a list such as 50,100,150, without repetitions."""
-    def read(text: str) -> tuple[Any, ...]:
-        return tuple(dict.fromkeys(kind(part.strip()) for part in text.split(",")))
-    return read
-
-
 def parse_arguments(argv: list[str] | None) -> dict[str, Any]:
     """Return the arguments that were given, and no others. Raises ArgumentError."""
-    class OneLineParser(argparse.ArgumentParser):
-        def error(self, message: str) -> Any:
-            raise ml.ArgumentError(message)
-
-    parser = OneLineParser(prog="long_dependencies.py", description=(__doc__ or "").partition("\n\n")[0], allow_abbrev=False,
-                           argument_default=argparse.SUPPRESS)
+    parser = Parser(PROGRAM, __doc__, argument_default=argparse.SUPPRESS)
     defaults = {**BUDGET, **VARIED}
 
     def add(flag: str, help: str, **options: Any) -> None:
@@ -209,7 +164,9 @@ def parse_arguments(argv: list[str] | None) -> dict[str, Any]:
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit status: 0, 2 for a user's mistake, 130 after Ctrl-C."""
     folder = FOLDER
-    try:
+
+    def body() -> None:
+        nonlocal folder
         given = parse_arguments(argv)
         settings = {**BUDGET, **VARIED}
         if given.pop("quick", False):
@@ -226,25 +183,9 @@ def main(argv: list[str] | None = None) -> int:
         if frame["diverged"].any():
             print(f"{frame['diverged'].sum()} of {frame['seeds'].sum()} trials ended early: a gradient was not finite.")
         print(f"Table, trials and figures are in {folder}", flush=True)
-        return 0
-    except KeyboardInterrupt:
-        print(f"\nInterrupted. The same command goes on with {folder}.", file=sys.stderr)
-        return 130
-    except OSError as error:
-        return refuse(f"{error.filename}: {error.strerror}" if error.filename is not None else str(error))
-    except (ml.MinilstmError, MemoryError) as error:
-        return refuse(str(error) or "there is not enough memory: make --batch-size, --parameters or --lags smaller")
 
-
-def refuse(words: str) -> int:
-    """Say in one line what is wrong; return the exit status."""
-    print(f"long_dependencies.py: error: {' '.join(words.split())}", file=sys.stderr)
-    return 2
-
-
-def option(name: str) -> str:
-    """Return the flag of a setting."""
-    return "--" + name.replace("_", "-")
+    return run_program(PROGRAM, body, lambda: f"Interrupted. The same command goes on with {folder}.",
+                       "--batch-size, --parameters or --lags")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import argparse
 import importlib.util
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,7 @@ from minilstm.lab.gradient_figures import FIGURES, SHOWS
 from minilstm.lab.gradient_tables import BASE, clipping, summary, tables, variant_of, variants, words
 from minilstm.lab.gradient_trials import PROBLEMS, Reviews, measure, measured_training
 from minilstm.lab.imdb_trials import digest_of
+from minilstm.lab.program import Parser, finite, folder_name, one_of, positive, run_program, several, whole
 from minilstm.lab.sweep import read_finished, run_sweep
 from minilstm.plots import save_figure
 
@@ -58,6 +59,7 @@ OF_PROBLEM: dict[str, dict[str, Any]] = {
 QUICK: dict[str, Any] = {"steps": 100, "length": 50, "lag": 30, "hidden_size": 24, "sequences": 8, "limit": 2000}
 CONFIG, TRIALS = "config.json", "trials.jsonl"
 FOLDER = Path("runs") / "vanishing-gradients"
+PROGRAM = "vanishing_gradients.py"
 
 
 def run(settings: dict[str, Any], folder: Path, *, data: str | None = None, jobs: int = 1, progress: bool = True,
@@ -190,33 +192,9 @@ def describe(row: dict[str, Any]) -> str:
 # The command line ----------------------------------------------------------------------------------------------------
 
 
-finite = imdb_lstm.number(float, np.isfinite, "a number")
-
-
-def one_of(choices: Sequence[str]) -> Callable[[str], str]:
-    """Return what reads one of a few words."""
-    def read(text: str) -> str:
-        if text not in choices:
-            raise argparse.ArgumentTypeError(f"expected one of {', '.join(choices)}, got {text[:40]!r}")
-        return text
-    return read
-
-
-def several(kind: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
-    """Return what reads a list such as 0,100,300, without repetitions."""
-    def read(text: str) -> tuple[Any, ...]:
-        return tuple(dict.fromkeys(kind(part.strip()) for part in text.split(",")))
-    return read
-
-
 def parse_arguments(argv: list[str] | None) -> dict[str, Any]:
     """Return the arguments that were given, and no others. Raises ArgumentError."""
-    class OneLineParser(argparse.ArgumentParser):
-        def error(self, message: str) -> Any:
-            raise ml.ArgumentError(message)
-
-    parser = OneLineParser(prog="vanishing_gradients.py", description=(__doc__ or "").partition("\n\n")[0], allow_abbrev=False,
-                           argument_default=argparse.SUPPRESS)
+    parser = Parser(PROGRAM, __doc__, argument_default=argparse.SUPPRESS)
 
     def add(flag: str, help: str, **options: Any) -> None:
         default = {**BUDGET, **VARIED}.get(flag[2:].replace("-", "_"))
@@ -227,25 +205,25 @@ def parse_arguments(argv: list[str] | None) -> dict[str, Any]:
     add("--problems", f"of {', '.join(PROBLEMS)}", type=several(one_of(PROBLEMS)), metavar="LIST")
     add("--cells", "recurrent cells, of rnn, gru and lstm", type=several(one_of(CELLS)), metavar="LIST")
     add("--measure", "training steps after which to measure (default: at the start, after a tenth, a third and all of them)",
-        type=several(imdb_lstm.whole(0)), metavar="LIST")
-    add("--sequences", "sequences to measure on", type=imdb_lstm.whole(1), metavar="N")
+        type=several(whole(0)), metavar="LIST")
+    add("--sequences", "sequences to measure on", type=whole(1), metavar="N")
     add("--forget-biases", "biases of the LSTM's forget gate to compare; chrono initialisation is added",
         type=several(finite), metavar="LIST")
     add("--gains", "the RNN's Gaussian recurrent weights have the standard deviations gain/√H",
-        type=several(imdb_lstm.positive), metavar="LIST")
-    add("--clip-norm", "limit of the gradients' norm, where clipping is tried", type=imdb_lstm.positive, metavar="NORM")
+        type=several(positive), metavar="LIST")
+    add("--clip-norm", "limit of the gradients' norm, where clipping is tried", type=positive, metavar="NORM")
     target = parser.add_argument_group("problems and training")
     add("--data", "CSV with columns review,sentiment (default: as examples/imdb_lstm.py)", metavar="CSV")
-    add("--limit", "use only N reviews, drawn at random", type=imdb_lstm.whole(1), metavar="N")
-    add("--length", "words of a review that are read", type=imdb_lstm.whole(3), metavar="N")
-    add("--lag", "steps of the adding problem", type=imdb_lstm.whole(3), metavar="N")
-    add("--steps", "training steps (default: 300 for imdb, 1500 for adding)", type=imdb_lstm.whole(1), metavar="N")
-    add("--hidden-size", "size of the hidden state (default: 128 for imdb, 32 for adding)", type=imdb_lstm.whole(1),
+    add("--limit", "use only N reviews, drawn at random", type=whole(1), metavar="N")
+    add("--length", "words of a review that are read", type=whole(3), metavar="N")
+    add("--lag", "steps of the adding problem", type=whole(3), metavar="N")
+    add("--steps", "training steps (default: 300 for imdb, 1500 for adding)", type=whole(1), metavar="N")
+    add("--hidden-size", "size of the hidden state (default: 128 for imdb, 32 for adding)", type=whole(1),
         metavar="N")
-    add("--seed", "seed of weights, batches and dropout", type=imdb_lstm.whole(0), metavar="N")
+    add("--seed", "seed of weights, batches and dropout", type=whole(0), metavar="N")
     add("--quick", "a small budget, where nothing else is said", action="store_true")
     target = parser.add_argument_group("how to run it")
-    add("--out", f"folder of the results; the same one again goes on with it (default: {FOLDER})", type=imdb_lstm.folder_name,
+    add("--out", f"folder of the results; the same one again goes on with it (default: {FOLDER})", type=folder_name,
         metavar="DIR")
     add("--jobs", "trials at a time, each on one core; -1: one for each core (default: 1)", type=int, metavar="N")
     add("--no-progress", "no progress bars", action="store_true")
@@ -254,11 +232,10 @@ def parse_arguments(argv: list[str] | None) -> dict[str, Any]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit status: 0, 2 for a user's mistake, 130 after Ctrl-C."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):      # not in a notebook
-            stream.reconfigure(errors="replace")        # a terminal that lacks a letter gets a question mark
     folder = FOLDER
-    try:
+
+    def body() -> None:
+        nonlocal folder
         given = parse_arguments(argv)
         settings = {}
         if given.pop("quick", False):
@@ -273,20 +250,9 @@ def main(argv: list[str] | None = None) -> int:
             print(f"{row['problem']}, {CELL_NAMES[row['cell']]}, {row['variant']}: in {row['clipped']} of {row['steps']} "
                   f"steps; norm before it {row['median_norm']:.2g} (median), {row['largest_norm']:.2g} (largest)")
         print(f"Figures and the numbers behind them are in {folder}", flush=True)
-        return 0
-    except KeyboardInterrupt:
-        print(f"\nInterrupted. The same command goes on with {folder}.", file=sys.stderr)
-        return 130
-    except OSError as error:
-        return refuse(f"{error.filename}: {error.strerror}" if error.filename is not None else str(error))
-    except (ml.MinilstmError, MemoryError) as error:
-        return refuse(str(error) or "there is not enough memory: make --hidden-size, --sequences or --length smaller")
 
-
-def refuse(words: str) -> int:
-    """Say in one line what is wrong; return the exit status."""
-    print(f"vanishing_gradients.py: error: {' '.join(words.split())}", file=sys.stderr)
-    return 2
+    return run_program(PROGRAM, body, lambda: f"Interrupted. The same command goes on with {folder}.",
+                       "--hidden-size, --sequences or --length")
 
 
 if __name__ == "__main__":

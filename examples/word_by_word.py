@@ -17,9 +17,12 @@ from typing import Any
 import imdb_lstm
 
 import minilstm as ml
+from minilstm.lab.program import Parser, folder_name, run_program, whole
 from minilstm.lab.words import WordTrace, word_by_word
 from minilstm.plots import save_figure
 from minilstm.runs import BEST, LAST, load_weights
+
+PROGRAM = "word_by_word.py"
 
 
 def load_run(folder: Path) -> tuple[ml.Sequential, ml.Tokenizer, dict[str, Any]]:
@@ -56,29 +59,22 @@ def print_table(trace: WordTrace) -> None:
 
 def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     """Return the arguments. Raises ArgumentError."""
-    class OneLineParser(argparse.ArgumentParser):
-        def error(self, message: str) -> Any:
-            raise ml.ArgumentError(message)
-
-    parser = OneLineParser(prog="word_by_word.py", description=(__doc__ or "").partition("\n\n")[0], allow_abbrev=False)
+    parser = Parser(PROGRAM, __doc__)
     parser.add_argument("text", help='the review; "-" reads it from standard input')
     parser.add_argument("--run", help="a run of examples/imdb_lstm.py (default: the latest one in runs/)",
-                        type=imdb_lstm.folder_name, metavar="DIR")
+                        type=folder_name, metavar="DIR")
     parser.add_argument("--out", help="the picture; its ending says the format (default: %(default)s)",
-                        type=imdb_lstm.folder_name, default=Path("word-by-word.png"), metavar="FILE")
+                        type=folder_name, default=Path("word-by-word.png"), metavar="FILE")
     parser.add_argument("--start", help="first word of the picture, from 1 (default: where the probability moves most)",
-                        type=imdb_lstm.whole(1), metavar="N")
-    parser.add_argument("--count", help="words in the picture (default: %(default)s)", type=imdb_lstm.whole(1, 400),
+                        type=whole(1), metavar="N")
+    parser.add_argument("--count", help="words in the picture (default: %(default)s)", type=whole(1, 400),
                         default=60, metavar="N")
     return parser.parse_args(argv)
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit status: 0, 2 for a user's mistake, 130 after Ctrl-C."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):      # not in a notebook
-            stream.reconfigure(errors="replace")        # a terminal that lacks a letter gets a question mark
-    try:
+    def body() -> None:
         given = parse_arguments(argv)
         text = "\n".join(imdb_lstm.read_lines()) if given.text == "-" else given.text
         trace = trace_of(text, given.run or imdb_lstm.latest_run())
@@ -86,20 +82,8 @@ def main(argv: list[str] | None = None) -> int:
         print_table(trace)
         save_figure(figure, given.out)
         print(f"The picture is in {given.out}", flush=True)
-        return 0
-    except KeyboardInterrupt:
-        print("\nInterrupted.", file=sys.stderr)
-        return 130
-    except OSError as error:
-        return refuse(f"{error.filename}: {error.strerror}" if error.filename is not None else str(error))
-    except ml.MinilstmError as error:
-        return refuse(str(error))
 
-
-def refuse(words: str) -> int:
-    """Say in one line what is wrong; return the exit status."""
-    print(f"word_by_word.py: error: {' '.join(words.split())}", file=sys.stderr)
-    return 2
+    return run_program(PROGRAM, body, lambda: "Interrupted.")
 
 
 if __name__ == "__main__":
