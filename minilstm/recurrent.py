@@ -97,8 +97,8 @@ class Recurrent(Module):
         check_choice("init", init, RECURRENT_INITS)
         if init == "chrono":
             if not self.keep_gate:
-                raise ArgumentError(f"init: a {type(self).__name__} has no gate that keeps its state, so there is no "
-                                    "\"chrono\"; an LSTM and a GRU have")
+                raise ArgumentError(f"init: {type(self).__name__} has no gate that keeps its state, so there is no "
+                                    "\"chrono\"; LSTM and GRU have one")
             check_t_max(t_max)
         elif t_max is not None:
             raise ArgumentError(f"t_max: goes with init=\"chrono\", not with {init!r}")
