@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import minilstm as ml
-from minilstm.init import glorot_uniform, orthogonal
+from minilstm.init import chrono_bias, glorot_uniform, orthogonal
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(4, 16), (16, 4), (5, 5)])
@@ -57,9 +57,11 @@ def test_gru_candidate_has_two_biases() -> None:
 
 def test_chrono() -> None:
     """Tallec & Ollivier 2018: b_f = log(u), u uniform in [1, t_max - 1], and b_i = -b_f; a GRU's update gate is its f."""
-    lstm, plain = (ml.LSTM(3, 4000, rng=0, dtype=np.float64, **more) for more in ({"init": "chrono", "t_max": 101}, {}))
-    memories = np.exp(lstm.gate("f")[1])
+    memories = np.exp(chrono_bias(np.random.default_rng(0), 4000, 101))
     assert 1 <= memories.min() < 1.5 and 99.5 < memories.max() <= 100 and abs(memories.mean() - 50.5) < 2
+    lstm, plain = (ml.LSTM(3, 50, rng=0, dtype=np.float64, **more) for more in ({"init": "chrono", "t_max": 101}, {}))
+    memories = np.exp(lstm.gate("f")[1])
+    assert 1 <= memories.min() < 10 and 90 < memories.max() <= 100
     np.testing.assert_array_equal(lstm.gate("i")[1], -lstm.gate("f")[1])
     assert not lstm.gate("o")[1].any() and not lstm.gate("c")[1].any()
     np.testing.assert_array_equal(lstm.params["W"], plain.params["W"])      # only biases differ
