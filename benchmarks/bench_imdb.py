@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 import minilstm as ml
-from minilstm.kernels import processes
+from minilstm.kernels import compiled, processes
 
 V, D, H, BATCH, LENGTH = 10_000, 64, 128, 64, 200
 FLOPS = 2 * BATCH * LENGTH * (H + D) * 4 * H        # of one forward pass of the LSTM; backward makes twice as many
@@ -183,9 +183,10 @@ def train_alone(name: str, file: Path, steps: int) -> None:
     train, _ = MODELS[name]()
     for x, y in batches(file, steps):
         train(x, y)
+    helped = processes._crew is not None
     processes.close()           # helpers count when they have ended
-    for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
-        print(resource.getrusage(who).ru_maxrss / 1024)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024 if helped else 0)
 
 
 def main() -> int:
@@ -221,8 +222,9 @@ def main() -> int:
             source = child("--child", "encode", "--encoded", str(file), *words).strip()
         memory = {name: peak_memory(name, file, arguments.steps) for name in MODELS}
         import torch
-        print(f"data: {source}\nNumPy {np.__version__} on {ml.get_num_threads()} threads, PyTorch {torch.__version__} on "
-              f"{torch.get_num_threads()}; batch {BATCH}, {LENGTH} tokens, embedding {D}, hidden {H}", flush=True)
+        how = "readable functions" if arguments.readable else compiled.words()
+        print(f"data: {source}\nNumPy {np.__version__} on {ml.get_num_threads()} threads, {how}; PyTorch {torch.__version__} "
+              f"on {torch.get_num_threads()}\nbatch {BATCH}, {LENGTH} tokens, embedding {D}, hidden {H}", flush=True)
         data = batches(file, arguments.steps)
         real = np.mean([(x != 0).mean() for x, _ in data])
         print(f"{arguments.pairs} pairs of {arguments.steps} batches, mean real length {real * LENGTH:.0f}", flush=True)
@@ -232,7 +234,8 @@ def main() -> int:
         report("evaluation", compare({"minilstm": ours[1], "PyTorch": theirs[1]}, data, arguments.pairs), FLOPS, peak)
         (own, helpers), (theirs_alone, _) = memory["minilstm"], memory["PyTorch"]
         print(f"peak memory of a training process: minilstm {own:.0f} MB, PyTorch {theirs_alone:.0f} MB, ratio "
-              f"{own / theirs_alone:.2f}; with the helper process ({helpers:.0f} MB) {(own + helpers) / theirs_alone:.2f}")
+              f"{own / theirs_alone:.2f}", end="")
+        print(f"; with the helper process ({helpers:.0f} MB) {(own + helpers) / theirs_alone:.2f}" if helpers else "")
     return 0
 
 

@@ -12,7 +12,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ import numpy as np
 from bench_imdb import BATCH, batches, encode, minilstm_model, turn
 
 import minilstm as ml
-from minilstm.kernels import batch, embedding, lstm, memory, pieces, processes, sequence
+from minilstm.kernels import batch, compiled, embedding, lstm, memory, pieces, processes, sequence
 from minilstm.kernels.lstm import LSTMCell
 
 
@@ -66,7 +66,7 @@ class TanhCell(LSTMCell):
         weights[:3 * self.H] *= -0.5
         return weights
 
-    def forward_steps(self, hx: np.ndarray, u: np.ndarray, padded: Any, product: Any) -> None:
+    def forward_steps(self, hx: np.ndarray, u: np.ndarray, padded: Any, product: Any, spare: Any) -> None:
         H, n = self.H, hx.shape[2]
         half, terms = np.array(0.5, hx.dtype), np.empty((2, H, n), hx.dtype)
         for t in range(len(hx) - 1):
@@ -79,29 +79,34 @@ class TanhCell(LSTMCell):
             np.add(terms[0], terms[1], out=u[t + 1, 4 * H:5 * H])
             np.tanh(u[t + 1, 4 * H:5 * H], out=blocks[5])
             np.multiply(blocks[1], blocks[5], out=hx[t + 1, :H])
+        self._local_derivatives(hx, u[:-1], padded, spare)
 
 
 class Part(NamedTuple):
-    """One part of the fast path: how many threads it is measured on, and what takes it away."""
+    """One part of the fast path: how many threads it is measured on, what takes it away, and whether among compiled steps."""
 
     name: str
     threads: int
     without: Callable[[], list[Any]]        # contexts
+    numba: bool = True
 
 
 PARTS = [
+    Part("compiled steps", 2, lambda: [compiled.switched_off()]),
+    Part("compiled steps, one thread", 1, lambda: [compiled.switched_off()]),
     Part("a second core", 2, lambda: [on_threads(1)]),
-    Part("a helper process, not a thread", 2, lambda: [on_threads(2, helpers=False)]),
     Part("rows with equal padding once", 2, lambda: [changed(lstm, "beginnings", lambda tokens: None)]),
     Part("widths of 8 rows, not 16", 2, lambda: [changed(batch, "WIDTHS", 16)]),
     Part("two chunks of rows, not four", 2, lambda: [changed(batch, "_count", lambda N: 4)]),
-    Part("embedding gradient by count", 2, lambda: [changed(embedding, "embedding_rows", by_reduceat)]),
     Part("optimiser in pieces", 2, lambda: [changed(pieces, "PIECE", 10 ** 9)]),
     Part("buffers that serve again", 1, lambda: [changed(memory.Memory, "give", lambda self, buffers: None)]),
-    Part("derivatives block by block", 1, lambda: [changed(sequence, "FORWARD_BLOCK", 10 ** 9)]),
     Part("weight gradients block by block", 1, lambda: [changed(sequence, "BACKWARD_BLOCK", 10 ** 9)]),
-    Part("sigmoids from exp, not tanh", 1, lambda: [changed(lstm, "LSTMCell", TanhCell)]),
     Part("[h, x] side by side in one product", 1, lambda: [changed(sequence, "LARGE", 0)]),
+    Part("in NumPy: a second core", 2, lambda: [on_threads(1)], False),
+    Part("in NumPy: a helper process, not a thread", 2, lambda: [on_threads(2, helpers=False)], False),
+    Part("in NumPy: embedding gradient by count", 2, lambda: [changed(embedding, "embedding_rows", by_reduceat)], False),
+    Part("in NumPy: derivatives block by block", 1, lambda: [changed(sequence, "FORWARD_BLOCK", 10 ** 9)], False),
+    Part("in NumPy: sigmoids from exp, not tanh", 1, lambda: [changed(lstm, "LSTMCell", TanhCell)], False),
 ]
 
 
@@ -124,12 +129,13 @@ def main() -> int:
                 print(f"bench_parts: error: {error}", file=sys.stderr)
                 return 2
         data = batches(file, arguments.steps)
-    print(f"training steps, batch {BATCH}; medians of {arguments.pairs} interleaved pairs of {arguments.steps} steps")
+    print(f"{compiled.words()}\n"
+          f"training steps, batch {BATCH}; medians of {arguments.pairs} interleaved pairs of {arguments.steps} steps")
     train, _ = minilstm_model()
     turn(train, data)
     readable, _ = minilstm_model(fast=False)
     for part in [Part("all of it (readable functions)", 2, list), *PARTS]:
-        with on_threads(part.threads):
+        with on_threads(part.threads), nullcontext() if part.numba else compiled.switched_off():
             times: list[tuple[float, float]] = []
             for _ in range(arguments.pairs + 1):
                 fast = turn(train, data)
@@ -139,7 +145,7 @@ def main() -> int:
                     times.append((fast, turn(readable if part.without is list else train, data)))
         with_, without = (median(column) for column in zip(*times[1:]))
         ratios = sorted(b / a for a, b in times[1:])
-        print(f"{part.name:<36} threads {part.threads}  with {with_ * 1e3:6.1f} ms  without {without * 1e3:6.1f} ms  "
+        print(f"{part.name:<40} threads {part.threads}  with {with_ * 1e3:6.1f} ms  without {without * 1e3:6.1f} ms  "
               f"without / with {median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})", flush=True)
     return 0
 

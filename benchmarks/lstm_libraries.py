@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import minilstm as ml
+from minilstm.kernels import compiled
 from minilstm.kernels.threads import get_num_threads
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")                   # read when JAX is imported, which find_libraries does
@@ -154,7 +155,7 @@ def find_libraries() -> tuple[Libraries, str]:
     """Return what is installed, minilstm first, and a line of versions and threads. Raises ImportError without PyTorch."""
     import torch
     found: Libraries = {"minilstm": minilstm_runs, "PyTorch": torch_runs}
-    words = (f"minilstm {ml.__version__} on {get_num_threads()} threads, NumPy {np.__version__}; "
+    words = (f"minilstm {ml.__version__} on {get_num_threads()} threads, NumPy {np.__version__}, {compiled.words()}; "
              f"PyTorch {torch.__version__} on {torch.get_num_threads()} threads; ")
     try:
         import jax

@@ -1,8 +1,8 @@
 """``python -m minilstm doctor``: what is here, does it work, and what would have to be installed.
 
-It looks at Python, NumPy and its BLAS, CuPy, the NVIDIA driver and the GPU, and tries what it finds: forward and backward of
-a small model, the gradients checked numerically; on a GPU the same, and compared with NumPy's. A machine without a GPU is
-healthy. One whose GPU or CuPy does not do what it should is not.
+It looks at Python, NumPy and its BLAS, Numba, CuPy, the NVIDIA driver and the GPU, and tries what it finds: forward and
+backward of a small model, the gradients checked numerically; with Numba and on a GPU the same, compared with NumPy's. A
+machine without a GPU is healthy. One whose GPU or CuPy does not do what it should is not.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import platform
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +23,7 @@ from threadpoolctl import threadpool_info
 
 from minilstm import backend
 from minilstm.errors import BackendError, GradientError, MinilstmError
+from minilstm.kernels import compiled
 
 WORD, INDENT = 12, "  "         # columns of the first word; before what to do about a line
 WORST = {"float64": 1e-10, "float32": 1e-4}         # by how much a GPU may differ from NumPy, relative to the largest number
@@ -52,6 +55,7 @@ def examine(wanted: str | None = None) -> Iterator[Finding]:
                   f"{os.cpu_count()} cores")
     yield Finding("NumPy", numpy_words())
     yield self_test("numpy")
+    yield from examine_numba()
     driver = find_driver()
     yield Finding("driver", "no NVIDIA driver was found" if driver is None else
                   f"NVIDIA {driver.version}" + (f", {', '.join(driver.gpus)}" if driver.gpus else ", but it shows no GPU"))
@@ -64,6 +68,22 @@ def numpy_words() -> str:
                  f"{info['num_threads']} threads" for info in threadpool_info() if info["user_api"] == "blas"]
     from minilstm.kernels.threads import get_num_threads
     return f"{np.__version__}; BLAS: {'; '.join(libraries) or 'unknown'}; minilstm uses {get_num_threads()} threads"
+
+
+def examine_numba() -> Iterator[Finding]:
+    """Yield what there is to say about compiled steps on the CPU, which are an offer: a machine without them is healthy."""
+    missing = compiled.why_not()
+    if not missing:
+        error = difference("numpy", np.dtype(np.float32), without=compiled.switched_off)
+        right = error <= WORST["float32"]
+        yield Finding("Numba", f"{version('numba')}: steps on the CPU are compiled, same as NumPy's to {error:.0e} in float32"
+                      if right else f"WRONG NUMBERS: compiled steps differ from NumPy's by {error:.0e}", right,
+                      "" if right else f"please report this with all lines above; {compiled.SWITCH}=0 does without")
+    elif "No module named 'numba'" in missing:
+        yield Finding("Numba", "not installed: training on the CPU works without it, and is a third faster with it", True,
+                      "pip install numba")
+    else:
+        yield Finding("Numba", f"not used: {missing[:120]}")
 
 
 def find_driver() -> Driver | None:
@@ -144,7 +164,7 @@ def self_test(name: str) -> Finding:
         checked = ml.gradcheck(model, ml.asarray(rng.standard_normal((2, 4, 3)), name), method="finite")
         words = f"gradients right (worst error {checked.worst('finite'):.0e} by finite differences)"
         if name == "cupy":
-            errors = {dtype: difference(dtype) for dtype in WORST}
+            errors = {dtype: difference("cupy", np.dtype(dtype)) for dtype in WORST}
             words += ", same as NumPy to " + ", ".join(f"{error:.0e} in {dtype}" for dtype, error in errors.items())
             if not all(errors[dtype] <= limit for dtype, limit in WORST.items()):
                 return Finding("  self-test", f"WRONG NUMBERS: {words}", False, "please report this with all lines above")
@@ -156,25 +176,31 @@ def self_test(name: str) -> Finding:
                        "CuPy needs NVRTC, cuBLAS and headers: the [ctk] extra brings them" if name == "cupy" else "")
 
 
-def difference(dtype: str) -> float:
-    """Return by how much a training step of a small model differs between CuPy and NumPy, relative to the largest number.
+def difference(name: str, dtype: np.dtype, without: Callable[[], AbstractContextManager[None]] = nullcontext) -> float:
+    """Return by how much a training step of a small model differs from NumPy's, relative to the largest number.
 
-    The hidden size is one of those that have kernels of their own.
+    ``name``: the backend it is tried on; ``without``: what NumPy's turn is taken in. The hidden size is one of those that
+    have CUDA kernels of their own.
     """
+    here = _training_step(name, dtype)
+    with without():
+        numpys = _training_step("numpy", dtype)
+    return max(float(np.max(np.abs(a - b)) / max(1.0, float(np.max(np.abs(a))))) for a, b in zip(numpys, here))
+
+
+def _training_step(name: str, dtype: np.dtype) -> list[np.ndarray]:
+    """Return loss, gradients and changed parameters."""
     import minilstm as ml
-    results = []
-    for name in ("numpy", "cupy"):
-        rng = np.random.default_rng(0)
-        model = ml.Sequential(ml.Embedding(11, 5, rng=0), ml.LSTM(5, 32, return_sequences=False, rng=1),
-                              ml.Linear(32, 1, rng=2), ml.Sigmoid()).to(name, np.dtype(dtype))
-        criterion, optimizer = ml.BCELoss(), ml.Adam(model, lr=0.01)
-        x, y = ml.asarray(rng.integers(0, 11, (5, 7)), name), ml.asarray(rng.integers(0, 2, 5).astype(dtype), name)
-        loss = criterion(model(x), y)
-        model.backward(criterion.backward())
-        gradients = [ml.to_numpy(g) for g in model.named_gradients().values()]
-        optimizer.step()
-        results.append([ml.to_numpy(loss), *gradients, *model.state_dict().values()])
-    return max(float(np.max(np.abs(a - b)) / max(1.0, float(np.max(np.abs(a))))) for a, b in zip(*results))
+    rng = np.random.default_rng(0)
+    model = ml.Sequential(ml.Embedding(11, 5, rng=0), ml.LSTM(5, 32, return_sequences=False, rng=1),
+                          ml.Linear(32, 1, rng=2), ml.Sigmoid()).to(name, dtype)
+    criterion, optimizer = ml.BCELoss(), ml.Adam(model, lr=0.01)
+    x, y = ml.asarray(rng.integers(0, 11, (5, 7)), name), ml.asarray(rng.integers(0, 2, 5).astype(dtype), name)
+    loss = criterion(model(x), y)
+    model.backward(criterion.backward())
+    gradients = [ml.to_numpy(g) for g in model.named_gradients().values()]
+    optimizer.step()
+    return [ml.to_numpy(loss), *gradients, *model.state_dict().values()]
 
 
 def _line(error: BaseException) -> str:

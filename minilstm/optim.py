@@ -13,6 +13,7 @@ import numpy as np
 
 from minilstm.backend import Array, get_array_module, takes
 from minilstm.errors import ArgumentError, DtypeError
+from minilstm.kernels.compiled import module
 from minilstm.module import Module
 from minilstm.optimizer import Optimizer, check_number
 
@@ -105,9 +106,18 @@ class Adam(Optimizer):
         beta1, beta2 = self.betas
         # math.sqrt, not the array module's: a NumPy scalar would promote float32 arithmetic to float64
         k = math.sqrt(1 - beta2 ** self.steps)
+        rate, eps = self.lr * k / (1 - beta1 ** self.steps), self.eps * k
         if self.weight_decay and self._decoupled:
             p *= 1 - self.lr * self.weight_decay
-        elif self.weight_decay:
+        if xp is np and (compiled := module("optim", p, g, m, v)) is not None:
+            in_rows = [np.ascontiguousarray(x) for x in (p, m, v)]
+            compiled.adam(*(x.reshape(-1) for x in (*in_rows, np.ascontiguousarray(g))), beta1, beta2, rate, eps,
+                          0.0 if self._decoupled else self.weight_decay)
+            for x, result in zip((p, m, v), in_rows):
+                if result is not x:
+                    x[...] = result.reshape(x.shape)
+            return
+        if self.weight_decay and not self._decoupled:
             xp.multiply(p, self.weight_decay, out=r)
             r += g
             g = r
@@ -119,9 +129,9 @@ class Adam(Optimizer):
         v *= beta2
         v += s
         xp.sqrt(v, out=s)
-        s += self.eps * k
+        s += eps
         xp.divide(m, s, out=s)
-        s *= self.lr * k / (1 - beta1 ** self.steps)
+        s *= rate
         p -= s
 
     def _update_by_kernel(self, p: Array, g: Array, moments: tuple[Array, ...], ok: Array) -> None:

@@ -1,19 +1,24 @@
 """The fast twin of ``embedding_backward``: only the rows that occur, each way of adding up where it is fastest.
 
-Places are sorted by token. Most tokens of a batch stand in few places and a few tokens in hundreds: the frequent ones are
-added up one token at a time, the others together, first place with first place, second with second, and so on.
-(``np.add.reduceat`` over all of them takes about twice as long: benchmarks/RESULTS.md.)
+Compiled, it is a loop over the places. In NumPy, places are sorted by token. Most tokens of a batch stand in few places and a
+few tokens in hundreds: the frequent ones are added up one token at a time, the others together, first place with first place,
+second with second, and so on. (``np.add.reduceat`` over all of them takes about twice as long: benchmarks/RESULTS.md.)
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from minilstm.kernels.compiled import module
+
 FEW = 16            # places
 
 
 def embedding_rows(dy: np.ndarray, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return (tokens that occur (U,), the sum of dy over the places of each (U, D)), given dy (..., D) and tokens (...)."""
+    compiled = module("embedding", dy)
+    if compiled is not None and tokens.size:
+        return compiled.embedding_rows(dy.reshape(tokens.size, -1), tokens.reshape(-1))
     flat, rows = tokens.reshape(-1), dy.reshape(tokens.size, dy.shape[-1])
     if len(flat) and flat.max() < 2 ** 16:
         flat = flat.astype(np.uint16)               # NumPy sorts 16 bits by radix, several times as fast

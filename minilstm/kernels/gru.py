@@ -5,7 +5,7 @@ q = w_nh h + b_nh, the last two with zeros where the other has weights. That is 
 be, for one call in the place of two. One step keeps five blocks of H rows, in this order:
 
     while stepping forward      r    z    n    q    (nothing)
-    after local_derivatives     K_q  K_z  K_n  K_r  z
+    with local derivatives      K_q  K_z  K_n  K_r  z
     after backward_steps        dq   da_z da_n da_r z
 
 All four are multiples of dh alone (the numbers are those of the derivation in minilstm/gru.py):
@@ -28,6 +28,7 @@ from minilstm.backend import Array
 from minilstm.gru import check_sequence
 from minilstm.kernels import sequence
 from minilstm.kernels.batch import beginnings
+from minilstm.kernels.compiled import flat, module
 from minilstm.kernels.memory import Memory
 from minilstm.kernels.products import Product
 from minilstm.kernels.sequence import SequenceCache
@@ -70,9 +71,13 @@ class GRUCell:
     def state(self, k: int, hx: np.ndarray, u: np.ndarray, t: int) -> np.ndarray:
         return hx[t, :self.H]
 
-    def forward_steps(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None, product: Product) -> None:
-        H = self.H
-        one, spare = np.array(1, hx.dtype), np.empty((H, hx.shape[2]), hx.dtype)
+    def forward_steps(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None, product: Product,
+                      spare: np.ndarray | None) -> None:
+        H, compiled = self.H, module("gru", u)
+        if compiled is not None:
+            compiled.forward(product.parts, flat(hx), flat(u), flat(padded), spare is not None, hx.shape[2])
+            return
+        one, change = np.array(1, hx.dtype), np.empty((H, hx.shape[2]), hx.dtype)
         with np.errstate(over="ignore"):               # exp(-a) = ∞ gives σ(a) = 0, as it should
             for t in range(len(hx) - 1):
                 u_t, h, h_next = u[t], hx[t, :H], hx[t + 1, :H]
@@ -81,16 +86,18 @@ class GRUCell:
                 np.exp(sigmoids, out=sigmoids)
                 np.add(sigmoids, one, out=sigmoids)
                 np.divide(one, sigmoids, out=sigmoids)
-                np.multiply(r, q, out=spare)
-                np.add(n, spare, out=n)
+                np.multiply(r, q, out=change)
+                np.add(n, change, out=n)
                 np.tanh(n, out=n)
-                np.subtract(h, n, out=spare)            # (1 - z) * n + z * h = n + z * (h - n)
-                np.multiply(z, spare, out=spare)
-                np.add(n, spare, out=h_next)
+                np.subtract(h, n, out=change)            # (1 - z) * n + z * h = n + z * (h - n)
+                np.multiply(z, change, out=change)
+                np.add(n, change, out=h_next)
                 if padded is not None and padded[t].any():      # a padded step carries the state
                     np.copyto(h_next, h, where=padded[t])
+        if spare is not None:
+            self._local_derivatives(hx, u[:-1], padded, spare)
 
-    def local_derivatives(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None, spare: np.ndarray) -> None:
+    def _local_derivatives(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None, spare: np.ndarray) -> None:
         H = self.H
         r, z, n, q, z_kept = (u[:, k * H:(k + 1) * H] for k in range(5))
         one, (s, from_z) = np.array(1, u.dtype), spare
@@ -112,7 +119,10 @@ class GRUCell:
 
     def backward_steps(self, u: np.ndarray, dhx: np.ndarray, d: list[np.ndarray], dy: np.ndarray | None,
                        padded: np.ndarray | None, product: Product, scratch: np.ndarray) -> None:
-        H, n = self.H, u.shape[2]
+        H, n, compiled = self.H, u.shape[2], module("gru", u)
+        if compiled is not None:
+            compiled.backward(product.parts, flat(u), flat(dhx), scratch.reshape(-1), flat(dy, u), n)
+            return
         for t in range(len(u) - 1, -1, -1):
             dh, K, z = dhx[t + 1, :H], u[t, :4 * H], u[t, 4 * H:]
             if dy is not None:

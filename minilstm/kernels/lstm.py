@@ -3,7 +3,7 @@
 One step keeps six blocks of H rows, in this order:
 
     while stepping forward      f    o    i    c̃    c_prev  tanh(c)
-    after local_derivatives     f    K_o  K_i  K_c  K_f     A
+    with local derivatives      f    K_o  K_i  K_c  K_f     A
     after backward_steps        f    dz_o dz_i dz_c dz_f    A
 
 The six are all that a step back needs (the numbers are those of the derivation in minilstm/lstm.py):
@@ -28,6 +28,7 @@ import numpy as np
 from minilstm.backend import Array
 from minilstm.kernels import sequence
 from minilstm.kernels.batch import beginnings
+from minilstm.kernels.compiled import flat, module
 from minilstm.kernels.memory import Memory
 from minilstm.kernels.products import Product
 from minilstm.kernels.sequence import SequenceCache
@@ -64,8 +65,13 @@ class LSTMCell:
     def state(self, k: int, hx: np.ndarray, u: np.ndarray, t: int) -> np.ndarray:
         return hx[t, :self.H] if k == 0 else u[t, 4 * self.H:5 * self.H]
 
-    def forward_steps(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None, product: Product) -> None:
+    def forward_steps(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None, product: Product,
+                      spare: np.ndarray | None) -> None:
         H, n = self.H, hx.shape[2]
+        compiled = module("lstm", u)
+        if compiled is not None:
+            compiled.forward(product.parts, flat(hx), flat(u), flat(padded), spare is not None, n)
+            return
         one, terms = np.array(1, hx.dtype), np.empty((2, H, n), hx.dtype)
         blocks = u.reshape(len(u), 6, H, n)
         with np.errstate(over="ignore"):               # exp(-z) = ∞ gives σ(z) = 0, as it should
@@ -85,8 +91,10 @@ class LSTMCell:
                 if padded is not None and padded[t].any():      # a padded step carries the state
                     np.copyto(c_next, u_t[4 * H:5 * H], where=padded[t])
                     np.copyto(h_next, hx[t, :H], where=padded[t])
+        if spare is not None:
+            self._local_derivatives(hx, u[:-1], padded, spare)
 
-    def local_derivatives(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None, spare: np.ndarray) -> None:
+    def _local_derivatives(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None, spare: np.ndarray) -> None:
         H = self.H
         f, o, i, c_tilde, c, tanh_c = (u[:, k * H:(k + 1) * H] for k in range(6))
         one, (r, s) = np.array(1, u.dtype), spare
@@ -113,7 +121,10 @@ class LSTMCell:
     def backward_steps(self, u: np.ndarray, dhx: np.ndarray, d: list[np.ndarray], dy: np.ndarray | None,
                        padded: np.ndarray | None, product: Product, scratch: np.ndarray) -> None:
         H, n = self.H, u.shape[2]
-        dc, = d
+        dc, compiled = d[0], module("lstm", u)
+        if compiled is not None:
+            compiled.backward(product.parts, flat(u), flat(dhx), dc.reshape(-1), flat(dy, u), flat(padded), n)
+            return
         for t in range(len(u) - 1, -1, -1):
             u_t, dh = u[t], dhx[t + 1, :H]
             f, dz, K_o, K_icf, A = u_t[:H], u_t[self.dz], u_t[H:2 * H], u_t[2 * H:5 * H].reshape(3, H, n), u_t[5 * H:]

@@ -45,34 +45,56 @@ def pieces(M: int, K: int, N: int, itemsize: int) -> tuple[int, int]:
     return (rows, splits) if M % rows == 0 and rows * (K // splits) * N <= SMALL else whole
 
 
+def compact(W: np.ndarray) -> np.ndarray:
+    """Return weights row after row, unless they are so large that the copy costs more than it saves."""
+    return np.ascontiguousarray(W) if W.nbytes <= WORTH_COPYING else W
+
+
 class Product:
-    """``W @ state`` for a fixed W (M, K) and states (K, N), into a given result (M, N)."""
+    """``W @ state`` for a fixed W (M, K) and states (K, N), into a given result (M, N).
+
+    ``parts`` is what compiled loops need of it (``compiled.gemm.multiply``): W as it is cut, (splits, pieces, rows, columns);
+    whether that is W's transpose, (1, 1, K, M), as it stands in memory; whether to add to the result.
+    """
+
+    onto = False
 
     def __init__(self, W: np.ndarray, N: int) -> None:
         M, K = W.shape
         rows, splits = pieces(M, K, N, W.itemsize)
-        self.splits, self._whole = splits, None
+        self.transposed, self._out = False, None
         if (rows, splits) == (M, 1):
-            self._whole = np.ascontiguousarray(W) if W.nbytes <= WORTH_COPYING else W
+            W = compact(W)
+            self.transposed = not W.flags.c_contiguous and W.T.flags.c_contiguous
+            self.weights = W.T[None, None] if self.transposed else np.ascontiguousarray(W)[None, None]
+            self._whole = W if self.transposed else self.weights[0, 0]
             return
+        self._whole = None
         self._shape = (splits, 1, K // splits, N)
-        self._W = np.ascontiguousarray(W.reshape(M // rows, rows, splits, K // splits).transpose(2, 0, 1, 3))
-        self._out = np.empty((splits, M // rows, rows, N), dtype=W.dtype) if splits > 1 else None
+        self.weights = np.ascontiguousarray(W.reshape(M // rows, rows, splits, K // splits).transpose(2, 0, 1, 3))
         self._rows = rows
+        if splits > 1:
+            self._out = np.empty((splits, M // rows, rows, N), dtype=W.dtype)
+
+    @property
+    def parts(self) -> tuple[np.ndarray, bool, bool]:
+        return self.weights, self.transposed, self.onto
 
     def __call__(self, state: np.ndarray, out: np.ndarray) -> None:
         """Write W @ state into ``out``; both C-contiguous."""
         if self._whole is not None:
             np.matmul(self._whole, state, out=out)
         elif self._out is None:
-            np.matmul(self._W[0], state, out=out.reshape(-1, self._rows, out.shape[1]))
+            np.matmul(self.weights[0], state, out=out.reshape(-1, self._rows, out.shape[1]))
         else:
-            np.matmul(self._W, state.reshape(self._shape), out=self._out)
-            np.add.reduce(self._out.reshape(self.splits, *out.shape), axis=0, out=out)
+            np.matmul(self.weights, state.reshape(self._shape), out=self._out)
+            np.add.reduce(self._out.reshape(len(self._out), *out.shape), axis=0, out=out)
 
 
 class ProductOnto(Product):
     """``out + W @ state`` for the first rows of a state (K', N), K' >= K; ``out`` has the rest of the sum already."""
+
+    onto = True
 
     def __init__(self, W: np.ndarray, N: int) -> None:
         super().__init__(W, N)

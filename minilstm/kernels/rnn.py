@@ -14,6 +14,7 @@ from minilstm.activations import d_relu, relu
 from minilstm.backend import Array
 from minilstm.kernels import sequence
 from minilstm.kernels.batch import beginnings
+from minilstm.kernels.compiled import flat, module
 from minilstm.kernels.memory import Memory
 from minilstm.kernels.products import Product
 from minilstm.kernels.sequence import SequenceCache
@@ -42,7 +43,13 @@ class RNNCell:
     def state(self, k: int, hx: np.ndarray, u: np.ndarray, t: int) -> np.ndarray:
         return hx[t, :self.H]
 
-    def forward_steps(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None, product: Product) -> None:
+    def forward_steps(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None, product: Product,
+                      spare: np.ndarray | None) -> None:
+        compiled = module("rnn", u)
+        if compiled is not None:
+            compiled.forward(product.parts, flat(hx), flat(u), flat(padded), spare is not None, hx.shape[2],
+                             self.nonlinearity == "relu")
+            return
         for t in range(len(hx) - 1):
             h_next = hx[t + 1, :self.H]
             product(hx[t], u[t])
@@ -52,8 +59,10 @@ class RNNCell:
                 h_next[...] = relu(u[t])
             if padded is not None and padded[t].any():      # a padded step carries the state
                 np.copyto(h_next, hx[t, :self.H], where=padded[t])
+        if spare is not None:
+            self._local_derivatives(hx, u[:-1], padded)
 
-    def local_derivatives(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None, spare: np.ndarray) -> None:
+    def _local_derivatives(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None) -> None:
         h = hx[1:, :self.H]
         if self.nonlinearity == "tanh":
             np.multiply(h, h, out=u)
@@ -65,6 +74,10 @@ class RNNCell:
 
     def backward_steps(self, u: np.ndarray, dhx: np.ndarray, d: list[np.ndarray], dy: np.ndarray | None,
                        padded: np.ndarray | None, product: Product, scratch: np.ndarray) -> None:
+        compiled = module("rnn", u)
+        if compiled is not None:
+            compiled.backward(product.parts, flat(u), flat(dhx), flat(dy, u), flat(padded), u.shape[2])
+            return
         for t in range(len(u) - 1, -1, -1):
             dh = dhx[t + 1, :self.H]
             if dy is not None:

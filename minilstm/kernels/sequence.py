@@ -25,12 +25,15 @@ import numpy as np
 
 from minilstm.kernels import processes
 from minilstm.kernels.batch import Chunk, Stretch, cut
+from minilstm.kernels.compiled import takes
+from minilstm.kernels.layout import Part, read_inputs, read_upstream, side_by_side, write_input_gradients, write_outputs
 from minilstm.kernels.memory import Carver, Memory, scratch
 from minilstm.kernels.processes import Block
-from minilstm.kernels.products import Product, ProductOnto
+from minilstm.kernels.products import Product, ProductOnto, compact
 from minilstm.kernels.threads import one_blas_thread, run
 
 FORWARD_BLOCK = 128     # steps of a block times rows of a chunk: what a block leaves behind is still cached when it is reused
+COMPILED_BLOCK = 512    # the same where steps are compiled, which reuse nothing
 BACKWARD_BLOCK = 512    # the same; long enough for a fast product of the weight gradients
 LARGE = 1_000_000       # bytes of weights that do not stay in a second-level cache beside BLAS's own copy of them
 WORTH_SENDING = 50_000_000      # multiplications of a forward pass, below which a message to another process costs too much
@@ -59,11 +62,12 @@ class Cell(Protocol):
     def state(self, k: int, hx: np.ndarray, u: np.ndarray, t: int) -> np.ndarray:
         """Return the k-th state (H, n) before step t."""
 
-    def forward_steps(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None, product: Product) -> None:
-        """Make the steps of a block: hx (s+1, H+D+1, n), u (s+1, UH, n); ``padded`` (s, 1, n) bool, or None."""
+    def forward_steps(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None, product: Product,
+                      spare: np.ndarray | None) -> None:
+        """Make the steps of a block: hx (s+1, H+D+1, n), u (s+1, UH, n); ``padded`` (s, 1, n) bool, or None.
 
-    def local_derivatives(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None, spare: np.ndarray) -> None:
-        """Turn the steps of a block, u (s, UH, n), into what ``backward_steps`` multiplies with; spare (2, s, H, n)."""
+        Given ``spare`` (2, s, H, n), u[:-1] becomes what ``backward_steps`` multiplies with: local derivatives.
+        """
 
     def backward_steps(self, u: np.ndarray, dhx: np.ndarray, d: list[np.ndarray], dy: np.ndarray | None,
                        padded: np.ndarray | None, product: Product, scratch: np.ndarray) -> None:
@@ -72,17 +76,6 @@ class Cell(Protocol):
         dhx (s+1, H+D, n): on entry row s has the gradient of h after the block; step t leaves [dh; dx] in row t. ``d``: the
         gradients of the other states, (H, n) each, changed in place. dy (s, H, n): gradients of the outputs, or None.
         """
-
-
-class Part(NamedTuple):
-    """One stretch of one chunk, with its memory."""
-
-    stretch: Stretch
-    rows: Any                       # of the batch, the first ``width`` of the chunk
-    represented: Any                # of the batch, those that the last of them stands for; None: no others
-    hx: np.ndarray
-    u: np.ndarray
-    padded: np.ndarray | None       # (L, 1, n) bool
 
 
 class Kept(NamedTuple):
@@ -113,7 +106,7 @@ def forward(cell: Cell, x: np.ndarray, state0: list[np.ndarray | None], W: np.nd
     """
     from minilstm.kernels import remote
     N, T, _ = x.shape
-    weights = cell.forward_weights(W, b)
+    weights = compact(cell.forward_weights(W, b))
     y = np.empty((N, T, cell.H), dtype=x.dtype) if outputs else None
     last = [np.empty((N, cell.H), dtype=x.dtype) for _ in range(cell.states)]
     padded = None if real is None else ~real.transpose(0, 2, 1)
@@ -121,7 +114,8 @@ def forward(cell: Cell, x: np.ndarray, state0: list[np.ndarray | None], W: np.nd
     chunks: list[Kept] = []
     here: list[Callable[[], None]] = []
     short_steps = max(chunk.n for chunk in cuts) * weights.size <= LONG_STEP
-    workers = len(cuts) if short_steps and N * T * weights.size >= WORTH_SENDING else 1
+    needed = short_steps and not takes(x.dtype)         # threads do not wait for each other where steps are compiled
+    workers = len(cuts) if needed and N * T * weights.size >= WORTH_SENDING else 1
     with processes.crew_for(workers) as crew, one_blas_thread(), remote.jobs() as jobs:
         for number, chunk in enumerate(cuts):
             counter = Carver(x.dtype)
@@ -163,7 +157,7 @@ def backward(dy: np.ndarray | None, dlast: list[np.ndarray | None], cache: Seque
     """
     from minilstm.kernels import remote
     cell, W, _, chunks, (N, T) = cache
-    weights = cell.backward_weights(W)
+    weights = compact(cell.backward_weights(W))
     dx = np.empty((N, T, cell.D), dtype=W.dtype)
     d0 = [np.empty((N, cell.H), dtype=W.dtype) for _ in range(cell.states)]
     if not consume:
@@ -200,7 +194,7 @@ def lay_out(cell: Cell, chunk: Chunk, padded: np.ndarray | None, carver: Carver,
     parts = []
     for stretch in chunk.stretches:
         n = stretch.width
-        L = stretch.stop - stretch.start if keep else _block(stretch, FORWARD_BLOCK)
+        L = stretch.stop - stretch.start if keep else _block(stretch, _forward_block(carver.dtype))
         alone = n == chunk.n
         rows = chunk.rows if alone else chunk.rows[:n]
         parts.append(Part(stretch, rows, None if alone else chunk.rows[n:], carver.array(L + 1, cell.H + cell.D + 1, n),
@@ -209,8 +203,12 @@ def lay_out(cell: Cell, chunk: Chunk, padded: np.ndarray | None, carver: Carver,
     return parts
 
 
+def _forward_block(dtype: Any) -> int:
+    return COMPILED_BLOCK if takes(dtype) else FORWARD_BLOCK
+
+
 def _block(stretch: Stretch, rows: int) -> int:
-    """Return how many steps a block of a stretch has, at most; ``rows``: FORWARD_BLOCK or BACKWARD_BLOCK."""
+    """Return how many steps a block of a stretch has, at most; ``rows``: steps of a block times rows of a chunk."""
     return min(stretch.stop - stretch.start, max(8, rows // stretch.width))
 
 
@@ -234,51 +232,35 @@ def forward_part(cell: Cell, x: np.ndarray, states: list[np.ndarray], weights: n
                  y: np.ndarray | None, keep: bool) -> list[np.ndarray]:
     """Make the steps of a part; return the states after it, (H, n) each."""
     H, D, GH, n = cell.H, cell.D, len(weights), part.stretch.width
-    size, ahead = _block(part.stretch, FORWARD_BLOCK), weights.nbytes > LARGE
+    rows, ahead = _forward_block(x.dtype), weights.nbytes > LARGE
+    size = _block(part.stretch, rows)
     product = ProductOnto(weights[:, :H], n) if ahead else Product(weights, n)
     states = [_widen(state, n) for state in states]
     shapes = (2, size, H, n), (D + 1 if ahead else 0, size * n), (GH if ahead else 0, size * n)
     with scratch.arrays(x.dtype, *shapes) as (spare, inputs, shares):
-        for t0, t1 in _blocks(part.stretch, FORWARD_BLOCK):
+        for t0, t1 in _blocks(part.stretch, rows):
             steps, at = t1 - t0, t0 if keep else 0
             hx, u = part.hx[at:at + steps + 1], part.u[at:at + steps + 1]
             if at == 0:             # elsewhere the block before has left its last states
                 for k, state in enumerate(states):
                     cell.state(k, hx, u, 0)[...] = state
             padded = None if part.padded is None else part.padded[t0:t1]
-            hx[:-1, H:H + D] = x[part.rows, _steps(part, t0, t1)].transpose(1, 2, 0)
-            hx[:-1, H + D] = 1
-            if padded is not None:  # whatever stands in x there, even NaN
-                np.copyto(hx[:-1, H:H + D], 0, where=padded)
+            read_inputs(x, part, t0, hx, H, padded)
             if ahead:
                 inputs[:, :steps * n].reshape(D + 1, steps, n)[...] = hx[:-1, H:].transpose(1, 0, 2)
                 np.matmul(weights[:, H:], inputs[:, :steps * n], out=shares[:, :steps * n])
                 u[:-1, :GH] = shares[:, :steps * n].reshape(GH, steps, n).transpose(1, 0, 2)
-            cell.forward_steps(hx, u, padded, product)
+            cell.forward_steps(hx, u, padded, product, spare[:, :steps] if keep else None)
             if y is not None:
-                _write_outputs(y, part, t0, t1, hx[1:, :H], padded)
-            if keep:
-                cell.local_derivatives(hx, u[:-1], padded, spare[:, :steps])
+                write_outputs(hx, part, t0, y, padded)
             states = [cell.state(k, hx, u, steps) for k in range(cell.states)]
     return states
-
-
-def _steps(part: Part, t0: int, t1: int) -> slice:
-    """Return the steps of the batch that are steps t0 to t1 of the part."""
-    return slice(part.stretch.start + t0, part.stretch.start + t1)
 
 
 def _widen(state: np.ndarray, n: int) -> np.ndarray:
     """Return a state (H, m) for n rows: the last one stood for those after it."""
     missing = n - state.shape[1]
     return np.concatenate([state, np.repeat(state[:, -1:], missing, axis=1)], axis=1) if missing > 0 else state
-
-
-def _write_outputs(y: np.ndarray, part: Part, t0: int, t1: int, h: np.ndarray, padded: np.ndarray | None) -> None:
-    s = _steps(part, t0, t1)
-    y[part.rows, s] = (h if padded is None else np.where(padded, 0, h)).transpose(2, 0, 1)
-    if part.represented is not None:
-        y[part.represented, s] = h[:, :, -1]
 
 
 # Backward -----------------------------------------------------------------------------------------------------------------
@@ -313,25 +295,24 @@ def backward_part(cell: Cell, dy: np.ndarray | None, d: list[np.ndarray], weight
               (D if ahead else 0, size * n))
     with scratch.arrays(dW.dtype, *shapes) as (dhx, spare, dz_panel, hx_panel, share, dx_panel):
         for t0, t1 in reversed(list(_blocks(part.stretch, block))):
-            steps, dz = t1 - t0, part.u[t0:t1, cell.dz]
+            steps = t1 - t0
             padded = None if part.padded is None else part.padded[t0:t1]
-            above = None if dy is None else _read_upstream(dy, part, t0, t1, padded)
+            above = None if dy is None else read_upstream(dy, part, t0, t1, padded)
             dhx[steps, :H] = dh
             cell.backward_steps(part.u[t0:t1], dhx[:steps + 1], others, above, padded, product, spare)
             dh = dhx[0, :H]
             # Steps and rows side by side make it one product.
-            left, right = dz_panel[:GH * steps * n].reshape(GH, steps, n), hx_panel[:K * steps * n].reshape(K, steps, n)
-            left[...], right[...] = dz.transpose(1, 0, 2), part.hx[t0:t1].transpose(1, 0, 2)
-            np.matmul(left.reshape(GH, -1), right.reshape(K, -1).T, out=share)
+            left, right = dz_panel[:GH * steps * n].reshape(GH, -1), hx_panel[:K * steps * n].reshape(K, -1)
+            side_by_side(part.u[t0:t1], cell.dz, left)
+            side_by_side(part.hx[t0:t1], slice(0, K), right)
+            np.matmul(left, right.T, out=share)
             np.add(dW, share, out=dW)
             if ahead:
-                np.matmul(weights[H:], left.reshape(GH, -1), out=dx_panel[:, :steps * n])
-                dx_block = dx_panel[:, :steps * n].reshape(D, steps, n).transpose(2, 1, 0)
+                np.matmul(weights[H:], left, out=dx_panel[:, :steps * n])
+                dx_block = np.ascontiguousarray(dx_panel[:, :steps * n].reshape(D, steps, n).transpose(1, 0, 2))
+                write_input_gradients(dx_block, 0, part, t0, dx)
             else:
-                dx_block = dhx[:steps, H:].transpose(2, 0, 1)
-            dx[part.rows, _steps(part, t0, t1)] = dx_block
-            if part.represented is not None:        # the one that stands for them has their sum
-                dx[part.represented, _steps(part, t0, t1)] = 0
+                write_input_gradients(dhx[:steps], H, part, t0, dx)
         return [dh.copy(), *others]
 
 
@@ -340,16 +321,6 @@ def _narrow(d: np.ndarray, n: int) -> np.ndarray:
     if d.shape[1] == n:
         return d
     return np.concatenate([d[:, :n - 1], d[:, n - 1:].sum(axis=1, keepdims=True)], axis=1)
-
-
-def _read_upstream(dy: np.ndarray, part: Part, t0: int, t1: int, padded: np.ndarray | None) -> np.ndarray:
-    s = _steps(part, t0, t1)
-    block = np.array(dy[part.rows, s].transpose(1, 2, 0), order="C")        # always a copy: it is written to
-    if part.represented is not None:
-        block[:, :, -1] += dy[part.represented, s].sum(axis=0)
-    if padded is not None:
-        np.copyto(block, 0, where=padded)
-    return block
 
 
 def _copy(cell: Cell, kept: Kept, dtype: np.dtype) -> Kept:

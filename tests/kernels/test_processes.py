@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 
 import minilstm as ml
-from minilstm.kernels import processes, remote, sequence
+from minilstm.kernels import compiled, processes, remote, sequence
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="helper processes need POSIX")
 
@@ -35,6 +35,12 @@ def wait_until_ready() -> None:
                 return
         time.sleep(0.05)
     pytest.fail("no helper after 30 seconds")
+
+
+@pytest.fixture(autouse=True)
+def steps_in_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiled steps need no helpers."""
+    monkeypatch.setenv(compiled.SWITCH, "0")
 
 
 @pytest.fixture

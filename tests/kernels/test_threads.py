@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 import minilstm as ml
-from minilstm.kernels import pieces, threads
+from minilstm.kernels import compiled, pieces, threads
 from minilstm.kernels.threads import get_num_threads, one_blas_thread, run, set_num_threads
 
 V, D, H = 2_503, 96, 32
@@ -57,8 +58,24 @@ def train(steps: int = 3) -> bytes:
     return digest.digest()
 
 
-@pytest.fixture(scope="module")
-def on_one_thread() -> bytes:
+@pytest.fixture(scope="module", params=["numpy", "compiled"])
+def on_one_thread(request: pytest.FixtureRequest) -> Iterator[bytes]:
+    """What training on one thread gives, with steps in NumPy and with compiled ones; they stay so for the test."""
+    with compiled.switched_off() if request.param == "numpy" else nullcontext():
+        if request.param == "compiled" and compiled.why_not():
+            pytest.skip(f"nothing is compiled here: {compiled.why_not()}")
+        yield _on_one_thread()
+
+
+def test_numpy_and_compiled_steps_differ_in_the_last_bits_only() -> None:
+    if compiled.why_not():
+        pytest.skip(f"nothing is compiled here: {compiled.why_not()}")
+    with compiled.switched_off():
+        numpys = _on_one_thread()
+    assert numpys != _on_one_thread()
+
+
+def _on_one_thread() -> bytes:
     before = get_num_threads()
     set_num_threads(1)
     digest = train()

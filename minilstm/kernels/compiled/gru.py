@@ -1,0 +1,77 @@
+"""Blocks of steps of the GRU; ``kernels/gru.py`` has the same in NumPy, the order of the blocks and what the numbers mean.
+
+A step is one row: ``u[t]`` has 5 blocks of ``size`` = H n numbers, ``hx[t]`` begins with the H n of the hidden state.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minilstm.kernels.compiled.activations import sigmoid_of_minus, tanh
+from minilstm.kernels.compiled.gemm import multiply
+from minilstm.kernels.compiled.jit import compiled, inside
+from minilstm.kernels.compiled.padding import add, carry, put
+
+
+@inside
+def step(u: np.ndarray, hx: np.ndarray, t: int, size: int) -> None:
+    """r, z, n, q into u[t] (L+1, 5 size), h into hx[t+1], given the product's r, z, n, q in u[t]."""
+    half = u.dtype.type(0.5)
+    for k in range(size):
+        r, z = sigmoid_of_minus(u[t, k], half), sigmoid_of_minus(u[t, size + k], half)
+        n = tanh(u[t, 2 * size + k] + r * u[t, 3 * size + k])
+        u[t, k], u[t, size + k], u[t, 2 * size + k] = r, z, n
+        hx[t + 1, k] = n + z * (hx[t, k] - n)           # (1 - z) * n + z * h
+
+
+@inside
+def derive(u: np.ndarray, hx: np.ndarray, t: int, size: int) -> None:
+    """K_q, K_z, K_n, K_r, z into u[t]: local derivatives in the place of what ``step`` left."""
+    one = u.dtype.type(1)
+    for k in range(size):
+        r, z, n, q = u[t, k], u[t, size + k], u[t, 2 * size + k], u[t, 3 * size + k]
+        K_n = (one - z) * (one - n * n)
+        K_q = K_n * r
+        u[t, k], u[t, size + k], u[t, 2 * size + k] = K_q, z * (one - z) * (hx[t, k] - n), K_n
+        u[t, 3 * size + k], u[t, 4 * size + k] = K_q * q * (one - r), z
+
+
+@inside
+def step_back(u: np.ndarray, dhx: np.ndarray, carried: np.ndarray, t: int, size: int) -> None:
+    """dq, da_z, da_n, da_r into u[t], given dh in dhx[t+1]; dh * z into ``carried`` (size,)."""
+    for k in range(size):
+        dh = dhx[t + 1, k]
+        for block in range(4):
+            u[t, block * size + k] *= dh                # 3 to 6, 8, 9
+        carried[k] = dh * u[t, 4 * size + k]            # 7
+
+
+@compiled
+def forward(product: tuple[np.ndarray, bool, bool], hx: np.ndarray, u: np.ndarray, padded: np.ndarray, keep: bool,
+            n: int) -> None:
+    """See ``sequence.Cell.forward_steps``; ``keep``: leave local derivatives behind."""
+    size = u.shape[1] // 5
+    for t in range(len(hx) - 1):
+        multiply(product, hx, u, t, 0, n)
+        step(u, hx, t, size)
+        if keep:
+            derive(u, hx, t, size)
+        if len(padded):
+            carry(hx, t, 0, size, padded)
+            if keep:                                    # the identity: dh_prev = dh
+                put(u, t, 0, 4 * size, 0, padded)
+                put(u, t, 4 * size, size, 1, padded)
+
+
+@compiled
+def backward(product: tuple[np.ndarray, bool, bool], u: np.ndarray, dhx: np.ndarray, carried: np.ndarray, dy: np.ndarray,
+             n: int) -> None:
+    """See ``sequence.Cell.backward_steps``."""
+    size = u.shape[1] // 5
+    for t in range(len(u) - 1, -1, -1):
+        if len(dy):
+            add(dhx, dy, t, size)
+        step_back(u, dhx, carried, t, size)
+        multiply(product, u, dhx, t, 0, n)
+        for k in range(size):
+            dhx[t, k] += carried[k]

@@ -1,0 +1,68 @@
+"""Blocks of steps of the simple RNN; ``kernels/rnn.py`` has the same in NumPy, and what the numbers mean.
+
+A step is one row: ``u[t]`` has ``size`` = H n numbers, ``hx[t]`` begins with the H n of the hidden state.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minilstm.kernels.compiled.activations import tanh
+from minilstm.kernels.compiled.gemm import multiply
+from minilstm.kernels.compiled.jit import compiled, inside
+from minilstm.kernels.compiled.padding import add, carry, pass_through, put
+
+
+@inside
+def step(u: np.ndarray, hx: np.ndarray, t: int, size: int, relu: bool) -> None:
+    """h into hx[t+1], given z in u[t] (L+1, size)."""
+    zero = u.dtype.type(0)
+    if relu:
+        for k in range(size):
+            hx[t + 1, k] = zero if u[t, k] <= zero else u[t, k]         # NaN stays NaN
+    else:
+        for k in range(size):
+            hx[t + 1, k] = tanh(u[t, k])
+
+
+@inside
+def derive(u: np.ndarray, hx: np.ndarray, t: int, size: int, relu: bool) -> None:
+    """K into u[t], given h in hx[t+1]: 1 - h² (tanh), or 1 where h > 0 (relu)."""
+    zero, one = u.dtype.type(0), u.dtype.type(1)
+    if relu:
+        for k in range(size):
+            u[t, k] = zero if hx[t + 1, k] <= zero else one
+    else:
+        for k in range(size):
+            u[t, k] = one - hx[t + 1, k] * hx[t + 1, k]
+
+
+@compiled
+def forward(product: tuple[np.ndarray, bool, bool], hx: np.ndarray, u: np.ndarray, padded: np.ndarray, keep: bool,
+            n: int, relu: bool) -> None:
+    """See ``sequence.Cell.forward_steps``; ``keep``: leave local derivatives behind."""
+    size = u.shape[1]
+    for t in range(len(hx) - 1):
+        multiply(product, hx, u, t, 0, n)
+        step(u, hx, t, size, relu)
+        if keep:
+            derive(u, hx, t, size, relu)
+        if len(padded):
+            carry(hx, t, 0, size, padded)
+            if keep:
+                put(u, t, 0, size, 0, padded)
+
+
+@compiled
+def backward(product: tuple[np.ndarray, bool, bool], u: np.ndarray, dhx: np.ndarray, dy: np.ndarray, padded: np.ndarray,
+             n: int) -> None:
+    """See ``sequence.Cell.backward_steps``."""
+    size = u.shape[1]
+    for t in range(len(u) - 1, -1, -1):
+        if len(dy):
+            add(dhx, dy, t, size)
+        for k in range(size):
+            u[t, k] *= dhx[t + 1, k]                    # 3
+        multiply(product, u, dhx, t, 0, n)
+        if len(padded):
+            pass_through(dhx, t, size, padded)

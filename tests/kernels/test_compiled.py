@@ -1,0 +1,157 @@
+"""Compiled loops: tanh alone, that they are used, and that nothing is lost where they cannot be had.
+
+That they compute what NumPy's steps compute is tested with these, in test_sequences.py and test_threads.py.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minilstm as ml
+from minilstm.kernels import compiled, embedding, sequence
+
+needs_numba = pytest.mark.skipif(bool(compiled.why_not()), reason=f"nothing is compiled here: {compiled.why_not()}")
+TRAIN = """
+import numpy as np
+import minilstm as ml
+from minilstm.kernels import compiled
+rng = np.random.default_rng(0)
+model = ml.Sequential(ml.Embedding(11, 4, rng=0), ml.LSTM(4, 8, return_sequences=False, rng=1), ml.Linear(8, 1, rng=2),
+                      ml.Sigmoid())
+criterion, optimizer = ml.BCELoss(), ml.Adam(model, lr=0.01)
+for _ in range(3):
+    model.zero_grad()
+    loss = criterion(model(rng.integers(0, 11, (6, 9))), rng.integers(0, 2, 6).astype(np.float32))
+    model.backward(criterion.backward())
+    optimizer.step()
+print(f"{float(loss):.5f}", compiled.takes(np.float32), compiled.why_not())
+"""
+
+
+def train(folder: Path, **environment: str) -> list[str]:
+    """What TRAIN prints in a process of its own: the loss, whether it was compiled, and why not; warnings are errors."""
+    path = os.pathsep.join([str(folder), str(Path(ml.__file__).parents[1])])
+    done = subprocess.run([sys.executable, "-W", "error", "-c", TRAIN], capture_output=True, text=True, timeout=120,
+                          env={**os.environ, "PYTHONPATH": path, **environment})
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip().split(" ", 2)
+
+
+def tanh(x: np.ndarray) -> np.ndarray:
+    """tanh of each number, by the compiled steps of a simple RNN whose product leaves x as it is (W_h = 0, W_x = 1)."""
+    H = len(x)
+    W = np.concatenate([np.zeros((H, H), x.dtype), np.eye(H, dtype=x.dtype)])
+    from minilstm.kernels.rnn import rnn_forward
+    return np.asarray(rnn_forward(x[None, None], None, W, np.zeros(H, x.dtype), keep=False)[0])[0, 0]
+
+
+@needs_numba
+def test_tanh_of_float32() -> None:
+    small = np.geomspace(1e-30, 1, 300)
+    x = np.concatenate([np.linspace(-9, 9, 1_500), small, -small]).astype(np.float32)
+    got, best = tanh(x), np.tanh(x.astype(np.float64))
+    relative = np.abs(got - best) / np.maximum(np.abs(best), 1e-37)
+    assert got.dtype == np.float32 and relative.max() < 4e-7 and np.abs(got).max() <= 1
+    with compiled.switched_off():
+        assert (tanh(x) != got).any()           # it was another tanh
+
+
+@needs_numba
+def test_tanh_at_the_ends() -> None:
+    ends = np.array([0, 1e-45, -1e-45, 8, 8.0001, 88, -1e38], np.float32)
+    np.testing.assert_allclose(tanh(ends), np.tanh(ends), rtol=3e-7)
+
+
+@needs_numba
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("make", [ml.LSTM, ml.GRU, ml.RNN, lambda D, H, **o: ml.RNN(D, H, nonlinearity="relu", **o)])
+def test_what_is_not_finite_comes_out_as_in_numpy(make: Any, bad: float) -> None:
+    layer = make(2, 3, rng=0)
+    x = np.ones((2, 4, 2), np.float32)
+    x[1, 2] = [bad, 0]
+    got = layer(x)
+    with compiled.switched_off(), np.errstate(all="ignore"):
+        want = layer(x)
+    np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
+    assert np.isfinite(got[0]).all() and (np.isnan(got[1, 2:]).all() or not np.isnan(bad))
+
+
+@needs_numba
+def test_large_batches_go_to_threads_and_not_to_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    from minilstm.kernels import processes
+    monkeypatch.setattr(sequence, "WORTH_SENDING", 0)
+    asked = []
+    monkeypatch.setattr(processes, "_ready", lambda wanted: asked.append(wanted))
+    before = ml.get_num_threads()
+    ml.set_num_threads(2)
+    try:
+        for dtype in (np.float32, np.float64):
+            layer = ml.LSTM(2, 3, dtype=dtype, rng=0)
+            layer(np.ones((70, 3, 2), dtype))
+            assert bool(asked) == (dtype is np.float64)
+    finally:
+        ml.set_num_threads(before)
+
+
+@needs_numba
+@pytest.mark.parametrize("dtype", [np.int16, np.int32, np.int64])
+def test_the_embeddings_gradient_place_by_place(dtype: Any, rng: np.random.Generator) -> None:
+    tokens, dy = rng.integers(0, 50, (7, 30)).astype(dtype), rng.standard_normal((7, 30, 5)).astype(np.float32)
+    rows, sums = embedding.embedding_rows(dy, tokens)
+    with compiled.switched_off():
+        numpy_rows, numpy_sums = embedding.embedding_rows(dy, tokens)
+    assert rows.dtype == dtype and sums.dtype == np.float32 and len(set(rows.tolist())) == len(rows)
+    by_row, by_numpys = np.argsort(rows), np.argsort(numpy_rows)
+    assert (rows[by_row] == numpy_rows[by_numpys]).all()
+    np.testing.assert_allclose(sums[by_row], numpy_sums[by_numpys], rtol=1e-5, atol=1e-6)
+
+
+@needs_numba
+def test_the_result_of_compiling_is_kept_and_numbas_settings_stay() -> None:
+    import numba
+
+    from minilstm.kernels.compiled import jit, lstm
+    ml.LSTM(2, 3, rng=0)(np.ones((2, 3, 2), np.float32))
+    assert numba.config.CACHE_DIR == os.environ.get("NUMBA_CACHE_DIR", "")
+    kept = Path(lstm.forward.stats.cache_path)
+    assert kept.is_relative_to(numba.config.CACHE_DIR or jit._FOLDER) and any(kept.iterdir())
+
+
+# Where it cannot be had --------------------------------------------------------------------------------------------------
+
+def test_switched_off(tmp_path: Path) -> None:
+    assert train(tmp_path, **{compiled.SWITCH: "0"})[1:] == ["False", f"{compiled.SWITCH}=0"]
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("raise ModuleNotFoundError(\"No module named 'numba'\", name='numba')", "No module named 'numba'"),
+    ("raise ImportError('Numba needs NumPy 2.9 or less. Got NumPy 3.0.')", "Numba needs NumPy 2.9 or less"),
+    ("raise OSError('libllvmlite.so: cannot open it')", "OSError: libllvmlite"), ("", "cannot import name")])
+def test_a_numba_that_does_not_work_stops_nobody(text: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "numba.py").write_text(text, encoding="utf-8")
+    loss, used, why = train(tmp_path, **{compiled.SWITCH: ""})
+    assert used == "False" and words.lower() in why.lower()
+    assert loss == train(tmp_path, **{compiled.SWITCH: "0"})[0]
+
+
+@needs_numba
+def test_a_numpy_without_openblas_stops_nobody(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import minilstm.kernels.compiled.blas as blas\nblas.FORMS.clear()\n",
+                                               encoding="utf-8")
+    _, used, why = train(tmp_path)
+    assert (used, why) == ("False", "ImportError: this NumPy does not multiply with OpenBLAS")
+
+
+@needs_numba
+def test_without_a_place_for_the_result_it_is_compiled_each_time(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("no folder", encoding="utf-8")
+    loss, used = train(tmp_path, NUMBA_CACHE_DIR=str(blocked), HOME=str(blocked))
+    assert used == "True" and loss == train(tmp_path)[0]
