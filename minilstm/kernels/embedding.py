@@ -16,10 +16,15 @@ FEW = 16            # places
 
 def embedding_rows(dy: np.ndarray, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return (tokens that occur (U,), the sum of dy over the places of each (U, D)), given dy (..., D) and tokens (...)."""
+    flat, rows = tokens.reshape(-1), dy.reshape(tokens.size, dy.shape[-1])
     compiled = module("embedding", dy)
     if compiled is not None and tokens.size:
-        return compiled.embedding_rows(dy.reshape(tokens.size, -1), tokens.reshape(-1))
-    flat, rows = tokens.reshape(-1), dy.reshape(tokens.size, dy.shape[-1])
+        occurs = np.zeros(flat.max() + 1, bool)
+        occurs[flat] = True
+        found, slots = np.flatnonzero(occurs), np.cumsum(occurs) - 1
+        sums = np.zeros((len(found), rows.shape[1]), dy.dtype)
+        compiled.add_up(np.ascontiguousarray(rows), flat.astype(np.int64, copy=False), slots, sums)
+        return found.astype(tokens.dtype), sums
     if len(flat) and flat.max() < 2 ** 16:
         flat = flat.astype(np.uint16)               # NumPy sorts 16 bits by radix, several times as fast
     order = np.argsort(flat, kind="stable")

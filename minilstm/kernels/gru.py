@@ -75,7 +75,7 @@ class GRUCell:
                       spare: np.ndarray | None) -> None:
         H, compiled = self.H, module("gru", u)
         if compiled is not None:
-            compiled.forward(product.parts, flat(hx), flat(u), flat(padded), spare is not None, hx.shape[2])
+            compiled.forward(*product.parts, flat(hx), flat(u), flat(padded), spare is not None, hx.shape[2])
             return
         one, change = np.array(1, hx.dtype), np.empty((H, hx.shape[2]), hx.dtype)
         with np.errstate(over="ignore"):               # exp(-a) = ∞ gives σ(a) = 0, as it should
@@ -121,7 +121,7 @@ class GRUCell:
                        padded: np.ndarray | None, product: Product, scratch: np.ndarray) -> None:
         H, n, compiled = self.H, u.shape[2], module("gru", u)
         if compiled is not None:
-            compiled.backward(product.parts, flat(u), flat(dhx), scratch.reshape(-1), flat(dy, u), n)
+            compiled.backward(*product.parts, flat(u), flat(dhx), scratch.reshape(-1), flat(dy, u), n)
             return
         for t in range(len(u) - 1, -1, -1):
             dh, K, z = dhx[t + 1, :H], u[t, :4 * H], u[t, 4 * H:]

@@ -70,7 +70,7 @@ class LSTMCell:
         H, n = self.H, hx.shape[2]
         compiled = module("lstm", u)
         if compiled is not None:
-            compiled.forward(product.parts, flat(hx), flat(u), flat(padded), spare is not None, n)
+            compiled.forward(*product.parts, flat(hx), flat(u), flat(padded), spare is not None, n)
             return
         one, terms = np.array(1, hx.dtype), np.empty((2, H, n), hx.dtype)
         blocks = u.reshape(len(u), 6, H, n)
@@ -123,7 +123,7 @@ class LSTMCell:
         H, n = self.H, u.shape[2]
         dc, compiled = d[0], module("lstm", u)
         if compiled is not None:
-            compiled.backward(product.parts, flat(u), flat(dhx), dc.reshape(-1), flat(dy, u), flat(padded), n)
+            compiled.backward(*product.parts, flat(u), flat(dhx), dc.reshape(-1), flat(dy, u), flat(padded), n)
             return
         for t in range(len(u) - 1, -1, -1):
             u_t, dh = u[t], dhx[t + 1, :H]

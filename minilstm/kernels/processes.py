@@ -1,4 +1,4 @@
-"""Helper processes: a second core for a recurrence, which threads cannot give it.
+"""Helper processes: a second core for a recurrence whose steps are NumPy's, which threads cannot give it.
 
 A recurrence is a long row of short NumPy calls, and before each of them a thread has to get hold of Python's global
 interpreter lock. Two threads lose about a quarter of their time waiting for it; two processes lose nothing (benchmarks/

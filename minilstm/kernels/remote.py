@@ -1,6 +1,6 @@
 """Chunks of a batch in helper processes: what is sent, what the helper does with it, and what comes back.
 
-A chunk's own memory (``sequence.Part``) is shared, so that either process can go on with it: forward may have run in a helper
+A chunk's own memory (``layout.Part``) is shared, so that either process can go on with it: forward may have run in a helper
 and backward here. Inputs and results of one call travel in a second block of shared memory, cut the same way on both sides.
 """
 

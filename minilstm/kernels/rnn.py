@@ -47,7 +47,7 @@ class RNNCell:
                       spare: np.ndarray | None) -> None:
         compiled = module("rnn", u)
         if compiled is not None:
-            compiled.forward(product.parts, flat(hx), flat(u), flat(padded), spare is not None, hx.shape[2],
+            compiled.forward(*product.parts, flat(hx), flat(u), flat(padded), spare is not None, hx.shape[2],
                              self.nonlinearity == "relu")
             return
         for t in range(len(hx) - 1):
@@ -76,7 +76,7 @@ class RNNCell:
                        padded: np.ndarray | None, product: Product, scratch: np.ndarray) -> None:
         compiled = module("rnn", u)
         if compiled is not None:
-            compiled.backward(product.parts, flat(u), flat(dhx), flat(dy, u), flat(padded), u.shape[2])
+            compiled.backward(*product.parts, flat(u), flat(dhx), flat(dy, u), flat(padded), u.shape[2])
             return
         for t in range(len(u) - 1, -1, -1):
             dh = dhx[t + 1, :self.H]

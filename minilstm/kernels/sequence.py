@@ -122,7 +122,9 @@ def forward(cell: Cell, x: np.ndarray, state0: list[np.ndarray | None], W: np.nd
             lay_out(cell, chunk, padded, counter, keep)
             helper = None if crew is None else crew.member(number)
             if crew is None or helper is None:
-                buffer = memory.take(counter.used)
+                # As if no row were shared: then every batch fits, and pages that nobody touches are no memory.
+                lay_out(cell, chunk._replace(stretches=[Stretch(0, T, chunk.n)]), padded, unshared := Carver(x.dtype), keep)
+                buffer = memory.take(max(counter.used, unshared.used))
                 parts = lay_out(cell, chunk, padded, Carver(x.dtype, buffer), keep)
                 chunks.append(Kept(chunk, parts, buffer))
                 here.append(partial(forward_chunk, cell, x, state0, weights, chunk, parts, y, last, keep))

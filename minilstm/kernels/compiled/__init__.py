@@ -7,7 +7,7 @@ call, in which Python's global interpreter lock is free, so that threads need no
 - ``lstm.py``, ``gru.py``, ``rnn.py``: blocks of steps, forward and back; ``activations.py``, ``padding.py``: what they share;
 - ``gemm.py``, ``blas.py``: the matrix product, which is the function of OpenBLAS that NumPy itself calls;
 - ``layout.py``, ``embedding.py``, ``optim.py``: what else a training step moves;
-- ``jit.py``: how they are compiled, and where the result is kept for the next process.
+- ``jit.py``, ``build.py``, ``library.py``: how they are compiled, once, and called.
 
 Only float32 is compiled: it is what models are trained in, and what short formulas are exact enough for. float64 is for checks
 and stays with NumPy. Results do not depend on how rows are cut. ``MINILSTM_NUMBA=0`` in the environment leaves Numba alone.
@@ -15,33 +15,75 @@ and stays with NumPy. Results do not depend on how rows are cut. ``MINILSTM_NUMB
 
 from __future__ import annotations
 
-import importlib
+import hashlib
 import os
+import subprocess
+import sys
+import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 SWITCH = "MINILSTM_NUMBA"           # the environment variable; "0" means NumPy only
+HERE = Path(__file__).parent
 DTYPES = "f"                        # characters of the dtypes that are compiled
+_lock = threading.Lock()
 
 
 @cache
-def _load() -> tuple[dict[str, Any], str]:
-    """Return (all files by name, ""), or ({}, what is missing); Numba itself refuses a NumPy that it does not know."""
-    try:
-        return {name: importlib.import_module(f"{__name__}.{name}")
-                for name in ("lstm", "gru", "rnn", "layout", "embedding", "optim")}, ""
-    except Exception as error:      # whatever is wrong with it: nobody needs it to train
-        return {}, f"{type(error).__name__}: {' '.join(str(error).split())}"
+def _load(dtype: str) -> tuple[dict[str, Any], str]:
+    """Return (functions by the names of their files, ""), or ({}, what is missing)."""
+    with _lock:
+        try:
+            file, kept = _file(dtype)
+            if not file.exists():
+                _build(file, dtype)
+            from minilstm.kernels.compiled.library import load
+            functions = load(file)
+            if not kept:
+                file.unlink()
+            return functions, ""
+        except Exception as error:      # whatever is wrong with it: nobody needs it to train
+            return {}, f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def _file(dtype: str) -> tuple[Path, bool]:
+    """Return the file for what these very sources become on this processor with this BLAS, and whether it is to be kept."""
+    import llvmlite.binding as llvm
+
+    from minilstm.kernels.compiled.blas import find
+    sources = [file.read_bytes() for file in sorted(HERE.glob("*.py"))]
+    words = [dtype, version("numba"), version("llvmlite"), find().file, llvm.get_host_cpu_name(),
+             llvm.get_host_cpu_features().flatten()]
+    name = hashlib.sha256(b"".join(sources) + "|".join(words).encode()).hexdigest()[:24] + ".o"
+    for folder in (HERE / "__pycache__", Path.home() / ".cache" / "minilstm"):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if os.access(folder, os.W_OK) or (folder / name).exists():
+                return folder / name, True
+        except OSError:
+            continue
+    return Path(tempfile.mkdtemp()) / name, False
+
+
+def _build(file: Path, dtype: str) -> None:
+    """Let a process of its own compile everything. Numba refuses versions of NumPy that it does not know."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run([sys.executable, "-m", f"{__name__}.build", str(file), dtype], env=environment, text=True,
+                          stdin=subprocess.DEVNULL, capture_output=True)
+    if done.returncode:
+        raise ImportError((done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1])
 
 
 def why_not() -> str:
     """Return why nothing is compiled, in a few words; "" where it is."""
-    return f"{SWITCH}=0" if os.environ.get(SWITCH) == "0" else _load()[1]
+    return f"{SWITCH}=0" if os.environ.get(SWITCH) == "0" else _load("float32")[1]
 
 
 def words() -> str:
@@ -61,14 +103,14 @@ def switched_off() -> Iterator[None]:
         os.environ.update({} if before is None else {SWITCH: before})
 
 
-def takes(dtype: Any) -> bool:
+def takes(dtype: np.dtype) -> bool:
     """Tell whether work on arrays of this dtype is compiled."""
-    return np.dtype(dtype).char in DTYPES and os.environ.get(SWITCH) != "0" and bool(_load()[0])
+    return dtype.char in DTYPES and os.environ.get(SWITCH) != "0" and bool(_load(dtype.name)[0])
 
 
 def module(name: str, *arrays: np.ndarray) -> Any:
-    """Return the file of compiled functions called ``name`` if it takes these arrays, or None: NumPy is to do it."""
-    return _load()[0][name] if all(takes(array.dtype) for array in arrays) else None
+    """Return the compiled functions of the file ``name`` if it takes these arrays, or None: NumPy is to do it."""
+    return _load(arrays[0].dtype.name)[0][name] if takes(arrays[0].dtype) and len({a.dtype for a in arrays}) == 1 else None
 
 
 def flat(a: np.ndarray | None, like: np.ndarray | None = None) -> np.ndarray:

@@ -44,3 +44,11 @@ def find() -> Library:
             if hasattr(handle, form.format("sgemm")):
                 return Library(handle, Path(library.filepath).name, form)
     raise ImportError("this NumPy does not multiply with OpenBLAS")
+
+
+def announce_blas() -> None:
+    """Tell LLVM where the functions are that compiled code calls ``minilstm_sgemm`` and ``minilstm_dgemm``."""
+    import llvmlite.binding as llvm
+    library = find()
+    for name in ("sgemm", "dgemm"):
+        llvm.add_symbol(f"minilstm_{name}", library.address(name))

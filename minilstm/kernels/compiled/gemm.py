@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import llvmlite.binding
 import numpy as np
 from numba import types
 from numba.extending import overload
@@ -17,10 +16,8 @@ ROW_MAJOR, NO_TRANS, TRANS = 101, 111, 112
 
 
 def _external(name: str, number: Any) -> Any:
-    """Return cblas's function for compiled code, with pointers as integers."""
-    library = find()
-    llvmlite.binding.add_symbol(f"minilstm_{name}", library.address(name))
-    enum, pointer, integer = types.int32, types.uintp, types.int64 if library.bits == 64 else types.int32
+    """Return cblas's function for compiled code, with pointers as integers; ``library.load`` says where it is."""
+    enum, pointer, integer = types.int32, types.uintp, types.int64 if find().bits == 64 else types.int32
     order, sizes = (enum, enum, enum), (integer, integer, integer)
     return types.ExternalFunction(f"minilstm_{name}", types.void(
         *order, *sizes, number, pointer, integer, pointer, integer, number, pointer, integer))
@@ -46,9 +43,9 @@ def _gemm_for(like: Any, trans: int, M: int, N: int, K: int, A: int, lda: int, B
 
 
 @inside
-def multiply(product: tuple[np.ndarray, bool, bool], states: np.ndarray, out: np.ndarray, t: int, first: int, n: int) -> None:
-    """Write W @ state into out[t], for the state (K, n) that begins at states[t, first]; ``product`` is ``Product.parts``."""
-    weights, transposed, onto = product
+def multiply(weights: np.ndarray, transposed: bool, onto: bool, states: np.ndarray, out: np.ndarray, t: int, first: int,
+             n: int) -> None:
+    """Write W @ state into out[t], for the state (K, n) that begins at states[t, first]; the rest is ``Product.parts``."""
     splits, pieces, rows, columns = weights.shape
     size, W = weights.itemsize, weights.ctypes.data
     state = states.ctypes.data + (t * states.shape[1] + first) * size

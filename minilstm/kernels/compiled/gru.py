@@ -46,13 +46,13 @@ def step_back(u: np.ndarray, dhx: np.ndarray, carried: np.ndarray, t: int, size:
         carried[k] = dh * u[t, 4 * size + k]            # 7
 
 
-@compiled
-def forward(product: tuple[np.ndarray, bool, bool], hx: np.ndarray, u: np.ndarray, padded: np.ndarray, keep: bool,
-            n: int) -> None:
+@compiled("array4", "bool", "bool", "array2", "array2", "mask2", "bool", "int")
+def forward(weights: np.ndarray, transposed: bool, onto: bool, hx: np.ndarray, u: np.ndarray,
+            padded: np.ndarray, keep: bool, n: int) -> None:
     """See ``sequence.Cell.forward_steps``; ``keep``: leave local derivatives behind."""
     size = u.shape[1] // 5
     for t in range(len(hx) - 1):
-        multiply(product, hx, u, t, 0, n)
+        multiply(weights, transposed, onto, hx, u, t, 0, n)
         step(u, hx, t, size)
         if keep:
             derive(u, hx, t, size)
@@ -63,15 +63,15 @@ def forward(product: tuple[np.ndarray, bool, bool], hx: np.ndarray, u: np.ndarra
                 put(u, t, 4 * size, size, 1, padded)
 
 
-@compiled
-def backward(product: tuple[np.ndarray, bool, bool], u: np.ndarray, dhx: np.ndarray, carried: np.ndarray, dy: np.ndarray,
-             n: int) -> None:
+@compiled("array4", "bool", "bool", "array2", "array2", "array1", "array2", "int")
+def backward(weights: np.ndarray, transposed: bool, onto: bool, u: np.ndarray, dhx: np.ndarray,
+             carried: np.ndarray, dy: np.ndarray, n: int) -> None:
     """See ``sequence.Cell.backward_steps``."""
     size = u.shape[1] // 5
     for t in range(len(u) - 1, -1, -1):
         if len(dy):
             add(dhx, dy, t, size)
         step_back(u, dhx, carried, t, size)
-        multiply(product, u, dhx, t, 0, n)
+        multiply(weights, transposed, onto, u, dhx, t, 0, n)
         for k in range(size):
             dhx[t, k] += carried[k]

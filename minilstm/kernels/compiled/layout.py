@@ -10,7 +10,7 @@ import numpy as np
 from minilstm.kernels.compiled.jit import compiled
 
 
-@compiled
+@compiled("strided3", "index1", "int", "int", "array2", "int")
 def pack(batch: np.ndarray, rows: np.ndarray, start: int, steps: int, packed: np.ndarray, first: int) -> None:
     """Copy steps ``start`` to ``start + steps`` of the rows into packed[0] to packed[steps - 1]."""
     n, F = len(rows), batch.shape[2]
@@ -20,7 +20,7 @@ def pack(batch: np.ndarray, rows: np.ndarray, start: int, steps: int, packed: np
                 packed[t, first + f * n + r] = batch[rows[r], start + t, f]
 
 
-@compiled
+@compiled("array2", "int", "int", "strided3", "index1", "int", "int")
 def unpack(packed: np.ndarray, first: int, n: int, batch: np.ndarray, rows: np.ndarray, start: int, steps: int) -> None:
     """The way back: copy packed[0] to packed[steps - 1] into the rows' steps. Rows beyond the n packed ones get the last."""
     F = batch.shape[2]
@@ -31,7 +31,7 @@ def unpack(packed: np.ndarray, first: int, n: int, batch: np.ndarray, rows: np.n
                 batch[rows[r], start + t, f] = packed[t, column + f * n]
 
 
-@compiled
+@compiled("array2", "int", "int", "array2")
 def side_by_side(packed: np.ndarray, first: int, n: int, out: np.ndarray) -> None:
     """Copy features (F) of all steps into ``out`` (F, steps n): what one matrix product needs, a step after another."""
     F = out.shape[0]

@@ -9,7 +9,7 @@ import numpy as np
 from minilstm.kernels.compiled.jit import compiled
 
 
-@compiled
+@compiled("array1", "array1", "array1", "array1", "float", "float", "float", "float", "float")
 def adam(p: np.ndarray, m: np.ndarray, v: np.ndarray, g: np.ndarray, beta1: float, beta2: float, rate: float, eps: float,
          decay: float) -> None:
     """Update p, m, v, all flat and of one dtype; g ← g + decay p. ``rate`` and ``eps`` have the corrections in them."""

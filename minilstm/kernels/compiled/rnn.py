@@ -37,13 +37,13 @@ def derive(u: np.ndarray, hx: np.ndarray, t: int, size: int, relu: bool) -> None
             u[t, k] = one - hx[t + 1, k] * hx[t + 1, k]
 
 
-@compiled
-def forward(product: tuple[np.ndarray, bool, bool], hx: np.ndarray, u: np.ndarray, padded: np.ndarray, keep: bool,
-            n: int, relu: bool) -> None:
+@compiled("array4", "bool", "bool", "array2", "array2", "mask2", "bool", "int", "bool")
+def forward(weights: np.ndarray, transposed: bool, onto: bool, hx: np.ndarray, u: np.ndarray,
+            padded: np.ndarray, keep: bool, n: int, relu: bool) -> None:
     """See ``sequence.Cell.forward_steps``; ``keep``: leave local derivatives behind."""
     size = u.shape[1]
     for t in range(len(hx) - 1):
-        multiply(product, hx, u, t, 0, n)
+        multiply(weights, transposed, onto, hx, u, t, 0, n)
         step(u, hx, t, size, relu)
         if keep:
             derive(u, hx, t, size, relu)
@@ -53,9 +53,9 @@ def forward(product: tuple[np.ndarray, bool, bool], hx: np.ndarray, u: np.ndarra
                 put(u, t, 0, size, 0, padded)
 
 
-@compiled
-def backward(product: tuple[np.ndarray, bool, bool], u: np.ndarray, dhx: np.ndarray, dy: np.ndarray, padded: np.ndarray,
-             n: int) -> None:
+@compiled("array4", "bool", "bool", "array2", "array2", "array2", "mask2", "int")
+def backward(weights: np.ndarray, transposed: bool, onto: bool, u: np.ndarray, dhx: np.ndarray,
+             dy: np.ndarray, padded: np.ndarray, n: int) -> None:
     """See ``sequence.Cell.backward_steps``."""
     size = u.shape[1]
     for t in range(len(u) - 1, -1, -1):
@@ -63,6 +63,6 @@ def backward(product: tuple[np.ndarray, bool, bool], u: np.ndarray, dhx: np.ndar
             add(dhx, dy, t, size)
         for k in range(size):
             u[t, k] *= dhx[t + 1, k]                    # 3
-        multiply(product, u, dhx, t, 0, n)
+        multiply(weights, transposed, onto, u, dhx, t, 0, n)
         if len(padded):
             pass_through(dhx, t, size, padded)

@@ -1,0 +1,69 @@
+"""Compile the functions of this folder into a file of machine code for this processor: what ``library.load`` reads.
+
+    python -m minilstm.kernels.compiled.build FILE float32
+
+``minilstm.kernels.compiled`` calls it once in a process of its own, so that no training process has to carry Numba. The file
+begins with a line of JSON: the target, and the symbol and arguments of each function.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any, cast
+
+import llvmlite.binding as llvm
+import numba
+import numpy as np
+from numba import types
+
+from minilstm.kernels.compiled.blas import announce_blas
+from minilstm.kernels.compiled.jit import OPTIONS, REGISTERED
+
+MODULES = ("lstm", "gru", "rnn", "layout", "embedding", "optim")
+EXTERNAL = ("llvm.", "minilstm_", "mem", "tanh", "sqrt")        # what the code may call: intrinsics, BLAS, C's own library
+
+
+def _type(kind: str, number: types.Type) -> types.Type:
+    """Return Numba's type for a kind of argument."""
+    axes = int(kind[-1]) if kind[-1].isdigit() else 0
+    element = {"array": number, "strided": number, "mask": types.boolean, "index": types.int64}
+    if axes:
+        return types.Array(element[kind[:-1]], axes, "A" if kind.startswith("strided") else "C")
+    return {"int": types.int64, "bool": types.boolean, "float": types.float64}[kind]
+
+
+def build(file: Path, dtype: np.dtype) -> None:
+    """Compile everything for arrays of this dtype, and write the file in one piece. Raises whatever goes wrong."""
+    number, njit = numba.from_dtype(dtype), cast(Any, numba.njit)
+    announce_blas()                 # Numba tries to find all that its code calls
+    for name in MODULES:
+        importlib.import_module(f"minilstm.kernels.compiled.{name}")
+    functions, whole = {}, None
+    for name, (function, kinds) in REGISTERED.items():
+        signature = types.void(*(_type(kind, number) for kind in kinds))
+        dispatcher = njit(signature, _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True, **OPTIONS)(function)
+        compiled, = dispatcher.overloads.values()
+        part = llvm.parse_assembly(dispatcher.inspect_llvm(compiled.signature.args))
+        functions[name] = compiled.fndesc.mangled_name, kinds
+        if whole is None:
+            whole = part
+        else:
+            whole.link_in(part)
+    assert whole is not None
+    unknown = [f.name for f in whole.functions if f.is_declaration and not f.name.startswith(EXTERNAL)]
+    if unknown:
+        raise ImportError(f"compiled code would call {', '.join(unknown)}, which is not there without Numba")
+    machine = llvm.Target.from_triple(whole.triple).create_target_machine(
+        cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=3, codemodel="jitdefault", jit=True)
+    head = json.dumps({"triple": whole.triple, "functions": functions}).encode()
+    unfinished = file.with_name(f"{file.name}.{os.getpid()}")
+    unfinished.write_bytes(head + b"\n" + machine.emit_object(whole))
+    unfinished.replace(file)
+
+
+if __name__ == "__main__":
+    build(Path(sys.argv[1]), np.dtype(sys.argv[2]))

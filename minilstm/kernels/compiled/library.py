@@ -1,0 +1,72 @@
+"""The compiled functions as this process calls them: machine code from a file, called through ctypes.
+
+Numba itself is not imported here, which would cost most of a second and a hundred megabytes: ``build.py`` used it once, and
+llvmlite only has to put the code into memory. While a function runs, Python's global interpreter lock is free.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import llvmlite.binding as llvm
+import numpy as np
+
+from minilstm.kernels.compiled.blas import announce_blas
+
+# Kinds of arguments: arrays by their number of axes (contiguous ones, one of any strides, truth values, indices), and numbers.
+KINDS = {"array1": 1, "array2": 2, "array4": 4, "strided3": 3, "mask2": 2, "index1": 1, "int": 0, "bool": 0, "float": 0}
+_NUMBERS: dict[str, Any] = {"int": ctypes.c_int64, "bool": ctypes.c_bool, "float": ctypes.c_double}
+_NOTHING = [ctypes.c_void_p] * 2            # where a result and an exception would go
+
+_engines: list[Any] = []                    # their code lives as long as they do
+
+
+def _fields(array: np.ndarray) -> tuple[int, ...]:
+    """Return what compiled code takes for an array: no owner, no parent, size, size of an element, address, shape, strides."""
+    return 0, 0, array.size, array.itemsize, array.__array_interface__["data"][0], *array.shape, *array.strides
+
+
+def _callable(address: int, kinds: list[str]) -> Callable[..., None]:
+    """Return a function that takes arrays and numbers of these kinds."""
+    types: list[Any] = list(_NOTHING)
+    for kind in kinds:
+        types += [_NUMBERS[kind]] if kind in _NUMBERS else [ctypes.c_int64] * (5 + 2 * KINDS[kind])
+    function = ctypes.CFUNCTYPE(ctypes.c_int, *types)(address)
+    numbers = [kind in _NUMBERS for kind in kinds]
+
+    def call(*arguments: Any) -> None:
+        flat: list[Any] = [ctypes.addressof(nowhere), ctypes.addressof(nowhere)]
+        for argument, is_number in zip(arguments, numbers, strict=True):
+            if is_number:
+                flat.append(argument)
+            else:
+                flat += _fields(argument)
+        if function(*flat):
+            raise RuntimeError("a compiled function failed")
+    nowhere = ctypes.c_void_p()
+    return call
+
+
+def load(file: Path) -> dict[str, Any]:
+    """Return the functions that ``build.build`` has written into ``file``, by the names of their modules."""
+    head, _, code = file.read_bytes().partition(b"\n")
+    content = json.loads(head)
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    announce_blas()
+    machine = llvm.Target.from_triple(content["triple"]).create_target_machine()
+    empty = llvm.parse_assembly(f'target triple = "{content["triple"]}"')
+    engine = llvm.create_mcjit_compiler(empty, machine)
+    _engines.append(engine)
+    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    modules: dict[str, Any] = {}
+    for name, (symbol, kinds) in content["functions"].items():
+        module, _, function = name.partition(".")
+        setattr(modules.setdefault(module, SimpleNamespace()), function, _callable(engine.get_function_address(symbol), kinds))
+    return modules
