@@ -30,7 +30,6 @@ from minilstm.kernels import sequence
 from minilstm.kernels.batch import beginnings
 from minilstm.kernels.compiled import flat, module
 from minilstm.kernels.memory import Memory
-from minilstm.kernels.products import Product
 from minilstm.kernels.sequence import SequenceCache
 from minilstm.recurrent import upstream
 
@@ -71,7 +70,7 @@ class GRUCell:
     def state(self, k: int, hx: np.ndarray, u: np.ndarray, t: int) -> np.ndarray:
         return hx[t, :self.H]
 
-    def forward_steps(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None, product: Product,
+    def forward_steps(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None, product: Any,
                       spare: np.ndarray | None) -> None:
         H, compiled = self.H, module("gru", u)
         if compiled is not None:
@@ -118,7 +117,7 @@ class GRUCell:
             np.copyto(z_kept, 1, where=padded)
 
     def backward_steps(self, u: np.ndarray, dhx: np.ndarray, d: list[np.ndarray], dy: np.ndarray | None,
-                       padded: np.ndarray | None, product: Product, scratch: np.ndarray) -> None:
+                       padded: np.ndarray | None, product: Any, scratch: np.ndarray) -> None:
         H, n, compiled = self.H, u.shape[2], module("gru", u)
         if compiled is not None:
             compiled.backward(*product.parts, flat(u), flat(dhx), scratch.reshape(-1), flat(dy, u), n)

@@ -30,7 +30,6 @@ from minilstm.kernels import sequence
 from minilstm.kernels.batch import beginnings
 from minilstm.kernels.compiled import flat, module
 from minilstm.kernels.memory import Memory
-from minilstm.kernels.products import Product
 from minilstm.kernels.sequence import SequenceCache
 from minilstm.lstm import GATES, check_sequence
 from minilstm.recurrent import upstream
@@ -65,7 +64,7 @@ class LSTMCell:
     def state(self, k: int, hx: np.ndarray, u: np.ndarray, t: int) -> np.ndarray:
         return hx[t, :self.H] if k == 0 else u[t, 4 * self.H:5 * self.H]
 
-    def forward_steps(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None, product: Product,
+    def forward_steps(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None, product: Any,
                       spare: np.ndarray | None) -> None:
         H, n = self.H, hx.shape[2]
         compiled = module("lstm", u)
@@ -119,7 +118,7 @@ class LSTMCell:
             np.copyto(f, 1, where=padded)
 
     def backward_steps(self, u: np.ndarray, dhx: np.ndarray, d: list[np.ndarray], dy: np.ndarray | None,
-                       padded: np.ndarray | None, product: Product, scratch: np.ndarray) -> None:
+                       padded: np.ndarray | None, product: Any, scratch: np.ndarray) -> None:
         H, n = self.H, u.shape[2]
         dc, compiled = d[0], module("lstm", u)
         if compiled is not None:

@@ -5,6 +5,8 @@ reach its best speed in one call: it copies both operands first. OpenBLAS on pro
 to a million multiplications straight from where they are, and fastest while the state's piece stays in the first-level cache;
 ``pieces`` cuts so. Elsewhere, and where nothing fits, it is one product.
 
+``Packed`` is for compiled steps, which have a product of their own.
+
 ``product`` is ``a @ b`` for two matrices of any size, on all threads, with the same bits whatever their number.
 """
 
@@ -16,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from minilstm.kernels.compiled import module
 from minilstm.kernels.threads import blas, one_blas_thread, run
 
 SMALL = 1_000_000           # multiplications that OpenBLAS does without copying (its SMALL_MATRIX_OPT)
@@ -103,6 +106,19 @@ class ProductOnto(Product):
     def __call__(self, state: np.ndarray, out: np.ndarray) -> None:
         super().__call__(state[:self._K], self._mine)
         np.add(out, self._mine, out=out)
+
+
+class Packed:
+    """The same products for compiled steps: a weight matrix that is packed once for all of them.
+
+    ``parts`` is what ``compiled.gemm.multiply`` wants: the packed matrix, its rows, and whether to add to the result.
+    """
+
+    def __init__(self, W: np.ndarray, onto: bool = False) -> None:
+        M, K = W.shape
+        packed = np.empty((-(-M // 4), K, 4), W.dtype)
+        module("gemm", W).pack(W, packed)
+        self.parts = packed, M, onto
 
 
 def product(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -16,7 +16,6 @@ from minilstm.kernels import sequence
 from minilstm.kernels.batch import beginnings
 from minilstm.kernels.compiled import flat, module
 from minilstm.kernels.memory import Memory
-from minilstm.kernels.products import Product
 from minilstm.kernels.sequence import SequenceCache
 from minilstm.recurrent import upstream
 from minilstm.rnn import check_sequence
@@ -43,7 +42,7 @@ class RNNCell:
     def state(self, k: int, hx: np.ndarray, u: np.ndarray, t: int) -> np.ndarray:
         return hx[t, :self.H]
 
-    def forward_steps(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None, product: Product,
+    def forward_steps(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None, product: Any,
                       spare: np.ndarray | None) -> None:
         compiled = module("rnn", u)
         if compiled is not None:
@@ -73,7 +72,7 @@ class RNNCell:
             np.copyto(u, 0, where=padded)
 
     def backward_steps(self, u: np.ndarray, dhx: np.ndarray, d: list[np.ndarray], dy: np.ndarray | None,
-                       padded: np.ndarray | None, product: Product, scratch: np.ndarray) -> None:
+                       padded: np.ndarray | None, product: Any, scratch: np.ndarray) -> None:
         compiled = module("rnn", u)
         if compiled is not None:
             compiled.backward(*product.parts, flat(u), flat(dhx), flat(dy, u), flat(padded), u.shape[2])

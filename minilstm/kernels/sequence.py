@@ -29,7 +29,7 @@ from minilstm.kernels.compiled import takes
 from minilstm.kernels.layout import Part, read_inputs, read_upstream, side_by_side, write_input_gradients, write_outputs
 from minilstm.kernels.memory import Carver, Memory, scratch
 from minilstm.kernels.processes import Block
-from minilstm.kernels.products import Product, ProductOnto, compact
+from minilstm.kernels.products import Packed, Product, ProductOnto
 from minilstm.kernels.threads import one_blas_thread, run
 
 FORWARD_BLOCK = 128     # steps of a block times rows of a chunk: what a block leaves behind is still cached when it is reused
@@ -62,15 +62,17 @@ class Cell(Protocol):
     def state(self, k: int, hx: np.ndarray, u: np.ndarray, t: int) -> np.ndarray:
         """Return the k-th state (H, n) before step t."""
 
-    def forward_steps(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None, product: Product,
+    def forward_steps(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None, product: Any,
                       spare: np.ndarray | None) -> None:
         """Make the steps of a block: hx (s+1, H+D+1, n), u (s+1, UH, n); ``padded`` (s, 1, n) bool, or None.
+
+        ``product``: a Product, or a Packed where steps are compiled.
 
         Given ``spare`` (2, s, H, n), u[:-1] becomes what ``backward_steps`` multiplies with: local derivatives.
         """
 
     def backward_steps(self, u: np.ndarray, dhx: np.ndarray, d: list[np.ndarray], dy: np.ndarray | None,
-                       padded: np.ndarray | None, product: Product, scratch: np.ndarray) -> None:
+                       padded: np.ndarray | None, product: Any, scratch: np.ndarray) -> None:
         """Go back through a block and make dz.
 
         dhx (s+1, H+D, n): on entry row s has the gradient of h after the block; step t leaves [dh; dx] in row t. ``d``: the
@@ -106,7 +108,9 @@ def forward(cell: Cell, x: np.ndarray, state0: list[np.ndarray | None], W: np.nd
     """
     from minilstm.kernels import remote
     N, T, _ = x.shape
-    weights = compact(cell.forward_weights(W, b))
+    weights = cell.forward_weights(W, b)
+    ahead = weights.nbytes > LARGE
+    packed = Packed(weights[:, :cell.H] if ahead else weights, onto=ahead) if takes(x.dtype) else None
     y = np.empty((N, T, cell.H), dtype=x.dtype) if outputs else None
     last = [np.empty((N, cell.H), dtype=x.dtype) for _ in range(cell.states)]
     padded = None if real is None else ~real.transpose(0, 2, 1)
@@ -127,7 +131,7 @@ def forward(cell: Cell, x: np.ndarray, state0: list[np.ndarray | None], W: np.nd
                 buffer = memory.take(max(counter.used, unshared.used))
                 parts = lay_out(cell, chunk, padded, Carver(x.dtype, buffer), keep)
                 chunks.append(Kept(chunk, parts, buffer))
-                here.append(partial(forward_chunk, cell, x, state0, weights, chunk, parts, y, last, keep))
+                here.append(partial(forward_chunk, cell, x, state0, weights, chunk, parts, y, last, keep, packed))
             else:
                 block = crew.arena.take(counter.used)
                 parts = lay_out(cell, chunk, padded, Carver(x.dtype, block.view), keep)
@@ -159,7 +163,8 @@ def backward(dy: np.ndarray | None, dlast: list[np.ndarray | None], cache: Seque
     """
     from minilstm.kernels import remote
     cell, W, _, chunks, (N, T) = cache
-    weights = compact(cell.backward_weights(W))
+    weights = cell.backward_weights(W)
+    packed = Packed(weights[:cell.H] if weights.nbytes > LARGE else weights) if takes(W.dtype) else None
     dx = np.empty((N, T, cell.D), dtype=W.dtype)
     d0 = [np.empty((N, cell.H), dtype=W.dtype) for _ in range(cell.states)]
     if not consume:
@@ -169,7 +174,7 @@ def backward(dy: np.ndarray | None, dlast: list[np.ndarray | None], cache: Seque
     def task(number: int) -> Callable[[], None]:
         def do() -> None:
             chunk, parts, _ = chunks[number]
-            shares[number] = backward_chunk(cell, dy, dlast, weights, chunk, parts, dx, d0)
+            shares[number] = backward_chunk(cell, dy, dlast, weights, chunk, parts, dx, d0, packed)
         return do
     here: list[Callable[[], None]] = []
     shared = sum(isinstance(kept.buffer, Block) for kept in chunks)
@@ -222,21 +227,22 @@ def _blocks(stretch: Stretch, rows: int) -> Iterator[tuple[int, int]]:
 
 
 def forward_chunk(cell: Cell, x: np.ndarray, state0: list[np.ndarray | None], weights: np.ndarray, chunk: Chunk,
-                  parts: list[Part], y: np.ndarray | None, last: list[np.ndarray], keep: bool) -> None:
+                  parts: list[Part], y: np.ndarray | None, last: list[np.ndarray], keep: bool,
+                  packed: Packed | None = None) -> None:
     states = [np.zeros((cell.H, 1), x.dtype) if s is None else s[chunk.rows].T for s in state0]
     for part in parts:
-        states = forward_part(cell, x, states, weights, part, y, keep)
+        states = forward_part(cell, x, states, weights, part, y, keep, packed)
     for k, state in enumerate(states):
         last[k][chunk.rows] = _widen(state, chunk.n).T
 
 
 def forward_part(cell: Cell, x: np.ndarray, states: list[np.ndarray], weights: np.ndarray, part: Part,
-                 y: np.ndarray | None, keep: bool) -> list[np.ndarray]:
+                 y: np.ndarray | None, keep: bool, packed: Packed | None) -> list[np.ndarray]:
     """Make the steps of a part; return the states after it, (H, n) each."""
     H, D, GH, n = cell.H, cell.D, len(weights), part.stretch.width
     rows, ahead = _forward_block(x.dtype), weights.nbytes > LARGE
     size = _block(part.stretch, rows)
-    product = ProductOnto(weights[:, :H], n) if ahead else Product(weights, n)
+    product = packed or (ProductOnto(weights[:, :H], n) if ahead else Product(weights, n))
     states = [_widen(state, n) for state in states]
     shapes = (2, size, H, n), (D + 1 if ahead else 0, size * n), (GH if ahead else 0, size * n)
     with scratch.arrays(x.dtype, *shapes) as (spare, inputs, shares):
@@ -268,13 +274,13 @@ def _widen(state: np.ndarray, n: int) -> np.ndarray:
 # Backward -----------------------------------------------------------------------------------------------------------------
 
 def backward_chunk(cell: Cell, dy: np.ndarray | None, dlast: list[np.ndarray | None], weights: np.ndarray, chunk: Chunk,
-                   parts: list[Part], dx: np.ndarray, d0: list[np.ndarray]) -> np.ndarray:
+                   parts: list[Part], dx: np.ndarray, d0: list[np.ndarray], packed: Packed | None = None) -> np.ndarray:
     """Go back through a chunk, fill its rows of dx and d0, and return its share of [dW_h, dW_x, db], (GH, H+D+1)."""
     dtype = weights.dtype
     dW = np.zeros((weights.shape[1], cell.H + cell.D + 1), dtype)
     d = [np.zeros((cell.H, chunk.n), dtype) if s is None else s[chunk.rows].T.astype(dtype, order="C") for s in dlast]
     for part in reversed(parts):
-        d = backward_part(cell, dy, d, weights, part, dx, dW)
+        d = backward_part(cell, dy, d, weights, part, dx, dW, packed)
     for k, state in enumerate(d):       # as in dx: the sum in one row, 0 in those it stood for
         d0[k][chunk.rows] = 0
         d0[k][parts[0].rows] = state.T
@@ -282,7 +288,7 @@ def backward_chunk(cell: Cell, dy: np.ndarray | None, dlast: list[np.ndarray | N
 
 
 def backward_part(cell: Cell, dy: np.ndarray | None, d: list[np.ndarray], weights: np.ndarray, part: Part, dx: np.ndarray,
-                  dW: np.ndarray) -> list[np.ndarray]:
+                  dW: np.ndarray, packed: Packed | None) -> list[np.ndarray]:
     """Go back through a part, given the gradients of the states after it, (H, m) each; return those before it, (H, n).
 
     Fills the part of dx and adds to dW.
@@ -291,7 +297,7 @@ def backward_part(cell: Cell, dy: np.ndarray | None, d: list[np.ndarray], weight
     ahead = weights.nbytes > LARGE
     block = BACKWARD_BLOCK * (2 if ahead else 1)        # large shares of dW are large sums, too
     size = _block(part.stretch, block)
-    product = Product(weights[:H] if ahead else weights, n)
+    product = packed or Product(weights[:H] if ahead else weights, n)
     dh, *others = [_narrow(state, n) for state in d]
     shapes = ((size + 1, H if ahead else H + D, n), (H, n), (GH * size * n,), (K * size * n,), (GH, K),
               (D if ahead else 0, size * n))

@@ -5,7 +5,7 @@ number once, takes it through all the equations of its unit in registers, and wr
 call, in which Python's global interpreter lock is free, so that threads need not wait for each other.
 
 - ``lstm.py``, ``gru.py``, ``rnn.py``: blocks of steps, forward and back; ``activations.py``, ``padding.py``: what they share;
-- ``gemm.py``, ``blas.py``: the matrix product, which is the function of OpenBLAS that NumPy itself calls;
+- ``gemm.py``: the matrix product of a step;
 - ``layout.py``, ``embedding.py``, ``optim.py``: what else a training step moves;
 - ``jit.py``, ``build.py``, ``library.py``: how they are compiled, once, and called.
 
@@ -56,10 +56,8 @@ def _load(dtype: str) -> tuple[dict[str, Any], str]:
 def _file(dtype: str) -> tuple[Path, bool]:
     """Return the file for what these very sources become on this processor with this BLAS, and whether it is to be kept."""
     import llvmlite.binding as llvm
-
-    from minilstm.kernels.compiled.blas import find
     sources = [file.read_bytes() for file in sorted(HERE.glob("*.py"))]
-    words = [dtype, version("numba"), version("llvmlite"), find().file, llvm.get_host_cpu_name(),
+    words = [dtype, version("numba"), version("llvmlite"), llvm.get_host_cpu_name(),
              llvm.get_host_cpu_features().flatten()]
     name = hashlib.sha256(b"".join(sources) + "|".join(words).encode()).hexdigest()[:24] + ".o"
     for folder in (HERE / "__pycache__", Path.home() / ".cache" / "minilstm"):

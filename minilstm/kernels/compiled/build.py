@@ -20,11 +20,10 @@ import numba
 import numpy as np
 from numba import types
 
-from minilstm.kernels.compiled.blas import announce_blas
 from minilstm.kernels.compiled.jit import OPTIONS, REGISTERED
 
-MODULES = ("lstm", "gru", "rnn", "layout", "embedding", "optim")
-EXTERNAL = ("llvm.", "minilstm_", "mem", "tanh", "sqrt")        # what the code may call: intrinsics, BLAS, C's own library
+MODULES = ("lstm", "gru", "rnn", "layout", "embedding", "optim", "gemm")
+EXTERNAL = ("llvm.", "mem", "tanh", "sqrt")     # what the code may call: intrinsics, and C's own library
 
 
 def _type(kind: str, number: types.Type) -> types.Type:
@@ -39,7 +38,6 @@ def _type(kind: str, number: types.Type) -> types.Type:
 def build(file: Path, dtype: np.dtype) -> None:
     """Compile everything for arrays of this dtype, and write the file in one piece. Raises whatever goes wrong."""
     number, njit = numba.from_dtype(dtype), cast(Any, numba.njit)
-    announce_blas()                 # Numba tries to find all that its code calls
     for name in MODULES:
         importlib.import_module(f"minilstm.kernels.compiled.{name}")
     functions, whole = {}, None

@@ -16,10 +16,9 @@ from typing import Any
 import llvmlite.binding as llvm
 import numpy as np
 
-from minilstm.kernels.compiled.blas import announce_blas
-
 # Kinds of arguments: arrays by their number of axes (contiguous ones, one of any strides, truth values, indices), and numbers.
-KINDS = {"array1": 1, "array2": 2, "array4": 4, "strided3": 3, "mask2": 2, "index1": 1, "int": 0, "bool": 0, "float": 0}
+KINDS = {"array1": 1, "array2": 2, "array3": 3, "strided2": 2, "strided3": 3, "mask2": 2, "index1": 1,
+         "int": 0, "bool": 0, "float": 0}
 _NUMBERS: dict[str, Any] = {"int": ctypes.c_int64, "bool": ctypes.c_bool, "float": ctypes.c_double}
 _NOTHING = [ctypes.c_void_p] * 2            # where a result and an exception would go
 
@@ -58,7 +57,6 @@ def load(file: Path) -> dict[str, Any]:
     content = json.loads(head)
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    announce_blas()
     machine = llvm.Target.from_triple(content["triple"]).create_target_machine()
     empty = llvm.parse_assembly(f'target triple = "{content["triple"]}"')
     engine = llvm.create_mcjit_compiler(empty, machine)
