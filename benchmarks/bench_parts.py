@@ -97,7 +97,7 @@ PARTS = [
     Part("a second core", 2, lambda: [on_threads(1)]),
     Part("rows with equal padding once", 2, lambda: [changed(lstm, "beginnings", lambda tokens: None)]),
     Part("widths of 8 rows, not 16", 2, lambda: [changed(batch, "WIDTHS", 16)]),
-    Part("two chunks of rows, not four", 2, lambda: [changed(batch, "_count", lambda N: 4)]),
+    Part("two chunks of rows, not four", 2, lambda: [changed(batch, "_count", lambda N, compiled: 4)]),
     Part("optimiser in pieces", 2, lambda: [changed(pieces, "PIECE", 10 ** 9)]),
     Part("buffers that serve again", 1, lambda: [changed(memory.Memory, "give", lambda self, buffers: None)]),
     Part("weight gradients block by block", 1, lambda: [changed(sequence, "BACKWARD_BLOCK", 10 ** 9)]),

@@ -79,7 +79,7 @@ def examine_numba() -> Iterator[Finding]:
         yield Finding("Numba", f"{version('numba')}: steps on the CPU are compiled, same as NumPy's to {error:.0e} in float32"
                       if right else f"WRONG NUMBERS: compiled steps differ from NumPy's by {error:.0e}", right,
                       "" if right else f"please report this with all lines above; {compiled.SWITCH}=0 does without")
-    elif "No module named 'numba'" in missing:
+    elif "not installed" in missing:
         yield Finding("Numba", "not installed: training on the CPU works without it, and is a third faster with it", True,
                       "pip install numba")
     else:

@@ -80,7 +80,8 @@ def test_one_cell_as_its_user_sees_it() -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=os.environ | {"OMP_NUM_THREADS": "1"})
     assert done.returncode == 0 and not done.stderr, done.stderr
     versions, settings, cell, *rest = done.stdout.splitlines()
-    assert f"NumPy {np.__version__}, {compiled.words()}; PyTorch " in versions and "on 1 threads" in versions and "JAX" in versions
+    assert f"NumPy {np.__version__}, {compiled.words()}; PyTorch " in versions and "on 1 threads" in versions
+    assert "JAX" in versions
     assert "1 interleaved turns of 0.1 s or more" in settings
     assert re.fullmatch(r"N   3  T   11  D   5  H   7   agree: PyTorch y \de-\d+ dW \de-\d+.*; others use (\d\.\d|nan) cores",
                         cell)

@@ -53,14 +53,19 @@ def beginnings(tokens: np.ndarray) -> np.ndarray | None:
     return starts if np.count_nonzero(starts >= SHORTEST) > 1 else None
 
 
-def _count(N: int) -> int:
-    """Return into how many chunks N rows are cut (benchmarks/RESULTS.md, "Rows of a chunk")."""
+def _count(N: int, compiled: bool) -> int:
+    """Return into how many chunks N rows are cut (benchmarks/RESULTS.md, "Rows of a chunk").
+
+    BLAS is slow at fewer than 32 rows and wants 64 or more; compiled steps are as fast with 16, and slower above 32.
+    """
+    if compiled:
+        return 1 if N <= 16 else 2 if N <= 32 else -(-N // 32)
     return 1 if N <= 32 else 2 if N <= 128 else -(-N // 64)
 
 
-def cut(N: int, T: int, starts: np.ndarray | None) -> list[Chunk]:
-    """Cut N rows of T steps into chunks; ``starts`` from ``beginnings``."""
-    count = _count(N)
+def cut(N: int, T: int, starts: np.ndarray | None, compiled: bool = False) -> list[Chunk]:
+    """Cut N rows of T steps into chunks; ``starts`` from ``beginnings``; ``compiled``: whether steps are."""
+    count = _count(N, compiled)
     if starts is None:
         edges = [N * k // count for k in range(count + 1)]
         return [Chunk(slice(a, b), b - a, [Stretch(0, T, b - a)]) for a, b in zip(edges, edges[1:])]

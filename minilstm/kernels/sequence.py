@@ -114,7 +114,7 @@ def forward(cell: Cell, x: np.ndarray, state0: list[np.ndarray | None], W: np.nd
     y = np.empty((N, T, cell.H), dtype=x.dtype) if outputs else None
     last = [np.empty((N, cell.H), dtype=x.dtype) for _ in range(cell.states)]
     padded = None if real is None else ~real.transpose(0, 2, 1)
-    cuts = cut(N, T, starts)
+    cuts = cut(N, T, starts, takes(x.dtype))
     chunks: list[Kept] = []
     here: list[Callable[[], None]] = []
     short_steps = max(chunk.n for chunk in cuts) * weights.size <= LONG_STEP

@@ -24,7 +24,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -49,16 +49,19 @@ def _load(dtype: str) -> tuple[dict[str, Any], str]:
             if not kept:
                 file.unlink()
             return functions, ""
+        except PackageNotFoundError as error:
+            return {}, f"{error.name} is not installed"
         except Exception as error:      # whatever is wrong with it: nobody needs it to train
             return {}, f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _file(dtype: str) -> tuple[Path, bool]:
-    """Return the file for what these very sources become on this processor with this BLAS, and whether it is to be kept."""
+    """Return the file for what these very sources become on this processor, and whether it is to be kept."""
+    versions = [version("numba"), version("llvmlite")]
     import llvmlite.binding as llvm
+
     sources = [file.read_bytes() for file in sorted(HERE.glob("*.py"))]
-    words = [dtype, version("numba"), version("llvmlite"), llvm.get_host_cpu_name(),
-             llvm.get_host_cpu_features().flatten()]
+    words = [dtype, *versions, llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()]
     name = hashlib.sha256(b"".join(sources) + "|".join(words).encode()).hexdigest()[:24] + ".o"
     for folder in (HERE / "__pycache__", Path.home() / ".cache" / "minilstm"):
         try:
