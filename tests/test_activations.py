@@ -13,7 +13,7 @@ def test_sigmoid_keeps_its_relative_accuracy(dtype: type) -> None:
     z = np.array([-80, -37, -20, -5, -0.1, 0, 0.1, 5, 20, 80], dtype=dtype)
     y = ml.sigmoid(z)
     assert y.dtype == dtype
-    np.testing.assert_allclose(y, 1 / (1 + np.exp(-z.astype(np.longdouble))), rtol=4 * np.finfo(dtype).eps)
+    assert_allclose(y, 1 / (1 + np.exp(-z.astype(np.longdouble))), rtol=4 * np.finfo(dtype).eps)
 
 
 def test_sigmoid_never_overflows() -> None:

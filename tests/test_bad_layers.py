@@ -154,7 +154,7 @@ def test_shared_layers_go_back_in_the_reverse_order() -> None:
     y = model(X)
     assert y.tobytes() == unshared(X).tobytes()
     assert model.backward(np.ones_like(y)).tobytes() == unshared.backward(np.ones_like(y)).tobytes()
-    np.testing.assert_allclose(shared.grads["W"], twins[0].grads["W"] + twins[1].grads["W"], rtol=1e-14)
+    assert_allclose(shared.grads["W"], twins[0].grads["W"] + twins[1].grads["W"], rtol=1e-14)
 
 
 @pytest.mark.parametrize("name", ["LSTM", "RNN", "Linear", "Dropout", "Sigmoid", "Tanh", "ReLU"])

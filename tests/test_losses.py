@@ -49,8 +49,8 @@ def test_agrees_with_pytorch(kind: Any, options: dict, reduction: str, shape: tu
     class_first = theirs.movedim(-1, 1) if kind is ml.CrossEntropyLoss else theirs
     expected = torch_loss(kind, options, reduction)(class_first, torch.tensor(target))
     expected.backward()
-    np.testing.assert_allclose(loss, expected.item(), rtol=1e-13)
-    np.testing.assert_allclose(gradient, theirs.grad.numpy(), rtol=1e-12, atol=1e-15)
+    assert_allclose(loss, expected.item(), rtol=1e-13)
+    assert_allclose(gradient, theirs.grad.numpy(), rtol=1e-12, atol=1e-15)
 
 
 @pytest.mark.parametrize("kind, options", ALL[:3])
@@ -69,21 +69,21 @@ def test_extremes_are_finite_and_pytorchs(kind: Any, options: dict) -> None:
             expected.backward()
             assert np.isfinite(loss) and np.isfinite(gradient).all()
             tolerance = 1e-12 if dtype is np.float64 else 1e-5
-            np.testing.assert_allclose(loss, expected.item(), rtol=tolerance, atol=1e-16)
+            assert_allclose(loss, expected.item(), rtol=tolerance, atol=1e-16)
             # PyTorch rounds its floor of 1e-12 to float32, also in float64: 4e-9
-            np.testing.assert_allclose(gradient, theirs.grad.numpy(), rtol=max(tolerance, 1e-8), atol=1e-14)
+            assert_allclose(gradient, theirs.grad.numpy(), rtol=max(tolerance, 1e-8), atol=1e-14)
 
 
 def test_bce_logits_keep_the_smallest_losses() -> None:
     loss = bce_with_logits_forward(np.array([-80.0]), np.array([0]), pos_weight=2.0)[0]
-    np.testing.assert_allclose(loss, np.exp(-80.0), rtol=1e-12)
+    assert_allclose(loss, np.exp(-80.0), rtol=1e-12)
 
 
 def test_cross_entropy_extremes() -> None:
     z = np.array([[1000.0, -1000.0, 0.0], [-1000.0, -1000.0, -1000.0]])
     criterion = ml.CrossEntropyLoss(reduction="sum")
-    np.testing.assert_allclose(criterion(z, np.array([1, 2])), 2000 + np.log(3), rtol=1e-15)
-    np.testing.assert_allclose(criterion.backward(), [[1, -1, 0], [1 / 3, 1 / 3, -2 / 3]], rtol=1e-15)
+    assert_allclose(criterion(z, np.array([1, 2])), 2000 + np.log(3), rtol=1e-15)
+    assert_allclose(criterion.backward(), [[1, -1, 0], [1 / 3, 1 / 3, -2 / 3]], rtol=1e-15)
 
 
 # Gradients against the forward pass alone ----------------------------------------------------------------------------
@@ -118,7 +118,7 @@ def test_gradient_of_every_element(kind: Any, options: dict, data: Any, shape: t
     exact = numeric_gradient(kind, options, prediction, target, complex_step=True)
     assert (np.abs(gradient - exact) <= 1e-10 * np.maximum(np.maximum(np.abs(gradient), np.abs(exact)), 1e-3)).all()
     rough = numeric_gradient(kind, options, prediction, target, complex_step=False)
-    np.testing.assert_allclose(gradient, rough, rtol=1e-5, atol=1e-7)
+    assert_allclose(gradient, rough, rtol=1e-5, atol=1e-7)
 
 
 def test_ignored_rows_cost_nothing() -> None:
@@ -126,7 +126,7 @@ def test_ignored_rows_cost_nothing() -> None:
     all_rows, some_rows = ml.CrossEntropyLoss(ignore_index=-1), ml.CrossEntropyLoss()
     assert all_rows(z, np.array([0, -1, 1])) == some_rows(z[kept], np.array([0, 1]))
     gradient = all_rows.backward()
-    np.testing.assert_array_equal(gradient[kept], some_rows.backward())
+    assert_equal(gradient[kept], some_rows.backward())
     assert (gradient[1] == 0).all()
     assert all_rows(z, np.full(3, -1)) == 0 and (all_rows.backward() == 0).all()
 
@@ -146,7 +146,7 @@ def test_column_and_vector_meet_as_equals(kind: Any, shape: tuple, dtype: Any, t
     gradient = criterion.backward()
     assert loss.shape == () and loss.dtype == gradient.dtype == dtype and gradient.shape == shape
     assert loss == expected
-    np.testing.assert_array_equal(gradient.ravel(), reference.backward())
+    assert_equal(gradient.ravel(), reference.backward())
 
 
 SHAPES = [(), (1,), (3,), (4,), (1, 1), (3, 1), (1, 3), (3, 3), (3, 1, 1), (3, 4)]
@@ -238,7 +238,7 @@ def test_backward_consumes_the_latest_call() -> None:
         criterion.backward()
     criterion(np.array([1.0]), np.array([5.0]))
     criterion(np.array([3.0]), np.array([1.0]))
-    np.testing.assert_array_equal(criterion.backward(), [4.0])
+    assert_equal(criterion.backward(), [4.0])
     with pytest.raises(ml.BackwardError):
         criterion.backward()
 
@@ -250,12 +250,12 @@ def test_functions_are_pure(kind: Any, options: dict, rng: np.random.Generator) 
     _, cache = kind._forward(prediction, target, **options)
     kept = [np.copy(part) for part in cache]
     first = kind._backward(cache)
-    np.testing.assert_array_equal(prediction, before[0])
-    np.testing.assert_array_equal(target, before[1])
+    assert_equal(prediction, before[0])
+    assert_equal(target, before[1])
     prediction[...], target[...] = 0.25, 0             # what the caller does later does not matter
-    np.testing.assert_array_equal(kind._backward(cache), first)
+    assert_equal(kind._backward(cache), first)
     for part, same in zip(cache, kept):
-        np.testing.assert_array_equal(part, same)
+        assert_equal(part, same)
 
 
 def test_float32_means_are_accurate() -> None:

@@ -42,28 +42,28 @@ def test_agrees_with_scikit_learn(case: tuple) -> None:
     right = ml.accuracy(prediction, target)
     assert isinstance(right, np.ndarray) and right.shape == () and right == reference.accuracy_score(true, predicted)
     matrix = ml.confusion_matrix(prediction, target, num_classes=classes)
-    np.testing.assert_array_equal(matrix, reference.confusion_matrix(true, predicted, labels=labels))
+    assert_equal(matrix, reference.confusion_matrix(true, predicted, labels=labels))
     assert matrix.dtype == np.int64
     scores = ml.precision_recall_f1(prediction, target, num_classes=classes)
     expected = reference.precision_recall_fscore_support(true, predicted, labels=labels, zero_division=0)[:3]
     for ours, theirs in zip(scores, expected):
         assert ours.shape == (() if binary else (classes,)) and isinstance(ours, np.ndarray)
-        np.testing.assert_array_equal(ours, theirs[1] if binary else theirs)
+        assert_equal(ours, theirs[1] if binary else theirs)
 
 
 def test_threshold() -> None:
     logits, target = np.array([-0.1, 0.0, 0.4, 2.0]), np.array([0, 1, 1, 1])
     assert ml.accuracy(logits, target) == 0.5 and ml.accuracy(logits, target, threshold=0.0) == 1
-    np.testing.assert_array_equal(ml.confusion_matrix(logits, target, threshold=0.0), [[1, 0], [0, 3]])
+    assert_equal(ml.confusion_matrix(logits, target, threshold=0.0), [[1, 0], [0, 3]])
     assert ml.precision_recall_f1(logits, target) == (1, 1 / 3, 0.5)
 
 
 def test_number_of_classes() -> None:
     predicted, true = np.array([0, 2, 1, 0]), np.array([0, 1, 1, 0])
-    np.testing.assert_array_equal(ml.confusion_matrix(predicted, true), [[2, 0, 0], [0, 1, 1], [0, 0, 0]])
+    assert_equal(ml.confusion_matrix(predicted, true), [[2, 0, 0], [0, 1, 1], [0, 0, 0]])
     assert ml.confusion_matrix(predicted, true, 5).shape == (5, 5)
-    np.testing.assert_array_equal(ml.precision_recall_f1(predicted, true).precision, [1, 1, 0])
-    np.testing.assert_array_equal(ml.precision_recall_f1(predicted, true).recall, [1, 0.5, 0])
+    assert_equal(ml.precision_recall_f1(predicted, true).precision, [1, 1, 0])
+    assert_equal(ml.precision_recall_f1(predicted, true).recall, [1, 0.5, 0])
     assert ml.confusion_matrix(np.zeros((1, 4)), np.array([2])).shape == (4, 4)
     for classes in (2, 0, 2.5):
         with pytest.raises(ml.ArgumentError):

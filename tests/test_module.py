@@ -59,13 +59,13 @@ def test_two_forwards_before_two_backwards(rng: np.random.Generator) -> None:
     layer.backward(dy[:, :4])
     layer.grads["W"].fill(0)
     layer.grads["b"].fill(0)
-    np.testing.assert_array_equal(layer.backward(dy), dx1)
-    np.testing.assert_array_equal(layer.grads["W"], once["W"])
+    assert_equal(layer.backward(dy), dx1)
+    assert_equal(layer.grads["W"], once["W"])
 
 
 def test_evaluation_mode_keeps_nothing_and_drops_nothing() -> None:
     model = small_model().eval()
-    np.testing.assert_array_equal(model(TOKENS), model(TOKENS))
+    assert_equal(model(TOKENS), model(TOKENS))
     assert not any(m._caches for _, m in model.modules()) and not any(m.training for _, m in model.modules())
     with pytest.raises(ml.BackwardError, match="train"):
         model.backward(np.ones((2, 1), np.float32))
@@ -86,7 +86,7 @@ def test_state_dict_round_trip_and_copies() -> None:
     model, other = small_model(), small_model(init="uniform")
     state = model.state_dict()
     other.load_state_dict(state)
-    np.testing.assert_array_equal(model.eval()(TOKENS), other.eval()(TOKENS))
+    assert_equal(model.eval()(TOKENS), other.eval()(TOKENS))
     state["0.W"][...] = 9
     assert not (model[0].params["W"] == 9).any() and not (other[0].params["W"] == 9).any()
 
@@ -112,7 +112,7 @@ def test_random_states_round_trip() -> None:
     state = model.rng_state()
     first = model(TOKENS)
     model.load_rng_state(state)
-    np.testing.assert_array_equal(model(TOKENS), first)
+    assert_equal(model(TOKENS), first)
     with pytest.raises(ml.CheckpointError, match="random states"):
         model.load_rng_state({})
 

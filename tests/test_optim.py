@@ -90,7 +90,7 @@ def test_float32_stays_float32_in_place_and_any_memory_order(kind: Any, options:
     run(reference, kind(reference, **options), range(3))
     for name, p in model.named_parameters().items():
         assert p is arrays[name] and p.dtype == np.float32
-        np.testing.assert_array_equal(p, reference.named_parameters()[name])
+        assert_equal(p, reference.named_parameters()[name])
 
 
 @pytest.mark.parametrize("kind, options", OPTIMIZERS)
@@ -135,7 +135,7 @@ def test_huge_finite_gradients_are_no_false_alarm() -> None:
         g.fill(3e38)
     before = model.named_parameters()["0.W"].copy()
     optimizer.step()
-    np.testing.assert_allclose(model.named_parameters()["0.W"], before - 3, rtol=1e-6)
+    assert_allclose(model.named_parameters()["0.W"], before - 3, rtol=1e-6)
 
 
 @pytest.mark.parametrize("kind, options", MOVING)
@@ -212,7 +212,7 @@ def test_moments_follow_the_model() -> None:
     optimizer.step()
     for name, (m, v) in optimizer._moments.items():
         assert m.dtype == v.dtype == np.float64
-        np.testing.assert_allclose(m, exact[name] * 0.9, rtol=1e-15)
+        assert_allclose(m, exact[name] * 0.9, rtol=1e-15)
 
 
 # Saving --------------------------------------------------------------------------------------------------------------
@@ -236,7 +236,7 @@ def test_resuming_is_exact_to_the_bit(kind: Any, options: dict, dtype: Any, done
     run(resumed, other, range(done, done + 5))
     assert snapshot(resumed, other) == snapshot(model, optimizer) and other.steps == optimizer.steps == done + 5
     for name, array in kept["arrays"].items():          # what was handed out is a copy
-        np.testing.assert_array_equal(state["arrays"][name], array)
+        assert_equal(state["arrays"][name], array)
 
 
 def test_state_names() -> None:
@@ -327,9 +327,9 @@ def test_clipping_agrees_with_pytorch(max_norm: float, scale: float) -> None:
         theirs[-1].grad = torch.tensor(g)
     norm = ml.clip_grad_norm(model, max_norm)
     expected = torch.nn.utils.clip_grad_norm_(theirs, max_norm)
-    np.testing.assert_allclose(norm, expected.item(), rtol=1e-13)
+    assert_allclose(norm, expected.item(), rtol=1e-13)
     for g, t in zip(model.named_gradients().values(), theirs):
-        np.testing.assert_allclose(g, t.grad.numpy(), rtol=1e-12, atol=1e-300)
+        assert_allclose(g, t.grad.numpy(), rtol=1e-12, atol=1e-300)
 
 
 def test_clipping_measures_without_change() -> None:
@@ -338,9 +338,9 @@ def test_clipping_measures_without_change() -> None:
     before = [g.copy() for g in model.named_gradients().values()]
     norm = ml.clip_grad_norm(model, math.inf)
     assert isinstance(norm, np.ndarray) and norm.shape == ()
-    np.testing.assert_allclose(norm, np.sqrt(sum((g.astype(float) ** 2).sum() for g in before)), rtol=1e-14)
+    assert_allclose(norm, np.sqrt(sum((g.astype(float) ** 2).sum() for g in before)), rtol=1e-14)
     for g, same in zip(model.named_gradients().values(), before):
-        np.testing.assert_array_equal(g, same)
+        assert_equal(g, same)
 
 
 def test_clipping_survives_float32_overflow() -> None:
@@ -348,8 +348,8 @@ def test_clipping_survives_float32_overflow() -> None:
     for g in model.named_gradients().values():
         g.fill(3e38)
     norm = ml.clip_grad_norm(model, 1.0)
-    np.testing.assert_allclose(norm, 3e38 * math.sqrt(model.num_parameters()), rtol=1e-6)
-    np.testing.assert_allclose(ml.clip_grad_norm(model, math.inf), 1.0, rtol=1e-5)
+    assert_allclose(norm, 3e38 * math.sqrt(model.num_parameters()), rtol=1e-6)
+    assert_allclose(ml.clip_grad_norm(model, math.inf), 1.0, rtol=1e-5)
     assert all(g.dtype == np.float32 for g in model.named_gradients().values())
 
 
@@ -362,7 +362,7 @@ def test_clipping_leaves_bad_gradients_for_the_guard(bad: float, max_norm: float
     before = {name: g.copy() for name, g in model.named_gradients().items()}
     assert not np.isfinite(ml.clip_grad_norm(model, max_norm))
     for name, g in model.named_gradients().items():
-        np.testing.assert_array_equal(g, before[name])
+        assert_equal(g, before[name])
     with pytest.raises(ml.NonFiniteError, match="1.b"):
         ml.Adam(model).step()
 
