@@ -64,11 +64,12 @@ HOST_ONLY: dict[str, str] = {
 
 # Single tests of files in BOTH.
 HOST_ONLY_TESTS: dict[str, str] = {
+    "test_gradients.py::test_twenty_steps_two_layers": "as test_recurrent_layers beside it, with T = 20: minutes when emulated",
     **{f"test_reference.py::test_{name}": "the oracle itself, which is loops over host numbers"
        for name in ("oracle_sigmoid", "oracle_gates_by_hand", "oracle_rows_of_w_are_h_then_x", "oracle_walks_time_by_hand",
                     "oracle_stack_by_hand", "oracle_padding_sides", "complex_step_by_hand")}}
 
-TOLERANCE = {"f": {8: 1e-12, 4: 1e-5}, "c": {16: 1e-12, 8: 1e-5}}
+TOLERANCE = {"float64": 1e-12, "float32": 1e-5, "complex128": 1e-12, "complex64": 1e-5}
 _backend = "numpy"
 _fetched: dict[str, list[np.ndarray]] = {}          # by test: what it fetched on NumPy
 _place: Iterator[int] = count()
@@ -105,11 +106,11 @@ def host(x: Any) -> Any:
     if not is_array(x):
         return x
     array = ml.to_numpy(x)
-    _compare(array)
+    _compare(array, library.backend_name(x) != "numpy")
     return array
 
 
-def _compare(array: np.ndarray) -> None:
+def _compare(array: np.ndarray, counts: bool) -> None:
     if _test is None:
         return
     seen = _fetched.setdefault(_test, [])
@@ -129,9 +130,10 @@ def _compare(array: np.ndarray) -> None:
         gap = np.where((array == want) | np.isnan(array), 0.0, np.abs(array - want))
     finite = np.abs(want[np.isfinite(want)])
     worst = float(gap.max(initial=0.0) / max(1.0, finite.max(initial=0.0)))
-    number, largest = compared.get(str(array.dtype), (0, 0.0))
-    compared[str(array.dtype)] = number + 1, max(largest, worst)
-    assert worst <= TOLERANCE[array.dtype.kind][array.dtype.itemsize], f"off by {worst:.1e} from what NumPy gives"
+    if counts:
+        number, largest = compared.get(str(array.dtype), (0, 0.0))
+        compared[str(array.dtype)] = number + 1, max(largest, worst)
+    assert worst <= TOLERANCE.get(str(array.dtype), 1e-12), f"off by {worst:.1e} from what NumPy gives"
 
 
 _standin: dict[str, ModuleType] = {}                # imported once

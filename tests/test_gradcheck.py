@@ -301,7 +301,7 @@ def test_a_right_cell_that_is_not_complex_analytic_passes(habit: str, rng: np.ra
 @pytest.mark.parametrize(("habit", "words"), [("alias", r"does not seem to read params\['w'\]"),
                                               ("writes into dy", "upstream gradient 0 was overwritten")])
 def test_odd_habits_are_diagnosed(habit: str, words: str, rng: np.random.Generator) -> None:
-    layer = Odd(habit)
+    layer = put(Odd(habit))
     layer.w = layer.params["w"].astype(np.float64)      # type: ignore[assignment]
     with pytest.raises(ml.GradientError, match=words):
         gradcheck(layer, rng.standard_normal((4, 3)))
