@@ -26,9 +26,9 @@ import numpy as np
 from torch_gpu import torch_way
 
 import minilstm as ml
-from minilstm.tally import Tally
 from minilstm.backend import require
 from minilstm.progress import open_bar
+from minilstm.tally import Tally
 
 ROOT = Path(__file__).parents[1]
 CELLS = {"lstm": ml.LSTM, "gru": ml.GRU, "rnn": ml.RNN}
@@ -81,10 +81,10 @@ def ours(a: argparse.Namespace, backend: str, which: str = "persistent") -> Way:
     """Return minilstm on a backend, the Trainer's own step."""
     trainer, loader = make_trainer(a, backend, make_reviews(a, a.reviews))
     batches = (batch for _ in count() for batch in loader)          # epoch after epoch
+    tally = None if backend == "numpy" else Tally(trainer.model, trainer.sums)
 
     def steps(number: int) -> None:
         trainer.model.train()
-        tally = None if backend == "numpy" else Tally(trainer.model, trainer.sums)
         with kernels(which):
             for x, y in islice(batches, number):
                 trainer._train_step(x, y, {}, tally)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from backends import host, put
+from backends import host, on_host, put
 from hypothesis import strategies as st
 from reference import BIASES, BLOCKS, STATES, suffix
 
@@ -162,8 +162,11 @@ def upstream_sum(pairs: list[tuple[Any, Any]]) -> Any:
 
 
 def close(got: Any, expected: Any, tolerance: float) -> float:
-    """Assert max|got − expected| / max(1, max|expected|) ≤ tolerance, and equal shapes, wherever they live; return that figure."""
-    got, expected = host(got), host(expected)
+    """Assert max|got − expected| / max(1, max|expected|) ≤ tolerance, and equal shapes; return that figure.
+
+    The arrays may live anywhere.
+    """
+    got, expected = host(got), on_host(expected)
     assert got.shape == expected.shape, f"shape {got.shape}, expected {expected.shape}"
     worst = float(np.max(np.abs(got - expected), initial=0.0) / max(1.0, np.max(np.abs(expected), initial=0.0)))
     assert worst <= tolerance, f"off by {worst:.2e}, tolerance {tolerance:.0e}"

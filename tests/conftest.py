@@ -23,7 +23,7 @@ from minilstm.errors import BackendError
 
 os.environ.setdefault("KERAS_BACKEND", "torch")     # read when keras is first imported; the oracles extra brings torch
 
-FEWER = 5       # times fewer examples on a device
+FEWER = 8       # times fewer examples on a device
 
 hypothesis.settings.register_profile("home", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
@@ -60,7 +60,7 @@ def on_backend(request: pytest.FixtureRequest) -> Iterator[str]:
 def compared_with_numpy(on_backend: str, request: pytest.FixtureRequest) -> Iterator[None]:
     """Keep what the test fetches on NumPy, and compare with it what the same test fetches on a device.
 
-    Not where hypothesis draws, since it need not draw the same twice; there a device gets a fifth of the examples, because it
+    Not where hypothesis draws, since it need not draw the same twice; there a device gets fewer examples, because it
     is emulated.
     """
     drawn = getattr(request.function, "hypothesis", None) is not None

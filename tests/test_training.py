@@ -165,7 +165,8 @@ def test_sum_reduction_is_logged_as_a_mean() -> None:
     t = Trainer(model, ml.BCELoss(reduction="sum"), ml.SGD(model, lr=0.0), verbose=False)
     assert t.evaluate(loaders()[1])[0] == pytest.approx(Trainer(model, ml.BCELoss(), t.optimizer).evaluate(loaders()[1])[0])
     t.fit(loaders()[0], epochs=1)
-    assert t.history["train_loss"][0] == pytest.approx(float(ml.BCELoss()(model.eval()(put(X), lengths=LENGTHS), put(Y))), rel=1e-5)
+    loss = ml.BCELoss()(model.eval()(put(X), lengths=LENGTHS), put(Y))
+    assert t.history["train_loss"][0] == pytest.approx(float(loss), rel=1e-5)
 
 
 def test_evaluate_and_predict_leave_everything_as_it_was() -> None:
