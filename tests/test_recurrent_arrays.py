@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from backends import xp
-from cases import Case, cases, close, core_forward
+from cases import KINDS, Case, cases, close, core_forward
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import recurrent
@@ -45,6 +45,18 @@ def test_complex_forward_equals_the_oracle(case: Case) -> None:
     close(h, y, 1e-12)
     if case.kind == "lstm":
         close(c_last, final[1][0], 1e-12)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_complex_state_beside_a_real_input(kind: str) -> None:
+    """As complex step makes one: whatever is complex makes the results complex, on a device too."""
+    case = Case(kind, num_layers=2, padding="pre")
+    state = tuple(s + 0.1j * case.draw(10, s.shape) for s in case.state())
+    y, last = case.layer()(case.x(), case.pack(state), return_state=True, **case.options)
+    expected, final = recurrent(kind, case.weights(), case.x(), state, num_layers=2, **case.options)
+    close(y, expected, 1e-12)
+    for got, want in zip(case.unpack(last), final, strict=True):
+        close(got, want, 1e-12)
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int32, np.uint64])
