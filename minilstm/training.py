@@ -49,7 +49,8 @@ class Trainer:
         run_dir: folder for config, history, curves and checkpoints (``minilstm.runs``); None: nothing is written.
         config: JSON-able dict of your own that is kept in config.json and in the checkpoints; where a run is resumed, the
             new one takes the place of the old (none given: the old one stays).
-        progress: show bars where someone is looking. verbose: print a line per epoch and the verdict at the end.
+        progress: show bars where someone is looking; on a device without the loss, which each step would have to wait for.
+        verbose: print a line per epoch and the verdict at the end.
         print_fn: what prints those lines; None: standard output, between the bars.
 
     Attributes:
@@ -105,8 +106,9 @@ class Trainer:
         one ended. ``resume=True`` goes on from ``run_dir``/last.ckpt.
 
         Ctrl-C ends the running step, writes last.ckpt, and raises Interrupted (a KeyboardInterrupt that knows epoch and
-        step). Raises NonFiniteError, with no weight changed, at the first loss or gradient that is not finite;
-        ArgumentError for a run_dir that holds another run; CheckpointError when a run cannot be recorded or resumed.
+        step). Raises NonFiniteError, with no weight changed, at the first loss or gradient that is not finite (on a device at
+        the end of the epoch, when the host looks; no weight has changed since that step); ArgumentError for a run_dir that
+        holds another run; CheckpointError when a run cannot be recorded or resumed.
         """
         epochs = check_positive_int("epochs", epochs)
         data = {"training": state.describe_loader(train_loader), "validation": state.describe_loader(val_loader)}
