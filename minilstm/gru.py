@@ -267,7 +267,7 @@ class GRU(Recurrent):
 
     def sequence_forward(self, x: Array, state: tuple[Array | None, ...], W: Array, b: Array, *, lengths: Any, padding: str,
                          outputs: bool, tokens: Array | None) -> tuple[Array | None, tuple[Array, ...], Any]:
-        twin = self.twin(x)
+        twin = self.twin(x, state)
         if twin is not None:
             y, kept = twin.gru_forward(x, state[0], W, b, lengths=lengths, padding=padding, tokens=tokens, outputs=outputs,
                                        keep=self.training, memory=self.memory)

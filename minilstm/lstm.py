@@ -284,7 +284,7 @@ class LSTM(Recurrent):
     def sequence_forward(self, x: Array, state: tuple[Array | None, ...], W: Array, b: Array, *, lengths: Any, padding: str,
                          outputs: bool, tokens: Array | None) -> tuple[Array | None, tuple[Array, ...], Any]:
         h0, c0 = state
-        twin = self.twin(x)
+        twin = self.twin(x, state)
         if twin is not None:
             y, _, kept = twin.lstm_forward(x, h0, c0, W, b, lengths=lengths, padding=padding, tokens=tokens, outputs=outputs,
                                            keep=self.training, memory=self.memory)

@@ -187,11 +187,11 @@ class Recurrent(Module):
         """One layer, one direction: return (dx, gradients of the initial states, dW, db). The cache is not used again."""
         raise TypeError(f"{type(self).__name__} does not define sequence_backward")
 
-    def twin(self, x: Array) -> Any:
+    def twin(self, x: Array, state: tuple[Array | None, ...]) -> Any:
         """Return the file with the fast functions that take this input; None: the readable ones are to be used."""
         if not self.fast:
             return None
-        dtypes = {np.dtype(array.dtype) for array in (x, *self.params.values())}
+        dtypes = {np.dtype(array.dtype) for array in (x, *state, *self.params.values()) if array is not None}
         if get_array_module(x) is not np and not dtypes <= {np.dtype(np.float32), np.dtype(np.float64)}:
             return None
         return self.twin_of(x)

@@ -229,7 +229,7 @@ class RNN(Recurrent):
     def sequence_forward(self, x: Array, state: tuple[Array | None, ...], W: Array, b: Array, *, lengths: Any, padding: str,
                          outputs: bool, tokens: Array | None) -> tuple[Array | None, tuple[Array, ...], Any]:
         options: dict[str, Any] = {"nonlinearity": self.nonlinearity, "lengths": lengths, "padding": padding}
-        twin = self.twin(x)
+        twin = self.twin(x, state)
         if twin is not None:
             y, kept = twin.rnn_forward(x, state[0], W, b, tokens=tokens, outputs=outputs, keep=self.training,
                                        memory=self.memory, **options)

@@ -38,6 +38,13 @@ def batches_of(loader: Any, epoch: int, start: int) -> Iterator[Any]:
     return islice(iter(loader), start, None)
 
 
+def batch_again(loader: Any, epoch: int, number: int) -> Any:
+    """Return batch ``number`` (from 0) of an epoch once more; None where the loader gives each batch only once."""
+    if not hasattr(loader, "batches") and iter(loader) is loader:
+        return None
+    return next(batches_of(loader, epoch, number), None)
+
+
 def describe_loader(loader: Any) -> dict[str, Any] | None:
     """Return what decides the batches of a loader, as far as it tells: to recognise the data of an earlier run."""
     if loader is None:

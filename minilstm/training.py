@@ -11,12 +11,12 @@ import math
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 
 from minilstm import evaluation, runs, state
-from minilstm.backend import Array, backend_name, get_array_module, takes, to_numpy
+from minilstm.backend import Array, backend_name
 from minilstm.callbacks import Callback
 from minilstm.checks import check_positive_int
 from minilstm.errors import ArgumentError, NonFiniteError
@@ -26,21 +26,13 @@ from minilstm.history import History
 from minilstm.interrupt import Interrupted, InterruptGuard
 from minilstm.metrics import accuracy_of
 from minilstm.module import Module, modes_kept
-from minilstm.nonfinite import explain_forward, explain_gradients, explain_inputs, explain_parameters
+from minilstm.nonfinite import explain_parameters, explain_step
 from minilstm.optim import clip_grad_norm
 from minilstm.optimizer import is_number
 from minilstm.plots import curves
 from minilstm.progress import say
 from minilstm.schedules import ReduceLROnPlateau
-
-LOOK_EVERY = 50     # steps between two looks at a device's results, with a bar or without; each look makes the host wait
-
-
-class _Step(NamedTuple):
-    """A step whose numbers may still be on their way from the device."""
-
-    batch: tuple[Array, Array, dict[str, Any]]
-    numbers: Any            # loss, metric, gradient norm: three numbers or 0-d arrays, or a row of Trainer._rows
+from minilstm.tally import Tally
 
 
 class Trainer:
@@ -57,7 +49,8 @@ class Trainer:
         run_dir: folder for config, history, curves and checkpoints (``minilstm.runs``); None: nothing is written.
         config: JSON-able dict of your own that is kept in config.json and in the checkpoints; where a run is resumed, the
             new one takes the place of the old (none given: the old one stays).
-        progress: show bars where someone is looking. verbose: print a line per epoch and the verdict at the end.
+        progress: show bars where someone is looking; on a device without the loss, which each step would have to wait for.
+        verbose: print a line per epoch and the verdict at the end.
         print_fn: what prints those lines; None: standard output, between the bars.
 
     Attributes:
@@ -101,8 +94,6 @@ class Trainer:
         self.validates = False                      # whether the running fit has validation data
         self.data: dict[str, Any] | None = None     # what the loaders of this run are like
         self._resumed = self._recorded = False      # from a checkpoint; run_dir is ours
-        self._open: list[_Step] = []                # steps not looked at yet
-        self._rows: Array | None = None             # (LOOK_EVERY, 3) float64 on the device: the open steps' numbers
         self._guard = InterruptGuard()
 
     # Training --------------------------------------------------------------------------------------------------------
@@ -115,8 +106,9 @@ class Trainer:
         one ended. ``resume=True`` goes on from ``run_dir``/last.ckpt.
 
         Ctrl-C ends the running step, writes last.ckpt, and raises Interrupted (a KeyboardInterrupt that knows epoch and
-        step). Raises NonFiniteError, with no weight changed, at the first loss or gradient that is not finite;
-        ArgumentError for a run_dir that holds another run; CheckpointError when a run cannot be recorded or resumed.
+        step). Raises NonFiniteError, with no weight changed, at the first loss or gradient that is not finite (on a device at
+        the end of the epoch, when the host looks; no weight has changed since that step); ArgumentError for a run_dir that
+        holds another run; CheckpointError when a run cannot be recorded or resumed.
         """
         epochs = check_positive_int("epochs", epochs)
         data = {"training": state.describe_loader(train_loader), "validation": state.describe_loader(val_loader)}
@@ -156,7 +148,6 @@ class Trainer:
             raise ArgumentError("resume: give a checkpoint, or give the Trainer a run_dir")
         file = source / runs.LAST if path is None or source.is_dir() else source
         state.restore(self, file, data)
-        self._open.clear()
         self._resumed = True
         self._recorded = self.run_dir is not None and os.path.realpath(file.parent) == os.path.realpath(self.run_dir)
         return self
@@ -166,24 +157,25 @@ class Trainer:
         self.model.train()
         if self.step == 0:
             self._call("on_epoch_begin", epoch)
-        every = self._look_every()
+        tally = None if self._looks_at_each_step() else Tally(self.model, self.sums)
         with evaluation.bar_for(train_loader, f"Epoch {epoch}/{epochs}", self.step, self.progress) as bar:
             try:
                 for batch in state.batches_of(train_loader, self.epoch, self.step):
-                    self._train_step(*unpack(batch), waits=every == 1)
-                    if len(self._open) >= every or self._guard.pending:
-                        loss, norm = self._look()
+                    numbers = self._train_step(*unpack(batch), tally)
+                    if numbers is not None:
                         bar.set_postfix_str(self._postfix(), refresh=False)
-                        self._call("on_step_end", epoch, self.step, loss, norm)
+                        self._call("on_step_end", epoch, self.step, *numbers)
+                    elif tally is not None and self._guard.pending:
+                        self._settle(tally, train_loader)
                     bar.update()
-                    if not self._open:      # a signal may come between any two lines: leave only with all steps counted
-                        self._stop_if_interrupted()
+                    if tally is None or not tally.steps:    # a signal may come between any two lines: leave only with all
+                        self._stop_if_interrupted()         # steps counted
             finally:
-                if self._open:      # whatever ended the loop, the steps before it are done
-                    self._look()
+                if tally is not None and tally.steps:       # whatever ended the loop, the steps before it are done
+                    self._settle(tally, train_loader)
         if not self.step:
             raise ArgumentError("fit: the training loader gave no batch")
-        words = explain_parameters(self.model)
+        words = None if tally is not None and tally.sound else explain_parameters(self.model)
         if words is not None:       # the last update overflowed: no later step is there to notice
             raise NonFiniteError(f"epoch {epoch}, step {self.step}: {words} after the update (is the learning rate "
                                  f"{self.optimizer.lr:g} too high?)")
@@ -201,12 +193,13 @@ class Trainer:
         self._call("on_epoch_end", row)
         self._save(*((runs.BEST, runs.LAST) if row is self.history.best else (runs.LAST,)))
 
-    def _train_step(self, x: Array, y: Array, options: dict[str, Any], waits: bool) -> None:
-        """Make one update of the weights, unless its loss or gradients are not finite; ``_look`` tells.
+    def _train_step(self, x: Array, y: Array, options: dict[str, Any], tally: Tally | None) -> tuple[float, float] | None:
+        """Make one update of the weights, unless its loss or gradients are not finite, and count it.
 
-        With ``waits`` the host looks before the update. Without, the optimiser decides on the device: a loss that is not
-        finite is made to show in a gradient, and from that step on no update gets through.
+        Without a tally the host looks before the update, and gets loss and gradient norm. With one nobody waits: the tally
+        adds up on the device, and the optimiser there lets nothing through from the first bad step on; ``_settle`` tells.
         """
+        numbers = None
         with quiet():
             getattr(self.optimizer, "zero_grad", self.model.zero_grad)()
             prediction = self.model(x, **options)
@@ -214,66 +207,47 @@ class Trainer:
             score = 0.0 if self.metric is None else self.metric(prediction, y)
             self.model.backward(self.criterion.backward())
             norm = clip_grad_norm(self.model, math.inf if self.clip_norm is None else self.clip_norm)
-            numbers: Any = loss, score, norm
-            if waits:
-                numbers = loss, score, norm = fetch([loss, score, norm])
-                self._check((x, y, options), loss, norm)
+            n, weight = len(x), loss_weight(self.criterion, len(x))
+            if tally is not None:
+                tally.add(loss, score, norm, weight, n)
             else:
-                numbers = self._leave_on_device(loss, score, norm)
+                loss, score, norm = fetch([loss, score, norm])
+                if not (math.isfinite(loss) and math.isfinite(norm)):
+                    self._refuse(loss, norm, (x, y, options), looked=True)
+                numbers = loss, norm
             self.optimizer.step()
-        self._open.append(_Step((x, y, options), numbers))
-
-    def _leave_on_device(self, loss: Array, score: Any, norm: Array) -> Any:
-        """Keep a step's numbers for ``_look``, and make a loss that is not finite show in a gradient."""
-        gradient = next(iter(self.model.named_gradients().values()))
-        doubles = [norm] if self.metric is None else [score, norm]
-        if not (takes(loss, gradient) and takes(*doubles) and norm.dtype == np.float64):
-            gradient += (loss * 0).astype(gradient.dtype)
-            return loss, score, norm
-        if self._rows is None or type(self._rows) is not type(loss):
-            self._rows = get_array_module(loss).empty((LOOK_EVERY, 3), dtype=np.float64)
-        from minilstm.kernels.cuda import training
-        row = self._rows[len(self._open)]
-        training.record(loss, None if self.metric is None else score, norm, row, gradient)
-        return row
-
-    def _look(self) -> tuple[float, float]:
-        """Add the open steps to the sums of the epoch, one by one; return loss and gradient norm of the last."""
-        steps, self._open = self._open, []
-        if self._rows is not None and all(type(step.numbers) is type(self._rows) for step in steps):
-            numbers = to_numpy(self._rows[:len(steps)]).ravel().tolist()
-        else:
-            numbers = fetch([number for step in steps for number in step.numbers])
-        for k, step in enumerate(steps):
-            loss, score, norm = numbers[3 * k:3 * k + 3]
-            self._check(step.batch, loss, norm)
-            n = len(step.batch[0])
-            self.sums = [self.sums[0] + loss * loss_weight(self.criterion, n), self.sums[1] + score * n,
-                         self.sums[2] + norm, self.sums[3] + n]
+        if numbers is not None:
+            self.sums = [self.sums[0] + loss * weight, self.sums[1] + score * n, self.sums[2] + norm, self.sums[3] + n]
             self.step += 1
-        return loss, norm
+        return numbers
 
-    def _check(self, batch: tuple[Array, Array, dict[str, Any]], loss: float, norm: float) -> None:
-        """Raise NonFiniteError, in words, unless the next step's loss and gradient norm are finite."""
-        if math.isfinite(loss) and math.isfinite(norm):
-            return
-        self._open.clear()
-        words = ""
+    def _settle(self, tally: Tally, loader: Any) -> None:
+        """Fetch what the device has added up since the last time; refuse its first bad step, in words, if there was one."""
+        self.sums, steps, bad = tally.fetch()
+        self.step += steps
+        if bad is not None:
+            batch = state.batch_again(loader, self.epoch, self.step)
+            self._refuse(*bad, None if batch is None else unpack(batch), looked=False)
+
+    def _refuse(self, loss: float, norm: float, batch: tuple[Array, Array, dict[str, Any]] | None, looked: bool) -> NoReturn:
+        """Raise NonFiniteError that says what was not finite in the next step.
+
+        ``batch``: None where it cannot be had any more. ``looked``: the model's gradients are still that step's.
+        """
+        named = None
         try:
             getattr(self.optimizer, "check", lambda: None)()        # on a device, it knows which gradients those were
         except NonFiniteError as error:
-            words = str(error)
-        if not math.isfinite(loss):
-            words = f"the loss is {loss}: {explain_forward(self.model, *batch)}; no weight was changed"
-        words = words or f"{explain_inputs(*batch[:2]) or explain_gradients(self.model)}; no weight was changed"
+            named = str(error)
+        words = explain_step(self.model, self.criterion, loss, norm, batch, named, looked)
         self.model.zero_grad()
         raise NonFiniteError(f"epoch {self.epoch + 1}, step {self.step + 1}: {words}")
 
-    def _look_every(self) -> int:
-        """Return after how many steps the host looks: 1 where looking is free, or where each step has to be seen."""
+    def _looks_at_each_step(self) -> bool:
+        """Tell whether the host looks at each step: where looking is free, or where someone wants to see each of them."""
         on_host = backend_name(next(iter(self.model.named_parameters().values()), None)) == "numpy"
         watched = any(type(callback).on_step_end is not Callback.on_step_end for callback in self.callbacks)
-        return 1 if on_host or watched or not hasattr(self.optimizer, "check") else LOOK_EVERY
+        return on_host or watched or not hasattr(self.optimizer, "check")
 
     # Using the model -------------------------------------------------------------------------------------------------
 

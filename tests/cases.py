@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from backends import host, on_host, put
 from hypothesis import strategies as st
 from reference import BIASES, BLOCKS, STATES, suffix
 
@@ -73,31 +74,37 @@ class Case:
         return np.array([[t < n if self.padding == "post" else t >= self.T - n for t in range(self.T)]
                          for n in self.lengths()])
 
-    def x(self) -> np.ndarray:
-        return self.rng(1).standard_normal((self.N, self.T, self.D))
+    def draw(self, stream: int, shape: tuple[int, ...]) -> Any:
+        """Random numbers on the running test's backend, like all arrays below."""
+        return put(self.rng(stream).standard_normal(shape))
 
-    def state(self, stream: int = 2) -> tuple[np.ndarray, ...]:
+    def x(self) -> Any:
+        return self.draw(1, (self.N, self.T, self.D))
+
+    def state(self, stream: int = 2) -> tuple[Any, ...]:
         """Random (h,) or (h, c), each (num_layers · directions, N, H)."""
         rng, shape = self.rng(stream), (self.num_layers * self.directions, self.N, self.H)
-        return tuple(rng.standard_normal(shape) for _ in range(STATES[self.kind]))
+        return tuple(put(rng.standard_normal(shape)) for _ in range(STATES[self.kind]))
 
-    def zero_state(self) -> tuple[np.ndarray, ...]:
-        return tuple(np.zeros_like(s) for s in self.state())
+    def zero_state(self) -> tuple[Any, ...]:
+        return tuple(0 * s for s in self.state())
 
-    def dy(self) -> np.ndarray | None:
+    def dy(self) -> Any | None:
         shape = (self.N, self.T, self.H * self.directions)
-        dy = self.rng(3).standard_normal(shape if self.return_sequences else (shape[0], shape[2]))
-        return None if self.upstream == "states" else dy
+        return None if self.upstream == "states" else self.draw(3, shape if self.return_sequences else (shape[0], shape[2]))
 
-    def dstate(self) -> tuple[np.ndarray | None, ...]:
+    def dstate(self) -> tuple[Any | None, ...]:
         """Upstream gradients of the final states, None where missing ("last part": that of c, or of h in an RNN)."""
-        dstate: tuple[np.ndarray | None, ...] = self.state(4)
+        dstate: tuple[Any | None, ...] = self.state(4)
         if self.upstream == "outputs":
             return tuple(None for _ in dstate)
         return (*dstate[:-1], None) if self.upstream == "last part" else dstate
 
-    def params(self) -> dict[str, np.ndarray]:
-        """Random weights and biases by name; of a size that keeps relu networks tame."""
+    def params(self) -> dict[str, Any]:
+        return put(self.weights())
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """Random weights and biases by name, on the host; of a size that keeps relu networks tame."""
         rng, params = self.rng(5), {}
         for layer in range(self.num_layers):
             rows = self.H + (self.H * self.directions if layer else self.D)
@@ -108,13 +115,13 @@ class Case:
         return params
 
     def layer(self, dtype: Any = np.float64) -> Any:
-        """The minilstm layer, its parameters set to ``params()``."""
+        """The minilstm layer on the running test's backend, its parameters set to ``weights()``."""
         layer = LAYERS[self.kind](self.D, self.H, self.num_layers, bidirectional=self.bidirectional,
                                   return_sequences=self.return_sequences, dtype=dtype, rng=0, **self.named)
-        assert set(layer.params) == set(self.params())
-        for name, value in self.params().items():
+        assert set(layer.params) == set(self.weights())
+        for name, value in self.weights().items():
             layer.params[name][...] = value
-        return layer
+        return put(layer)
 
     def pack(self, state: tuple[Any, ...]) -> Any:
         """States as the layer takes them: the array itself for an RNN or GRU, (h, c) for an LSTM."""
@@ -155,7 +162,11 @@ def upstream_sum(pairs: list[tuple[Any, Any]]) -> Any:
 
 
 def close(got: Any, expected: Any, tolerance: float) -> float:
-    """Assert max|got − expected| / max(1, max|expected|) ≤ tolerance, and equal shapes; return that figure."""
+    """Assert max|got − expected| / max(1, max|expected|) ≤ tolerance, and equal shapes; return that figure.
+
+    The arrays may live anywhere.
+    """
+    got, expected = host(got), on_host(expected)
     assert got.shape == expected.shape, f"shape {got.shape}, expected {expected.shape}"
     worst = float(np.max(np.abs(got - expected), initial=0.0) / max(1.0, np.max(np.abs(expected), initial=0.0)))
     assert worst <= tolerance, f"off by {worst:.2e}, tolerance {tolerance:.0e}"

@@ -1,4 +1,4 @@
-"""What all tests share: a seeded generator, the hypothesis profile, and the backend Keras is asked to use.
+"""What all tests share: the backend they run on, a seeded generator, the hypothesis profile, and the backend Keras uses.
 
 On a CI machine (the environment says ``CI``) hypothesis draws the same examples each time, so that a red run means the
 code changed; at home it goes on looking for new ones. There is no deadline: a first call pays for imports and caches.
@@ -7,24 +7,83 @@ code changed; at home it goes on looking for new ones. There is no deadline: a f
 from __future__ import annotations
 
 import os
+import shutil
 import zlib
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import hypothesis
 import numpy as np
 import pytest
+from backends import BOTH, HOST_ONLY_TESTS, compared, name_of, running, standing_in
+
+from minilstm import backend as library
+from minilstm.errors import BackendError
 
 os.environ.setdefault("KERAS_BACKEND", "torch")     # read when keras is first imported; the oracles extra brings torch
+
+FEWER = 8       # times fewer examples on a device
 
 hypothesis.settings.register_profile("home", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "home")
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the tests of the files in BOTH three times."""
+    file = Path(str(metafunc.module.__file__)).relative_to(Path(__file__).parent).as_posix()
+    if file in BOTH and f"{file}::{metafunc.function.__name__}" not in HOST_ONLY_TESTS:
+        places = ["numpy", "standin", pytest.param("gpu", marks=pytest.mark.gpu)]
+        metafunc.parametrize("on_backend", places, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def on_backend(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The backend of the tests that follow in this file, made ready: "numpy", "standin" or "gpu"."""
+    name = getattr(request, "param", "numpy")
+    with ExitStack() as stack:
+        if name == "standin":
+            if shutil.which("g++") is None:
+                pytest.skip("kernels are emulated with g++, which is not installed")
+            stack.enter_context(standing_in())
+        elif name == "gpu":
+            try:
+                library.require("cupy")
+            except BackendError as error:
+                pytest.skip(str(error))
+        stack.enter_context(running("numpy" if name == "numpy" else "cupy", None))      # for fixtures of the whole file
+        yield name
+
+
+@pytest.fixture(autouse=True)
+def compared_with_numpy(on_backend: str, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Keep what the test fetches on NumPy, and compare with it what the same test fetches on a device.
+
+    Not where hypothesis draws, since it need not draw the same twice; there a device gets fewer examples, because it
+    is emulated.
+    """
+    drawn = getattr(request.function, "hypothesis", None) is not None
+    with ExitStack() as stack:
+        if drawn and on_backend != "numpy":
+            few = stack.enter_context(pytest.MonkeyPatch.context())
+            chosen = request.function._hypothesis_internal_use_settings
+            few.setattr(request.function, "_hypothesis_internal_use_settings",
+                        hypothesis.settings(chosen, max_examples=-(-chosen.max_examples // FEWER)))
+        stack.enter_context(running("numpy" if on_backend == "numpy" else "cupy",
+                                    None if drawn else name_of(request.node.nodeid)))
+        yield
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for dtype, (number, largest) in sorted(compared.items()):
+        terminalreporter.write_line(f"{number} arrays of {dtype} on a device differ from NumPy's by at most {largest:.1e}")
+
+
 @pytest.fixture
 def rng(request: pytest.FixtureRequest) -> np.random.Generator:
-    """A generator seeded by the test's own name: the same numbers alone, in any order, and on every machine."""
-    return np.random.default_rng(zlib.crc32(request.node.name.encode()))
+    """A generator seeded by the test's own name: the same numbers alone, in any order, on every machine and backend."""
+    return np.random.default_rng(zlib.crc32(name_of(request.node.name).encode()))
 
 
 @pytest.fixture(scope="module")

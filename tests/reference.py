@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from backends import on_host
 
 State = tuple[list[Any], ...]                       # of one row: (h,) or (h, c), each a list of H numbers
 Cell = Callable[[Any, State, Any, Any], State]      # (x_t of one row, state, W, b) -> the next state
@@ -127,6 +128,7 @@ def recurrent(kind: str, params: Mapping[str, Any], x: Any, state: tuple[Any, ..
 
     Returns the top layer's outputs (N, T, H · directions), forward units first, and the final states in state's layout.
     """
+    params, x, state = on_host(dict(params)), on_host(x), on_host(state)
     finals: list[tuple[Any, ...]] = []
     for layer in range(num_layers):
         outputs = []
@@ -147,6 +149,7 @@ def last_output(final_h: Any, bidirectional: bool) -> Any:
 
 def embedding(ids: Any, W: Any) -> Any:
     """Row ``id`` of W for every id: (...) of integers and (V, D) give (..., D)."""
+    ids, W = on_host(ids), on_host(W)
     out = np.zeros((*ids.shape, W.shape[1]), W.dtype)
     for position in np.ndindex(*ids.shape):
         for d in range(W.shape[1]):
@@ -156,6 +159,7 @@ def embedding(ids: Any, W: Any) -> Any:
 
 def linear(x: Any, W: Any, b: Any = None) -> Any:
     """y = x W + b over the last axis: (..., D) gives (..., K)."""
+    x, W, b = on_host(x), on_host(W), on_host(b)
     out = np.zeros((*x.shape[:-1], W.shape[1]), np.result_type(x, W))
     for position in np.ndindex(*out.shape):
         total = 0 if b is None else b[position[-1]]
@@ -170,7 +174,7 @@ def complex_step(scalar: Callable[[list[Any]], Any], arrays: list[Any], step: fl
 
     Exact to rounding: there is no difference of nearby numbers (Squire & Trapp 1998).
     """
-    gradients = []
+    gradients, arrays = [], list(on_host(arrays))
     for which, array in enumerate(arrays):
         gradient = np.zeros_like(array)
         for index in np.ndindex(*array.shape):

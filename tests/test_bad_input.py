@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from backends import put, xp
 from cases import Case
-from refusals import refuses, snapshot
+from refusals import on_device, refuses, snapshot
 
 import minilstm as ml
 
@@ -46,9 +47,10 @@ BAD_X = [
 @pytest.mark.parametrize("x, error, words", BAD_X)
 def test_layer_input(kind: str, x: Any, error: type[Exception], words: list[str]) -> None:
     layer = layer_of(kind)
-    layer(X)        # a cache that must stay where it is
-    refuses(error, lambda: layer(x), *words, unchanged=layer)
-    assert layer.backward(np.ones((N, T, H))).shape == X.shape
+    error, words = on_device(x, error, words)
+    layer(put(X))        # a cache that must stay where it is
+    refuses(error, lambda: layer(put(x)), *words, unchanged=layer)
+    assert layer.backward(xp.ones((N, T, H))).shape == X.shape
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -56,7 +58,8 @@ def test_layer_input(kind: str, x: Any, error: type[Exception], words: list[str]
 def test_core_input(kind: str, x: Any, error: type[Exception], words: list[str]) -> None:
     W, b = Case(kind, D=D, H=H).params().values()
     forward: Any = ml.rnn_forward if kind == "tanh" else lambda x, h0, W, b: ml.lstm_forward(x, h0, None, W, b)
-    refuses(error, lambda: forward(x, None, W, b), *words)
+    error, words = on_device(x, error, words)
+    refuses(error, lambda: forward(put(x), None, W, b), *words)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -67,29 +70,29 @@ def test_core_input(kind: str, x: Any, error: type[Exception], words: list[str])
     (STATE.astype(int), ml.DtypeError, ["floating", "int"]), (STATE.tolist(), ml.DtypeError, ["array", "list"])])
 def test_layer_states(kind: str, state: Any, error: type[Exception], words: list[str]) -> None:
     layer = layer_of(kind)
-    for bad in [(state, STATE), (STATE, state)] if kind == "lstm" else [state]:
-        refuses(error, lambda: layer(X, bad), *words, unchanged=layer)
+    for bad in put([(state, STATE), (STATE, state)] if kind == "lstm" else [state]):
+        refuses(error, lambda: layer(put(X), bad), *words, unchanged=layer)
 
 
 @pytest.mark.parametrize("state", [STATE, (STATE,), (STATE, STATE, STATE), {"h": STATE, "c": STATE}, 1.0])
 def test_lstm_state_is_a_pair(state: Any) -> None:
     layer = layer_of("lstm")
     with pytest.raises(ml.MinilstmError, match="state0"):
-        layer(X, state)
+        layer(put(X), put(state))
     assert not layer._caches
 
 
 def test_rnn_state_is_no_pair() -> None:
     layer = layer_of("tanh")
     with pytest.raises(ml.MinilstmError, match="state0"):
-        layer(X, (STATE, STATE))
+        layer(put(X), put((STATE, STATE)))
     assert not layer._caches
 
 
 @pytest.mark.parametrize("fields", [{"num_layers": 2}, {"bidirectional": True}])
 def test_two_dimensional_states_need_one_layer_and_direction(fields: Any) -> None:
     layer = layer_of("lstm", **fields)
-    refuses(ml.ShapeError, lambda: layer(X, (STATE[0], STATE[0])), "2, N=3, H=2", "(3, 2)", unchanged=layer)
+    refuses(ml.ShapeError, lambda: layer(put(X), put((STATE[0], STATE[0]))), "2, N=3, H=2", "(3, 2)", unchanged=layer)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -108,28 +111,29 @@ def test_two_dimensional_states_need_one_layer_and_direction(fields: Any) -> Non
     ({"lengths": np.array([1, 2, 3]), "padding": 1}, ml.ArgumentError, ["padding", "1"])])
 def test_lengths_and_padding(kind: str, options: Any, error: type[Exception], words: list[str]) -> None:
     layer, (W, b) = layer_of(kind), Case(kind, D=D, H=H).params().values()
-    refuses(error, lambda: layer(X, **options), *words, unchanged=layer)
+    refuses(error, lambda: layer(put(X), **options), *words, unchanged=layer)
     core: Any = ml.rnn_forward if kind == "tanh" else lambda x, h0, W, b, **o: ml.lstm_forward(x, h0, None, W, b, **o)
-    refuses(error, lambda: core(X, None, W, b, **options), *words)
+    refuses(error, lambda: core(put(X), None, W, b, **options), *words)
 
 
 def test_core_parameters_and_states() -> None:
     W, b = Case(D=D, H=H).params().values()
-    good, s = (None, None, W, b), np.ones((N, H))
-    ml.lstm_forward(X, *good)
+    good, s, state = (None, None, W, b), xp.ones((N, H)), put(STATE)
+    ml.lstm_forward(put(X), *good)
     for arguments, words in [((None, None, W[1:], b), ["D=4", "(3, 7, 5)"]), ((None, None, W[:, :7], b), ["W", "(7, 7)"]),
                              ((None, None, W, b[:4]), ["b", "(4,)"]), ((None, None, W, b[None]), ["b", "(1, 8)"]),
                              ((s[:2], s, W, b), ["h0", "(2, 2)"]), ((s, s[:, :1], W, b), ["c0", "(3, 1)"]),
-                             ((STATE, s, W, b), ["h0", "(1, 3, 2)"])]:
-        refuses(ml.ShapeError, lambda: ml.lstm_forward(X, *arguments), *words)
-    step = np.ones((N, D))
+                             ((state, s, W, b), ["h0", "(1, 3, 2)"])]:
+        refuses(ml.ShapeError, lambda: ml.lstm_forward(put(X), *arguments), *words)
+    step = xp.ones((N, D))
     refuses(ml.ShapeError, lambda: ml.lstm_step(step, s[:1], s, W, b), "h_prev", "(1, 2)")
     refuses(ml.ShapeError, lambda: ml.lstm_step(step, s, s[:, :1], W, b), "c_prev", "(3, 1)")
-    refuses(ml.ShapeError, lambda: ml.lstm_step(X, s, s, W, b), "x_t", "(3, 7, 5)")
+    refuses(ml.ShapeError, lambda: ml.lstm_step(put(X), s, s, W, b), "x_t", "(3, 7, 5)")
     refuses(ml.DtypeError, lambda: ml.lstm_step(step.astype(int), s, s, W, b), "x_t", "int64")
-    refuses(ml.ShapeError, lambda: ml.rnn_forward(X, None, W[:, :2], b[:3]), "b", "(3,)")
+    refuses(ml.ShapeError, lambda: ml.rnn_forward(put(X), None, W[:, :2], b[:3]), "b", "(3,)")
     refuses(ml.ShapeError, lambda: ml.rnn_step(step, s[:1], W[:, :2], b[:2]), "h_prev", "(1, 2)")
-    refuses(ml.ArgumentError, lambda: ml.rnn_forward(X, None, W[:, :2], b[:2], nonlinearity="sin"), "nonlinearity", "'sin'")
+    refuses(ml.ArgumentError, lambda: ml.rnn_forward(put(X), None, W[:, :2], b[:2], nonlinearity="sin"), "nonlinearity",
+            "'sin'")
 
 
 # Backward ----------------------------------------------------------------------------------------------------------------
@@ -138,19 +142,19 @@ def test_core_parameters_and_states() -> None:
 @pytest.mark.parametrize("return_sequences", [True, False])
 def test_layer_backward(kind: str, return_sequences: bool) -> None:
     layer, right = layer_of(kind, return_sequences=return_sequences), layer_of(kind, return_sequences=return_sequences)
-    state = (STATE, STATE) if kind == "lstm" else STATE
-    y, _ = layer(X, state, return_state=True)
-    right(X, state, return_state=True)
-    dy, dstate = np.ones_like(y), state
+    state = put((STATE, STATE) if kind == "lstm" else STATE)
+    y, _ = layer(put(X), state, return_state=True)
+    right(put(X), state, return_state=True)
+    dy, dstate = xp.ones_like(y), state
     shape = (N, T, H) if return_sequences else (N, H)
-    for bad in (dy[:2], dy[..., :1], dy[..., None], dy[0], np.ones((N, H) if return_sequences else (N, T, H))):
+    for bad in (dy[:2], dy[..., :1], dy[..., None], dy[0], xp.ones((N, H) if return_sequences else (N, T, H))):
         refuses(ml.ShapeError, lambda: layer.backward(bad, dstate), "dy", str(bad.shape), unchanged=layer)
     refuses(ml.DtypeError, lambda: layer.backward(dy.astype(int), dstate), "dy", "int64", unchanged=layer)
     refuses(ml.DtypeError, lambda: layer.backward(dy.tolist(), dstate), "dy", "list", unchanged=layer)
-    for part in (np.ones((2, N, H)), np.ones((1, N, H + 1)), np.ones((1, 1, H))):
-        for bad in [(part, STATE), (STATE, part)] if kind == "lstm" else [part]:
+    for part in (xp.ones((2, N, H)), xp.ones((1, N, H + 1)), xp.ones((1, 1, H))):
+        for bad in [(part, put(STATE)), (put(STATE), part)] if kind == "lstm" else [part]:
             refuses(ml.ShapeError, lambda: layer.backward(dy, bad), "dstate", str(part.shape), unchanged=layer)
-    for bad in (STATE, (STATE,), (STATE,) * 3) if kind == "lstm" else ((STATE, STATE),):
+    for bad in put((STATE, (STATE,), (STATE,) * 3) if kind == "lstm" else ((STATE, STATE),)):
         before = snapshot(layer)
         with pytest.raises(ml.MinilstmError, match="dstate"):
             layer.backward(dy, bad)
@@ -163,9 +167,9 @@ def test_layer_backward(kind: str, return_sequences: bool) -> None:
 
 def test_core_backward() -> None:
     W, b = Case(D=D, H=H).params().values()
-    h, c_last, cache = ml.lstm_forward(X, None, None, W, b)
+    h, c_last, cache = ml.lstm_forward(put(X), None, None, W, b)
     refuses(ml.ShapeError, lambda: ml.lstm_backward(h[:, 1:], None, cache), "dh", "(3, 6, 2)")
     refuses(ml.ShapeError, lambda: ml.lstm_backward(h, c_last[:1], cache), "dc_last", "(1, 2)")
     refuses(ml.DtypeError, lambda: ml.lstm_backward(h.astype(int), None, cache), "dh", "int64")
-    h, cache = ml.rnn_forward(X, None, W[:, :2], b[:2])
+    h, cache = ml.rnn_forward(put(X), None, W[:, :2], b[:2])
     refuses(ml.ShapeError, lambda: ml.rnn_backward(h[:1], cache), "dh", "(1, 7, 2)")

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from backends import backend, host
 
 import minilstm as ml
 
@@ -35,6 +36,12 @@ def example() -> Any:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    main = module.main
+
+    def main_on_backend(argv: list[str]) -> int:
+        asked = "--backend" in argv or backend() == "numpy"
+        return int(main(argv if asked else [*argv, "--backend", backend()]))
+    module.main = main_on_backend
     return module
 
 
@@ -54,7 +61,7 @@ def reviews(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(example: Any, reviews: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(on_backend: str, example: Any, reviews: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of 6 epochs."""
     folder = tmp_path_factory.mktemp("runs") / "run"
     assert example.main(["--data", str(reviews), "--out", str(folder), "--epochs", "6", *SMALL]) == 0
@@ -85,12 +92,18 @@ def test_a_run_prints_epoch_lines_and_leaves_a_folder(example: Any, reviews: Pat
     assert len(lines) == 2 and "Best epoch" in out and "100 reviews" in out and str(folder) in out
     assert {p.name for p in folder.iterdir()} == {"config.json", "history.csv", "curves.png", "last.ckpt", "best.ckpt",
                                                   "tokenizer.json"}
-    assert len(ml.History.read_csv(folder / "history.csv")) == 2
+    history = ml.History.read_csv(folder / "history.csv")
+    assert len(history) == 2
+    host(np.array([history[name] for name in ("train_loss", "train_acc", "val_loss", "val_acc", "grad_norm")], np.float32))
+    host(ml.load_checkpoint(folder / "last.ckpt")[0])
+    assert json.loads((folder / "config.json").read_text())["config"]["backend"] == backend()
 
 
 def test_it_learns_and_predicts(example: Any, run: Path, capsys: pytest.CaptureFixture[str],
                                 monkeypatch: pytest.MonkeyPatch) -> None:
     assert max(row["val_acc"] for row in ml.History.read_csv(run / "history.csv")) == 1.0
+    history = ml.History.read_csv(run / "history.csv")
+    host(np.array([history[name] for name in ("train_loss", "val_loss", "val_acc")], np.float32))
     capsys.readouterr()
     assert example.main(["--predict", "a good film", "--run", str(run)]) == 0
     assert re.fullmatch(r"positive  p=0\.\d{4}  a good film\n", capsys.readouterr().out)

@@ -6,13 +6,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from backends import assert_equal, put, xp
 
 import minilstm as ml
 
 
 def small_model(**options: Any) -> ml.Sequential:
-    return ml.Sequential(ml.Embedding(7, 3, rng=0, **options), ml.LSTM(3, 4, return_sequences=False, rng=1, **options),
-                         ml.Dropout(0.5, rng=2), ml.Linear(4, 1, rng=3, **options), ml.Sigmoid())
+    return put(ml.Sequential(ml.Embedding(7, 3, rng=0, **options), ml.LSTM(3, 4, return_sequences=False, rng=1, **options),
+                             ml.Dropout(0.5, rng=2), ml.Linear(4, 1, rng=3, **options), ml.Sigmoid()))
+
+
+def gradcheck(layer: ml.Module, x: np.ndarray) -> Any:
+    return ml.gradcheck(put(layer), put(x))
 
 
 TOKENS = np.array([[1, 2, 3], [6, 0, 0]])
@@ -41,16 +46,16 @@ def test_names_and_counts() -> None:
 
 
 def test_a_layer_used_twice_in_one_forward_has_the_right_gradient(rng: np.random.Generator) -> None:
-    ml.gradcheck(Tagger(), rng.standard_normal((4, 3)))
+    gradcheck(Tagger(), rng.standard_normal((4, 3)))
     shared = ml.LSTM(3, 3, dtype=np.float64, rng=0)
     model = ml.Sequential(shared, ml.Tanh(), shared)
     assert list(model.named_parameters()) == ["0.W", "0.b"]
-    ml.gradcheck(model, rng.standard_normal((2, 3, 3)))
+    gradcheck(model, rng.standard_normal((2, 3, 3)))
 
 
 def test_two_forwards_before_two_backwards(rng: np.random.Generator) -> None:
-    layer = ml.LSTM(3, 2, dtype=np.float64, rng=0)
-    x1, x2, dy = (rng.standard_normal(s) for s in ((2, 5, 3), (2, 4, 3), (2, 5, 2)))
+    layer = put(ml.LSTM(3, 2, dtype=np.float64, rng=0))
+    x1, x2, dy = (put(rng.standard_normal(s)) for s in ((2, 5, 3), (2, 4, 3), (2, 5, 2)))
     layer(x1)
     dx1, once = layer.backward(dy), {k: g.copy() for k, g in layer.grads.items()}
     layer.zero_grad()
@@ -59,23 +64,23 @@ def test_two_forwards_before_two_backwards(rng: np.random.Generator) -> None:
     layer.backward(dy[:, :4])
     layer.grads["W"].fill(0)
     layer.grads["b"].fill(0)
-    np.testing.assert_array_equal(layer.backward(dy), dx1)
-    np.testing.assert_array_equal(layer.grads["W"], once["W"])
+    assert_equal(layer.backward(dy), dx1)
+    assert_equal(layer.grads["W"], once["W"])
 
 
 def test_evaluation_mode_keeps_nothing_and_drops_nothing() -> None:
     model = small_model().eval()
-    np.testing.assert_array_equal(model(TOKENS), model(TOKENS))
+    assert_equal(model(put(TOKENS)), model(put(TOKENS)))
     assert not any(m._caches for _, m in model.modules()) and not any(m.training for _, m in model.modules())
     with pytest.raises(ml.BackwardError, match="train"):
-        model.backward(np.ones((2, 1), np.float32))
+        model.backward(xp.ones((2, 1), np.float32))
     assert all(m.training for _, m in model.train().modules())
 
 
 def test_zero_grad_clears_gradients_and_pending_caches() -> None:
     model = small_model()
-    model.backward(model(TOKENS))
-    model(TOKENS)
+    model.backward(model(put(TOKENS)))
+    model(put(TOKENS))
     assert any(g.any() for g in model.named_gradients().values())
     model.zero_grad()
     assert not any(g.any() for g in model.named_gradients().values())
@@ -86,7 +91,7 @@ def test_state_dict_round_trip_and_copies() -> None:
     model, other = small_model(), small_model(init="uniform")
     state = model.state_dict()
     other.load_state_dict(state)
-    np.testing.assert_array_equal(model.eval()(TOKENS), other.eval()(TOKENS))
+    assert_equal(model.eval()(put(TOKENS)), other.eval()(put(TOKENS)))
     state["0.W"][...] = 9
     assert not (model[0].params["W"] == 9).any() and not (other[0].params["W"] == 9).any()
 
@@ -110,9 +115,9 @@ def test_a_state_that_does_not_fit_changes_nothing(change: Any, words: str) -> N
 def test_random_states_round_trip() -> None:
     model = small_model()
     state = model.rng_state()
-    first = model(TOKENS)
+    first = model(put(TOKENS))
     model.load_rng_state(state)
-    np.testing.assert_array_equal(model(TOKENS), first)
+    assert_equal(model(put(TOKENS)), first)
     with pytest.raises(ml.CheckpointError, match="random states"):
         model.load_rng_state({})
 
@@ -137,13 +142,13 @@ def test_to_dtype_and_refusals() -> None:
 
 
 def test_options_reach_the_layers_that_take_them() -> None:
-    model = ml.Sequential(ml.Embedding(7, 3, rng=0), ml.Sequential(ml.RNN(3, 2, rng=1), ml.RNN(2, 2, rng=2)), ml.Tanh())
-    y = model(TOKENS, lengths=[3, 1])
+    model = put(ml.Sequential(ml.Embedding(7, 3, rng=0), ml.Sequential(ml.RNN(3, 2, rng=1), ml.RNN(2, 2, rng=2)), ml.Tanh()))
+    y = model(put(TOKENS), lengths=[3, 1])
     assert not y[1, 1:].any() and y[0].all()
     with pytest.raises(ml.ArgumentError, match="'length'"):
-        model(TOKENS, length=[3, 1])
+        model(put(TOKENS), length=[3, 1])
     with pytest.raises(ml.ArgumentError, match="'lengths'"):
-        ml.Sequential(ml.Tanh())(np.ones(3), lengths=[1])
+        ml.Sequential(ml.Tanh())(xp.ones(3), lengths=[1])
 
 
 def test_print_and_summary() -> None:
@@ -178,7 +183,7 @@ class Stack(ml.Module):
 
 def test_lists_and_dicts_of_modules_are_children(rng: np.random.Generator) -> None:
     assert list(Stack().named_parameters()) == ["cells.0.W", "cells.0.b", "heads.out.W", "heads.out.b"]
-    assert ml.gradcheck(Stack(), rng.standard_normal((4, 3))).entries == 12 + 12 + 8
+    assert gradcheck(Stack(), rng.standard_normal((4, 3))).entries == 12 + 12 + 8
 
 
 def test_a_slice_is_a_sequential_of_the_same_layers() -> None:
@@ -187,14 +192,14 @@ def test_a_slice_is_a_sequential_of_the_same_layers() -> None:
 
 
 def test_a_parameter_is_a_copy() -> None:
-    array, layer = np.ones(2), ml.Module()
+    array, layer = xp.ones(2), ml.Module()
     layer.add_param("b", array)
     layer.params["b"] += 1
     assert array.tolist() == [1, 1]
 
 
 def test_a_weight_too_large_for_float32_is_refused() -> None:
-    model = ml.Linear(1, 1)
+    model = put(ml.Linear(1, 1))
     with pytest.raises(ml.CheckpointError, match="W: holds NaN or infinite"):
         model.load_state_dict({"W": np.full((1, 1), 1e300), "b": np.zeros(1)})
 
@@ -210,4 +215,4 @@ def test_dtypes_that_are_not_supported(dtype: Any) -> None:
 @pytest.mark.parametrize("layer", [ml.Sigmoid(), ml.Tanh(), ml.ReLU(), ml.Dropout(0.5)], ids=repr)
 def test_empty_batches_are_refused(layer: ml.Module) -> None:
     with pytest.raises(ml.ShapeError, match="is empty"):
-        layer(np.ones((0, 3), np.float32))
+        layer(xp.ones((0, 3), np.float32))

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import Case, cases, close, core_forward
+from backends import xp
+from cases import KINDS, Case, cases, close, core_forward
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import recurrent
@@ -26,7 +27,7 @@ def test_dtype_follows_the_inputs(case: Case, dtypes: Any) -> None:
     y, last = layer(x, case.pack(state), return_state=True, **case.options)
     assert {a.dtype for a in (y, *case.unpack(last))} == {np.dtype(of_result)}
     if of_params != np.complex128:
-        dx, dstate = layer.backward(np.ones_like(y))
+        dx, dstate = layer.backward(xp.ones_like(y))
         assert {a.dtype for a in (dx, *case.unpack(dstate))} == {np.dtype(of_result)}
         assert {a.dtype for a in (*layer.grads.values(), *layer.params.values())} == {np.dtype(of_params)}
 
@@ -37,13 +38,25 @@ def test_dtype_follows_the_inputs(case: Case, dtypes: Any) -> None:
 def test_complex_forward_equals_the_oracle(case: Case) -> None:
     x, state = case.x(), tuple(s[0] for s in case.state())
     W, b = case.params().values()
-    x, W, b = x + 0.1j * case.rng(10).standard_normal(x.shape), W * (1 + 0.1j), b * (1 - 0.2j)
+    x, W, b = x + 0.1j * case.draw(10, x.shape), W * (1 + 0.1j), b * (1 - 0.2j)
     state = tuple(s * (1 + 0.3j) for s in state)
     h, c_last, _ = core_forward(case, x, state, W, b)
     y, final = recurrent(case.kind, {"W": W, "b": b}, x, tuple(s[None] for s in state), **case.options)
     close(h, y, 1e-12)
     if case.kind == "lstm":
         close(c_last, final[1][0], 1e-12)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_complex_state_beside_a_real_input(kind: str) -> None:
+    """As complex step makes one: whatever is complex makes the results complex, on a device too."""
+    case = Case(kind, num_layers=2, padding="pre")
+    state = tuple(s + 0.1j * case.draw(10, s.shape) for s in case.state())
+    y, last = case.layer()(case.x(), case.pack(state), return_state=True, **case.options)
+    expected, final = recurrent(kind, case.weights(), case.x(), state, num_layers=2, **case.options)
+    close(y, expected, 1e-12)
+    for got, want in zip(case.unpack(last), final, strict=True):
+        close(got, want, 1e-12)
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int32, np.uint64])
@@ -62,10 +75,10 @@ def test_memory_layout_does_not_matter(case: Case) -> None:
     for awkward in (False, True):
         layer, x, state = case.layer(), case.x(), case.state()
         if awkward:
-            x = np.repeat(np.asfortranarray(x), 2, axis=0)[::-2][::-1]
-            state = tuple(np.repeat(s, 3, axis=2)[..., ::3] for s in state)
+            x = xp.repeat(xp.asfortranarray(x), 2, axis=0)[::-2][::-1]
+            state = tuple(xp.repeat(s, 3, axis=2)[..., ::3] for s in state)
         y, _ = layer(x, case.pack(state), return_state=True, **case.options)
-        dy = np.broadcast_to(np.float64(0.5), y.shape) if awkward else np.full(y.shape, 0.5)
+        dy = xp.broadcast_to(np.float64(0.5), y.shape) if awkward else xp.full(y.shape, 0.5)
         dx, dstate = layer.backward(dy)
         results.append([y, dx, *case.unpack(dstate), *layer.grads.values()])
     for got, want in zip(*results, strict=True):
@@ -79,7 +92,7 @@ def test_evaluation_mode_gives_the_same_and_keeps_nothing(case: Case) -> None:
     layer.zero_grad()
     assert layer.eval()(case.x(), **case.options).tobytes() == y.tobytes()
     with pytest.raises(ml.BackwardError):
-        layer.backward(np.ones_like(y))
+        layer.backward(xp.ones_like(y))
 
 
 @pytest.mark.parametrize("reverse", [False, True])

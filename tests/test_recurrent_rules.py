@@ -9,18 +9,20 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from backends import backend, put, xp
 from cases import LAYERS, Case, cases, close, core_backward, core_forward
 from hypothesis import given
 from hypothesis import strategies as st
 
 import minilstm as ml
+from minilstm.checks import is_array
 
 single = {"num_layers": 1, "bidirectional": False, "return_sequences": True}
 
 
 def frozen(value: Any) -> Any:
     """The bytes of everything inside a cache or a list of arrays, to be compared later."""
-    if isinstance(value, np.ndarray):
+    if is_array(value):
         return value.dtype.str, value.shape, value.tobytes()
     return [frozen(part) for part in value] if isinstance(value, (tuple, list)) else repr(value)
 
@@ -43,10 +45,10 @@ def test_steps_chained_are_the_sequence(case: Case) -> None:
         caches.append(step_cache)
         close(h[:, t], state[0], 1e-13)
     dy, (*_, dc) = case.state(6)[0], case.state(7)
-    dh, dc = np.zeros((case.N, case.H)), dc[0]
-    dy = case.rng(8).standard_normal(h.shape)
+    dh, dc = xp.zeros((case.N, case.H)), dc[0]
+    dy = case.draw(8, h.shape)
     sequence = core_backward(case, dy, dc if case.kind == "lstm" else None, cache)
-    dW, db, dx = np.zeros_like(W), np.zeros_like(b), np.zeros_like(x)
+    dW, db, dx = xp.zeros_like(W), xp.zeros_like(b), xp.zeros_like(x)
     for t in reversed(range(case.T)):
         if case.kind == "lstm":
             dx[:, t], dh, dc, dW_t, db_t = ml.lstm_step_backward(dy[:, t] + dh, dc, caches[t])
@@ -64,12 +66,12 @@ def test_steps_chained_are_the_sequence(case: Case) -> None:
 def test_padding_is_invisible(case: Case, garbage: float) -> None:
     results = []
     for value in (0.0, garbage):
-        layer, x = case.layer(), np.where(case.real()[:, :, None], case.x(), value)
+        layer, x = case.layer(), xp.where(case.real()[:, :, None], case.x(), value)
         y, state = layer(x, case.pack(case.state()), return_state=True, **case.options)
         dx, dstate = layer.backward(case.dy(), case.pack(case.dstate()))
         results.append([y, *case.unpack(state), dx, *case.unpack(dstate), *layer.grads.values()])
     assert frozen(results[0]) == frozen(results[1])
-    padded = ~case.real()
+    padded = put(~case.real())
     assert not results[1][1 + len(case.state())][padded].any()      # dx
     if case.return_sequences:
         assert not results[1][0][padded].any()                      # y
@@ -81,7 +83,7 @@ def test_gradient_of_padded_outputs_is_ignored(case: Case) -> None:
     for value in (0.0, 1e6):
         layer = case.layer()
         layer(case.x(), case.pack(case.state()), **case.options)
-        dy = np.where(case.real()[:, :, None], np.ones((case.N, case.T, case.H * case.directions)), value)
+        dy = xp.where(case.real()[:, :, None], xp.ones((case.N, case.T, case.H * case.directions)), value)
         results.append([*layer.backward(dy), *layer.grads.values()])
     assert frozen(results[0]) == frozen(results[1])
 
@@ -102,7 +104,7 @@ def test_final_states_are_the_carried_states(case: Case) -> None:
 def test_full_lengths_are_no_lengths(case: Case) -> None:
     layer, state = case.layer(), case.pack(case.state())
     for padding in ("post", "pre"):
-        close(layer(case.x(), state, lengths=np.full(case.N, case.T), padding=padding), layer(case.x(), state), 1e-13)
+        close(layer(case.x(), state, lengths=xp.full(case.N, case.T), padding=padding), layer(case.x(), state), 1e-13)
 
 
 @given(cases(**single))
@@ -128,7 +130,7 @@ def test_a_cache_outlives_the_callers_arrays(case: Case) -> None:
         for array in (x, *(state or ()), h, c_last):
             if spoil and array is not None:
                 array.fill(9.0)
-        results.append(frozen(core_backward(case, np.ones_like(h), None, cache)))
+        results.append(frozen(core_backward(case, xp.ones_like(h), None, cache)))
     assert results[0] == results[1]
 
 
@@ -139,7 +141,7 @@ def test_layers_write_nothing_the_caller_owns(case: Case) -> None:
     state, dstate = given_arrays[1:1 + len(case.state())], given_arrays[2 + len(case.state()):]
     for array in given_arrays:
         if array is not None:
-            array.flags.writeable = False
+            (array if backend() == "numpy" else array.get()).flags.writeable = False      # a device has no such flag
     options = case.options
     before = frozen([given_arrays, layer.params, options.get("lengths")])
     for _ in range(2):
@@ -153,18 +155,18 @@ def test_layers_write_nothing_the_caller_owns(case: Case) -> None:
 
 @given(cases(padding="none", bidirectional=False, return_sequences=True, T=7), st.integers(1, 6))
 def test_chunks_with_carried_states_are_the_whole(case: Case, cut: int) -> None:
-    whole, parts, x, dy = case.layer(), case.layer(), case.x(), case.rng(9).standard_normal((case.N, 7, case.H))
+    whole, parts, x, dy = case.layer(), case.layer(), case.x(), case.draw(9, (case.N, 7, case.H))
     y, state = whole(x, case.pack(case.state()), return_state=True)
     y1, carried = parts(x[:, :cut], case.pack(case.state()), return_state=True)
     y2, last = parts(x[:, cut:], carried, return_state=True)
-    close(np.concatenate([y1, y2], axis=1), y, 1e-13)
+    close(xp.concatenate([y1, y2], axis=1), y, 1e-13)
     for mine, theirs in zip(case.unpack(last), case.unpack(state), strict=True):
         close(mine, theirs, 1e-13)
     # Truncated: the second chunk's gradient of its initial state is dropped.  Handed on, the gradient is the whole one.
     dx, dstate = whole.backward(dy, case.pack(case.dstate()))
     dx2, handed_on = parts.backward(dy[:, cut:], case.pack(case.dstate()))
     dx1, dstate0 = parts.backward(dy[:, :cut], handed_on)
-    gradients = [np.concatenate([dx1, dx2], axis=1), *case.unpack(dstate0), *parts.grads.values()]
+    gradients = [xp.concatenate([dx1, dx2], axis=1), *case.unpack(dstate0), *parts.grads.values()]
     for got, want in zip(gradients, [dx, *case.unpack(dstate), *whole.grads.values()], strict=True):
         close(got, want, 1e-12)
 
@@ -193,13 +195,14 @@ def test_dropout_between_layers_is_a_dropout_layer(case: Case, training: bool) -
     both.rng = np.random.default_rng(5)
     apart = ml.Sequential(make(case.D, case.H, **options), ml.Dropout(0.5, rng=5),
                           make(case.H * case.directions, case.H, **options))
-    for name, value in case.params().items():
+    for name, value in case.weights().items():
         both.params[name][...] = value
         apart[2 if "_l1" in name else 0].params[name.replace("_l1", "")][...] = value
+    put([both, apart])
     y = both.train(training)(case.x(), **case.options)
     close(y, apart.train(training)(case.x(), **case.options), 1e-13)
     if training:
-        close(both.backward(np.ones_like(y)), apart.backward(np.ones_like(y)), 1e-13)
+        close(both.backward(xp.ones_like(y)), apart.backward(xp.ones_like(y)), 1e-13)
         for name, value in both.grads.items():
             close(value, apart[2 if "_l1" in name else 0].grads[name.replace("_l1", "")], 1e-13)
 
@@ -211,7 +214,7 @@ def test_backward_returns_the_gradient_of_states_that_were_in_play(case: Case) -
     for state, asked, dstate in ((None, False, None), (case.state(), False, None), (None, True, None),
                                  (None, False, case.state(4))):
         y = layer(case.x(), state and case.pack(state), return_state=asked, **case.options)
-        dy = np.ones_like(y[0] if asked else y)
+        dy = xp.ones_like(y[0] if asked else y)
         back = layer.backward(dy, dstate and case.pack(dstate))
         if state is None and not asked and dstate is None:
             assert back.shape == (case.N, case.T, case.D)

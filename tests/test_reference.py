@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from backends import on_host, put
 from cases import Case, cases, close, core_backward, core_forward, upstream_sum
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -107,7 +108,7 @@ def test_core_backward(case: Case) -> None:
     def scalar(arrays: list[Any]) -> Any:
         x, *state, W, b = arrays
         y, final = recurrent(case.kind, {"W": W, "b": b}, x, tuple(s[None] for s in state), **case.options)
-        return upstream_sum([(y, dh), (final[-1][0], dc_last)])
+        return upstream_sum(on_host([(y, dh), (final[-1][0], dc_last)]))
 
     arrays = [case.x(), *(s[0] for s in case.state()), case.params()["W"], case.params()["b"]]
     _, _, cache = core_forward(case, arrays[0], tuple(arrays[1:-2]), arrays[-2], arrays[-1])
@@ -137,7 +138,7 @@ def test_layer_backward(case: Case) -> None:
     def scalar(arrays: list[Any]) -> Any:
         cut = 1 + len(case.zero_state())
         y, final = expected(case, arrays[0], tuple(arrays[1:cut]), dict(zip(names, arrays[cut:])))
-        return upstream_sum([(y, case.dy()), *zip(final, case.dstate())])
+        return upstream_sum(on_host([(y, case.dy()), *zip(final, case.dstate())]))
 
     state = case.state() if case.states else case.zero_state()
     gradients = complex_step(scalar, [case.x(), *state, *case.params().values()])
@@ -155,7 +156,8 @@ def test_embedding_and_linear(seed: int, shape: tuple[int, ...], bias: bool) -> 
     for layer in (table, dense):
         for value in layer.params.values():
             value[...] = rng.standard_normal(value.shape)
-    ids = rng.integers(0, 7, shape)
+        put(layer)
+    ids = put(rng.integers(0, 7, shape))
     x = table(ids)
     assert x.tobytes() == embedding(ids, table.params["W"]).tobytes()
     close(dense(x), linear(x, dense.params["W"], dense.params.get("b")), 1e-12)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from backends import put
 from cases import UPSTREAM, Case, close
 from reference import suffix
 from torch_twin import load, shift, shift_back, to_torch, torch, unload
@@ -23,7 +24,7 @@ def run_torch(case: Case) -> tuple[list[Any], list[Any]]:
     module = make(case.D, case.H, case.num_layers, **case.named, **options)
     ends = [suffix(layer, reverse) for layer in range(case.num_layers) for reverse in (False, True)[:case.directions]]
     for end in ends:
-        load(module, end, case.params()["W" + end], case.params()["b" + end])
+        load(module, end, case.weights()["W" + end], case.weights()["b" + end])
     x = to_torch(case.x(), True)
     state = tuple(to_torch(s, True) for s in (case.state() if case.states else case.zero_state()))
     packed_state = state if case.kind == "lstm" else state[0]
@@ -76,12 +77,13 @@ def test_embedding(padding_idx: int | None, rng: np.random.Generator, worst: lis
     ours.params["W"][...] = rng.standard_normal((7, 3))
     with torch.no_grad():
         theirs.weight.copy_(to_torch(ours.params["W"]))
+    put(ours)
     ids = rng.integers(0, 7, (5, 11))       # each id several times: gradients must add up
     dy = rng.standard_normal((5, 11, 3))
     y = theirs(torch.from_numpy(ids))
     y.backward(to_torch(dy))
-    worst.append(close(ours(ids), y.detach().numpy(), 1e-10))
-    ours.backward(dy)
+    worst.append(close(ours(put(ids)), y.detach().numpy(), 1e-10))
+    ours.backward(put(dy))
     worst.append(close(ours.grads["W"], theirs.weight.grad.numpy(), 1e-10))
 
 
@@ -95,12 +97,13 @@ def test_linear(bias: bool, shape: tuple[int, ...], rng: np.random.Generator, wo
         theirs.weight.copy_(to_torch(ours.params["W"].T))
         if bias:
             theirs.bias.copy_(to_torch(ours.params["b"]))
+    put(ours)
     x, dy = rng.standard_normal(shape), rng.standard_normal((*shape[:-1], 2))
     tensor = to_torch(x, True)
     y = theirs(tensor)
     y.backward(to_torch(dy))
-    worst.append(close(ours(x), y.detach().numpy(), 1e-10))
-    worst.append(close(ours.backward(dy), tensor.grad.numpy(), 1e-10))
+    worst.append(close(ours(put(x)), y.detach().numpy(), 1e-10))
+    worst.append(close(ours.backward(put(dy)), tensor.grad.numpy(), 1e-10))
     worst.append(close(ours.grads["W"], theirs.weight.grad.numpy().T, 1e-10))
     if bias:
         worst.append(close(ours.grads["b"], theirs.bias.grad.numpy(), 1e-10))

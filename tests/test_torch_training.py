@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from backends import put
 from cases import close
 from torch_twin import load, shift, to_torch, torch, unload
 
@@ -66,6 +67,7 @@ class TorchModel(torch.nn.Module):
 def test_ten_steps_of_the_whole_model(kind: str, padding: str, rng: np.random.Generator, worst: list[float]) -> None:
     ours = whole_model(kind)
     theirs = TorchModel(ours, kind)
+    put(ours)
     criterion, optimizer = ml.BCELoss(), ml.Adam(ours, lr=0.01)
     adam = torch.optim.Adam([p for p in theirs.parameters() if p.requires_grad], lr=0.01)
     masks = ml.Dropout(0.5, rng=KEEP_SEED)      # draws the masks that the model's own layer draws
@@ -76,11 +78,11 @@ def test_ten_steps_of_the_whole_model(kind: str, padding: str, rng: np.random.Ge
         assert set(np.unique(mask)) == {0.0, 2.0}
         ours.zero_grad()
         adam.zero_grad()
-        loss = criterion(ours(ids, lengths=lengths, padding=padding), target)
+        loss = criterion(ours(put(ids), lengths=lengths, padding=padding), put(target))
         ours.backward(criterion.backward())
         expected = torch.nn.functional.binary_cross_entropy(theirs(ids, lengths, padding, mask)[:, 0], to_torch(target))
         expected.backward()
-        worst.append(close(np.asarray(loss), expected.detach().numpy(), 1e-10 if step == 0 else 1e-8))
+        worst.append(close(loss, expected.detach().numpy(), 1e-10 if step == 0 else 1e-8))
         if step == 0:       # from the same weights; later steps start from weights that ten Adam steps have rounded
             for name, gradient in theirs.arrays(gradient=True).items():
                 worst.append(close(ours.named_gradients()[name], gradient, 1e-10))

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from backends import backend, host, put, xp
 
 import minilstm as ml
 from minilstm import progress, runs, training
@@ -35,12 +36,17 @@ def build(seed: int = 0, p: float = 0.3, hidden: int = 3) -> ml.Sequential:
     model = ml.Sequential(ml.Embedding(V, 4), ml.LSTM(4, hidden, return_sequences=False), ml.Dropout(p), ml.Linear(hidden, 1),
                           ml.Sigmoid())
     model.reset_parameters(seed)
-    return model
+    return put(model)
 
 
 def loaders(batch_size: int = 8, n: int = N, seed: int = 3) -> tuple[Any, Any]:
-    return (ml.DataLoader(X[:n], Y[:n], LENGTHS[:n], batch_size=batch_size, shuffle=True, seed=seed),
-            ml.DataLoader(X[:20], Y[:20], LENGTHS[:20], batch_size=6))
+    return (ml.DataLoader(X[:n], Y[:n], LENGTHS[:n], batch_size=batch_size, shuffle=True, seed=seed, backend=backend()),
+            ml.DataLoader(X[:20], Y[:20], LENGTHS[:20], batch_size=6, backend=backend()))
+
+
+def rows(start: int, end: int) -> tuple[Any, Any]:
+    """A batch without lengths."""
+    return put(X[start:end]), put(Y[start:end])
 
 
 def trainer(run_dir: Any = None, seed: int = 0, callbacks: Any = (), scheduler: bool = True, **options: Any) -> Trainer:
@@ -52,8 +58,8 @@ def trainer(run_dir: Any = None, seed: int = 0, callbacks: Any = (), scheduler: 
 
 def everything(t: Trainer) -> dict[str, Any]:
     optimizer = t.optimizer.state_dict()
-    return {"weights": {name: value.tobytes() for name, value in t.model.state_dict().items()},
-            "moments": {name: value.tobytes() for name, value in optimizer["arrays"].items()},
+    return {"weights": {name: value.tobytes() for name, value in host(t.model.state_dict()).items()},
+            "moments": {name: value.tobytes() for name, value in host(optimizer["arrays"]).items()},
             "optimizer": optimizer["meta"], "rng": t.model.rng_state(), "history": t.history.csv_text(),
             "position": (t.epoch, t.step, t.sums), "schedule": t.scheduler and t.scheduler.state_dict()}
 
@@ -98,7 +104,7 @@ def test_fit_is_the_loop_written_by_hand() -> None:
             model.zero_grad()
             p = model(x, lengths=lengths)
             loss_sum += float(criterion(p, y)) * len(x)
-            right += ((p[:, 0] >= 0.5) == (y == 1)).sum()
+            right += int(((p[:, 0] >= 0.5) == (y == 1)).sum())
             model.backward(criterion.backward())
             norms += float(ml.clip_grad_norm(model, np.inf))
             optimizer.step()
@@ -108,9 +114,10 @@ def test_fit_is_the_loop_written_by_hand() -> None:
     for name, value in model.state_dict().items():
         assert value.tobytes() == t.model.state_dict()[name].tobytes()
     model.eval()
-    p = model(X[:20], lengths=LENGTHS[:20])
-    assert history["val_loss"][-1] == pytest.approx(float(criterion(p, Y[:20])), rel=1e-6)
-    assert history["val_acc"][-1] == pytest.approx(float(ml.accuracy(p, Y[:20])), rel=1e-12)
+    p, y = model(put(X[:20]), lengths=LENGTHS[:20]), put(Y[:20])
+    assert history["val_loss"][-1] == pytest.approx(float(criterion(p, y)), rel=1e-6)
+    assert history["val_acc"][-1] == pytest.approx(float(ml.accuracy(p, y)), rel=1e-12)
+    host(np.array([history[name] for name in ("train_loss", "train_acc", "grad_norm", "val_loss", "val_acc")], np.float32))
 
 
 def test_it_learns_and_says_so() -> None:
@@ -136,7 +143,7 @@ def test_clipping_bounds_the_update_and_logs_the_norm_before() -> None:
 
 def test_no_validation_no_metric_any_iterable() -> None:
     t = trainer(metric=None)
-    history = t.fit([(X[:8], Y[:8]), (X[8:12], Y[8:12])], epochs=2)
+    history = t.fit([rows(0, 8), rows(8, 12)], epochs=2)
     assert history["val_loss"] == history["val_acc"] == history["train_acc"] == [None, None]
     assert history.line() == f"Epoch 2: Train Loss={history['train_loss'][1]:.4f}"
 
@@ -158,20 +165,22 @@ def test_sum_reduction_is_logged_as_a_mean() -> None:
     t = Trainer(model, ml.BCELoss(reduction="sum"), ml.SGD(model, lr=0.0), verbose=False)
     assert t.evaluate(loaders()[1])[0] == pytest.approx(Trainer(model, ml.BCELoss(), t.optimizer).evaluate(loaders()[1])[0])
     t.fit(loaders()[0], epochs=1)
-    assert t.history["train_loss"][0] == pytest.approx(float(ml.BCELoss()(model.eval()(X, lengths=LENGTHS), Y)), rel=1e-5)
+    loss = ml.BCELoss()(model.eval()(put(X), lengths=LENGTHS), put(Y))
+    assert t.history["train_loss"][0] == pytest.approx(float(loss), rel=1e-5)
 
 
 def test_evaluate_and_predict_leave_everything_as_it_was() -> None:
     t = trainer()
     dict(t.model.modules())["1"].eval()
     before, seen, states = everything(t), modes(t.model), t.model.rng_state()
-    loss = t.criterion(t.model(X[:4]), Y[:4])
+    x, y = rows(0, 4)
+    loss = t.criterion(t.model(x), y)
     after_forward = t.model.rng_state()
     assert after_forward != states
     first, second = t.evaluate(loaders()[1]), t.evaluate(loaders()[1])
     out = t.predict(X, batch_size=5, lengths=LENGTHS.tolist())
     assert first == second and out.shape == (N, 1) and modes(t.model) == seen and t.model.rng_state() == after_forward
-    np.testing.assert_allclose(out, t.model.eval()(X, lengths=LENGTHS), rtol=1e-5)
+    np.testing.assert_allclose(out, host(t.model.eval()(put(X), lengths=LENGTHS)), rtol=1e-5)
     assert t.criterion.backward().shape == (4, 1) and float(loss) > 0   # the loss before the evaluation is still the latest
     assert everything(t)["weights"] == before["weights"]
     with pytest.raises(ml.ShapeError):
@@ -186,8 +195,8 @@ def test_modes_come_back_after_fit_and_after_errors() -> None:
     t.fit(*loaders(), epochs=1)
     assert not any(modes(t.model))
     t.model.train()
-    with pytest.raises(ml.TokenError):
-        t.evaluate([(X + V, Y)])
+    with pytest.raises(ml.TokenError if backend() == "numpy" else NonFiniteError, match="is outside the vocabulary"):
+        t.evaluate([(put(X + V), put(Y))])
     assert all(modes(t.model))
 
 
@@ -216,7 +225,7 @@ def callbacks(*more: Callback) -> list[Callback]:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], dict[str, bytes]]:
+def whole(on_backend: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], dict[str, bytes]]:
     """The run that was never interrupted: its state and its files."""
     folder = tmp_path_factory.mktemp("run") / "whole"
     t = trainer(folder, callbacks=callbacks(), config={"name": "ü"})
@@ -268,7 +277,7 @@ def test_interrupt_during_validation(tmp_path: Path, whole: Any) -> None:
                     ctrl_c()
                 yield batch
     train, val = loaders()
-    stopping = Stopping(*val.arrays, batch_size=6)
+    stopping = Stopping(*val.arrays, batch_size=6, backend=backend())
     stopping.armed = True
     t = trainer(tmp_path, callbacks=callbacks(), config={"name": "ü"})
     with pytest.raises(Interrupted, match=f"epoch 1, step {STEPS}"):
@@ -467,37 +476,25 @@ class Poison(ml.Module):
         return dy * np.inf if self.calls == self.backward_at else dy
 
 
-class OnDevice(ml.Adam):
-    """Adam as it works on a device: it does not look, and lets nothing through from the first bad step on."""
-
-    def step(self) -> None:
-        self._step_unless_bad(self._gather())
-
-
-def poisoned(deferred: bool, monkeypatch: pytest.MonkeyPatch, run_dir: Any = None) -> tuple[Trainer, Poison]:
+def poisoned(run_dir: Any = None, metric: Any = "accuracy") -> tuple[Trainer, Poison]:
     poison, model = Poison(), build(p=0.0)
     model.layers.insert(2, poison)
-    optimizer = (OnDevice if deferred else ml.Adam)(model, lr=0.05)
-    monkeypatch.setattr(Trainer, "_look_every", lambda self: 3 if deferred else 1)
-    return Trainer(model, ml.BCELoss(), optimizer, verbose=False, run_dir=run_dir), poison
+    return Trainer(model, ml.BCELoss(), ml.Adam(model, lr=0.05), verbose=False, run_dir=run_dir, metric=metric), poison
 
 
-@pytest.mark.parametrize("deferred", [False, True])
 @pytest.mark.parametrize("place", ["forward", "backward"])
 @pytest.mark.parametrize("at", [1, 7, STEPS * 2])
-def test_the_first_nan_stops_training_before_any_weight_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int,
-                                                                place: str, deferred: bool) -> None:
-    good, _ = poisoned(deferred, monkeypatch)
+def test_the_first_nan_stops_training_before_any_weight_changes(tmp_path: Path, at: int, place: str) -> None:
+    good, _ = poisoned()
     train = loaders()[0]
     epoch, step = (at - 1) // STEPS, (at - 1) % STEPS
     good.callbacks.append(At(epoch + 1, step, ctrl_c))
-    monkeypatch.setattr(Trainer, "_look_every", lambda self: 1)
     if step:
         with pytest.raises(Interrupted):
             good.fit(train, epochs=2)
     elif epoch:
         good.fit(train, epochs=epoch)
-    bad, poison = poisoned(deferred, monkeypatch, tmp_path)
+    bad, poison = poisoned(tmp_path)
     setattr(poison, f"{place}_at", at)
     where = "the output of layer 2 .Poison" if place == "forward" else r"gradient of .*1\.[Wb] .LSTM"
     with pytest.raises(NonFiniteError, match=f"epoch {epoch + 1}, step {step + 1}: .*{where}.*no weight was changed"):
@@ -513,16 +510,17 @@ def test_the_first_nan_stops_training_before_any_weight_changes(tmp_path: Path, 
     assert everything(bad) == everything(good)
 
 
-def test_deferred_looking_gives_the_same_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    (slow, _), (fast, _) = poisoned(True, monkeypatch), poisoned(True, monkeypatch)
-    fast.fit(*loaders(), epochs=2)
-    monkeypatch.setattr(Trainer, "_look_every", lambda self: 1)
-    slow.fit(*loaders(), epochs=2)
-    assert everything(fast) == everything(slow)
+def test_watching_each_step_gives_the_same_bytes() -> None:
+    """Someone who wants to see each step makes the host wait for each on a device; the numbers are the same."""
+    (watched, _), (t, _) = poisoned(), poisoned()
+    watched.callbacks.append(At(0, 0, ctrl_c))
+    for each in (watched, t):
+        each.fit(*loaders(), epochs=2)
+    assert everything(watched) == everything(t)
 
 
-def test_interrupt_between_two_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    (whole, _), (t, poison) = poisoned(True, monkeypatch), poisoned(True, monkeypatch)
+def test_interrupt_without_a_callback() -> None:
+    (whole, _), (t, poison) = poisoned(), poisoned()
     whole.fit(*loaders(), epochs=1)
     forward = poison.forward
 
@@ -530,51 +528,96 @@ def test_interrupt_between_two_looks(monkeypatch: pytest.MonkeyPatch) -> None:
         if poison.calls == 1:
             ctrl_c()
         return forward(x)
-    monkeypatch.setattr(poison, "forward", interrupting)
+    poison.forward = interrupting                       # type: ignore[method-assign]
     with pytest.raises(Interrupted, match="epoch 1, step 2"):
         t.fit(*loaders(), epochs=1)
     t.fit(*loaders(), epochs=1)
     assert everything(t) == everything(whole)
 
 
-def test_a_signal_between_a_step_and_the_next_look(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_signal_between_two_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     class Striking(progress.NoBar):
         def update(self, n: int = 1) -> None:
             if t.optimizer.steps == 2:
                 ctrl_c()
-    (whole, _), (t, _) = poisoned(True, monkeypatch), poisoned(True, monkeypatch)
+    (whole, _), (t, _) = poisoned(), poisoned()
     whole.fit(*loaders(), epochs=1)
     monkeypatch.setattr(training.evaluation, "bar_for", lambda *args: Striking())
-    with pytest.raises(Interrupted, match="epoch 1, step 3") as caught:     # the two open steps and the one that looks
+    with pytest.raises(Interrupted) as caught:          # on a device one more step is made, which fetches the others, too
         t.fit(*loaders(), epochs=1)
-    assert t.step == caught.value.step
+    assert t.step == caught.value.step == (2 if backend() == "numpy" else 3)
     t.fit(*loaders(), epochs=1)
     assert everything(t) == everything(whole)
 
 
-def test_an_infinite_loss_with_finite_gradients_is_refused_on_a_device_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = ml.Sequential(ml.Linear(2, 1))
-    model.reset_parameters(0)
-    t = Trainer(model, ml.MSELoss(), OnDevice(model), verbose=False, metric=None)
-    monkeypatch.setattr(Trainer, "_look_every", lambda self: 9)
-    x, y = np.ones((4, 2), np.float32), np.zeros((4, 1), np.float32)
+@pytest.mark.parametrize("dtype, large", [(np.float32, 1e25), (np.float64, 1e200)])
+def test_an_infinite_loss_with_finite_gradients_is_refused(dtype: Any, large: float) -> None:
+    model = put(ml.Sequential(ml.Linear(2, 1, dtype=dtype, rng=0)))
+    t = Trainer(model, ml.MSELoss(), ml.Adam(model), verbose=False, metric=None)
+    x, y = put(np.ones((4, 2), dtype)), put(np.zeros((4, 1), dtype))
     with pytest.raises(NonFiniteError, match="epoch 1, step 2: the loss is inf: every layer's output is finite"):
-        t.fit([(x, y), (x, y + np.float32(1e25)), (x, y)], epochs=1)
+        t.fit([(x, y), (x, y + dtype(large)), (x, y)], epochs=1)
     assert t.optimizer.steps == t.step == 1
 
 
-def test_a_refused_batch_does_not_lose_the_steps_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    t, _ = poisoned(True, monkeypatch)
-    with pytest.raises(ml.TokenError):
-        t.fit([(X[:8], Y[:8]), (X[8:16], Y[8:16]), (X[:8] + V, Y[:8])], epochs=1)
+def test_a_norm_that_overflows_is_no_fault_of_one_gradient() -> None:
+    model = put(ml.Sequential(ml.Linear(2, 1, dtype=np.float64, rng=0), ml.Linear(1, 1, dtype=np.float64, rng=1)))
+    t = Trainer(model, ml.MSELoss(), ml.SGD(model, 0.1), verbose=False, metric=None)
+    x, y = put(np.full((4, 2), 1e10)), put(np.zeros((4, 1)))
+    before = {name: value.tobytes() for name, value in model.state_dict().items()}
+    with pytest.raises(NonFiniteError, match="epoch 1, step 1: every gradient is finite, but their norm overflows"):
+        t.fit([(x, y + 1e150), (x, y)], epochs=1)
+    assert {name: value.tobytes() for name, value in model.state_dict().items()} == before and t.step == 0
+
+
+def test_random_streams_stand_where_the_refused_step_left_them() -> None:
+    """Mended, the run goes on with the masks that it would have drawn."""
+    model = build(p=0.5)
+    t = Trainer(model, ml.BCELoss(), ml.Adam(model, lr=0.05), verbose=False)
+    batches = [(put(X[k:k + 8]), put(Y[k:k + 8])) for k in range(0, 32, 8)]
+    broken = [*batches[:1], (batches[1][0], batches[1][1] + np.float32(np.nan)), *batches[2:]]
+    with pytest.raises((NonFiniteError, ml.ArgumentError)):
+        t.fit(broken, epochs=1)
+    masks = ml.Dropout(0.5)
+    masks.rng = build(p=0.5)[2].rng
+    drawn = [masks(np.ones((8, 3), np.float32)) for _ in range(3)][2]
+    np.testing.assert_array_equal(host(model[2](put(np.ones((8, 3), np.float32)))), drawn)
+
+
+def test_a_batch_that_comes_only_once_is_explained_as_far_as_it_goes() -> None:
+    t, poison = poisoned()
+    poison.forward_at = 2
+    batches = ((put(X[k:k + 8]), put(Y[k:k + 8])) for k in range(0, 32, 8))
+    words = "the output of layer 2" if backend() == "numpy" else "every parameter is finite; the loader gives each batch once"
+    with pytest.raises(NonFiniteError, match=f"epoch 1, step 2: the loss is nan: {words}"):
+        t.fit(batches, epochs=1)
+    assert t.step == t.optimizer.steps == 1
+
+
+def test_a_refused_batch_does_not_lose_the_steps_before_it() -> None:
+    t, _ = poisoned()
+    batches = [(put(X[:8]), put(Y[:8])), (put(X[8:16]), put(Y[8:16])), (put(X[:8].astype(float)), put(Y[:8]))]
+    with pytest.raises(ml.DtypeError):
+        t.fit(batches, epochs=1)
     assert t.step == 2 and t.sums[3] == 16 and t.optimizer.steps == 2
+
+
+def test_a_metric_of_ones_own_may_be_anything() -> None:
+    """A number, a host number, an array on the device: the sums are the same."""
+    sums = []
+    for metric in (lambda p, y: 0.25, lambda p, y: np.float64(0.25), lambda p, y: (y * 0 + 0.25).mean()):
+        t, _ = poisoned(metric=metric)
+        t.fit(loaders()[0], epochs=1)
+        sums.append(t.history["train_acc"])
+    assert sums == [[0.25]] * 3
 
 
 def test_where_the_nan_came_from() -> None:
     model = ml.Sequential(ml.Linear(2, 3), ml.Sequential(ml.ReLU(), ml.Linear(3, 1)))
     model.reset_parameters(0)
+    put(model)
     t = Trainer(model, ml.MSELoss(), ml.SGD(model, 0.1), verbose=False, metric=None)
-    x, y = np.ones((4, 2), np.float32), np.zeros((4, 1), np.float32)
+    x, y = xp.ones((4, 2), np.float32), xp.zeros((4, 1), np.float32)
     bad = x.copy()
     bad[2, 1] = np.inf
     with pytest.raises(NonFiniteError, match="step 1: .*the input x"):
@@ -595,11 +638,10 @@ def test_where_the_nan_came_from() -> None:
 
 
 def test_weights_that_overflow_in_the_last_update_are_not_saved(tmp_path: Path) -> None:
-    model = ml.Sequential(ml.Linear(2, 1))
-    model.reset_parameters(0)
+    model = put(ml.Sequential(ml.Linear(2, 1, rng=0)))
     t = Trainer(model, ml.MSELoss(), ml.SGD(model, 3e38), verbose=False, metric=None, run_dir=tmp_path)
     with pytest.raises(NonFiniteError, match=r"epoch 1, step 1: parameter 0.W \(Linear\).*learning rate"):
-        t.fit([(np.full((4, 2), 9.0, np.float32), np.full((4, 1), 99.0, np.float32))], epochs=1)
+        t.fit([(xp.full((4, 2), 9.0, np.float32), xp.full((4, 1), 99.0, np.float32))], epochs=1)
     assert ml.load_checkpoint(tmp_path / runs.LAST)[1]["epoch"] == 0
 
 
@@ -725,16 +767,16 @@ def test_no_tqdm_no_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     assert terminal.getvalue() == "" and capsys.readouterr().out.startswith("Epoch 1: ")
 
 
-def test_the_trainer_looks_seldom_only_where_looking_waits() -> None:
-    assert trainer()._look_every() == 1
-    assert training.LOOK_EVERY > 1
+def test_the_trainer_looks_at_each_step_only_where_looking_is_free_or_asked_for() -> None:
+    assert trainer()._looks_at_each_step() == (backend() == "numpy")
+    assert trainer(callbacks=[At(1, 1, print)])._looks_at_each_step()
 
 
 def test_the_default_accuracy_is_that_of_the_loss() -> None:
-    model = ml.Sequential(ml.Linear(1, 1, rng=0))
+    model = put(ml.Sequential(ml.Linear(1, 1, rng=0)))
     model.load_state_dict({"0.W": np.ones((1, 1), np.float32), "0.b": np.zeros(1, np.float32)})
     x, y = np.array([[-3.0], [-0.2], [0.2], [3.0]], np.float32), np.array([0, 0, 1, 1], np.float32)
-    loader = ml.DataLoader(x, y, batch_size=4)
+    loader = ml.DataLoader(x, y, batch_size=4, backend=backend())
 
     def score(criterion: Any, **options: Any) -> float | None:
         return Trainer(model, criterion, ml.SGD(model, 0.1), verbose=False, progress=False, **options).evaluate(loader)[1]
@@ -746,8 +788,8 @@ def test_the_default_accuracy_is_that_of_the_loss() -> None:
 
 
 def test_ignored_targets_are_no_mistakes() -> None:
-    model = ml.Sequential(ml.Linear(2, 3, rng=0))
-    x = np.array([[[1, 0], [0, 1], [0, 1]]], np.float32)
+    model = put(ml.Sequential(ml.Linear(2, 3, rng=0)))
+    x = put(np.array([[[1, 0], [0, 1], [0, 1]]], np.float32))
     y = model(x).argmax(-1)
     y[0, 2] = -100
     t = Trainer(model, ml.CrossEntropyLoss(ignore_index=-100), ml.SGD(model, 0.1), verbose=False, progress=False)

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from backends import on_host
 
 torch: Any = pytest.importorskip("torch", reason="the oracles extra is not installed")
 OURS, TORCH = "fioc", "ifco"            # PyTorch's g is our c̃
@@ -29,7 +30,7 @@ def reorder(array: Any, order_in: str, order_out: str) -> Any:
 
 
 def to_torch(value: Any, gradient: bool = False) -> Any:
-    return torch.tensor(np.asarray(value), dtype=torch.float64).requires_grad_(gradient)
+    return torch.tensor(np.asarray(on_host(value)), dtype=torch.float64).requires_grad_(gradient)
 
 
 def load(module: Any, end: str, W: Any, b: Any) -> None:

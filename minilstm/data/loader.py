@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from minilstm.backend import Array, asarray
-from minilstm.checks import check_positive_int
+from minilstm.checks import check_positive_int, is_array
 from minilstm.errors import ArgumentError, DtypeError, ShapeError
 
 
@@ -84,16 +84,14 @@ class DataLoader:
 
 def _as_rows(name: str, values: Any, backend: str) -> Array:
     try:
-        x = asarray(values, backend)
+        x = values if is_array(values) else np.asarray(values)
     except ValueError as error:
-        if isinstance(error, ArgumentError):
-            raise
         raise ShapeError(f"{name}: expected rows of equal shape ({error}); see pad_sequences") from None
     if x.dtype.kind not in "biufc":
         raise DtypeError(f"{name}: expected numbers, got dtype {x.dtype}")
     if x.ndim == 0:
         raise ShapeError(f"{name}: expected at least one axis (rows), got a single number")
-    return x
+    return asarray(x, backend)          # a device takes numbers alone, so they are checked first
 
 
 def _check_whole(name: str, value: Any) -> int:

@@ -6,48 +6,14 @@ a real GPU with the real CuPy.
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+from backends import standing_in
 
 from minilstm import backend
 from minilstm.errors import BackendError
-
-HERE = Path(__file__).parent
-_standin: dict[str, ModuleType] = {}        # imported once
-
-
-def _cupys() -> dict[str, ModuleType]:
-    return {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "cupy"}
-
-
-@contextmanager
-def standing_in() -> Iterator[Any]:
-    """Put the stand-in where ``import cupy`` finds it; put back what was there afterwards."""
-    before, probed = _cupys(), backend._cupy
-    for name in before:
-        del sys.modules[name]
-    sys.path[:0] = [str(HERE / "standin"), str(HERE)]
-    sys.modules.update(_standin)
-    backend._cupy = None
-    try:
-        module = importlib.import_module("cupy")
-        _standin.update(_cupys())
-        assert hasattr(module, "STANDIN")
-        yield module
-    finally:
-        for name in _cupys():
-            del sys.modules[name]
-        sys.modules.update(before)
-        sys.path.remove(str(HERE / "standin"))
-        sys.path.remove(str(HERE))
-        backend._cupy = probed
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ Trainer.
 
 from __future__ import annotations
 
+import gc
 import shutil
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 import minilstm as ml
-from minilstm import training
+from minilstm.tally import Tally
 from minilstm.training import Trainer
 
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="kernels are emulated with g++, which is not installed")
@@ -36,12 +37,12 @@ def steps(standin: Any, cell: Any, hidden: int, T: int, **options: Any) -> list[
     """Return the counts of a few training steps, their batches included; the first one sets things up."""
     trainer, loader = make(cell, hidden, T, **options)
     trainer.model.train()
-    counted = []
+    counted, tally = [], Tally(trainer.model, trainer.sums)
     batches = iter(loader)
     for number in range(4):
         with standin.counted() as counts:
             x, y = next(batches)
-            trainer._train_step(x, y, {}, waits=False)
+            trainer._train_step(x, y, {}, tally)
         if number:
             counted.append(counts)
     return counted
@@ -86,22 +87,44 @@ def test_clipping_masks_on_the_device_and_no_metric_do_not_wait_either(standin: 
     x, y = next(iter(loader))
     lengths = standin.asarray(np.arange(8) % 5 + 1)
     trainer.model.train()
+    tally = Tally(trainer.model, trainer.sums)
     with standin.counted() as counts:
-        trainer._train_step(x, y, {"lengths": lengths}, waits=False)
+        trainer._train_step(x, y, {"lengths": lengths}, tally)
     assert (counts.syncs, counts.uploads) == (0, 1)
 
 
-def test_an_epoch_waits_when_it_looks_and_uploads_its_order_once(standin: Any) -> None:
+@pytest.mark.parametrize(("n", "options"), [(8, {}), (120, {}), (24, {"metric": None}), (24, {"clip_norm": 0.1})], ids=str)
+def test_an_epoch_waits_once_whatever_its_length(n: int, options: dict[str, Any], standin: Any) -> None:
+    trainer, loader = make(ml.LSTM, PERSISTENT, 3, n=n, batch=2, **options)
+    trainer.fit(loader, epochs=1)
+    with standin.counted() as counts:
+        trainer.fit(loader, epochs=2)
+    assert counts.syncs == counts.by_name["sync: get"] == 1, str(counts)
+    assert counts.uploads == n // 2 + 2                             # masks; the order, and the sums to begin with
+
+
+def test_with_validation_an_epoch_waits_twice(standin: Any) -> None:
     trainer, loader = make(ml.LSTM, PERSISTENT, 3, n=24, batch=2)
-    validation = ml.DataLoader(*loader.arrays, batch_size=8, backend="cupy")
+    validation = ml.DataLoader(*loader.arrays, batch_size=5, backend="cupy")
     trainer.fit(loader, validation, epochs=1)
     with standin.counted() as counts:
         trainer.fit(loader, validation, epochs=2)
-    looks = -(-12 // training.LOOK_EVERY)
-    parameters = len(trainer.model.named_parameters())
-    assert counts.by_name["sync: get"] == looks + 1                 # the sums of the evaluation
-    assert counts.syncs == looks + 1 + parameters                   # is each parameter finite? Once an epoch
-    assert counts.uploads <= 12 + 1 + 1                             # masks, the order, the evaluation's metric
+    assert counts.syncs == counts.by_name["sync: get"] == 2, str(counts)
+    assert counts.uploads <= 12 + 2 + 1                             # and the evaluation's metric
+
+
+def test_nothing_on_the_device_grows_with_the_number_of_steps(standin: Any) -> None:
+    alive: list[int] = []
+
+    class Watched(ml.DataLoader):
+        def batches(self, epoch: int, start: int = 0) -> Any:
+            for batch in super().batches(epoch, start):
+                yield batch
+                gc.collect()
+                alive.append(sum(type(thing) is standin.ndarray for thing in gc.get_objects()))
+    trainer, loader = make(ml.LSTM, FUSED, 2, n=60, batch=2)
+    trainer.fit(Watched(*loader.arrays, batch_size=2, backend="cupy"), epochs=1)
+    assert len(alive) == 30 and len(set(alive[2:])) == 1, alive
 
 
 def test_an_evaluation_waits_once(standin: Any) -> None:

@@ -1,12 +1,10 @@
-"""Optimisers, whole trainings, checkpoints and the example give on a device what they give on NumPy.
+"""Optimisers of many parameters, whole trainings with every kernel, and checkpoints give on a device what NumPy gives.
 
 float64 to 1e-12, float32 to 1e-5; NumPy with the readable functions, the device with its kernels.
 """
 
 from __future__ import annotations
 
-import csv
-import importlib.util
 import shutil
 from pathlib import Path
 from typing import Any
@@ -22,8 +20,6 @@ from minilstm.training import Trainer
 
 pytestmark = [pytest.mark.usefixtures("device"),
               pytest.mark.skipif(shutil.which("g++") is None, reason="kernels are emulated with g++, which is not installed")]
-
-ROOT = Path(ml.__file__).parents[1]
 
 # Optimisers ----------------------------------------------------------------------------------------------------------
 
@@ -86,21 +82,6 @@ def test_a_bad_gradient_lets_nothing_through_and_is_named_later(kind: Any, bad: 
     optimizer.step()
     optimizer.check()
     assert optimizer.steps == 3
-
-
-def test_moments_follow_the_model_from_place_to_place() -> None:
-    def body(places: str) -> Any:
-        rng = np.random.default_rng(7)
-        model = many_parameters(rng).to(dtype=np.float64)
-        optimizer = ml.Adam(model, lr=0.01)
-        for place in places:
-            backend = "cupy" if place == "c" else "numpy"
-            model.to(backend)
-            set_gradients(model, rng, put_on(backend, np.float64))
-            optimizer.step()
-        return flat([model.state_dict(), optimizer.state_dict()["arrays"]])
-    for a, b in zip(body("ncnccn"), body("nnnnnn"), strict=True):
-        close(a, b, 1e-12)
 
 
 # Whole trainings -----------------------------------------------------------------------------------------------------
@@ -176,47 +157,3 @@ def test_the_nan_guard_names_what_it_can_and_changes_nothing(monkeypatch: pytest
         t.evaluate(batches)
     with pytest.raises(ml.TokenError, match=r"tokens: 20 at \[5, 2\] is outside"):
         t.predict(x, batch_size=8)
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_an_infinite_loss_with_finite_gradients_is_refused(dtype: Any) -> None:
-    model = ml.Sequential(ml.Linear(2, 1, rng=0)).to("cupy", np.dtype(dtype))
-    t = Trainer(model, ml.MSELoss(), ml.Adam(model), verbose=False, metric=None)
-    put, large = put_on("cupy", dtype), {np.float32: 1e25, np.float64: 1e200}[dtype]
-    x, y = np.ones((4, 2)), np.zeros((4, 1))
-    with pytest.raises(ml.NonFiniteError, match="epoch 1, step 2: the loss is inf: every layer's output is finite"):
-        t.fit([(put(x), put(y)), (put(x), put(y + large)), (put(x), put(y))], epochs=1)
-    assert t.optimizer.steps == t.step == 1
-
-
-# The example ---------------------------------------------------------------------------------------------------------
-
-
-def test_the_example(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib", reason="the examples extra is not installed")
-    spec = importlib.util.spec_from_file_location("imdb_lstm_on_a_device", ROOT / "examples" / "imdb_lstm.py")
-    assert spec is not None and spec.loader is not None
-    example = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(example)
-    rng = np.random.default_rng(0)
-    with open(tmp_path / "reviews.csv", "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["review", "sentiment"])
-        for number in range(240):
-            words = list(rng.choice(["the", "film", "plot", "was", "a", "seen"], rng.integers(2, 9)))
-            words.insert(int(rng.integers(len(words))), "good" if number % 2 else "bad")
-            writer.writerow([" ".join(words), "positive" if number % 2 else "negative"])
-    histories = {}
-    for backend in ("numpy", "cupy"):
-        arguments = ["--data", str(tmp_path / "reviews.csv"), "--out", str(tmp_path / backend), "--backend", backend,
-                     "--epochs", "3", "--max-length", "7", "--num-words", "30", "--embedding-size", "4", "--hidden-size", "32",
-                     "--batch-size", "16", "--lr", "0.02", "--no-progress"]
-        assert example.main(arguments) == 0
-        with open(tmp_path / backend / "history.csv", encoding="utf-8") as file:
-            histories[backend] = [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
-        assert example.main(["--predict", "a good film", "--run", str(tmp_path / backend), "--backend", backend]) == 0
-    for ours, theirs in zip(histories["cupy"], histories["numpy"], strict=True):
-        assert ours.keys() == theirs.keys()
-        for name, value in ours.items():
-            assert abs(value - theirs[name]) <= 1e-5, name
-    assert histories["cupy"][-1]["val_acc"] > 0.9

@@ -1,5 +1,5 @@
 // What a training step does beside the layers, without making the host wait: clear the gradients, their norm, whether they are
-// finite, accuracy, a record.
+// finite, accuracy, sums of the epoch.
 
 constexpr int THREADS = 256;
 constexpr int ARRAYS = 8;       // that one launch takes; where there are fewer, the others have no elements
@@ -93,11 +93,21 @@ extern "C" __global__ void __launch_bounds__(THREADS) accuracy(const real* predi
     if (threadIdx.x == 0) *share = right / size;
 }
 
-// row = (loss, score, norm), for the host to look at later; a loss that is not finite shows in a gradient too, so that the
-// optimiser lets nothing through. One thread.
-extern "C" __global__ void record(const real* loss, const double* score, const double* norm, double* row, real* gradient) {
-    row[0] = *loss;
-    row[1] = score ? *score : 0;
-    row[2] = *norm;
-    if (!isfinite(*loss)) *gradient = not_a_number();
+// totals = (sum of loss, of score, of norm, samples, good steps, 1 after a bad step, its loss, its norm, for others). A step
+// whose loss or norm is not finite shows in a gradient too, so that the optimiser lets nothing through. One thread.
+extern "C" __global__ void tally(const real* loss, const double* score, const double* norm, double weight, double n,
+                                 double* totals, real* gradient) {
+    if (totals[5]) return;
+    if (isfinite(*loss) && isfinite(*norm)) {
+        totals[0] += (double)*loss * weight;
+        totals[1] += score ? *score * n : 0;
+        totals[2] += *norm;
+        totals[3] += n;
+        totals[4] += 1;
+    } else {
+        totals[5] = 1;
+        totals[6] = *loss;
+        totals[7] = *norm;
+        *gradient = not_a_number();
+    }
 }

@@ -1,7 +1,7 @@
-"""A training step's bookkeeping on a device, a few calls in all: gradient norm, clipping, guard, accuracy, record.
+"""A training step's bookkeeping on a device, a few calls in all: gradient norm, clipping, guard, accuracy, sums of the epoch.
 
 Written with array functions each of these takes several calls a parameter. None makes the host wait; what they compute is said
-in ``minilstm/optim.py``, ``optimizer.py``, ``metrics.py`` and ``training.py``, which use them where the arrays are CuPy's.
+in ``minilstm/optim.py``, ``optimizer.py``, ``metrics.py`` and ``tally.py``, which use them where the arrays are CuPy's.
 """
 
 from __future__ import annotations
@@ -84,10 +84,11 @@ def accuracy(prediction: Array, target: Array, threshold: float) -> Array:
     return share
 
 
-def record(loss: Array, score: Array | None, norm: Array, row: Array, gradient: Array) -> None:
-    """Write (loss, score, norm) into ``row`` (3,) float64; where the loss is not finite, write NaN into ``gradient``.
+def tally(loss: Array, score: Array | None, norm: Array, totals: Array, gradient: Array, weight: float, n: int) -> None:
+    """Add a step to ``totals`` (9,) float64, or mark it there as the first bad one, and then write NaN into ``gradient``.
 
-    loss 0-d, in the gradient's dtype; score (None: 0) and norm 0-d float64.
+    loss 0-d, in the gradient's dtype; score (None: 0) and norm 0-d float64. What is where in totals: ``minilstm/tally.py``.
     """
-    launch(kernel("training", "record", loss.dtype), 1, 1, Pointer(loss, ()), Pointer(score, (), np.float64),
-           Pointer(norm, (), np.float64), Pointer(row, (3,), np.float64), Pointer(gradient, tuple(gradient.shape)))
+    launch(kernel("training", "tally", loss.dtype), 1, 1, Pointer(loss, ()), Pointer(score, (), np.float64),
+           Pointer(norm, (), np.float64), np.float64(weight), np.float64(n), Pointer(totals, (9,), np.float64),
+           Pointer(gradient, tuple(gradient.shape)))

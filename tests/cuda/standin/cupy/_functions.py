@@ -30,7 +30,7 @@ def asarray(a: Any, dtype: Any = None, order: Any = None, *, copy: Any = None, b
 def ascontiguousarray(a: Any, dtype: Any = None) -> ndarray:
     if not isinstance(a, ndarray):
         return array(a, dtype)
-    if a.flags.c_contiguous and dtype in (None, a.dtype):
+    if a.flags.c_contiguous and (dtype is None or a.dtype == dtype):     # to NumPy a dtype of float64 == None
         return a
     _counts.launch("copy")
     return device(np.array(a._a, a.dtype if dtype is None else dtype, order="C"))

@@ -1,0 +1,227 @@
+"""One body for every backend: what puts a test's arrays on NumPy or on a device, and brings its results back.
+
+A test file listed in ``BOTH`` runs three times: on NumPy, on the strict stand-in for CuPy (tests/cuda/standin), and, where
+there is one, on a GPU (``pytest -m gpu``; skipped elsewhere). Its bodies make arrays with ``xp`` or ``put`` them, call the
+library, and compare what comes ``host``. What is fetched on a device is compared, too, with what the same line fetched on
+NumPy: float64 to 1e-12, float32 to 1e-5, whatever the body itself allows. Files that need no array of the library's, or are
+about the host alone, are in ``HOST_ONLY``, each with the reason; tests/test_backends.py sees to it that no file is in neither.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+import minilstm as ml
+from minilstm import backend as library
+from minilstm.checks import is_array
+
+CUDA = Path(__file__).parent / "cuda"
+
+BOTH: tuple[str, ...] = (
+    "test_activations.py", "test_bad_input.py", "test_bad_layers.py", "test_example.py", "test_gradcheck.py",
+    "test_gradients.py", "test_losses.py", "test_metrics.py", "test_module.py", "test_optim.py", "test_recurrent_arrays.py",
+    "test_recurrent_rules.py", "test_reference.py", "test_torch_parity.py", "test_torch_training.py", "test_training.py",
+    "data/test_loader.py")
+
+# Nothing of these would be different on a device.
+HOST_ONLY: dict[str, str] = {
+    "cuda": "about the device already: its own tests choose the stand-in, the emulator or a GPU",
+    "kernels": "the fast twins for CPUs: pieces, threads, processes and shared memory",
+    "data/test_imdb.py": "files, archives and downloads",
+    "data/test_split.py": "index arrays as scikit-learn draws them, before anything is uploaded",
+    "data/test_tasks.py": "sequences drawn on the host; no layer sees them",
+    "data/test_text.py": "text and token lists",
+    "lab": "the instruments fetch a model's arrays and compute on the host, in float64, wherever it lives",
+    "test_backend.py": "which backend arrays belong to, tried with pretended ones",
+    "test_backends.py": "about these lists",
+    "test_bench_cuda.py": "a program of its own process, which runs on the stand-in there",
+    "test_bench_programs.py": "programs of their own processes that time the CPU",
+    "test_checkpoint.py": "bytes of files; a device's arrays come through state_dict, in test_training.py",
+    "test_doctor.py": "what is installed",
+    "test_explain.py": "predicts the CPU's time and memory, and measures them",
+    "test_history.py": "numbers and CSV files",
+    "test_imdb_comparison.py": "a program of the laboratory, whose trials are on the CPU",
+    "test_init.py": "weights are drawn on the host, whatever the backend, and moved afterwards",
+    "test_keras_parity.py": "a third opinion on a few of the configurations that test_torch_parity.py runs on a device",
+    "test_lab_report.py": "a program of the laboratory: pages and sentences",
+    "test_long_dependencies.py": "a program of the laboratory, whose trials are on the CPU",
+    "test_main.py": "the command line: arguments and messages",
+    "test_plots.py": "pictures from numbers on the host",
+    "test_readme.py": "runs the README's lines as they are printed, in processes of their own",
+    "test_schedules.py": "one number an epoch, no array",
+    "test_vanishing_gradients.py": "a program of the laboratory, whose trials are on the CPU",
+    "test_word_by_word.py": "a program of the laboratory that reads a checkpoint on the CPU"}
+
+# Single tests of files in BOTH.
+HOST_ONLY_TESTS: dict[str, str] = {
+    **{f"test_example.py::test_{name}": "in a process of its own"
+       for name in ("ctrl_c_leaves_a_run_that_goes_on_bit_for_bit", "terminals_and_pipes_of_all_kinds")},
+    **{f"test_example.py::test_{name}": "arguments and files, before any array" for name in (
+        "mistakes_give_one_line_and_status_2", "runs_of_the_same_second_get_folders_of_their_own",
+        "all_settings_survive_a_config", "messages_speak_of_numbers_not_of_functions", "a_config_with_nonsense_is_named",
+        "reviews_of_one_kind_are_refused")},
+    "test_example.py::test_cupy_without_a_gpu_is_one_line": "about a machine without a device",
+    "test_gradients.py::test_twenty_steps_two_layers": "as test_recurrent_layers beside it, T = 20: minutes when emulated",
+    **{f"test_reference.py::test_{name}": "the oracle itself, which is loops over host numbers"
+       for name in ("oracle_sigmoid", "oracle_gates_by_hand", "oracle_rows_of_w_are_h_then_x", "oracle_walks_time_by_hand",
+                    "oracle_stack_by_hand", "oracle_padding_sides", "complex_step_by_hand")}}
+
+TOLERANCE = {"float64": 1e-12, "float32": 1e-5, "complex128": 1e-12, "complex64": 1e-5}
+_backend = "numpy"
+_fetched: dict[str, list[np.ndarray]] = {}          # by test: what it fetched on NumPy
+_place: Iterator[int] = count()
+_test: str | None = None                            # None: nothing is compared
+compared: dict[str, tuple[int, float]] = {}         # by dtype: how many arrays, and the largest disagreement
+
+
+def backend() -> str:
+    """Return the backend of the running test: "numpy" or "cupy"."""
+    return _backend
+
+
+def put(x: Any) -> Any:
+    """Bring a host array, a module, or those in a tuple, list or dict to the running test's backend; the rest stays."""
+    if isinstance(x, ml.Module):
+        return x.to(_backend)
+    if isinstance(x, tuple) and hasattr(x, "_fields"):
+        return type(x)(*map(put, x))
+    if isinstance(x, (tuple, list)):
+        return type(x)(map(put, x))
+    if isinstance(x, dict):
+        return {name: put(value) for name, value in x.items()}
+    if isinstance(x, (np.ndarray, np.generic)) and x.dtype.kind in "biufc":
+        return ml.asarray(x, _backend)
+    return x
+
+
+def host(x: Any) -> Any:
+    """Bring arrays back, and compare each with what this line fetched on NumPy. Tuples, lists and dicts keep their form."""
+    if isinstance(x, (tuple, list)):
+        return [host(part) for part in x]
+    if isinstance(x, dict):
+        return {name: host(value) for name, value in x.items()}
+    if not is_array(x):
+        return x
+    array = ml.to_numpy(x)
+    _compare(array)
+    return array
+
+
+def _compare(array: np.ndarray) -> None:
+    if _test is None:
+        return
+    seen = _fetched.setdefault(_test, [])
+    if _backend == "numpy":
+        seen.append(array.copy())
+        return
+    place = next(_place)
+    if place >= len(seen):                          # the test did not run on NumPy in this session
+        return
+    want = seen[place]
+    assert (array.shape, array.dtype) == (want.shape, want.dtype), "another shape or dtype than on NumPy"
+    if array.dtype.kind not in "fc":
+        assert np.array_equal(array, want), "other numbers than on NumPy"
+        return
+    assert np.array_equal(np.isnan(array), np.isnan(want)), "NaN in other places than on NumPy"
+    with np.errstate(invalid="ignore"):
+        gap = np.where((array == want) | np.isnan(array), 0.0, np.abs(array - want))
+    finite = np.abs(want[np.isfinite(want)])
+    worst = float(gap.max(initial=0.0) / max(1.0, finite.max(initial=0.0)))
+    number, largest = compared.get(str(array.dtype), (0, 0.0))
+    compared[str(array.dtype)] = number + 1, max(largest, worst)
+    assert worst <= TOLERANCE.get(str(array.dtype), 1e-12), f"off by {worst:.1e} from what NumPy gives"
+
+
+_standin: dict[str, ModuleType] = {}                # imported once
+
+
+def _cupys() -> dict[str, ModuleType]:
+    return {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "cupy"}
+
+
+@contextmanager
+def standing_in() -> Iterator[Any]:
+    """Put the stand-in where ``import cupy`` finds it; put back what was there afterwards."""
+    before, probed, paths = _cupys(), library._cupy, [str(CUDA / "standin"), str(CUDA)]
+    for name in before:
+        del sys.modules[name]
+    sys.path[:0] = paths
+    sys.modules.update(_standin)
+    library._cupy = None
+    try:
+        module = importlib.import_module("cupy")
+        _standin.update(_cupys())
+        assert hasattr(module, "STANDIN")
+        yield module
+    finally:
+        for name in _cupys():
+            del sys.modules[name]
+        sys.modules.update(before)
+        for path in paths:
+            sys.path.remove(path)
+        library._cupy = probed
+
+
+@contextmanager
+def running(name: str, test: str | None) -> Iterator[None]:
+    """Be on a backend while a test runs; ``test``: under which name what it fetches is compared."""
+    global _backend, _test, _place
+    before = _backend, _test, _place
+    _backend, _test, _place = name, test, count()
+    if test is not None and name == "numpy":
+        _fetched[test] = []
+    try:
+        yield
+    finally:
+        _backend, _test, _place = before
+
+
+def on_host(x: Any) -> Any:
+    """Bring the arrays in tuples, lists and dicts back, with nothing compared: for the test's own arithmetic."""
+    if isinstance(x, (tuple, list)):
+        return tuple(map(on_host, x)) if isinstance(x, tuple) else list(map(on_host, x))
+    if isinstance(x, dict):
+        return {name: on_host(value) for name, value in x.items()}
+    return ml.to_numpy(x) if is_array(x) else x
+
+
+class Arrays:
+    """NumPy's functions, with results on the running test's backend: ``xp.ones((2, 3))``, ``xp.concatenate([a, b])``.
+
+    Arguments may live anywhere; what is computed here is the test's own arithmetic and is done on the host.
+    """
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        function = getattr(np, name)
+
+        def call(*args: Any, **options: Any) -> Any:
+            return put(function(*on_host(args), **on_host(options)))
+        return call
+
+
+xp: Any = Arrays()
+
+
+def assert_equal(got: Any, expected: Any) -> None:
+    """numpy.testing.assert_array_equal, wherever the arrays live."""
+    np.testing.assert_array_equal(host(got), on_host(expected))
+
+
+def assert_allclose(got: Any, expected: Any, **tolerance: float) -> None:
+    """numpy.testing.assert_allclose, wherever the arrays live."""
+    np.testing.assert_allclose(host(got), on_host(expected), **tolerance)  # type: ignore[arg-type]
+
+
+def name_of(node: str) -> str:
+    """Return a test's name without the backend it runs on."""
+    return re.sub(r"\[(numpy|standin|gpu)(?:-|(?=\]))", "[", node).replace("[]", "")
