@@ -72,7 +72,7 @@ def cut(N: int, T: int, starts: np.ndarray | None, compiled: bool = False) -> li
     order = np.argsort(starts, kind="stable")
     chunks = []
     for k in range(count):
-        rows = order[k::count]
+        rows = np.ascontiguousarray(order[k::count])
         chunks.append(Chunk(rows, len(rows), _stretches(starts[rows], T)))
     return chunks
 

@@ -137,6 +137,47 @@ def test_products_of_every_width(M: int, K: int, onto: bool, rng: np.random.Gene
     assert all(column == first_columns[0] for column in first_columns)
 
 
+@needs_numba
+def test_arguments_are_looked_at_before_they_are_trusted() -> None:
+    module, rows = compiled.module("layout", np.ones(1, np.float32)), np.arange(6)
+    batch, packed = np.ones((6, 2, 3), np.float32), np.zeros((2, 9), np.float32)
+    for wrong in (rows[::2], rows[:3].astype(np.int32), rows[:3, None], rows[:3].astype(np.float64)):
+        with pytest.raises(TypeError, match="index1"):
+            module.pack(batch, wrong, 0, 2, packed, 0)
+    for wrong in (packed.astype(np.float64), packed[:, ::2], packed[0]):
+        with pytest.raises(TypeError, match="array2"):
+            module.pack(batch, rows[:3], 0, 2, wrong, 0)
+    with pytest.raises(ValueError):
+        module.pack(batch)
+    assert not packed.any()
+
+
+@needs_numba
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("make", [ml.LSTM, ml.GRU, ml.RNN])
+def test_training_on_padded_tokens_is_that_of_the_readable_functions(make: Any, large: bool, rng: np.random.Generator,
+                                                                     monkeypatch: pytest.MonkeyPatch) -> None:
+    """In float32, with rows that share their padding, over ten steps."""
+    if large:
+        monkeypatch.setattr(sequence, "LARGE", 0)
+    tokens, y = rng.integers(1, 50, (70, 40)), rng.integers(0, 2, 70).astype(np.float32)
+    tokens[np.arange(40) < rng.integers(0, 35, 70)[:, None]] = 0
+    losses = []
+    for fast in (True, False):
+        layer = make(16, 24, return_sequences=False, rng=1)
+        layer.fast = fast
+        model = ml.Sequential(ml.Embedding(50, 16, rng=0), layer, ml.Linear(24, 1, rng=2), ml.Sigmoid())
+        criterion, optimizer = ml.BCELoss(), ml.SGD(model, lr=0.5)
+        losses.append([])
+        for _ in range(10):
+            model.zero_grad()
+            losses[-1].append(float(criterion(model(tokens), y)))
+            model.backward(criterion.backward())
+            optimizer.step()
+    assert losses[0][0] - losses[0][-1] > 0.005
+    np.testing.assert_allclose(*losses, atol=2e-6)
+
+
 # How it is had -----------------------------------------------------------------------------------------------------------
 
 @needs_numba

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import minilstm as ml
 from minilstm.embedding import embedding_backward, embedding_forward
-from minilstm.kernels import gru, products, rnn, sequence
+from minilstm.kernels import compiled, gru, products, rnn, sequence
 from minilstm.kernels.batch import SHORTEST, beginnings, cut
 from minilstm.kernels.embedding import FEW, embedding_rows
 from minilstm.kernels.lstm import lstm_backward, lstm_forward
@@ -65,7 +65,8 @@ ALONE = {"one row": SHARED["33 rows"][:1], "one row of padding": SHARED["nothing
 def is_shared(tokens: np.ndarray) -> bool:
     """Tell whether some stretch of some chunk is computed for fewer rows than the chunk has."""
     N, T = tokens.shape
-    return any(stretch.width < chunk.n for chunk in cut(N, T, beginnings(tokens)) for stretch in chunk.stretches)
+    return any(stretch.width < chunk.n for chunk in cut(N, T, beginnings(tokens), compiled.takes(np.dtype(np.float64)))
+               for stretch in chunk.stretches)
 
 
 # Rows that share their padding --------------------------------------------------------------------------------------------
@@ -78,6 +79,7 @@ def by_token(tokens: np.ndarray, dx: np.ndarray) -> np.ndarray:
     return sums
 
 
+@pytest.mark.usefixtures("steps")
 @pytest.mark.parametrize("tokens", [pytest.param(t, id=name) for name, t in {**SHARED, **ALONE}.items()])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("large", [False, True], ids=["small weights", "large weights"])
@@ -141,6 +143,7 @@ def cells(D: int, H: int, *layers: int, **options: Any) -> list[Any]:
             ml.RNN(D, H, *layers, nonlinearity="relu", **options), ml.GRU(D, H, *layers, **options)]
 
 
+@pytest.mark.usefixtures("steps")
 @pytest.mark.parametrize("name", SHARED)
 @pytest.mark.parametrize("sequences", [True, False])
 def test_models_above_tokens(name: str, sequences: bool) -> None:
@@ -148,6 +151,7 @@ def test_models_above_tokens(name: str, sequences: bool) -> None:
         compare_models(ml.Sequential(table(padding_idx=0), layer), SHARED[name])
 
 
+@pytest.mark.usefixtures("steps")
 @pytest.mark.parametrize("bidirectional", [True, False])
 @pytest.mark.parametrize("layers", [1, 2])
 def test_stacks_above_tokens(layers: int, bidirectional: bool) -> None:
@@ -157,6 +161,7 @@ def test_stacks_above_tokens(layers: int, bidirectional: bool) -> None:
         compare_models(ml.Sequential(table(), first, ml.Dropout(0.5, rng=2), second), SHARED["70 rows"])
 
 
+@pytest.mark.usefixtures("steps")
 @pytest.mark.parametrize("between", [lambda: ml.Dropout(0.5, rng=2),
                                      lambda: ml.LSTM(3, 3, bidirectional=True, dtype=np.float64, rng=2),
                                      lambda: ml.Linear(3, 3, dtype=np.float64, rng=2)], ids=["dropout", "both", "linear"])
@@ -167,6 +172,7 @@ def test_a_chain_in_a_chain(between: Any) -> None:
     compare_models(ml.Sequential(table(), ml.Sequential(below, layer)), SHARED["70 rows"])
 
 
+@pytest.mark.usefixtures("steps")
 @pytest.mark.parametrize("padding", ["post", "pre"])
 def test_tokens_beside_lengths(padding: str, rng: np.random.Generator) -> None:
     tokens = SHARED["70 rows"]
@@ -175,6 +181,7 @@ def test_tokens_beside_lengths(padding: str, rng: np.random.Generator) -> None:
         compare_models(ml.Sequential(table(), layer), tokens, lengths=lengths, padding=padding)
 
 
+@pytest.mark.usefixtures("steps")
 @pytest.mark.parametrize("given_states", [(True, True), (True, False), (False, True), None], ids=str)
 @pytest.mark.parametrize("kind", ["lstm", "gru", "tanh"])
 def test_tokens_beside_states(kind: str, given_states: Any, rng: np.random.Generator) -> None:
@@ -198,6 +205,7 @@ def test_tokens_beside_states(kind: str, given_states: Any, rng: np.random.Gener
         assert np.array_equal(got, want)
 
 
+@pytest.mark.usefixtures("steps")
 @pytest.mark.parametrize("name", ["33 rows", "70 rows", "nothing but padding"])
 def test_every_row_gets_its_own_gradient_of_zero_states(name: str, rng: np.random.Generator) -> None:
     tokens = SHARED[name]
@@ -214,6 +222,7 @@ def test_every_row_gets_its_own_gradient_of_zero_states(name: str, rng: np.rando
             close(got, want, 1e-12)
 
 
+@pytest.mark.usefixtures("steps")
 def test_gradcheck_with_shared_padding() -> None:
     tokens = padded_tokens(np.random.default_rng(7), [9, 8] + [13] * 16, 13)
     assert is_shared(tokens)

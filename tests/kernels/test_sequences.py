@@ -19,27 +19,16 @@ from hypothesis import strategies as st
 from reference import CELLS, one_direction
 
 import minilstm as ml
-from minilstm.kernels import compiled, gru, lstm, products, rnn, sequence
+from minilstm.kernels import gru, lstm, products, rnn, sequence
 from minilstm.kernels.memory import Memory
 from minilstm.kernels.sequence import SequenceCache
+
+pytestmark = pytest.mark.usefixtures("steps")
 
 TWINS: dict[str, Any] = {"lstm": lstm, "gru": gru, "tanh": rnn, "relu": rnn}
 SHAPES = [(1, 1, 2, 3), (1, 1031, 3, 2), (3, 7, 5, 2), (17, 61, 2, 3), (33, 1, 5, 3), (33, 41, 3, 5), (70, 31, 5, 7),
           (130, 53, 3, 2)]                                              # N, T, D, H
 CUT = [(35, 5, 64, 64), (70, 3, 64, 128), (33, 3, 192, 128)]         # shapes whose products are cut, N, T, D, H
-
-
-@pytest.fixture(autouse=True, params=["numpy", "compiled"])
-def steps(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Each test with steps in NumPy, and with compiled ones, which here take float64, too: the same loops, exact tanh."""
-    monkeypatch.delenv(compiled.SWITCH, raising=False)
-    if request.param == "numpy":
-        monkeypatch.setattr(compiled, "DTYPES", "")
-    else:
-        if compiled.why_not():
-            pytest.skip(f"nothing is compiled here: {compiled.why_not()}")
-        monkeypatch.setattr(compiled, "DTYPES", "fd")
-    return str(request.param)
 
 
 @pytest.fixture(autouse=True, params=[False, True], ids=["small weights", "large weights"])

@@ -57,7 +57,7 @@ def build(file: Path, dtype: np.dtype) -> None:
         raise ImportError(f"compiled code would call {', '.join(unknown)}, which is not there without Numba")
     machine = llvm.Target.from_triple(whole.triple).create_target_machine(
         cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=3, codemodel="jitdefault", jit=True)
-    head = json.dumps({"triple": whole.triple, "functions": functions}).encode()
+    head = json.dumps({"triple": whole.triple, "dtype": dtype.name, "functions": functions}).encode()
     unfinished = file.with_name(f"{file.name}.{os.getpid()}")
     unfinished.write_bytes(head + b"\n" + machine.emit_object(whole))
     unfinished.replace(file)

@@ -16,38 +16,45 @@ from typing import Any
 import llvmlite.binding as llvm
 import numpy as np
 
-# Kinds of arguments: arrays by their number of axes (contiguous ones, one of any strides, truth values, indices), and numbers.
+# Kinds of arguments: arrays by their number of axes (of the working dtype, contiguous or with any strides; truth values;
+# indices), and numbers.
 KINDS = {"array1": 1, "array2": 2, "array3": 3, "strided2": 2, "strided3": 3, "mask2": 2, "index1": 1,
          "int": 0, "bool": 0, "float": 0}
 _NUMBERS: dict[str, Any] = {"int": ctypes.c_int64, "bool": ctypes.c_bool, "float": ctypes.c_double}
+_DTYPES = {"mask": np.dtype(bool), "index": np.dtype(np.int64)}
 _NOTHING = [ctypes.c_void_p] * 2            # where a result and an exception would go
 
 _engines: list[Any] = []                    # their code lives as long as they do
 
 
-def _fields(array: np.ndarray) -> tuple[int, ...]:
-    """Return what compiled code takes for an array: no owner, no parent, size, size of an element, address, shape, strides."""
+def _fields(array: np.ndarray, kind: str, dtype: np.dtype) -> tuple[int, ...]:
+    """Return what compiled code takes for an array: no owner, no parent, size, size of an element, address, shape, strides.
+
+    Compiled code trusts its arguments blindly, so they are looked at here. Raises TypeError.
+    """
+    wanted = _DTYPES.get(kind[:-1], dtype)
+    if array.dtype != wanted or array.ndim != KINDS[kind] or not (array.flags.c_contiguous or kind.startswith("strided")):
+        raise TypeError(f"compiled code: expected {kind} of {wanted}, got {array.ndim} axes of {array.dtype}, "
+                        f"strides {array.strides}")
     return 0, 0, array.size, array.itemsize, array.__array_interface__["data"][0], *array.shape, *array.strides
 
 
-def _callable(address: int, kinds: list[str]) -> Callable[..., None]:
+def _callable(address: int, kinds: list[str], dtype: np.dtype) -> Callable[..., None]:
     """Return a function that takes arrays and numbers of these kinds."""
     types: list[Any] = list(_NOTHING)
     for kind in kinds:
         types += [_NUMBERS[kind]] if kind in _NUMBERS else [ctypes.c_int64] * (5 + 2 * KINDS[kind])
-    function = ctypes.CFUNCTYPE(ctypes.c_int, *types)(address)
-    numbers = [kind in _NUMBERS for kind in kinds]
+    function, nowhere = ctypes.CFUNCTYPE(ctypes.c_int, *types)(address), ctypes.c_void_p()
 
     def call(*arguments: Any) -> None:
         flat: list[Any] = [ctypes.addressof(nowhere), ctypes.addressof(nowhere)]
-        for argument, is_number in zip(arguments, numbers, strict=True):
-            if is_number:
+        for argument, kind in zip(arguments, kinds, strict=True):
+            if kind in _NUMBERS:
                 flat.append(argument)
             else:
-                flat += _fields(argument)
+                flat += _fields(argument, kind, dtype)
         if function(*flat):
             raise RuntimeError("a compiled function failed")
-    nowhere = ctypes.c_void_p()
     return call
 
 
@@ -64,7 +71,9 @@ def load(file: Path) -> dict[str, Any]:
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
     modules: dict[str, Any] = {}
+    dtype = np.dtype(content["dtype"])
     for name, (symbol, kinds) in content["functions"].items():
         module, _, function = name.partition(".")
-        setattr(modules.setdefault(module, SimpleNamespace()), function, _callable(engine.get_function_address(symbol), kinds))
+        made = _callable(engine.get_function_address(symbol), kinds, dtype)
+        setattr(modules.setdefault(module, SimpleNamespace()), function, made)
     return modules
