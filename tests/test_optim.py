@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minilstm as ml
+from minilstm.kernels import compiled
 
 
 class Tiny(ml.Module):
@@ -224,7 +225,8 @@ def test_gradients_that_do_not_fit_are_refused() -> None:
 def test_moments_follow_the_model() -> None:
     model = tiny_model(np.float32)
     optimizer = ml.Adam(model)
-    run(model, optimizer, range(2))
+    with compiled.switched_off():       # float32 from two formulas, looked at in float64, would not agree to 1e-12
+        run(model, optimizer, range(2))
     exact = {name: held[0].astype(np.float64) for name, held in optimizer._moments.items()}
     model.to(dtype=np.float64)
     for g in model.named_gradients().values():
