@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from minilstm.kernels.compiled import module
+from minilstm.kernels.compiled import PANELS, ROWS, module
 from minilstm.kernels.threads import blas, one_blas_thread, run
 
 SMALL = 1_000_000           # multiplications that OpenBLAS does without copying (its SMALL_MATRIX_OPT)
@@ -116,7 +116,7 @@ class Packed:
 
     def __init__(self, W: np.ndarray, onto: bool = False) -> None:
         M, K = W.shape
-        packed = np.empty((-(-M // 4), K, 4), W.dtype)
+        packed = np.empty((-(-M // (ROWS * PANELS)) * PANELS, K, ROWS), W.dtype)
         module("gemm", W).pack(W, packed)
         self.parts = packed, M, onto
 

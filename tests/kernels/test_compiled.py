@@ -183,7 +183,7 @@ def test_training_on_padded_tokens_is_that_of_the_readable_functions(make: Any, 
 @needs_numba
 def test_the_machine_code_is_kept_and_numba_is_not_needed_to_run_it(tmp_path: Path) -> None:
     train(tmp_path)
-    assert compiled._file("float32")[0].stat().st_size > 10_000
+    assert compiled._file("float32").stat().st_size > 10_000
     (tmp_path / "numba.py").write_text("raise SystemExit('nobody asked for Numba')", encoding="utf-8")
     assert train(tmp_path)[1:] == ["True"]
 
@@ -196,7 +196,7 @@ def elsewhere(folder: Path, place: Path) -> None:
     """Let a process that has ``folder`` in its path keep compiled code at ``place`` only."""
     (folder / "sitecustomize.py").write_text(f"from pathlib import Path\nimport minilstm.kernels.compiled as c\n"
                                              f"if not hasattr(c, 'told'): c.told, c._file = 1, lambda dtype: "
-                                             f"(Path({str(place)!r}), False)\n", encoding="utf-8")
+                                             f"Path({str(place)!r})\n", encoding="utf-8")
 
 
 @pytest.mark.parametrize(("text", "words"), [
@@ -217,6 +217,16 @@ def test_a_file_that_is_no_machine_code_stops_nobody(tmp_path: Path) -> None:
     elsewhere(tmp_path, tmp_path / "code.o")
     (tmp_path / "code.o").write_bytes(b"half of a line of JS")
     assert train(tmp_path)[1] == "False"
+
+
+@needs_numba
+def test_a_damaged_file_stops_nobody(tmp_path: Path) -> None:
+    elsewhere(tmp_path, tmp_path / "code.o")
+    code = bytearray(compiled._file("float32").read_bytes())
+    code[-1000] ^= 1
+    (tmp_path / "code.o").write_bytes(code)
+    _, used, why = train(tmp_path)
+    assert used == "False" and "damaged" in why
 
 
 @needs_numba

@@ -33,30 +33,35 @@ import numpy as np
 SWITCH = "MINILSTM_NUMBA"           # the environment variable; "0" means NumPy only
 HERE = Path(__file__).parent
 DTYPES = "f"                        # characters of the dtypes that are compiled
+ROWS, PANELS = 4, 4                 # rows of a packed weight matrix side by side, and how many such panels go together
 _lock = threading.Lock()
 
 
 @cache
-def _load(dtype: str) -> tuple[dict[str, Any], str]:
-    """Return (functions by the names of their files, ""), or ({}, what is missing)."""
+def _load(char: str) -> tuple[dict[str, Any], str]:
+    """Return (functions by the names of their files, ""), or ({}, what is missing), for a dtype's character."""
     with _lock:
         try:
-            file, kept = _file(dtype)
-            if not file.exists():
-                _build(file, dtype)
-            from minilstm.kernels.compiled.library import load
-            functions = load(file)
-            if not kept:
-                file.unlink()
-            return functions, ""
+            file = _file(np.dtype(char).name)
+            if file is not None:
+                return _load_or_build(file, char), ""
+            with tempfile.TemporaryDirectory() as folder:
+                return _load_or_build(Path(folder) / "code.o", char), ""
         except PackageNotFoundError as error:
             return {}, f"{error.name} is not installed"
         except Exception as error:      # whatever is wrong with it: nobody needs it to train
             return {}, f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
-def _file(dtype: str) -> tuple[Path, bool]:
-    """Return the file for what these very sources become on this processor, and whether it is to be kept."""
+def _load_or_build(file: Path, char: str) -> dict[str, Any]:
+    if not file.exists():
+        _build(file, np.dtype(char).name)
+    from minilstm.kernels.compiled.library import load
+    return load(file)
+
+
+def _file(dtype: str) -> Path | None:
+    """Return the file for what these very sources become on this processor, or None: there is no place to keep it."""
     versions = [version("numba"), version("llvmlite")]
     import llvmlite.binding as llvm
 
@@ -67,10 +72,10 @@ def _file(dtype: str) -> tuple[Path, bool]:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             if os.access(folder, os.W_OK) or (folder / name).exists():
-                return folder / name, True
+                return folder / name
         except OSError:
             continue
-    return Path(tempfile.mkdtemp()) / name, False
+    return None
 
 
 def _build(file: Path, dtype: str) -> None:
@@ -84,7 +89,7 @@ def _build(file: Path, dtype: str) -> None:
 
 def why_not() -> str:
     """Return why nothing is compiled, in a few words; "" where it is."""
-    return f"{SWITCH}=0" if os.environ.get(SWITCH) == "0" else _load("float32")[1]
+    return f"{SWITCH}=0" if os.environ.get(SWITCH) == "0" else _load("f")[1]
 
 
 def words() -> str:
@@ -106,12 +111,13 @@ def switched_off() -> Iterator[None]:
 
 def takes(dtype: np.dtype) -> bool:
     """Tell whether work on arrays of this dtype is compiled."""
-    return dtype.char in DTYPES and os.environ.get(SWITCH) != "0" and bool(_load(dtype.name)[0])
+    return dtype.char in DTYPES and os.environ.get(SWITCH) != "0" and bool(_load(dtype.char)[0])
 
 
 def module(name: str, *arrays: np.ndarray) -> Any:
     """Return the compiled functions of the file ``name`` if it takes these arrays, or None: NumPy is to do it."""
-    return _load(arrays[0].dtype.name)[0][name] if takes(arrays[0].dtype) and len({a.dtype for a in arrays}) == 1 else None
+    dtype = arrays[0].dtype
+    return _load(dtype.char)[0][name] if takes(dtype) and all(a.dtype == dtype for a in arrays) else None
 
 
 def flat(a: np.ndarray | None, like: np.ndarray | None = None) -> np.ndarray:

@@ -8,6 +8,7 @@ begins with a line of JSON: the target, and the symbol and arguments of each fun
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 import os
@@ -21,6 +22,7 @@ import numpy as np
 from numba import types
 
 from minilstm.kernels.compiled.jit import OPTIONS, REGISTERED
+from minilstm.kernels.compiled.library import axes, load
 
 MODULES = ("lstm", "gru", "rnn", "layout", "embedding", "optim", "gemm")
 EXTERNAL = ("llvm.", "mem", "tanh", "sqrt")     # what the code may call: intrinsics, and C's own library
@@ -28,10 +30,9 @@ EXTERNAL = ("llvm.", "mem", "tanh", "sqrt")     # what the code may call: intrin
 
 def _type(kind: str, number: types.Type) -> types.Type:
     """Return Numba's type for a kind of argument."""
-    axes = int(kind[-1]) if kind[-1].isdigit() else 0
     element = {"array": number, "strided": number, "mask": types.boolean, "index": types.int64}
-    if axes:
-        return types.Array(element[kind[:-1]], axes, "A" if kind.startswith("strided") else "C")
+    if axes(kind):
+        return types.Array(element[kind[:-1]], axes(kind), "A" if kind.startswith("strided") else "C")
     return {"int": types.int64, "bool": types.boolean, "float": types.float64}[kind]
 
 
@@ -57,10 +58,15 @@ def build(file: Path, dtype: np.dtype) -> None:
         raise ImportError(f"compiled code would call {', '.join(unknown)}, which is not there without Numba")
     machine = llvm.Target.from_triple(whole.triple).create_target_machine(
         cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=3, codemodel="jitdefault", jit=True)
-    head = json.dumps({"triple": whole.triple, "dtype": dtype.name, "functions": functions}).encode()
+    code = machine.emit_object(whole)
+    head = {"triple": whole.triple, "dtype": dtype.name, "sha256": hashlib.sha256(code).hexdigest(), "functions": functions}
     unfinished = file.with_name(f"{file.name}.{os.getpid()}")
-    unfinished.write_bytes(head + b"\n" + machine.emit_object(whole))
-    unfinished.replace(file)
+    try:
+        unfinished.write_bytes(json.dumps(head).encode() + b"\n" + code)
+        load(unfinished)                # if LLVM cannot link it, this process is the one that ends
+        unfinished.replace(file)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
 BLAS copies both matrices before it multiplies them, and takes a lock for the memory. Here W is packed once for the whole
 sequence, four rows side by side (``pack``), and a state is used where it stands:
 
-    tile      4 rows of W times two vectors of columns: 8 sums in registers, which keeps a processor's multipliers busy
+    tile      a panel (4 rows of W) times two vectors of columns: 8 sums in registers, which keeps the multipliers busy
               (Goto & van de Geijn 2008)
-    column    16 rows of W times one column, for states of fewer columns than a vector has numbers
+    column    four panels times one column, for states of fewer columns than a vector has numbers
 
 Each sum goes through k = 0 to K - 1 in order, so that its bits do not depend on the tile it falls into. What is left of the
 columns is covered by a vector that reaches back into the last one; it leaves the columns alone that are done.
@@ -22,12 +22,11 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from minilstm.kernels.compiled import PANELS, ROWS
 from minilstm.kernels.compiled.jit import compiled, inside
 
-ROWS = 4            # of W side by side
 LANES = 16 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 8        # numbers of a vector
 SLAB = 32           # columns of a state that stay in the first-level cache while W passes
-PANELS = 4          # groups of ROWS rows that ``column`` takes at once
 WORD, INDEX = ir.IntType(64), ir.IntType(32)
 CONTRACT = ("contract",)
 
@@ -72,87 +71,77 @@ class _Code:
         return new
 
 
-def _make_tile(rows: int, vectors: int, lanes: int) -> Any:
-    """Return a function of compiled code: C (rows, vectors·lanes) = W (rows, K) B (K, ...), or C + W B with ``onto``.
+def _make_tile(vectors: int, lanes: int) -> Any:
+    """Return a function of compiled code: C (ROWS, vectors·lanes) = W (ROWS, K) B (K, ...), or C + W B with ``onto``.
 
-    Its arguments: an array of the numbers' dtype, the address of the rows' panel, that of B, the distance of B's rows, K, the
-    address of C, the distance of C's rows, ``onto``, and how many of the first columns to leave alone.
+    Its arguments: an array of the numbers' dtype, the address of a panel of W, that of B, that of C, the distance n of
+    their rows, K, ``onto``, how many rows there are, and how many of the first columns to leave alone.
     """
     @intrinsic
-    def tile(typing: Any, like: Any, W: Any, B: Any, ldb: Any, K: Any, C: Any, ldc: Any, onto: Any, skip: Any) -> Any:
+    def tile(typing: Any, like: Any, W: Any, B: Any, C: Any, n: Any, K: Any, onto: Any, rows: Any, skip: Any) -> Any:
         def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            _, W, B, ldb, K, C, ldc, onto, skip = arguments
+            _, W, B, C, n, K, onto, rows, skip = arguments
             c, b = _Code(builder, like), builder
             kind = ir.VectorType(c.number, lanes)
 
             def factors(k: Any) -> tuple[list[Any], list[Any]]:
-                w, row = b.mul(k, WORD(ROWS)), b.mul(k, ldb)
-                return ([c.splat(c.load(W, b.add(w, WORD(r)), c.number), kind) for r in range(rows)],
+                w, row = b.mul(k, WORD(ROWS)), b.mul(k, n)
+                return ([c.splat(c.load(W, b.add(w, WORD(r)), c.number), kind) for r in range(ROWS)],
                         [c.load(B, b.add(row, WORD(v * lanes)), kind) for v in range(vectors)])
-            total = c.sums(K, (rows, vectors), kind, factors)
+            total = c.sums(K, (ROWS, vectors), kind, factors)
             numbers = ir.VectorType(WORD, lanes)
             done = b.icmp_signed("<", ir.Constant(numbers, list(range(lanes))), c.splat(skip, numbers))
-            for r in range(rows):
-                for v in range(vectors):
-                    place = c.pointer(C, b.add(b.mul(ldc, WORD(r)), WORD(v * lanes)), kind)
-                    old = b.load(place, align=c.size)
-                    new = b.select(onto, b.fadd(total[r][v], old), total[r][v])
-                    b.store(b.select(done, old, new) if v == 0 else new, place, align=c.size)
+            for r in range(ROWS):
+                with b.if_then(b.icmp_signed("<", WORD(r), rows)):
+                    for v in range(vectors):
+                        place = c.pointer(C, b.add(b.mul(n, WORD(r)), WORD(v * lanes)), kind)
+                        old = b.load(place, align=c.size)
+                        new = b.select(onto, b.fadd(total[r][v], old), total[r][v])
+                        b.store(b.select(done, old, new) if v == 0 else new, place, align=c.size)
             return context.get_dummy_value()
-        return types.void(like, types.uintp, types.uintp, types.intp, types.intp, types.uintp, types.intp, types.boolean,
+        return types.void(like, types.uintp, types.uintp, types.uintp, types.intp, types.intp, types.boolean, types.intp,
                           types.intp), code
     return tile
 
 
-def _make_column(typing: Any, like: Any, W: Any, B: Any, ldb: Any, K: Any, C: Any, ldc: Any, onto: Any, rows: Any) -> Any:
+def _make_column(typing: Any, like: Any, W: Any, B: Any, C: Any, n: Any, K: Any, onto: Any, rows: Any) -> Any:
     """One column of C for up to ``rows`` rows of PANELS panels; the arguments are those of a tile."""
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        _, W, B, ldb, K, C, ldc, onto, rows = arguments
+        _, W, B, C, n, K, onto, rows = arguments
         c, b = _Code(builder, like), builder
         kind = ir.VectorType(c.number, ROWS)
 
         def factors(k: Any) -> tuple[list[Any], list[Any]]:
             panels = [b.add(b.mul(k, WORD(ROWS)), b.mul(K, WORD(ROWS * p))) for p in range(PANELS)]
-            return [c.load(W, panel, kind) for panel in panels], [c.splat(c.load(B, b.mul(k, ldb), c.number), kind)]
+            return [c.load(W, panel, kind) for panel in panels], [c.splat(c.load(B, b.mul(k, n), c.number), kind)]
         total = c.sums(K, (PANELS, 1), kind, factors)
         for row in range(PANELS * ROWS):
             with b.if_then(b.icmp_signed("<", WORD(row), rows)):
-                place = c.pointer(C, b.mul(ldc, WORD(row)), c.number)
+                place = c.pointer(C, b.mul(n, WORD(row)), c.number)
                 new = b.extract_element(total[row // ROWS][0], INDEX(row % ROWS))
                 b.store(b.select(onto, b.fadd(new, b.load(place, align=c.size)), new), place, align=c.size)
         return context.get_dummy_value()
-    return types.void(like, types.uintp, types.uintp, types.intp, types.intp, types.uintp, types.intp, types.boolean,
-                      types.intp), code
+    return types.void(like, types.uintp, types.uintp, types.uintp, types.intp, types.intp, types.boolean, types.intp), code
 
 
 column: Any = intrinsic(_make_column)
-wide, narrow = _make_tile(ROWS, 2, LANES), _make_tile(ROWS, 1, 8)
-wide_row, narrow_row = _make_tile(1, 2, LANES), _make_tile(1, 1, 8)
-one, one_row = (narrow, narrow_row) if LANES == 8 else (_make_tile(ROWS, 1, LANES), _make_tile(1, 1, LANES))
+wide, narrow = _make_tile(2, LANES), _make_tile(1, 8)
+one = narrow if LANES == 8 else _make_tile(1, LANES)
 
 
 @inside
-def panel(like: np.ndarray, rows: int, W: int, B: int, n: int, K: int, C: int, ldc: int, columns: int, onto: bool) -> None:
-    """C (rows, columns) = W B for one panel, or one row of it; n: the distance of B's rows, columns >= 8."""
+def panel(like: np.ndarray, W: int, B: int, C: int, n: int, K: int, columns: int, onto: bool, rows: int) -> None:
+    """C (rows, columns) = W B, or C + W B, for one panel of W; columns >= 8."""
     size, j = like.itemsize, 0
     while j + 2 * LANES <= columns:
-        if rows == ROWS:
-            wide(like, W, B + j * size, n, K, C + j * size, ldc, onto, 0)
-        else:
-            wide_row(like, W, B + j * size, n, K, C + j * size, ldc, onto, 0)
+        wide(like, W, B + j * size, C + j * size, n, K, onto, rows, 0)
         j += 2 * LANES
     while j + LANES <= columns:
-        if rows == ROWS:
-            one(like, W, B + j * size, n, K, C + j * size, ldc, onto, 0)
-        else:
-            one_row(like, W, B + j * size, n, K, C + j * size, ldc, onto, 0)
+        one(like, W, B + j * size, C + j * size, n, K, onto, rows, 0)
         j += LANES
     while j < columns:
         start = min(j, columns - 8)                 # a vector that reaches back
-        if rows == ROWS:
-            narrow(like, W, B + start * size, n, K, C + start * size, ldc, onto, j - start)
-        else:
-            narrow_row(like, W, B + start * size, n, K, C + start * size, ldc, onto, j - start)
+        narrow(like, W, B + start * size, C + start * size, n, K, onto, rows, j - start)
         j = start + 8
 
 
@@ -161,50 +150,29 @@ def multiply(weights: np.ndarray, M: int, onto: bool, states: np.ndarray, out: n
              n: int) -> None:
     """Write W @ state into out[t], or add it, for the state (K, n) that begins at states[t, first].
 
-    weights (ceil(M / 4), K, 4): W (M, K) as ``pack`` leaves it.
+    weights (panels, K, ROWS): W (M, K) as ``pack`` leaves it.
     """
-    panels, K, _ = weights.shape
-    size = weights.itemsize
-    B = states.ctypes.data + (t * states.shape[1] + first) * size
+    K, size = weights.shape[1], weights.itemsize
+    W, B = weights.ctypes.data, states.ctypes.data + (t * states.shape[1] + first) * size
     C = out.ctypes.data + t * out.shape[1] * size
     if n < 8:
-        together = panels - panels % PANELS
-        for p in range(0, together, PANELS):
+        for row in range(0, M, PANELS * ROWS):
             for j in range(n):
-                column(weights, weights.ctypes.data + p * K * ROWS * size, B + j * size, n, K,
-                       C + (p * ROWS * n + j) * size, n, onto, M - p * ROWS)
-        scalars(weights, together * ROWS, M, onto, states, out, t, first, n)
+                column(weights, W + row * K * size, B + j * size, C + (row * n + j) * size, n, K, onto, M - row)
         return
     for j in range(0, n, SLAB):
         columns = min(SLAB, n - j)
-        if columns < 8:                                     # too few: join the slab before
-            continue
+        if columns < 8:                                     # too few: the slab before has them
+            break
         if n - j - columns < 8:
             columns = n - j
-        for p in range(panels):
-            W, c = weights.ctypes.data + p * K * ROWS * size, C + (p * ROWS * n + j) * size
-            if M - p * ROWS >= ROWS:
-                panel(weights, ROWS, W, B + j * size, n, K, c, n, columns, onto)
-            else:
-                for r in range(M - p * ROWS):
-                    panel(weights, 1, W + r * size, B + j * size, n, K, c + r * n * size, n, columns, onto)
-
-
-@inside
-def scalars(weights: np.ndarray, top: int, M: int, onto: bool, states: np.ndarray, out: np.ndarray, t: int, first: int,
-            n: int) -> None:
-    """The same for rows ``top`` to M, one number after another."""
-    for row in range(top, M):
-        for j in range(n):
-            total = weights.dtype.type(0)
-            for k in range(weights.shape[1]):
-                total += weights[row // ROWS, k, row % ROWS] * states[t, first + k * n + j]
-            out[t, row * n + j] = out[t, row * n + j] + total if onto else total
+        for row in range(0, M, ROWS):
+            panel(weights, W + row * K * size, B + j * size, C + (row * n + j) * size, n, K, columns, onto, M - row)
 
 
 @compiled("strided2", "array3")
 def pack(W: np.ndarray, packed: np.ndarray) -> None:
-    """Copy W (M, K) into ``packed`` (ceil(M / 4), K, 4), four rows side by side; rows that are not there are 0."""
+    """Copy W (M, K) into ``packed`` (panels, K, ROWS), ROWS rows side by side; rows that are not there are 0."""
     M, K = W.shape
     for p in range(packed.shape[0]):
         for k in range(K):

@@ -18,7 +18,7 @@ inside = register_jitable(**OPTIONS)        # for functions that only compiled o
 
 
 def compiled(*kinds: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Register a function; ``kinds`` are those of its arguments, in the words of ``library.KINDS``. It returns nothing."""
+    """Register a function; ``kinds`` are those of its arguments, in the words of ``library.py``. It returns nothing."""
     def register(function: Callable[..., None]) -> Callable[..., None]:
         REGISTERED[f"{function.__module__.rpartition('.')[2]}.{function.__name__}"] = function, kinds
         return function

@@ -7,6 +7,7 @@ llvmlite only has to put the code into memory. While a function runs, Python's g
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -16,15 +17,18 @@ from typing import Any
 import llvmlite.binding as llvm
 import numpy as np
 
-# Kinds of arguments: arrays by their number of axes (of the working dtype, contiguous or with any strides; truth values;
-# indices), and numbers.
-KINDS = {"array1": 1, "array2": 2, "array3": 3, "strided2": 2, "strided3": 3, "mask2": 2, "index1": 1,
-         "int": 0, "bool": 0, "float": 0}
+# Kinds of arguments: "array2", a contiguous array of the working dtype with two axes; "strided3", one of any strides;
+# "mask2", truth values; "index1", int64; and the numbers.
 _NUMBERS: dict[str, Any] = {"int": ctypes.c_int64, "bool": ctypes.c_bool, "float": ctypes.c_double}
 _DTYPES = {"mask": np.dtype(bool), "index": np.dtype(np.int64)}
 _NOTHING = [ctypes.c_void_p] * 2            # where a result and an exception would go
 
 _engines: list[Any] = []                    # their code lives as long as they do
+
+
+def axes(kind: str) -> int:
+    """Return how many axes an argument of this kind has: 0 for a number."""
+    return int(kind[-1]) if kind[-1].isdigit() else 0
 
 
 def _fields(array: np.ndarray, kind: str, dtype: np.dtype) -> tuple[int, ...]:
@@ -33,7 +37,7 @@ def _fields(array: np.ndarray, kind: str, dtype: np.dtype) -> tuple[int, ...]:
     Compiled code trusts its arguments blindly, so they are looked at here. Raises TypeError.
     """
     wanted = _DTYPES.get(kind[:-1], dtype)
-    if array.dtype != wanted or array.ndim != KINDS[kind] or not (array.flags.c_contiguous or kind.startswith("strided")):
+    if array.dtype != wanted or array.ndim != axes(kind) or not (array.flags.c_contiguous or kind.startswith("strided")):
         raise TypeError(f"compiled code: expected {kind} of {wanted}, got {array.ndim} axes of {array.dtype}, "
                         f"strides {array.strides}")
     return 0, 0, array.size, array.itemsize, array.__array_interface__["data"][0], *array.shape, *array.strides
@@ -43,7 +47,7 @@ def _callable(address: int, kinds: list[str], dtype: np.dtype) -> Callable[..., 
     """Return a function that takes arrays and numbers of these kinds."""
     types: list[Any] = list(_NOTHING)
     for kind in kinds:
-        types += [_NUMBERS[kind]] if kind in _NUMBERS else [ctypes.c_int64] * (5 + 2 * KINDS[kind])
+        types += [_NUMBERS[kind]] if kind in _NUMBERS else [ctypes.c_int64] * (5 + 2 * axes(kind))
     function, nowhere = ctypes.CFUNCTYPE(ctypes.c_int, *types)(address), ctypes.c_void_p()
 
     def call(*arguments: Any) -> None:
@@ -59,9 +63,14 @@ def _callable(address: int, kinds: list[str], dtype: np.dtype) -> Callable[..., 
 
 
 def load(file: Path) -> dict[str, Any]:
-    """Return the functions that ``build.build`` has written into ``file``, by the names of their modules."""
+    """Return the functions that ``build.build`` has written into ``file``, by the names of their modules.
+
+    Raises ImportError if the file is damaged: LLVM would not raise, but end the process.
+    """
     head, _, code = file.read_bytes().partition(b"\n")
     content = json.loads(head)
+    if hashlib.sha256(code).hexdigest() != content["sha256"]:
+        raise ImportError(f"{file} is damaged; remove it")
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     machine = llvm.Target.from_triple(content["triple"]).create_target_machine()
