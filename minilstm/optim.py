@@ -13,7 +13,6 @@ import numpy as np
 
 from minilstm.backend import Array, get_array_module, takes
 from minilstm.errors import ArgumentError, DtypeError
-from minilstm.kernels.compiled import module
 from minilstm.module import Module
 from minilstm.optimizer import Optimizer, check_number
 
@@ -109,14 +108,11 @@ class Adam(Optimizer):
         rate, eps = self.lr * k / (1 - beta1 ** self.steps), self.eps * k
         if self.weight_decay and self._decoupled:
             p *= 1 - self.lr * self.weight_decay
-        if xp is np and (compiled := module("optim", p, g, m, v)) is not None:
-            in_rows = [np.ascontiguousarray(x) for x in (p, m, v)]
-            compiled.adam(*(x.reshape(-1) for x in (*in_rows, np.ascontiguousarray(g))), beta1, beta2, rate, eps,
-                          0.0 if self._decoupled else self.weight_decay)
-            for x, result in zip((p, m, v), in_rows):
-                if result is not x:
-                    x[...] = result.reshape(x.shape)
-            return
+        if xp is np:
+            from minilstm.kernels.optim import adam_update
+            if adam_update(p, g, m, v, betas=self.betas, rate=rate, eps=eps,
+                           decay=0.0 if self._decoupled else self.weight_decay):
+                return
         if self.weight_decay and not self._decoupled:
             xp.multiply(p, self.weight_decay, out=r)
             r += g

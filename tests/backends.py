@@ -219,7 +219,7 @@ def assert_equal(got: Any, expected: Any) -> None:
 
 def assert_allclose(got: Any, expected: Any, **tolerance: float) -> None:
     """numpy.testing.assert_allclose, wherever the arrays live."""
-    np.testing.assert_allclose(host(got), on_host(expected), **tolerance)  # type: ignore[arg-type]
+    np.testing.assert_allclose(host(got), on_host(expected), **tolerance)
 
 
 def name_of(node: str) -> str:

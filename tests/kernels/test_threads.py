@@ -67,7 +67,7 @@ def on_one_thread(request: pytest.FixtureRequest) -> Iterator[bytes]:
         yield _on_one_thread()
 
 
-def test_numpy_and_compiled_steps_differ_in_the_last_bits_only() -> None:
+def test_steps_in_numpy_and_compiled_ones_are_really_two_ways() -> None:
     if compiled.why_not():
         pytest.skip(f"nothing is compiled here: {compiled.why_not()}")
     with compiled.switched_off():
