@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import numpy as np
@@ -25,9 +27,20 @@ os.environ.setdefault("KERAS_BACKEND", "torch")     # read when keras is first i
 
 FEWER = 8       # times fewer examples on a device
 
+# nohup and some CI runners start a process with Ctrl-C ignored, and its children inherit that: tests send the signal to both.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 hypothesis.settings.register_profile("home", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "home")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With ``-n``, keep a file's tests in one process: what a device gives is compared with what NumPy gave before."""
+    from xdist.scheduler import LoadFileScheduling
+    return LoadFileScheduling(config, log)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
