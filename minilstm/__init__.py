@@ -40,7 +40,6 @@ _PUBLIC = {
     "rnn": ("RNN", "rnn_backward", "rnn_forward", "rnn_step", "rnn_step_backward"),
     "schedules": ("CosineAnnealingLR", "ExponentialLR", "LambdaLR", "LinearLR", "MultiStepLR", "ReduceLROnPlateau",
                   "StepLR"),
-    "step_profile": ("explain",),
     "training": ("Trainer",),
 }
 _HOME = {name: home for home, names in _PUBLIC.items() for name in names}

@@ -48,7 +48,6 @@ HOST_ONLY: dict[str, str] = {
     "test_bench_programs.py": "programs of their own processes that time the CPU",
     "test_checkpoint.py": "bytes of files; a device's arrays come through state_dict, in test_training.py",
     "test_doctor.py": "what is installed",
-    "test_explain.py": "predicts the CPU's time and memory, and measures them",
     "test_history.py": "numbers and CSV files",
     "test_imdb_comparison.py": "a program of the laboratory, whose trials are on the CPU",
     "test_init.py": "weights are drawn on the host, whatever the backend, and moved afterwards",
