@@ -14,6 +14,7 @@ import argparse
 import hashlib
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -63,7 +64,8 @@ def main() -> int:
     action.add_argument("--compare", metavar="FILE.npz", help="compare with weights that were recorded")
     arguments = parser.parse_args()
     before = np.load(arguments.compare) if arguments.compare else {}
-    found, moved = {}, False
+    found: dict[str, Any] = {}
+    moved = False
     for name, weights in ways():
         found[name] = weights
         words = hashlib.sha256(weights.tobytes()).hexdigest()[:16]
