@@ -26,9 +26,8 @@ import numpy as np
 from torch_gpu import torch_way
 
 import minilstm as ml
-from minilstm.backend import require
-from minilstm.progress import open_bar
-from minilstm.tally import Tally
+from minilstm.backend.arrays import require
+from minilstm.training.progress import open_bar
 
 ROOT = Path(__file__).parents[1]
 CELLS = {"lstm": ml.LSTM, "gru": ml.GRU, "rnn": ml.RNN}
@@ -81,13 +80,12 @@ def ours(a: argparse.Namespace, backend: str, which: str = "persistent") -> Way:
     """Return minilstm on a backend, the Trainer's own step."""
     trainer, loader = make_trainer(a, backend, make_reviews(a, a.reviews))
     batches = (batch for _ in count() for batch in loader)          # epoch after epoch
-    tally = None if backend == "numpy" else Tally(trainer.model, trainer.sums)
 
     def steps(number: int) -> None:
         trainer.model.train()
         with kernels(which):
             for x, y in islice(batches, number):
-                trainer._train_step(x, y, {}, tally)
+                trainer.train_step(x, y, {})
         trainer.step, trainer.sums = 0, [0.0, 0.0, 0.0, 0]          # an epoch of ``fit`` begins at its beginning
 
     def epoch() -> None:
@@ -117,9 +115,7 @@ def difference(a: argparse.Namespace, which: str) -> float:
         found: list[Any] = []
         with kernels(which):
             for x, y in loader:
-                numbers = trainer._train_step(x, y, {}, None)
-                assert numbers is not None
-                found += [numbers[0], *map(ml.to_numpy, trainer.model.named_gradients().values())]
+                found += [trainer.train_step(x, y, {})[0], *map(ml.to_numpy, trainer.model.named_gradients().values())]
                 found = [np.array(part) for part in found]      # gradients are cleared in place
         results.append([*found, *trainer.model.state_dict().values()])
     return max(float(np.max(np.abs(ours - theirs)) / max(1.0, float(np.max(np.abs(theirs)))))
@@ -261,7 +257,7 @@ def main(argv: list[str] | None = None) -> int:
         if a.child_count:
             print_counts(a)
             return 0
-        from minilstm.doctor import gpu_words
+        from minilstm.command_line.doctor import gpu_words
         print(f"{gpu_words(cupy)}; CuPy {cupy.__version__}, NumPy {np.__version__} on {ml.get_num_threads()} threads\n"
               f"{a.cell}, float32, batch {a.batch_size}, {a.length} tokens, embedding {a.embedding_size}, hidden "
               f"{a.hidden_size}, {a.num_words:,} words", flush=True)

@@ -26,7 +26,8 @@ from typing import Any
 import numpy as np
 
 import minilstm as ml
-from minilstm.kernels import compiled, processes
+from minilstm.kernels import compiled
+from minilstm.kernels.cpu import processes
 
 V, D, H, BATCH, LENGTH = 10_000, 64, 128, 64, 200
 FLOPS = 2 * BATCH * LENGTH * (H + D) * 4 * H        # of one forward pass of the LSTM; backward makes twice as many

@@ -21,8 +21,10 @@ import numpy as np
 from bench_imdb import BATCH, batches, encode, minilstm_model, turn
 
 import minilstm as ml
-from minilstm.kernels import batch, compiled, embedding, lstm, memory, pieces, processes, sequence
-from minilstm.kernels.lstm import LSTMCell
+from minilstm.kernels import compiled, embedding
+from minilstm.kernels.cpu import chunks as batch
+from minilstm.kernels.cpu import lstm, memory, pieces, processes, sequence
+from minilstm.kernels.cpu.lstm import LSTMCell
 
 
 @contextmanager

@@ -15,8 +15,8 @@ import time
 from statistics import median
 from typing import Any
 
+from minilstm.backend.errors import DataError
 from minilstm.data import Tokenizer, load_imdb, pad_sequences
-from minilstm.errors import DataError
 
 os.environ.setdefault("KERAS_BACKEND", "torch")     # read when Keras is imported, which main does
 

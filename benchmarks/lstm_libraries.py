@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import minilstm as ml
+from minilstm.backend.threads import get_num_threads
 from minilstm.kernels import compiled
-from minilstm.kernels.threads import get_num_threads
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")                   # read when JAX is imported, which find_libraries does
 

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 import minilstm as ml
-from minilstm.dropout import dropout_mask
+from minilstm.layers.dropout import dropout_mask
 
 V, D, H, BATCH, LENGTH = 10_000, 64, 128, 64, 200
 ORDER = (1, 0, 3, 2)        # where our blocks f, i, o, c̃ stand among PyTorch's i, f, g, o

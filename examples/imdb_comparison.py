@@ -22,15 +22,15 @@ from typing import TYPE_CHECKING, Any
 import imdb_lstm
 
 import minilstm as ml
-from minilstm.files import atomic_write
-from minilstm.init import INITS
+from minilstm.cells.padding import PADDINGS
 from minilstm.lab.cells import CELLS
 from minilstm.lab.imdb_results import CONFIG, RESULTS, TITLES, TRIALS, load_config, results, table, treatment, write_results
 from minilstm.lab.imdb_trials import digest_of, prepare_reviews, train_on_reviews
 from minilstm.lab.program import Parser, folder_name, one_of, option, positive, probability, run_program, several, whole
 from minilstm.lab.sizes import hidden_size_for, recurrent_parameters
 from minilstm.lab.sweep import run_sweep
-from minilstm.sequences import PADDINGS
+from minilstm.layers.initial_weights import INITS
+from minilstm.training.atomic_write import atomic_write
 
 if TYPE_CHECKING:
     import pandas

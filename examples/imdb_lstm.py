@@ -26,11 +26,11 @@ from typing import Any
 import numpy as np
 
 import minilstm as ml
-from minilstm.backend import BACKENDS, require
-from minilstm.files import atomic_write
-from minilstm.init import INITS, RECURRENT_INITS
-from minilstm.runs import BEST, CONFIG, LAST, in_the_way, load_config, load_weights
-from minilstm.sequences import PADDINGS
+from minilstm.backend.arrays import BACKENDS, require
+from minilstm.cells.padding import PADDINGS
+from minilstm.layers.initial_weights import INITS, RECURRENT_INITS
+from minilstm.training.atomic_write import atomic_write
+from minilstm.training.run_folder import BEST, CONFIG, LAST, in_the_way, load_config, load_weights
 
 SPLIT_SEED = 42             # the split of the reference configuration, the same whatever --seed
 TOKENIZER = "tokenizer.json"

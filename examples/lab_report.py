@@ -27,7 +27,6 @@ import vanishing_gradients
 import word_by_word
 
 import minilstm as ml
-from minilstm.evaluation import predict
 from minilstm.lab import imdb_results, lag_results
 from minilstm.lab import report_sections as sections
 from minilstm.lab.imdb_trials import digest_of
@@ -36,7 +35,8 @@ from minilstm.lab.report import Section, write_report
 from minilstm.lab.stages import run_stage
 from minilstm.lab.words import model_parts
 from minilstm.lab.words import word_by_word as read_words
-from minilstm.runs import BEST, HISTORY, LAST
+from minilstm.training.evaluation import predict
+from minilstm.training.run_folder import BEST, HISTORY, LAST
 
 TITLE = "An LSTM for sequential data"
 PROGRAM = "lab_report.py"

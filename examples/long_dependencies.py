@@ -21,15 +21,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import minilstm as ml
-from minilstm.checks import check_positive_int
-from minilstm.files import atomic_write
-from minilstm.init import RECURRENT_INITS
+from minilstm.backend.checks import check_positive_int
 from minilstm.lab.cells import CELL_NAMES, CELLS
 from minilstm.lab.lag_results import RESULTS, TRIALS, draw, results, table, write_results
 from minilstm.lab.problems import TASKS, make_problem
 from minilstm.lab.program import Parser, one_of, option, positive, run_program, several, whole
 from minilstm.lab.sweep import run_sweep
 from minilstm.lab.trials import train_on_task
+from minilstm.layers.initial_weights import RECURRENT_INITS
+from minilstm.training.atomic_write import atomic_write
 
 if TYPE_CHECKING:
     import pandas

@@ -26,8 +26,7 @@ import imdb_lstm
 import numpy as np
 
 import minilstm as ml
-from minilstm.checks import check_positive_int
-from minilstm.files import atomic_write
+from minilstm.backend.checks import check_positive_int
 from minilstm.lab.cells import CELL_NAMES, CELLS
 from minilstm.lab.gradient_figures import FIGURES, SHOWS
 from minilstm.lab.gradient_tables import BASE, clipping, summary, tables, variant_of, variants, words
@@ -35,7 +34,8 @@ from minilstm.lab.gradient_trials import PROBLEMS, Reviews, measure, measured_tr
 from minilstm.lab.imdb_trials import digest_of
 from minilstm.lab.program import Parser, finite, folder_name, one_of, positive, run_program, several, whole
 from minilstm.lab.sweep import read_finished, run_sweep
-from minilstm.plots import save_figure
+from minilstm.training.atomic_write import atomic_write
+from minilstm.training.curves import save_figure
 
 if TYPE_CHECKING:
     import pandas

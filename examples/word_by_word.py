@@ -19,8 +19,8 @@ import imdb_lstm
 import minilstm as ml
 from minilstm.lab.program import Parser, folder_name, run_program, whole
 from minilstm.lab.words import WordTrace, word_by_word
-from minilstm.plots import save_figure
-from minilstm.runs import BEST, LAST, load_weights
+from minilstm.training.curves import save_figure
+from minilstm.training.run_folder import BEST, LAST, load_weights
 
 PROGRAM = "word_by_word.py"
 

@@ -18,11 +18,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from minilstm.backend import BACKENDS
-from minilstm.command_line import OneLineParser, literal, load_class, make_target, shape, whole
-from minilstm.errors import GradientError
-from minilstm.gradient_check import METHODS, gradcheck
-from minilstm.numerical import NotComplexError
+from minilstm.backend.arrays import BACKENDS
+from minilstm.backend.errors import GradientError
+from minilstm.command_line.arguments import OneLineParser, literal, load_class, make_target, shape, whole
+from minilstm.gradients.gradcheck import METHODS, gradcheck
+from minilstm.gradients.numerical import NotComplexError
 
 
 def build_parser(command: str) -> argparse.ArgumentParser:
@@ -46,7 +46,7 @@ def build_parser(command: str) -> argparse.ArgumentParser:
 
 def run_doctor(arguments: argparse.Namespace) -> int:
     """Print what is here and whether it works; return the exit status."""
-    from minilstm.doctor import report
+    from minilstm.command_line.doctor import report
     text, status = report(arguments.backend)
     print(text)
     return status

@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 
 import minilstm as ml
-from minilstm import backend as library
-from minilstm.checks import is_array
+from minilstm.backend import arrays as library
+from minilstm.backend.checks import is_array
 
 CUDA = Path(__file__).parent / "cuda"
 
@@ -36,7 +36,8 @@ BOTH: tuple[str, ...] = (
 # Nothing of these would be different on a device.
 HOST_ONLY: dict[str, str] = {
     "cuda": "about the device already: its own tests choose the stand-in, the emulator or a GPU",
-    "kernels": "the fast twins for CPUs: pieces, threads, processes and shared memory",
+    "backend": "threads and BLAS of the host",
+    "kernels": "the fast twins for CPUs",
     "data/test_imdb.py": "files, archives and downloads",
     "data/test_split.py": "index arrays as scikit-learn draws them, before anything is uploaded",
     "data/test_tasks.py": "sequences drawn on the host; no layer sees them",

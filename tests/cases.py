@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from reference import BIASES, BLOCKS, STATES, suffix
 
 import minilstm as ml
-from minilstm import gru, lstm, rnn
+from minilstm.cells import gru, lstm, rnn
 
 LAYERS: dict[str, Any] = {"lstm": ml.LSTM, "gru": ml.GRU, "tanh": ml.RNN, "relu": ml.RNN}
 FILES: dict[str, Any] = {"lstm": lstm, "gru": gru, "tanh": rnn, "relu": rnn}

@@ -20,8 +20,8 @@ import numpy as np
 import pytest
 from backends import BOTH, HOST_ONLY_TESTS, compared, name_of, running, standing_in
 
-from minilstm import backend as library
-from minilstm.errors import BackendError
+from minilstm.backend import arrays as library
+from minilstm.backend.errors import BackendError
 
 os.environ.setdefault("KERAS_BACKEND", "torch")     # read when keras is first imported; the oracles extra brings torch
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import minilstm as ml
-from minilstm import backend
+from minilstm.backend import arrays as backend
 
 
 def pretend_device_array() -> Any:

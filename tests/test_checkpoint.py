@@ -19,9 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from minilstm import files
-from minilstm.checkpoint import DTYPES, load_checkpoint, save_checkpoint
-from minilstm.errors import CheckpointError
+from minilstm.backend.errors import CheckpointError
+from minilstm.training import atomic_write as files
+from minilstm.training.checkpoint import DTYPES, load_checkpoint, save_checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]
 ARRAYS = {"0.W": np.arange(6, dtype=np.float32).reshape(2, 3), "0.b": np.array([1.5, np.nan, -0.0]), "n": np.array(7),
@@ -250,7 +250,7 @@ def test_a_link_is_followed(tmp_path: Path) -> None:
 
 KILLED = """
 import sys, numpy as np
-from minilstm.checkpoint import save_checkpoint
+from minilstm.training.checkpoint import save_checkpoint
 k = 0
 while True:
     k += 1

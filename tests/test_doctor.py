@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 import minilstm as ml
-from minilstm import backend, doctor
 from minilstm.__main__ import main
+from minilstm.backend import arrays as backend
+from minilstm.command_line import doctor
 
 ROOT = Path(__file__).parents[1]
 NO_DRIVER = """

@@ -23,6 +23,7 @@ import pytest
 from backends import backend, host
 
 import minilstm as ml
+from minilstm.backend.arrays import require
 
 SCRIPT = Path(__file__).parent.parent / "examples" / "imdb_lstm.py"
 SMALL = ["--max-length", "6", "--num-words", "30", "--embedding-size", "4", "--hidden-size", "5", "--batch-size", "8", "--lr",
@@ -204,7 +205,7 @@ def test_damaged_files_are_named(name: str, example: Any, run: Path, tmp_path: P
 def test_cupy_without_a_gpu_is_one_line(example: Any, reviews: Path, tmp_path: Path,
                                         capsys: pytest.CaptureFixture[str]) -> None:
     try:
-        ml.backend.require("cupy")
+        require("cupy")
     except ml.BackendError:
         words = refused(example, capsys, "--data", str(reviews), "--backend", "cupy", "--out", str(tmp_path / "new"))
         assert "cupy" in words and "pip install" in words and not (tmp_path / "new").exists()

@@ -364,5 +364,5 @@ def test_a_cell_may_call_something_else_gates(rng: np.random.Generator) -> None:
 
 
 def test_the_name_stays_a_function() -> None:
-    from minilstm.gradient_check import GradcheckReport
+    from minilstm.gradients.gradcheck import GradcheckReport
     assert callable(ml.gradcheck) and ml.GradcheckReport is GradcheckReport

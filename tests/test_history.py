@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minilstm.errors import ArgumentError, DataError
-from minilstm.history import FIELDS, History
+from minilstm.backend.errors import ArgumentError, DataError
+from minilstm.training.history import FIELDS, History
 
 FLOAT = st.floats(allow_nan=False, allow_infinity=False)
 

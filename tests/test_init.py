@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import minilstm as ml
-from minilstm.init import chrono_bias, glorot_uniform, orthogonal
+from minilstm.layers.initial_weights import chrono_bias, glorot_uniform, orthogonal
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(4, 16), (16, 4), (5, 5)])

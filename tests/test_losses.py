@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import minilstm as ml
-from minilstm.checks import is_array
-from minilstm.losses import bce_forward, bce_with_logits_forward, cross_entropy_forward, mse_forward
+from minilstm.backend.checks import is_array
+from minilstm.losses.binary_cross_entropy import bce_forward, bce_with_logits_forward
+from minilstm.losses.cross_entropy import cross_entropy_forward
+from minilstm.losses.squared_error import mse_forward
 
 POINTWISE = [ml.BCELoss, ml.BCEWithLogitsLoss, ml.MSELoss]
 ALL = [(ml.BCELoss, {}), (ml.BCEWithLogitsLoss, {}), (ml.BCEWithLogitsLoss, {"pos_weight": 2.5}), (ml.MSELoss, {}),

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from minilstm.errors import ArgumentError
-from minilstm.history import History
-from minilstm.plots import curves
+from minilstm.backend.errors import ArgumentError
+from minilstm.training.curves import curves
+from minilstm.training.history import History
 
 pytest.importorskip("matplotlib")
 ROOT = Path(__file__).resolve().parents[1]
@@ -78,7 +78,7 @@ def test_matplotlib_missing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_figure_shows_itself_and_pyplot_is_never_imported() -> None:
-    code = ("import sys; from minilstm.history import History; assert 'matplotlib' not in sys.modules;"
+    code = ("import sys; from minilstm.training.history import History; assert 'matplotlib' not in sys.modules;"
             "h = History([dict(epoch=1, train_loss=1.0)]); png = h.plot()._repr_png_();"
             "assert png.startswith(b'\\x89PNG') and 'matplotlib.pyplot' not in sys.modules")
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minilstm as ml
-from minilstm.checks import is_array
+from minilstm.backend.checks import is_array
 
 single = {"num_layers": 1, "bidirectional": False, "return_sequences": True}
 

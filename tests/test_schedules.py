@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import minilstm as ml
-from minilstm.schedules import Schedule
+from minilstm.optim.schedules import Schedule
 
 CLOSED = [(ml.LambdaLR, {"lr_lambda": lambda epoch: 0.95 ** epoch / (1 + epoch)}), (ml.StepLR, {"step_size": 3, "gamma": 0.3}),
           (ml.StepLR, {"step_size": 1}), (ml.MultiStepLR, {"milestones": [7, 2, 2, 9], "gamma": 0.5}),

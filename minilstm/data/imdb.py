@@ -19,8 +19,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minilstm.data.csvfile import read_rows
-from minilstm.errors import DataError
+from minilstm.backend.errors import DataError
+from minilstm.data.csv_rows import read_rows
 
 DATASET = "lakshmi25npathi/imdb-dataset-of-50k-movie-reviews"
 VERSION = 1         # the only one there is; pinned, since kagglehub must ask the network which version is the latest

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from minilstm.backend import Array, asarray
-from minilstm.checks import check_positive_int, is_array
-from minilstm.errors import ArgumentError, DtypeError, ShapeError
+from minilstm.backend.arrays import Array, asarray
+from minilstm.backend.checks import check_positive_int, is_array
+from minilstm.backend.errors import ArgumentError, DtypeError, ShapeError
 
 
 class DataLoader:

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from minilstm.checks import check_choice, check_positive_int
-from minilstm.errors import ArgumentError, DtypeError, ShapeError
+from minilstm.backend.checks import check_choice, check_positive_int
+from minilstm.backend.errors import ArgumentError, DtypeError, ShapeError
 
 
 def pad_sequences(sequences: Sequence[Any], maxlen: int | None = None, dtype: Any = "int32", padding: str = "pre",

@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from minilstm.checks import check_dtype, check_floating, check_positive_int, check_shape
-from minilstm.errors import ArgumentError, DtypeError
-from minilstm.init import as_generator
+from minilstm.backend.checks import check_dtype, check_floating, check_positive_int, check_shape
+from minilstm.backend.errors import ArgumentError, DtypeError
+from minilstm.backend.seeds import as_generator
 
 SYMBOLS = "BTPSXVE"
 GRAPH = ({"B": 1}, {"T": 2, "P": 3}, {"S": 2, "X": 4}, {"T": 3, "V": 5}, {"X": 3, "S": 6}, {"P": 4, "V": 6}, {"E": 7})

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from minilstm.backend import asarray, backend_name, to_numpy
-from minilstm.checks import is_array
-from minilstm.errors import ArgumentError, ShapeError
+from minilstm.backend.arrays import asarray, backend_name, to_numpy
+from minilstm.backend.checks import is_array
+from minilstm.backend.errors import ArgumentError, ShapeError
 
 
 def train_test_split(*arrays: Any, test_size: float | int | None = None, train_size: float | int | None = None,

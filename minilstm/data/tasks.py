@@ -21,9 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from minilstm.checks import check_choice, check_dtype, check_floating, check_positive_int, check_shape, is_array
-from minilstm.errors import ArgumentError, DtypeError, ShapeError
-from minilstm.init import as_generator
+from minilstm.backend.checks import check_choice, check_dtype, check_floating, check_positive_int, check_shape, is_array
+from minilstm.backend.errors import ArgumentError, DtypeError, ShapeError
+from minilstm.backend.seeds import as_generator
 
 ADDING_BASELINE = 1 / 6     # MSE of always saying 1, the mean: two variances of U[0, 1], 1/12 each
 RECENT = 2000               # sequences that Hochreiter & Schmidhuber look back on

@@ -1,21 +1,30 @@
-"""The fast twins of the sequence functions, for NumPy.
+"""The same sequence functions as in minilstm/cells, made for speed; ``twins`` says which there are for given arrays.
 
-``minilstm/lstm.py``, ``gru.py`` and ``rnn.py`` say what is computed, in the order of the equations; the files here compute the
-same and are made for speed. The layers use them wherever their arrays are NumPy's (``layer.fast = False`` for the readable
-functions), and tests/kernels/ holds the two against each other. What is measured of each, and what did not pay, is in
-benchmarks/RESULTS.md:
+``cells/`` says what is computed, in the order of the equations. What is here computes the same, and tests/kernels holds the
+two against each other; nothing here is needed to understand anything else. What each part is worth, measured, is in
+benchmarks/RESULTS.md.
 
-- ``sequence.py``: time-major and feature-major: a step's states are (H, N), its gates (4H, N), so that every gate is one piece
-  of memory. What does not wait for the step before (weight gradients; for large weights the inputs' share of the gates and
-  their gradients) is done for a block of steps at once; ``layout.py`` copies between this form and the batch's;
-- ``lstm.py``, ``gru.py`` and ``rnn.py``: one product a step each way; forward leaves the local derivatives behind, so that a
-  step back is a few multiplications;
-- ``compiled/``: the same steps as loops that Numba compiles, where it is installed;
-- ``batch.py``: rows that begin with the same tokens, as all front padding does, are computed once, exactly;
-- ``threads.py``, ``processes.py`` and ``remote.py``: rows of a batch on several cores, by threads; without Numba, where steps
-  are short and threads would wait for each other, by helper processes;
-- ``memory.py``: buffers that serve again, which pays where a step needs many megabytes;
-- ``products.py``, ``embedding.py`` and ``pieces.py``: products, the embedding's gradient and the optimisers' steps.
-
-The results do not depend on the number of threads: BLAS works on one, and the rows and blocks are cut by their shape alone.
+- ``cpu/``: NumPy, on several cores; where Numba is installed its steps are the loops of ``compiled/``;
+- ``cuda/``: CUDA kernels for CuPy arrays;
+- ``embedding.py``, ``adam.py``: the embedding's gradient and Adam's update, compiled or on a device.
 """
+
+from __future__ import annotations
+
+import numpy as np
+
+from minilstm.backend.arrays import Array, get_array_module
+from minilstm.cells.gates import SequencePair
+from minilstm.kernels import cpu, cuda
+
+
+def twins(cell: str, *arrays: Array | None) -> SequencePair | None:
+    """Return the fast forward and backward of a cell ("lstm", "gru" or "rnn") for arrays like these; None: there are none.
+
+    They take the arguments of the readable functions, and further ones: forward ``outputs=False`` (leave the outputs out) and
+    ``keep=False`` (keep nothing for backward), backward ``consume=True`` (the cache may be written over).
+    """
+    given = [array for array in arrays if array is not None]
+    if get_array_module(*given) is np:
+        return cpu.PAIRS[cell]
+    return cuda.PAIRS[cell] if all(array.dtype in cuda.REALS for array in given) else None

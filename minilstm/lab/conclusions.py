@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
-from minilstm.history import History
+from minilstm.training.history import History
 
 if TYPE_CHECKING:
     import pandas

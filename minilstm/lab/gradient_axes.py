@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minilstm.errors import ArgumentError
+from minilstm.backend.errors import ArgumentError
 from minilstm.lab.cells import CELLS
 from minilstm.lab.gradient_tables import DEFAULT
 

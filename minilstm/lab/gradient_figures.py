@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from minilstm.errors import ArgumentError
+from minilstm.backend.errors import ArgumentError
+from minilstm.gradients.saturation import TANH_GATES
 from minilstm.lab.cells import CELL_NAMES, COLOURS, MARKERS
-from minilstm.lab.gates import TANH_GATES
 from minilstm.lab.gradient_axes import (BLACK, GREY, ORANGE, PURPLE, SKY, cells_of, curve, default_rows, finish,
                                         first_and_last, loss_axis, loss_curve, new_figure, shades, time_axis, titled, when,
                                         window)

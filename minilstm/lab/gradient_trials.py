@@ -14,15 +14,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import minilstm as ml
-from minilstm.checks import check_choice, check_positive_int
+from minilstm.backend.checks import check_choice, check_positive_int
+from minilstm.backend.errors import ArgumentError, NonFiniteError
 from minilstm.data.tasks import adding
-from minilstm.errors import ArgumentError, NonFiniteError
+from minilstm.gradients.flow import model_upstream, norms
+from minilstm.gradients.jacobians import jacobian_spectrum
+from minilstm.gradients.paths import gradient_paths
+from minilstm.gradients.saturation import gate_statistics
 from minilstm.lab.cells import CELL_NAMES, CELLS
-from minilstm.lab.flow import model_upstream, norms
-from minilstm.lab.gates import gate_statistics
-from minilstm.lab.jacobians import jacobian_spectrum
-from minilstm.lab.paths import gradient_paths
-from minilstm.optimizer import check_number
+from minilstm.optim.optimizer import check_number
 
 PROBLEMS = ("imdb", "adding")
 RECURRENT = ("orthogonal", "gaussian", "uniform")
@@ -153,7 +153,7 @@ def measure(model: ml.Sequential, criterion: Any, x: np.ndarray, y: np.ndarray) 
     the sequences. In what is of length T+1, entry t is that of state t.
 
         flow         h, and for an LSTM c: ‖∂L/∂h_t‖, ‖∂L/∂c_t‖
-        paths        norm: way -> the norm of what arrives by it (minilstm/lab/paths.py), "alone", "gated" and "total" among
+        paths        norm: way -> the norm of what arrives by it (gradients/paths.py), "alone", "gated" and "total" among
                      them; share: "alone" -> its share, the median over the sequences (None where there is no gradient)
         jacobians    steps (K,); for h, and for an LSTM c, log10 of the largest and the median singular value, log10 of the
                      least, mean and greatest product of f or z over the units, and of an RNN's two bounds: (K,) each, means

@@ -11,11 +11,11 @@ import statistics
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from minilstm.errors import DataError
-from minilstm.files import PathLike, atomic_write
+from minilstm.backend.errors import DataError
 from minilstm.lab.cells import CELL_NAMES, CELLS, COLOURS, MARKERS
 from minilstm.lab.sweep import read_finished
-from minilstm.plots import save_figure
+from minilstm.training.atomic_write import PathLike, atomic_write
+from minilstm.training.curves import save_figure
 
 if TYPE_CHECKING:
     import pandas

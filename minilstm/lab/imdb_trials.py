@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 
 import minilstm as ml
-from minilstm.checks import check_choice
-from minilstm.errors import DataError, NonFiniteError
-from minilstm.files import PathLike, atomic_write
+from minilstm.backend.checks import check_choice
+from minilstm.backend.errors import DataError, NonFiniteError
+from minilstm.cells.padding import PADDINGS
 from minilstm.lab.cells import CELL_NAMES, CELLS
-from minilstm.sequences import PADDINGS
+from minilstm.training.atomic_write import PathLike, atomic_write
 
 SPLIT_SEED = 42             # the split of the reference configuration, the same for every trial
 OOV = "<OOV>"

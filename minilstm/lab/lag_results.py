@@ -11,12 +11,12 @@ import statistics
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minilstm.errors import ArgumentError
-from minilstm.files import PathLike, atomic_write
+from minilstm.backend.errors import ArgumentError
 from minilstm.lab.cells import CELL_NAMES, CELLS, COLOURS, MARKERS
 from minilstm.lab.problems import TASKS
 from minilstm.lab.sweep import read_finished
-from minilstm.plots import save_figure
+from minilstm.training.atomic_write import PathLike, atomic_write
+from minilstm.training.curves import save_figure
 
 if TYPE_CHECKING:
     import pandas

@@ -20,10 +20,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minilstm.checks import check_choice
+from minilstm.backend.checks import check_choice
+from minilstm.backend.errors import ArgumentError
 from minilstm.data import reber, tasks
-from minilstm.errors import ArgumentError
-from minilstm.losses import CrossEntropyLoss, Loss, MSELoss, cross_entropy_forward
+from minilstm.losses.cross_entropy import CrossEntropyLoss, cross_entropy_forward
+from minilstm.losses.loss import Loss
+from minilstm.losses.squared_error import MSELoss
 
 LENGTH, COPIED = 10, 8      # of the copy task
 TEST = 2000                 # unseen sequences

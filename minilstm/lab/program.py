@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from minilstm.errors import ArgumentError, MinilstmError
+from minilstm.backend.errors import ArgumentError, MinilstmError
 
 LARGEST = 10_000_000        # of any size or count: so that no array has more bytes than a machine can count
 

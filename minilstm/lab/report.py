@@ -17,8 +17,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minilstm.errors import ArgumentError
-from minilstm.files import PathLike, atomic_write
+from minilstm.backend.errors import ArgumentError
+from minilstm.training.atomic_write import PathLike, atomic_write
 
 if TYPE_CHECKING:
     import pandas

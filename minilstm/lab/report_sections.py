@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minilstm.data.text import Tokenizer
-from minilstm.history import History
+from minilstm.data.tokenizer import Tokenizer
 from minilstm.lab import conclusions, gradient_tables, imdb_results, lag_results
 from minilstm.lab.cells import CELLS
 from minilstm.lab.gradient_figures import FIGURES, SHOWS
 from minilstm.lab.report import Code, Equations, Figure, Findings, Heading, Items, Quote, Section, Table, Text
 from minilstm.lab.words import WordTrace
-from minilstm.metrics import confusion_matrix, precision_recall_f1
-from minilstm.module import Module
-from minilstm.plots import TRAIN, VALIDATION
+from minilstm.layers.module import Module
+from minilstm.losses.metrics import confusion_matrix, precision_recall_f1
+from minilstm.training.curves import TRAIN, VALIDATION
+from minilstm.training.history import History
 
 if TYPE_CHECKING:
     import pandas

@@ -10,7 +10,7 @@ layer and one direction, D inputs and H hidden units:
 
 from __future__ import annotations
 
-from minilstm.checks import check_choice, check_positive_int
+from minilstm.backend.checks import check_choice, check_positive_int
 from minilstm.lab.cells import CELLS
 
 WEIGHTS_AND_BIASES = {"rnn": (1, 1), "gru": (3, 4), "lstm": (4, 4)}

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from minilstm.errors import ArgumentError, DataError
-from minilstm.files import PathLike, atomic_write
+from minilstm.backend.errors import ArgumentError, DataError
+from minilstm.training.atomic_write import PathLike, atomic_write
 
 STAGE = "stage.json"
 

@@ -19,11 +19,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from minilstm.checks import check_positive_int
-from minilstm.errors import ArgumentError, DataError
-from minilstm.files import PathLike
-from minilstm.kernels.threads import get_num_threads, one_blas_thread, set_num_threads
-from minilstm.progress import open_bar
+from minilstm.backend.checks import check_positive_int
+from minilstm.backend.errors import ArgumentError, DataError
+from minilstm.backend.threads import get_num_threads, one_blas_thread, set_num_threads
+from minilstm.training.atomic_write import PathLike
+from minilstm.training.progress import open_bar
 
 CONNECT_SECONDS = 15        # to a Dask scheduler, and then to its first worker
 

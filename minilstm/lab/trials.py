@@ -14,19 +14,21 @@ from typing import Any
 
 import numpy as np
 
-from minilstm.checks import check_choice, check_positive_int
-from minilstm.errors import ArgumentError, NonFiniteError
-from minilstm.gru import GRU
-from minilstm.init import RECURRENT_INITS
+from minilstm.backend.checks import check_choice, check_positive_int
+from minilstm.backend.errors import ArgumentError, NonFiniteError
 from minilstm.lab.cells import CELLS
 from minilstm.lab.problems import Batch, Problem, make_problem
 from minilstm.lab.sizes import hidden_size_for
-from minilstm.linear import Linear
-from minilstm.lstm import LSTM
-from minilstm.module import Module, Sequential
-from minilstm.optim import Adam, clip_grad_norm
-from minilstm.optimizer import check_number
-from minilstm.rnn import RNN
+from minilstm.layers.gru import GRU
+from minilstm.layers.initial_weights import RECURRENT_INITS
+from minilstm.layers.linear import Linear
+from minilstm.layers.lstm import LSTM
+from minilstm.layers.module import Module
+from minilstm.layers.rnn import RNN
+from minilstm.layers.sequential import Sequential
+from minilstm.optim.adam import Adam
+from minilstm.optim.clipping import clip_grad_norm
+from minilstm.optim.optimizer import check_number
 
 LAYERS: dict[str, Any] = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
 AT_ONCE = 500       # sequences of an evaluation

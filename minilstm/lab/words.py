@@ -19,22 +19,28 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minilstm.activations import Sigmoid, sigmoid
-from minilstm.backend import to_numpy
-from minilstm.checks import check_choice, check_positive_int
+from minilstm.backend.arrays import to_numpy
+from minilstm.backend.checks import check_choice, check_positive_int
+from minilstm.backend.errors import ArgumentError, DtypeError
+from minilstm.cells.activations import sigmoid
+from minilstm.cells.gates import gate_columns
+from minilstm.cells.gru import gru_forward
+from minilstm.cells.lstm import lstm_forward
+from minilstm.cells.padding import PADDINGS
+from minilstm.cells.rnn import rnn_forward
 from minilstm.data.padding import pad_sequences
-from minilstm.data.text import Tokenizer
-from minilstm.dropout import Dropout
-from minilstm.embedding import Embedding
-from minilstm.errors import ArgumentError, DtypeError
-from minilstm.evaluation import predict
-from minilstm.gru import GRU, gru_forward
-from minilstm.linear import Linear, linear_forward
-from minilstm.lstm import LSTM, lstm_forward
-from minilstm.module import Module, Sequential
-from minilstm.recurrent import Recurrent, gate_columns
-from minilstm.rnn import RNN, rnn_forward
-from minilstm.sequences import PADDINGS
+from minilstm.data.tokenizer import Tokenizer
+from minilstm.layers.activations import Sigmoid
+from minilstm.layers.dropout import Dropout
+from minilstm.layers.embedding import Embedding
+from minilstm.layers.gru import GRU
+from minilstm.layers.linear import Linear, linear_forward
+from minilstm.layers.lstm import LSTM
+from minilstm.layers.module import Module
+from minilstm.layers.recurrent import Recurrent
+from minilstm.layers.rnn import RNN
+from minilstm.layers.sequential import Sequential
+from minilstm.training.evaluation import predict
 
 if TYPE_CHECKING:
     import pandas

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minilstm.checks import check_positive_int
-from minilstm.errors import ArgumentError
+from minilstm.backend.checks import check_positive_int
+from minilstm.backend.errors import ArgumentError
 
 if TYPE_CHECKING:
     from minilstm.lab.words import WordTrace

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from backends import standing_in
 
-from minilstm import backend
-from minilstm.errors import BackendError
+from minilstm.backend import arrays as backend
+from minilstm.backend.errors import BackendError
 
 
 @pytest.fixture

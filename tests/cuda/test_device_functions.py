@@ -1,4 +1,4 @@
-"""The other kernels of a training step, against their NumPy counterparts: embedding, binary cross-entropy, Adam."""
+"""The other kernels of a training step, against their NumPy counterparts: the embedding's gradient and Adam."""
 
 from __future__ import annotations
 
@@ -10,25 +10,10 @@ from builder import compiler
 from emulator import shuffled
 
 import minilstm as ml
-from minilstm import losses
-from minilstm.kernels.cuda import embedding, optim
-from minilstm.kernels.cuda.losses import bce_gradient, bce_loss
+from minilstm.kernels.cuda.adam import adam_on_device
+from minilstm.kernels.cuda.embedding import add_on_device
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="g++ is not installed, so the kernels cannot be emulated")
-
-
-@pytest.mark.parametrize("integer", [np.int32, np.int64, np.uint8])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_embedding_rows(dtype: Any, integer: Any, device: Any, rng: np.random.Generator) -> None:
-    W, tokens = rng.standard_normal((11, 5)).astype(dtype), rng.integers(0, 11, (7, 3)).astype(integer)
-    rows = embedding.embedding_rows(device.asarray(tokens), device.asarray(W))
-    assert rows.get().tobytes() == W[tokens].tobytes() and rows.shape == (7, 3, 5)
-
-
-def test_a_token_that_is_not_in_the_table_gives_nan(device: Any) -> None:
-    tokens = device.asarray(np.array([0, -1, 3, 4, 2 ** 40, -2 ** 40]))
-    rows = embedding.embedding_rows(tokens, device.asarray(np.ones((4, 3), np.float32))).get()
-    assert np.isfinite(rows[[0, 2]]).all() and np.isnan(rows[[1, 3, 4, 5]]).all()
 
 
 # Where the runs of one token begin and end, beside the chunks of 32 sorted places.
@@ -47,7 +32,7 @@ def test_embedding_gradient(what: str, D: int, device: Any, rng: np.random.Gener
     for dtype, padding_idx, tolerance in ((np.float32, None, 1e-5), (np.float64, int(tokens[0]), 1e-13)):
         dy, before = rng.standard_normal((len(tokens), D)).astype(dtype), rng.standard_normal((V, D)).astype(dtype)
         dW = device.asarray(before)
-        embedding.add_embedding_gradient(device.asarray(dy), device.asarray(tokens), dW, padding_idx=padding_idx)
+        add_on_device(device.asarray(dy), device.asarray(tokens), dW, padding_idx)
         expected = before.astype(np.float64)
         counts = tokens != padding_idx if padding_idx is not None else np.ones(len(tokens), bool)
         np.add.at(expected, tokens[counts], dy[counts])
@@ -59,11 +44,11 @@ def test_embedding_gradient_is_the_same_in_any_order_and_of_any_shape(standin: A
     tokens[0, :3] = [-5, 4, 2 ** 31 - 1]            # out of the table: they go nowhere
     results = []
     there = standin.asarray(dy), standin.asarray(tokens)
-    embedding.add_embedding_gradient(*there, standin.zeros((4, 6), np.float32))     # the first launch looks for a device
+    add_on_device(*there, standin.zeros((4, 6), np.float32), None)     # the first launch looks for a device
     for seed in (0, 1, 2):
         dW = standin.zeros((4, 6), np.float32)
         with shuffled(seed), standin.counted() as counts:
-            embedding.add_embedding_gradient(*there, dW)
+            add_on_device(*there, dW, None)
         results.append(dW.get().tobytes())
         assert counts.syncs == counts.uploads == 0 and counts.launches <= 4
     assert len(set(results)) == 1
@@ -72,54 +57,20 @@ def test_embedding_gradient_is_the_same_in_any_order_and_of_any_shape(standin: A
                        [dy[inside & (tokens == v)].sum(axis=0) for v in range(4)], atol=1e-5)
 
 
-@pytest.mark.parametrize("shape", [(1,), (7, 1), (300,)])
+@pytest.mark.parametrize("weight_decay", [0.0, 0.03])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_binary_cross_entropy(dtype: Any, shape: tuple[int, ...], device: Any, rng: np.random.Generator) -> None:
-    z, y = (rng.standard_normal(shape) * 8).astype(dtype), rng.integers(0, 2, shape).astype(dtype)
-    p = ml.sigmoid(z)
-    p.reshape(-1)[:4] = np.array([0, 1, 1e-40, 0.5], dtype)[:p.size]
-    tolerance = 1e-6 if dtype == np.float32 else 1e-13
-    for x, logits, weight in ((p, False, 1.0), (z, True, 1.0), (z, True, 2.5)):
-        options = {"pos_weight": weight} if logits else {}
-        loss, cache = (losses.bce_with_logits_forward if logits else losses.bce_forward)(x, y, **options)
-        dx = (losses.bce_with_logits_backward if logits else losses.bce_backward)(cache)
-        on_device = device.asarray(x), device.asarray(y), 1 / x.size
-        got, gradient = (f(*on_device, logits=logits, **options).get() for f in (bce_loss, bce_gradient))
-        assert got.shape == () and got.dtype == dtype == gradient.dtype
-        assert abs(float(got) - float(loss)) <= tolerance * max(1, abs(float(loss)))
-        assert np.abs(gradient - dx).max() <= tolerance * max(1, np.abs(dx).max())
-
-
-def test_what_the_host_refuses_becomes_nan(device: Any) -> None:
-    for logits, prediction, target, wrong in ((False, [0.5, 1.5, -0.1, 0.5, np.nan], [1, 1, 0, 2, 1], [1, 2, 3, 4]),
-                                              (True, [0.5, 2.0, 3.0], [1, -1, np.nan], [1, 2])):
-        x, y = (device.asarray(np.array(values, np.float32)) for values in (prediction, target))
-        assert np.isnan(bce_loss(x, y, 1.0, logits=logits).get())
-        bad = np.isnan(bce_gradient(x, y, 1.0, logits=logits).get())
-        assert np.flatnonzero(bad).tolist() == wrong
-
-
-@pytest.mark.parametrize("kind", [ml.Adam, ml.AdamW])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_adam(kind: Any, dtype: Any, device: Any, rng: np.random.Generator) -> None:
+def test_adam(dtype: Any, weight_decay: float, device: Any, rng: np.random.Generator) -> None:
     model = ml.Linear(7, 40, dtype=dtype, rng=0)
-    host = kind(model, lr=0.01, weight_decay=0.03)
+    host = ml.Adam(model, lr=0.01, weight_decay=weight_decay)
     there = [device.asarray(x) for x in (model.params["W"], *(np.zeros_like(model.params["W"]) for _ in range(2)))]
     for steps in range(1, 5):
         g = rng.standard_normal((7, 40)).astype(dtype)
         model.grads["W"][...] = g
         host.step()
-        optim.adam_update(there[0], device.asarray(g), *there[1:], steps=steps, lr=host.lr, betas=host.betas, eps=host.eps,
-                          weight_decay=host.weight_decay, decoupled=kind is ml.AdamW)
+        k, (beta1, beta2) = (1 - host.betas[1] ** steps) ** 0.5, host.betas
+        adam_on_device(there[0], device.asarray(g), *there[1:], betas=(beta1, beta2), rate=host.lr * k / (1 - beta1 ** steps),
+                       eps=host.eps * k, decay=weight_decay)
     tolerance = 2e-6 if dtype == np.float32 else 1e-14
     moments = host.state_dict()["arrays"]
     for x, expected in zip(there, (model.params["W"], moments["W.exp_avg"], moments["W.exp_avg_sq"])):
         assert np.abs(x.get() - expected).max() <= tolerance
-
-
-def test_adam_changes_nothing_where_it_is_not_ok(device: Any) -> None:
-    for shape in ((), (1,)):
-        arrays = [device.asarray(np.full(5, k, np.float32)) for k in range(4)]
-        for ok, moved in ((False, False), (True, True)):
-            optim.adam_update(*arrays, steps=1, lr=0.1, betas=(0.9, 0.999), eps=1e-8, ok=device.asarray(np.full(shape, ok)))
-            assert [float(x.get()[0]) == k for k, x in enumerate(arrays)] == [not moved, True, not moved, not moved]

@@ -18,7 +18,7 @@ from cases import KINDS, LAYERS, UPSTREAM, Case
 from ondevice import Put, both, same
 
 import minilstm as ml
-from minilstm import metrics
+from minilstm.losses import metrics
 
 pytestmark = [pytest.mark.usefixtures("device"),
               pytest.mark.skipif(shutil.which("g++") is None, reason="kernels are emulated with g++, which is not installed")]

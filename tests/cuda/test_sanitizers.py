@@ -13,7 +13,8 @@ from emulator import Emulated, Launch, recorded
 from sanitized import missing_sanitizer, watch
 from twins import Call, measured
 
-from minilstm.kernels.cuda import embedding, losses, optim
+from minilstm.kernels.cuda.adam import adam_on_device
+from minilstm.kernels.cuda.embedding import add_on_device
 
 pytestmark = pytest.mark.slow
 
@@ -23,14 +24,11 @@ def launches(what: str, xp: Any) -> list[Launch]:
     with recorded() as kept:
         if what == "the rest":
             rng = np.random.default_rng(0)
-            tokens, W = xp.asarray(rng.integers(0, 9, 70)), xp.asarray(rng.standard_normal((9, 5)).astype(np.float32))
-            y = xp.asarray(rng.random(70).astype(np.float32))
-            embedding.embedding_rows(tokens, W)
-            embedding.add_embedding_gradient(xp.asarray(rng.standard_normal((70, 5)).astype(np.float32)), tokens, W)
-            losses.bce_loss(y, y, 1 / 70)
-            losses.bce_gradient(y, y, 1 / 70)
-            moments = xp.zeros(70, np.float32), xp.zeros(70, np.float32)
-            optim.adam_update(y.copy(), y, *moments, steps=1, lr=0.1, betas=(0.9, 0.99), eps=1e-8, ok=xp.ones((), bool))
+            tokens, y = xp.asarray(rng.integers(0, 9, 70)), xp.asarray(rng.random(70).astype(np.float32))
+            dy = xp.asarray(rng.standard_normal((70, 5)).astype(np.float32))
+            add_on_device(dy, tokens, xp.zeros((9, 5), np.float32), None)
+            adam_on_device(y.copy(), y, xp.zeros(70, np.float32), xp.zeros(70, np.float32), betas=(0.9, 0.99), rate=0.1,
+                           eps=1e-8, decay=0.1)
         else:
             cell, rows = what.split()
             measured(Call(cell, H=32 if int(rows) else 5, rows=int(rows), N=3, T=3, padding="pre"), xp)

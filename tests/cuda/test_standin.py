@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import minilstm as ml
+from minilstm.backend.arrays import require
 
 HOST = np.ones((2, 3))
 REFUSED_EVERYWHERE = {
@@ -151,7 +152,7 @@ def test_python_numbers_and_bare_arrays_are_no_arguments_of_a_kernel(standin: An
 
 
 def test_the_fixture_puts_everything_back(standin: Any) -> None:
-    assert ml.backend.require("cupy") is standin and ml.get_array_module(standin.zeros(1)) is standin
+    assert require("cupy") is standin and ml.get_array_module(standin.zeros(1)) is standin
     with pytest.raises(ml.BackendError, match="mixed"):
         ml.get_array_module(standin.zeros(1), np.zeros(1))
     assert ml.to_numpy(standin.zeros(2)).tolist() == [0, 0] and ml.asarray([1.0], "cupy").shape == (1,)

@@ -15,8 +15,7 @@ from cases import close
 from ondevice import Put, both, flat, put_on, same
 
 import minilstm as ml
-from minilstm.recurrent import Recurrent
-from minilstm.training import Trainer
+from minilstm.training.trainer import Trainer
 
 pytestmark = [pytest.mark.usefixtures("device"),
               pytest.mark.skipif(shutil.which("g++") is None, reason="kernels are emulated with g++, which is not installed")]
@@ -59,29 +58,21 @@ def test_twenty_steps(kind: Any, options: dict[str, Any], max_norm: float | None
 
 @pytest.mark.parametrize("kind", [ml.Adam, ml.SGD])
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_a_bad_gradient_lets_nothing_through_and_is_named_later(kind: Any, bad: float) -> None:
+def test_a_bad_gradient_is_named_and_changes_nothing(kind: Any, bad: float) -> None:
     rng, put = np.random.default_rng(6), put_on("cupy", np.float32)
     model = many_parameters(rng).to("cupy")
     optimizer = kind(model, lr=0.1)
-    for step in range(5):
+    for _ in range(2):
         set_gradients(model, rng, put)
-        if step == 2:
-            model.layers[4].grads["W"][1, 7] = bad
-        if step == 4:
-            model.layers[0].grads["b"][0] = bad         # after the first bad step nobody looks any more
-        before = model.state_dict() if step == 2 else None
         optimizer.step()
-        if before is not None:
-            after = before
-    words = r"gradient of 4.W \(Linear\) was not finite in step 3; .*\(step 5 was"
-    with pytest.raises(ml.NonFiniteError, match=words) as caught:
-        optimizer.check()
-    assert "0.b" not in str(caught.value) and optimizer.steps == 2
-    assert all(np.array_equal(after[name], value) for name, value in model.state_dict().items())
+    before = optimizer.state_dict()["arrays"] | model.state_dict()
     set_gradients(model, rng, put)
-    optimizer.step()
-    optimizer.check()
-    assert optimizer.steps == 3
+    model.layers[4].grads["W"][1, 7] = bad
+    words = r"gradient of 4.W .Linear. is not finite: first at \[1, 7\]=.*; no weight was changed"
+    with pytest.raises(ml.NonFiniteError, match=words):
+        optimizer.step()
+    after = optimizer.state_dict()["arrays"] | model.state_dict()
+    assert optimizer.steps == 2 and all(np.array_equal(after[name], value) for name, value in before.items())
 
 
 # Whole trainings -----------------------------------------------------------------------------------------------------
@@ -99,9 +90,7 @@ def trainer(backend: str, dtype: Any = np.float64, run_dir: Any = None, hidden: 
     rng = np.random.default_rng(0)
     model = ml.Sequential(ml.Embedding(V, 4, rng=rng), cell(4, hidden, return_sequences=False, rng=rng),
                           ml.Dropout(0.3, rng=rng), ml.Linear(hidden, 1, rng=rng), ml.Sigmoid()).to(backend, np.dtype(dtype))
-    for _, module in model.modules():
-        if isinstance(module, Recurrent):
-            module.fast = backend != "numpy"
+    model.fast = backend != "numpy"
     return Trainer(model, ml.BCELoss(), ml.Adam(model, lr=0.02), verbose=False, progress=False, run_dir=run_dir, **options)
 
 

@@ -1,6 +1,6 @@
 """One call of a device twin, forward and backward, beside the readable functions in float64.
 
-The readable functions (minilstm/lstm.py, gru.py, rnn.py) are themselves held against finite differences, loops and PyTorch;
+The readable functions (minilstm/cells) are themselves held against finite differences, loops and PyTorch;
 here they are the oracle for the kernels.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from minilstm import gru, lstm, rnn
+from minilstm.cells import gru, lstm, rnn
 from minilstm.kernels.cuda import launch, plan
 
 READABLE: dict[str, Any] = {"lstm": lstm, "gru": gru, "tanh": rnn, "relu": rnn}

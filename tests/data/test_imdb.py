@@ -18,8 +18,9 @@ import zipfile
 import numpy as np
 import pytest
 
-from minilstm.data import csvfile, imdb, load_imdb, read_reviews
-from minilstm.errors import DataError, DtypeError
+from minilstm.backend.errors import DataError, DtypeError
+from minilstm.data import csv_rows as csvfile
+from minilstm.data import imdb, load_imdb, read_reviews
 
 GOOD = 'review,sentiment\n"A ""good"" film,\nreally",positive\nbad,negative\n'.encode()
 TEXTS = ['A "good" film,\nreally', "bad"]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minilstm import data
-from minilstm.errors import ArgumentError, DtypeError, ShapeError
+from minilstm.backend.errors import ArgumentError, DtypeError, ShapeError
 
 X, Y, LENGTHS = np.arange(22).reshape(11, 2), np.arange(11.0), np.arange(1, 12)
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from minilstm.backend.errors import ArgumentError, ShapeError
 from minilstm.data import train_test_split
-from minilstm.errors import ArgumentError, ShapeError
 
 
 @pytest.fixture(scope="session")

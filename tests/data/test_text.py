@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minilstm.data import Tokenizer, pad_sequences, sequence_lengths, text, wordids
-from minilstm.errors import ArgumentError, DataError, DtypeError, ShapeError
+from minilstm.backend.errors import ArgumentError, DataError, DtypeError, ShapeError
+from minilstm.data import Tokenizer, pad_sequences, sequence_lengths
+from minilstm.data import tokenizer as text
+from minilstm.data import word_ids as wordids
 
 AWKWARD = " \t\n\r\x0b\x0c\x1c\x85\xa0\u2028'!.<>/\\-aAbBzZ0\x00éÉßẞİıΣσςǅﬁ\u0301\u200b漢😀\ud800"
 WORDS = ["the", "a", "A", "film", "it's", "don't", "<br />", "internationally", "uncharacteristic", "uncharacteristically",

@@ -6,6 +6,7 @@ That they compute what NumPy's steps compute is tested with these, in test_seque
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,8 @@ import numpy as np
 import pytest
 
 import minilstm as ml
-from minilstm.kernels import compiled, embedding, sequence
+from minilstm.kernels import compiled, embedding
+from minilstm.kernels.cpu import sequence
 
 needs_numba = pytest.mark.skipif(bool(compiled.why_not()), reason=f"nothing is compiled here: {compiled.why_not()}")
 TRAIN = """
@@ -48,7 +50,7 @@ def tanh(x: np.ndarray) -> np.ndarray:
     """tanh of each number, by the compiled steps of a simple RNN whose product leaves x as it is (W_h = 0, W_x = 1)."""
     H = len(x)
     W = np.concatenate([np.zeros((H, H), x.dtype), np.eye(H, dtype=x.dtype)])
-    from minilstm.kernels.rnn import rnn_forward
+    from minilstm.kernels.cpu.rnn import rnn_forward
     return np.asarray(rnn_forward(x[None, None], None, W, np.zeros(H, x.dtype), keep=False)[0])[0, 0]
 
 
@@ -84,33 +86,21 @@ def test_what_is_not_finite_comes_out_as_in_numpy(make: Any, bad: float) -> None
 
 
 @needs_numba
-def test_large_batches_go_to_threads_and_not_to_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    from minilstm.kernels import processes
-    monkeypatch.setattr(sequence, "WORTH_SENDING", 0)
-    asked = []
-    monkeypatch.setattr(processes, "_ready", lambda wanted: asked.append(wanted))
-    before = ml.get_num_threads()
-    ml.set_num_threads(2)
-    try:
-        for dtype in (np.float32, np.float64):
-            layer = ml.LSTM(2, 3, dtype=dtype, rng=0)
-            layer(np.ones((70, 3, 2), dtype))
-            assert bool(asked) == (dtype is np.float64)
-    finally:
-        ml.set_num_threads(before)
-
-
-@needs_numba
 @pytest.mark.parametrize("dtype", [np.int16, np.int32, np.int64])
-def test_the_embeddings_gradient_place_by_place(dtype: Any, rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("padding_idx", [None, 3])
+def test_the_embeddings_gradient_place_by_place(padding_idx: int | None, dtype: Any, rng: np.random.Generator) -> None:
     tokens, dy = rng.integers(0, 50, (7, 30)).astype(dtype), rng.standard_normal((7, 30, 5)).astype(np.float32)
-    rows, sums = embedding.embedding_rows(dy, tokens)
-    with compiled.switched_off():
-        numpy_rows, numpy_sums = embedding.embedding_rows(dy, tokens)
-    assert rows.dtype == dtype and sums.dtype == np.float32 and len(set(rows.tolist())) == len(rows)
-    by_row, by_numpys = np.argsort(rows), np.argsort(numpy_rows)
-    assert (rows[by_row] == numpy_rows[by_numpys]).all()
-    np.testing.assert_allclose(sums[by_row], numpy_sums[by_numpys], rtol=1e-5, atol=1e-6)
+    layer = ml.Embedding(60, 5, padding_idx=padding_idx, rng=0)
+    grads = []
+    for layer.fast in (True, False):
+        layer.zero_grad()
+        for _ in range(2):
+            layer(tokens)
+            layer.backward(np.repeat(dy, 2, axis=-1)[..., ::2])         # not contiguous
+        grads.append(layer.grads["W"].copy())
+    assert embedding.embedding_twin(dy, layer.grads["W"]) is not None and grads[0].any()
+    np.testing.assert_allclose(*grads, rtol=1e-5, atol=1e-6)
+    assert padding_idx is None or not grads[0][padding_idx].any()
 
 
 @needs_numba
@@ -118,7 +108,7 @@ def test_the_embeddings_gradient_place_by_place(dtype: Any, rng: np.random.Gener
 @pytest.mark.parametrize("onto", [False, True])
 def test_products_of_every_width(M: int, K: int, onto: bool, rng: np.random.Generator) -> None:
     """Sums do not depend on the tile they fall into, nothing beside the result is written, and ``onto`` adds once."""
-    from minilstm.kernels.products import Packed
+    from minilstm.kernels.cpu.products import Packed
     W, state = (rng.standard_normal(shape, dtype=np.float32) for shape in ((M, K), (K, 80)))
     b = rng.standard_normal((M, 80), dtype=np.float32)
     first_columns = []
@@ -139,14 +129,13 @@ def test_products_of_every_width(M: int, K: int, onto: bool, rng: np.random.Gene
 
 @needs_numba
 def test_arguments_are_looked_at_before_they_are_trusted() -> None:
-    module, rows = compiled.module("layout", np.ones(1, np.float32)), np.arange(6)
-    batch, packed = np.ones((6, 2, 3), np.float32), np.zeros((2, 9), np.float32)
-    for wrong in (rows[::2], rows[:3].astype(np.int32), rows[:3, None], rows[:3].astype(np.float64)):
-        with pytest.raises(TypeError, match="index1"):
-            module.pack(batch, wrong, 0, 2, packed, 0)
+    module = compiled.module("layout", np.ones(1, np.float32))
+    batch, packed = np.ones((3, 2, 3), np.float32), np.zeros((2, 9), np.float32)
     for wrong in (packed.astype(np.float64), packed[:, ::2], packed[0]):
         with pytest.raises(TypeError, match="array2"):
-            module.pack(batch, rows[:3], 0, 2, wrong, 0)
+            module.pack(batch, wrong, 0)
+    with pytest.raises(TypeError, match="strided3"):
+        module.pack(batch.astype(np.int32), packed, 0)
     with pytest.raises(ValueError):
         module.pack(batch)
     assert not packed.any()
@@ -157,7 +146,7 @@ def test_arguments_are_looked_at_before_they_are_trusted() -> None:
 @pytest.mark.parametrize("make", [ml.LSTM, ml.GRU, ml.RNN])
 def test_training_on_padded_tokens_is_that_of_the_readable_functions(make: Any, large: bool, rng: np.random.Generator,
                                                                      monkeypatch: pytest.MonkeyPatch) -> None:
-    """In float32, with rows that share their padding, over ten steps."""
+    """In float32, over ten steps."""
     if large:
         monkeypatch.setattr(sequence, "LARGE", 0)
     tokens, y = rng.integers(1, 50, (70, 40)), rng.integers(0, 2, 70).astype(np.float32)
@@ -230,11 +219,33 @@ def test_a_damaged_file_stops_nobody(tmp_path: Path) -> None:
 
 
 @needs_numba
-def test_without_a_place_for_it_it_is_compiled_each_time(tmp_path: Path) -> None:
+def test_without_a_place_for_it_numpy_does_the_work(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("no folder", encoding="utf-8")
     (tmp_path / "sitecustomize.py").write_text(f"from pathlib import Path\nimport minilstm.kernels.compiled as c\n"
                                                f"c.HERE = type('Here', (), {{'glob': c.HERE.glob, '__truediv__': "
                                                f"lambda self, name: Path({str(blocked)!r}) / name}})()\n", encoding="utf-8")
-    loss, used = train(tmp_path, HOME=str(blocked))
-    assert used == "True" and loss == train(tmp_path / "nothing")[0]
+    assert train(tmp_path, HOME=str(blocked))[1:] == ["False", "there is no folder in which compiled code can be kept"]
+
+
+@needs_numba
+def test_an_edit_in_any_source_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = compiled._file("float32").name
+    for name in ("padding.py", "activations.py"):
+        folder = tmp_path / name.partition(".")[0]
+        shutil.copytree(compiled.HERE, folder, ignore=shutil.ignore_patterns("__pycache__"))
+        with open(folder / name, "a", encoding="utf-8") as file:
+            file.write("\n")
+        monkeypatch.setattr(compiled, "HERE", folder)
+        assert compiled._file("float32").name != before
+    assert compiled._file("float64").name != compiled._file("float32").name
+
+
+@needs_numba
+def test_compiling_is_said_on_the_screen_once(tmp_path: Path) -> None:
+    elsewhere(tmp_path, tmp_path / "code.o")
+    for words in ("minilstm: compiling the fast steps for this processor, once", ""):
+        path = os.pathsep.join([str(tmp_path), str(Path(ml.__file__).parents[1])])
+        done = subprocess.run([sys.executable, "-c", TRAIN], capture_output=True, text=True, timeout=120,
+                              env={**os.environ, "PYTHONPATH": path})
+        assert done.stderr.startswith(words) and done.stderr.count("\n") == bool(words)

@@ -1,7 +1,7 @@
 """The fast twins of the sequence functions against the readable ones, and against the oracle's loops.
 
-Numbers of rows are chosen for where ``kernels.batch`` cuts them into chunks, numbers of steps for where ``kernels.sequence``
-cuts them into blocks; hidden sizes of 64 and 128 for where ``kernels.products`` cuts the weights. Gradients meet the oracle
+Numbers of rows are chosen for where ``kernels.cpu.sequence`` cuts them into chunks, numbers of steps for where it cuts them
+into blocks. Gradients meet the oracle
 along a random direction of each argument: one complex step tells Σ gradient · direction, whatever the number of elements.
 """
 
@@ -19,16 +19,14 @@ from hypothesis import strategies as st
 from reference import CELLS, one_direction
 
 import minilstm as ml
-from minilstm.kernels import gru, lstm, products, rnn, sequence
-from minilstm.kernels.memory import Memory
-from minilstm.kernels.sequence import SequenceCache
+from minilstm.kernels.cpu import gru, lstm, rnn, sequence
+from minilstm.kernels.cpu.sequence import SequenceCache
 
 pytestmark = pytest.mark.usefixtures("steps")
 
 TWINS: dict[str, Any] = {"lstm": lstm, "gru": gru, "tanh": rnn, "relu": rnn}
 SHAPES = [(1, 1, 2, 3), (1, 1031, 3, 2), (3, 7, 5, 2), (17, 61, 2, 3), (33, 1, 5, 3), (33, 41, 3, 5), (70, 31, 5, 7),
           (130, 53, 3, 2)]                                              # N, T, D, H
-CUT = [(35, 5, 64, 64), (70, 3, 64, 128), (33, 3, 192, 128)]         # shapes whose products are cut, N, T, D, H
 
 
 @pytest.fixture(autouse=True, params=[False, True], ids=["small weights", "large weights"])
@@ -36,7 +34,6 @@ def large_weights(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
     """Each test as it is, and as if the weights did not fit a cache, so that the inputs' share is made ahead."""
     if request.param:
         monkeypatch.setattr(sequence, "LARGE", 0)
-        monkeypatch.setattr(products, "WORTH_COPYING", 0)
 
 
 def make(kind: str, shape: tuple[int, int, int, int], padding: str = "none", states: bool = True) -> Case:
@@ -99,19 +96,6 @@ def test_twin_equals_the_readable_functions(kind: str, shape: tuple[int, int, in
     compare(make(kind, shape, padding))
 
 
-@pytest.mark.parametrize("small_kernels", [True, False])
-@pytest.mark.parametrize("shape", CUT)
-@pytest.mark.parametrize("kind", ["lstm", "gru", "tanh"])
-def test_twin_with_products_in_pieces(kind: str, shape: tuple[int, int, int, int], small_kernels: bool,
-                                      monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(products, "_has_small_kernels", lambda: small_kernels)
-    if kind == "lstm":
-        N, _, D, H = shape
-        rows, splits = products.pieces(H + D, 4 * H, 32, 8)
-        assert (rows < H + D and splits > 1) == small_kernels
-    compare(make(kind, shape, "post"))
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_any_upstream_gradient_may_be_missing(kind: str) -> None:
     case = make(kind, (35, 37, 3, 2), "pre")
@@ -129,9 +113,8 @@ def test_any_upstream_gradient_may_be_missing(kind: str) -> None:
 def test_without_outputs_and_without_keeping(kind: str, shape: tuple[int, int, int, int], padding: str) -> None:
     case = make(kind, shape, padding)
     h, last, _ = forward(case, True, inputs(case))
-    memory = Memory()
     for outputs, keep in itertools.product([True, False], repeat=2):
-        again, state, cache = forward(case, True, inputs(case), outputs=outputs, keep=keep, memory=memory)
+        again, state, cache = forward(case, True, inputs(case), outputs=outputs, keep=keep)
         assert (again is None) != outputs and (not outputs or digests([again]) == digests([h]))
         assert digests(state) == digests(last) and bool(cache.chunks) == keep
 
@@ -225,24 +208,24 @@ def test_memory_layout_does_not_matter(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_second_backward_gives_the_same_bytes(kind: str) -> None:
     case = make(kind, (70, 31, 5, 3), "pre")
-    above, memory = gradients_above(case), Memory()
-    *_, cache = forward(case, True, inputs(case), memory=memory)
-    first = digests(backward(case, True, above, cache, memory=memory))
-    forward(case, True, [0.5 * a for a in inputs(case)], memory=memory)         # wants memory, too
-    assert digests(backward(case, True, above, cache, memory=memory)) == first
-    assert digests(backward(case, True, above, cache, consume=True, memory=memory)) == first
+    above = gradients_above(case)
+    *_, cache = forward(case, True, inputs(case))
+    first = digests(backward(case, True, above, cache))
+    forward(case, True, [0.5 * a for a in inputs(case)])
+    assert digests(backward(case, True, above, cache)) == first
+    assert digests(backward(case, True, above, cache, consume=True)) == first
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_training_steps_that_share_memory(kind: str) -> None:
     """Steps of several sizes, an evaluation in between, and two forwards before their two backwards."""
-    shared, kept, before = Memory(), [], []
+    kept, before = [], []
     for shape in [(70, 31, 5, 3), (70, 31, 5, 3), (33, 13, 5, 3), (70, 29, 5, 3), (130, 31, 5, 3)]:
         first, second = make(kind, shape), make(kind, shape, "post", states=False)
-        runs = [(case, *forward(case, True, inputs(case), memory=shared)) for case in (first, second)]
-        forward(first, True, inputs(second), keep=False, memory=shared)
+        runs = [(case, *forward(case, True, inputs(case))) for case in (first, second)]
+        forward(first, True, inputs(second), keep=False)
         for case, h, last, cache in reversed(runs):
-            arrays = [h, *last, *backward(case, True, gradients_above(case), cache, consume=True, memory=shared)]
+            arrays = [h, *last, *backward(case, True, gradients_above(case), cache, consume=True)]
             assert digests(arrays) == digests(everything(case, True, inputs(case), gradients_above(case)))
             kept.append(arrays)
             before.append(digests(arrays))
@@ -255,7 +238,7 @@ def layer_results(case: Case, fast: bool) -> list[Any]:
     layer = case.layer()
     layer.fast = fast
     y, state = layer(case.x(), case.pack(case.state()) if case.states else None, return_state=True, **case.options)
-    assert isinstance(layer.peek().cells[-1][-1], SequenceCache) == fast
+    assert isinstance(layer.peek().cells[-1][-1][1], SequenceCache) == fast
     layer.fast = not fast                   # the forward has decided
     dx, dstate = layer.backward(case.dy(), case.pack(case.dstate()))
     return [y, *case.unpack(state), dx, *case.unpack(dstate), *layer.grads.values()]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import minilstm as ml
-from minilstm.lab.flow import gradient_flow, model_gradient_flow, norms
+from minilstm.gradients.flow import gradient_flow, model_gradient_flow, norms
 
 CELLS = ("RNN", "GRU", "LSTM")
 N, T, D, H = 3, 6, 2, 4

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import minilstm as ml
-from minilstm.lab.gates import gate_statistics
+from minilstm.gradients.saturation import gate_statistics
 
 N, T, D, H = 5, 7, 3, 4
 

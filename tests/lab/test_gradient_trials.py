@@ -11,11 +11,11 @@ import pytest
 
 import minilstm as ml
 from minilstm.data.tasks import adding
-from minilstm.lab.flow import model_gradient_flow
-from minilstm.lab.gates import gate_statistics
+from minilstm.gradients.flow import model_gradient_flow
+from minilstm.gradients.jacobians import jacobian_spectrum
+from minilstm.gradients.paths import model_gradient_paths
+from minilstm.gradients.saturation import gate_statistics
 from minilstm.lab.gradient_trials import Reviews, build_model, measure, measured_training, places
-from minilstm.lab.jacobians import jacobian_spectrum
-from minilstm.lab.paths import model_gradient_paths
 
 PLAIN = {"init": "default", "forget_bias": None, "recurrent": "orthogonal", "gain": 1.0, "clip_norm": None}
 ADDING: dict[str, Any] = {**PLAIN, "problem": "adding", "cell": "lstm", "T": 8, "hidden_size": 5, "steps": 3,

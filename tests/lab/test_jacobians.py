@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import minilstm as ml
-from minilstm.lab.jacobians import jacobian_products, jacobian_spectrum, step_jacobians
+from minilstm.gradients.jacobians import jacobian_products, jacobian_spectrum, step_jacobians
 
 CELLS = ("RNN", "GRU", "LSTM")
 N, T, D, H = 2, 7, 3, 4

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import minilstm as ml
-from minilstm.lab.flow import gradient_flow, model_gradient_flow
-from minilstm.lab.paths import gradient_paths, model_gradient_paths
+from minilstm.gradients.flow import gradient_flow, model_gradient_flow
+from minilstm.gradients.paths import gradient_paths, model_gradient_paths
 
 CELLS = ("RNN", "GRU", "LSTM")
 N, T, D, H = 3, 8, 2, 4

@@ -6,7 +6,7 @@ call, in which Python's global interpreter lock is free, so that threads need no
 
 - ``lstm.py``, ``gru.py``, ``rnn.py``: blocks of steps, forward and back; ``activations.py``, ``padding.py``: what they share;
 - ``gemm.py``: the matrix product of a step;
-- ``layout.py``, ``embedding.py``, ``optim.py``: what else a training step moves;
+- ``layout.py``, ``embedding.py``, ``adam.py``: what else a training step moves;
 - ``jit.py``, ``build.py``, ``library.py``: how they are compiled, once, and called.
 
 Only float32 is compiled: it is what models are trained in, and what short formulas are exact enough for. float64 is for checks
@@ -19,7 +19,6 @@ import hashlib
 import os
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,43 +42,44 @@ def _load(char: str) -> tuple[dict[str, Any], str]:
     with _lock:
         try:
             file = _file(np.dtype(char).name)
-            if file is not None:
-                return _load_or_build(file, char), ""
-            with tempfile.TemporaryDirectory() as folder:
-                return _load_or_build(Path(folder) / "code.o", char), ""
+            if file is None:
+                return {}, "there is no folder in which compiled code can be kept"
+            if not file.exists():
+                _build(file, np.dtype(char).name)
+            from minilstm.kernels.compiled.library import load
+            return load(file), ""
         except PackageNotFoundError as error:
             return {}, f"{error.name} is not installed"
         except Exception as error:      # whatever is wrong with it: nobody needs it to train
             return {}, f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
-def _load_or_build(file: Path, char: str) -> dict[str, Any]:
-    if not file.exists():
-        _build(file, np.dtype(char).name)
-    from minilstm.kernels.compiled.library import load
-    return load(file)
-
-
 def _file(dtype: str) -> Path | None:
-    """Return the file for what these very sources become on this processor, or None: there is no place to keep it."""
+    """Return the file for what these very sources become on this processor, or None: there is no place to keep it.
+
+    Its name is a digest of every source in this folder, of the versions that compile, and of the processor: an edit in any of
+    them is noticed.
+    """
     versions = [version("numba"), version("llvmlite")]
     import llvmlite.binding as llvm
 
     sources = [file.read_bytes() for file in sorted(HERE.glob("*.py"))]
     words = [dtype, *versions, llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()]
     name = hashlib.sha256(b"".join(sources) + "|".join(words).encode()).hexdigest()[:24] + ".o"
-    for folder in (HERE / "__pycache__", Path.home() / ".cache" / "minilstm"):
+    for find in (lambda: HERE / "__pycache__", lambda: Path.home() / ".cache" / "minilstm"):
         try:
+            folder = find()
             folder.mkdir(parents=True, exist_ok=True)
             if os.access(folder, os.W_OK) or (folder / name).exists():
                 return folder / name
-        except OSError:
+        except (OSError, RuntimeError):     # the second: nobody's home
             continue
     return None
 
 
 def _build(file: Path, dtype: str) -> None:
-    """Let a process of its own compile everything. Numba refuses versions of NumPy that it does not know."""
+    """Let a process of its own compile everything, and say so. Numba refuses versions of NumPy that it does not know."""
+    print("minilstm: compiling the fast steps for this processor, once (about 15 s) ...", file=sys.stderr, flush=True)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     done = subprocess.run([sys.executable, "-m", f"{__name__}.build", str(file), dtype], env=environment, text=True,
                           stdin=subprocess.DEVNULL, capture_output=True)

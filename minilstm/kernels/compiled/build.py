@@ -24,7 +24,7 @@ from numba import types
 from minilstm.kernels.compiled.jit import OPTIONS, REGISTERED
 from minilstm.kernels.compiled.library import axes, load
 
-MODULES = ("lstm", "gru", "rnn", "layout", "embedding", "optim", "gemm")
+MODULES = ("lstm", "gru", "rnn", "layout", "embedding", "adam", "gemm")
 EXTERNAL = ("llvm.", "mem", "tanh", "sqrt")     # what the code may call: intrinsics, and C's own library
 
 

@@ -7,10 +7,11 @@ import numpy as np
 from minilstm.kernels.compiled.jit import compiled
 
 
-@compiled("array2", "index1", "index1", "array2")
-def add_up(dy: np.ndarray, tokens: np.ndarray, slots: np.ndarray, sums: np.ndarray) -> None:
-    """sums[slots[token]] += dy of each place, given dy (n, D), tokens (n,), slots (V,), sums (U, D)."""
+@compiled("array2", "index1", "int", "array2")
+def add_up(dy: np.ndarray, tokens: np.ndarray, padding: int, dW: np.ndarray) -> None:
+    """dW[token] += dy of each place, given dy (n, D), tokens (n,), dW (V, D); the row ``padding`` gets nothing."""
     for place in range(len(tokens)):
-        slot = slots[tokens[place]]
-        for k in range(dy.shape[1]):
-            sums[slot, k] += dy[place, k]
+        token = tokens[place]
+        if token != padding:
+            for k in range(dy.shape[1]):
+                dW[token, k] += dy[place, k]

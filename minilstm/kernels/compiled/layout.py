@@ -1,6 +1,6 @@
-"""Copies between the batch, (N, T, F) with one row after another, and memory of a stretch, steps first, then features, rows.
+"""Copies between a batch, (n, steps, F) with one row after another, and a chunk's memory, steps first, then features, rows.
 
-``packed[t]`` has one step: feature f of row r stands at ``first`` + f n + r. ``rows`` (n,) are places in the batch.
+``packed[t]`` has one step: feature f of row r stands at ``first`` + f n + r.
 """
 
 from __future__ import annotations
@@ -10,25 +10,24 @@ import numpy as np
 from minilstm.kernels.compiled.jit import compiled
 
 
-@compiled("strided3", "index1", "int", "int", "array2", "int")
-def pack(batch: np.ndarray, rows: np.ndarray, start: int, steps: int, packed: np.ndarray, first: int) -> None:
-    """Copy steps ``start`` to ``start + steps`` of the rows into packed[0] to packed[steps - 1]."""
-    n, F = len(rows), batch.shape[2]
+@compiled("strided3", "array2", "int")
+def pack(batch: np.ndarray, packed: np.ndarray, first: int) -> None:
+    """Copy batch (n, steps, F) into packed[0] to packed[steps - 1]."""
+    n, steps, F = batch.shape
     for t in range(steps):
         for r in range(n):
             for f in range(F):
-                packed[t, first + f * n + r] = batch[rows[r], start + t, f]
+                packed[t, first + f * n + r] = batch[r, t, f]
 
 
-@compiled("array2", "int", "int", "strided3", "index1", "int", "int")
-def unpack(packed: np.ndarray, first: int, n: int, batch: np.ndarray, rows: np.ndarray, start: int, steps: int) -> None:
-    """The way back: copy packed[0] to packed[steps - 1] into the rows' steps. Rows beyond the n packed ones get the last."""
-    F = batch.shape[2]
+@compiled("array2", "int", "strided3")
+def unpack(packed: np.ndarray, first: int, batch: np.ndarray) -> None:
+    """The way back: copy packed[0] to packed[steps - 1] into batch (n, steps, F)."""
+    n, steps, F = batch.shape
     for t in range(steps):
-        for r in range(len(rows)):
-            column = first + min(r, n - 1)
+        for r in range(n):
             for f in range(F):
-                batch[rows[r], start + t, f] = packed[t, column + f * n]
+                batch[r, t, f] = packed[t, first + f * n + r]
 
 
 @compiled("array2", "int", "int", "array2")

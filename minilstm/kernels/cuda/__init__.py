@@ -8,11 +8,24 @@ H a multiple of 32 up to 128, where a block's threads can keep the recurrent wei
 kernel and one matrix product a step do the work.
 
 - ``lstm.cu``, ``gru.cu``, ``rnn.cu``: the cell's mathematics, the persistent kernels and the step kernels; ``common.cu`` what
-  they share; ``embedding.cu``, ``losses.cu``, ``optim.cu``, ``layout.cu`` the rest of a training step;
+  they share; ``embedding.cu``, ``adam.cu``, ``layout.cu`` what else there is a kernel for;
 - ``launch.py``: compiled modules and checked launches; ``plan.py``: which kernel, how many rows a block;
-- ``sequence.py``, ``lstm.py``, ``gru.py``, ``rnn.py``: the twins, with the signatures of those in ``minilstm/kernels``;
-- ``embedding.py``, ``losses.py``, ``optim.py``: the other kernels behind plain functions.
+- ``sequence.py``, ``lstm.py``, ``gru.py``, ``rnn.py``: the twins, with the signatures of those in ``kernels/cpu``;
+- ``embedding.py``, ``adam.py``: the other kernels behind plain functions.
 
 Nothing here waits for the device, and nothing but host ``lengths`` is uploaded. tests/cuda runs the sources, unchanged, on a
 CPU.
 """
+
+from __future__ import annotations
+
+from minilstm.cells.gates import SequencePair
+from minilstm.kernels.cuda.gru import gru_backward, gru_forward
+from minilstm.kernels.cuda.launch import REALS
+from minilstm.kernels.cuda.lstm import lstm_backward, lstm_forward
+from minilstm.kernels.cuda.rnn import rnn_backward, rnn_forward
+
+__all__ = ["PAIRS", "REALS"]
+
+PAIRS = {"lstm": SequencePair(lstm_forward, lstm_backward), "gru": SequencePair(gru_forward, gru_backward),
+         "rnn": SequencePair(rnn_forward, rnn_backward)}

@@ -1,17 +1,8 @@
-// The embedding: y = W[tokens], and dW[v] = Σ dy over the places where v stands. Compiled with -DTOKEN=int or "long long".
+// The embedding's gradient: dW[v] = Σ dy over the places where v stands. Compiled with -DTOKEN=int or "long long".
 
 typedef TOKEN token;
 
-// One thread for each number of y (P, D). A token outside the table W (V, D) gives a row of NaN: nothing on a device can
-// raise without making the host wait, and the guard against NaN stops the step.
-extern "C" __global__ void embedding_forward(const token* tokens, const real* W, real* y, int V, int P, int D) {
-    const size_t e = (size_t)blockIdx.x * blockDim.x + threadIdx.x;
-    if (e >= (size_t)P * D) return;
-    const token v = tokens[e / D];
-    y[e] = 0 <= v && v < V ? W[(size_t)v * D + e % D] : not_a_number();
-}
-
-// The gradient in two steps without atomic additions, so that it is the same at each run. The places are sorted by token
+// In two steps without atomic additions, so that it is the same at each run. The places are sorted by token
 // (order (P,), stable), and the sorted places cut into chunks of CHUNK. Here each chunk adds up its runs of one token. A run
 // that begins and ends inside is done, and goes to dW. The first and the last one may go on beyond the chunk: their sums go
 // to edges (chunks, 2, D), [0] for the first and [1] for the last if that is another run.

@@ -1,11 +1,11 @@
-"""The embedding on a device, without waiting and without atomic additions; the kernels are in embedding.cu."""
+"""The embedding's gradient on a device, without waiting and without atomic additions; the kernels are in embedding.cu."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from minilstm.backend import Array, get_array_module
-from minilstm.kernels.cuda.launch import THREADS, Kernel, Pointer, blocks_for, kernel, launch
+from minilstm.backend.arrays import Array, get_array_module
+from minilstm.kernels.cuda.launch import Kernel, Pointer, kernel, launch
 
 CHUNK = 32          # sorted places that a block adds up, as in embedding.cu
 COLUMNS = 128       # threads of a block, one for each column, at most
@@ -21,20 +21,7 @@ def _flat(tokens: Array) -> Array:
     return get_array_module(tokens).ascontiguousarray(tokens.reshape(-1), dtype=dtype)
 
 
-def embedding_rows(tokens: Array, W: Array) -> Array:
-    """Return W[tokens] (..., D), for tokens (...) and W (V, D) of float32 or float64.
-
-    A token out of range gives a row of NaN: on a device nothing can raise without waiting. The guard against NaN names it.
-    """
-    (V, D), xp, flat = W.shape, get_array_module(W), _flat(tokens)
-    P = flat.size
-    rows = xp.empty((P, D), dtype=W.dtype)
-    launch(_kernel("embedding_forward", W.dtype, flat), blocks_for(P * D), THREADS,
-           Pointer(flat, (P,), flat.dtype), Pointer(W, (V, D)), Pointer(rows, (P, D)), V, P, D)
-    return rows.reshape(*tokens.shape, D)
-
-
-def add_embedding_gradient(dy: Array, tokens: Array, dW: Array, *, padding_idx: int | None = None) -> None:
+def add_on_device(dy: Array, tokens: Array, dW: Array, padding_idx: int | None) -> None:
     """Add to each row of dW (V, D) the sum of dy (..., D) over the places where its token stands in tokens (...).
 
     Always in the same order, so with the same bytes. The row ``padding_idx`` and tokens out of range get nothing.

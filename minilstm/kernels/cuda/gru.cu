@@ -1,4 +1,4 @@
-// The GRU on the device; equations, derivation and its numbers are in minilstm/gru.py.
+// The GRU on the device; equations, derivation and its numbers are in minilstm/cells/gru.py.
 //
 // The products with x are made beforehand: on entry gates (T, N, 3H) is x W_x, on return r, z, n after their nonlinearity;
 // q (T, N, H) is the candidate's product with h. Biases b (4H) are b_r, b_z, b_nx, b_nh. Arrays are time-major, row t of h

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from minilstm.backend import Array, get_array_module
-from minilstm.gru import check_sequence
+from minilstm.backend.arrays import Array, get_array_module
+from minilstm.cells.gates import check_sequence
+from minilstm.cells.gru import BIASES, GATES
 from minilstm.kernels.cuda import sequence
 from minilstm.kernels.cuda.launch import Pointer, launch
 from minilstm.kernels.cuda.sequence import DeviceCache
 
 
 def gru_forward(x: Array, h0: Array | None, W: Array, b: Array, *, lengths: Any = None, padding: str = "post",
-                tokens: Array | None = None, outputs: bool = True, keep: bool = True,
-                memory: Any = None) -> tuple[Any, DeviceCache]:
-    """``minilstm.gru.gru_forward`` for CuPy arrays; the further arguments are those of ``kernels.cuda.lstm.lstm_forward``."""
-    xp, sizes, _, dtype = check_sequence(x, h0, W, b, None, padding)
-    H = W.shape[1] // 3
-    plan = sequence.make_plan("gru", sizes, H, dtype, lengths, padding, x)
+                outputs: bool = True, keep: bool = True) -> tuple[Any, DeviceCache]:
+    """``minilstm.cells.gru.gru_forward`` for CuPy arrays; ``outputs`` and ``keep``: as for the LSTM."""
+    xp, sizes, _, dtype = check_sequence(x, {"h0": h0}, W, b, GATES, BIASES, None, padding)
+    H = sizes[-1]
+    plan = sequence.make_plan("gru", sizes, dtype, lengths, padding, x)
     N, T, states = plan.N, plan.T, plan.states
     W, b, h0 = (sequence.ready(part, plan) for part in (W, b, h0))
     x = sequence.time_major(x, plan)
@@ -38,9 +38,9 @@ def gru_forward(x: Array, h0: Array | None, W: Array, b: Array, *, lengths: Any 
     return y, DeviceCache(plan, [last], W, x, h, (gates, q)) if keep else DeviceCache(plan, [last], W, None, None, ())
 
 
-def gru_backward(dh: Array | None, cache: DeviceCache, *, dh_last: Array | None = None, consume: bool = False,
-                 memory: Any = None) -> tuple[Array, Array, Array, Array]:
-    """``minilstm.gru.gru_backward`` of the twin above. Return (dx, dh0, dW, db). ``consume``: as for the LSTM."""
+def gru_backward(dh: Array | None, cache: DeviceCache, *, dh_last: Array | None = None,
+                 consume: bool = False) -> tuple[Array, Array, Array, Array]:
+    """``minilstm.cells.gru.gru_backward`` of the twin above. Return (dx, dh0, dW, db). ``consume``: as for the LSTM."""
     plan, W, (gates, q), h = cache.plan, cache.W, cache.values, cache.h
     N, T, H, states = plan.N, plan.T, plan.H, plan.states
     xp = get_array_module(W)

@@ -14,13 +14,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minilstm.backend import Array, require
-from minilstm.errors import BackendError, DtypeError, ShapeError
+from minilstm.backend.arrays import Array, require
+from minilstm.backend.errors import BackendError, DtypeError, ShapeError
 
 REALS = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}     # the dtypes that there are kernels for
 NULL = np.uint64(0)             # a null pointer: the argument that is not given
 INT_MAX = 2 ** 31 - 1
 THREADS = 256                   # of a block, where a kernel has one thread for each number
+
+
+def takes(*arrays: Array) -> bool:
+    """Tell whether there are kernels for these device arrays: contiguous, all of one dtype, float32 or float64."""
+    return all(x.dtype in REALS and x.dtype == arrays[0].dtype and x.flags.c_contiguous for x in arrays)
 
 
 class Pointer(NamedTuple):

@@ -1,4 +1,4 @@
-// The LSTM on the device; equations, derivation and its numbers are in minilstm/lstm.py.
+// The LSTM on the device; equations, derivation and its numbers are in minilstm/cells/lstm.py.
 //
 // The products with x are made beforehand: on entry gates (T, N, 4H) is x W_x, on return f, i, o, c̃ after their nonlinearity.
 // Arrays are time-major, row t of h and c (T+1, N, H) is the state before step t; y and dy alone are (N, T, H). Null pointers

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from minilstm.backend import Array, get_array_module
+from minilstm.backend.arrays import Array, get_array_module
+from minilstm.cells.gates import check_sequence
+from minilstm.cells.lstm import GATES
 from minilstm.kernels.cuda import sequence
 from minilstm.kernels.cuda.launch import Pointer, launch
 from minilstm.kernels.cuda.sequence import DeviceCache
-from minilstm.lstm import check_sequence
 
 
 def lstm_forward(x: Array, h0: Array | None, c0: Array | None, W: Array, b: Array, *, lengths: Any = None,
-                 padding: str = "post", tokens: Array | None = None, outputs: bool = True, keep: bool = True,
-                 memory: Any = None) -> tuple[Any, Array, DeviceCache]:
-    """``minilstm.lstm.lstm_forward`` for CuPy arrays, float32 or float64. Return (h, c_last, cache).
+                 padding: str = "post", outputs: bool = True, keep: bool = True) -> tuple[Any, Array, DeviceCache]:
+    """``minilstm.cells.lstm.lstm_forward`` for CuPy arrays, float32 or float64. Return (h, c_last, cache).
 
     Args:
         lengths: also int32 on the device, which saves the upload.
         outputs: False leaves h out (None).
         keep: False keeps nothing for backward; ``cache.last`` still has the final states, h_last and c_last.
-        tokens, memory: not needed here; the twin for NumPy has a use for them.
     """
-    xp, sizes, _, dtype = check_sequence(x, h0, c0, W, b, None, padding)
-    H = W.shape[1] // 4
-    plan = sequence.make_plan("lstm", sizes, H, dtype, lengths, padding, x)
+    xp, sizes, _, dtype = check_sequence(x, {"h0": h0, "c0": c0}, W, b, GATES, GATES, None, padding)
+    H = sizes[-1]
+    plan = sequence.make_plan("lstm", sizes, dtype, lengths, padding, x)
     N, T, states = plan.N, plan.T, plan.states
     W, b, h0, c0 = (sequence.ready(part, plan) for part in (W, b, h0, c0))
     x = sequence.time_major(x, plan)
@@ -47,8 +46,8 @@ def lstm_forward(x: Array, h0: Array | None, c0: Array | None, W: Array, b: Arra
 
 
 def lstm_backward(dh: Array | None, dc_last: Array | None, cache: DeviceCache, *, dh_last: Array | None = None,
-                  consume: bool = False, memory: Any = None) -> tuple[Array, Array, Array, Array, Array]:
-    """``minilstm.lstm.lstm_backward`` of the twin above. Return (dx, dh0, dc0, dW, db).
+                  consume: bool = False) -> tuple[Array, Array, Array, Array, Array]:
+    """``minilstm.cells.lstm.lstm_backward`` of the twin above. Return (dx, dh0, dc0, dW, db).
 
     With ``consume`` the cache is written over; otherwise a second call gives the same bytes.
     """

@@ -1,4 +1,4 @@
-// The simple recurrent network on the device: h_t = a(w_h [h_{t-1}, x_t] + b_h), a = tanh or relu. See minilstm/rnn.py.
+// The simple recurrent network on the device: h_t = a(w_h [h_{t-1}, x_t] + b_h), a = tanh or relu. See minilstm/cells/rnn.py.
 //
 // The products with x are made beforehand: xw (T, N, H) is x W_x. Arrays are time-major, row t of h (T+1, N, H) is the state
 // before step t; y and dy alone are (N, T, H). Null pointers stand for what is not given or not wanted.

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from minilstm.backend import Array, get_array_module
+from minilstm.backend.arrays import Array, get_array_module
+from minilstm.backend.checks import check_choice
+from minilstm.cells.gates import check_sequence
+from minilstm.cells.rnn import GATES, NONLINEARITIES
 from minilstm.kernels.cuda import sequence
 from minilstm.kernels.cuda.launch import Pointer, launch
 from minilstm.kernels.cuda.sequence import DeviceCache
-from minilstm.rnn import check_sequence
 
 
 def rnn_forward(x: Array, h0: Array | None, W: Array, b: Array, *, nonlinearity: str = "tanh", lengths: Any = None,
-                padding: str = "post", tokens: Array | None = None, outputs: bool = True, keep: bool = True,
-                memory: Any = None) -> tuple[Any, DeviceCache]:
-    """``minilstm.rnn.rnn_forward`` for CuPy arrays; the further arguments are those of ``kernels.cuda.lstm.lstm_forward``."""
-    xp, sizes, _, dtype = check_sequence(x, h0, W, b, nonlinearity, None, padding)
-    H, relu = W.shape[1], int(nonlinearity == "relu")
-    plan = sequence.make_plan("rnn", sizes, H, dtype, lengths, padding, x)
+                padding: str = "post", outputs: bool = True, keep: bool = True) -> tuple[Any, DeviceCache]:
+    """``minilstm.cells.rnn.rnn_forward`` for CuPy arrays; ``outputs`` and ``keep``: as for the LSTM."""
+    check_choice("nonlinearity", nonlinearity, NONLINEARITIES)
+    xp, sizes, _, dtype = check_sequence(x, {"h0": h0}, W, b, GATES, GATES, None, padding)
+    H, relu = sizes[-1], int(nonlinearity == "relu")
+    plan = sequence.make_plan("rnn", sizes, dtype, lengths, padding, x)
     N, T, states = plan.N, plan.T, plan.states
     W, b, h0 = (sequence.ready(part, plan) for part in (W, b, h0))
     x = sequence.time_major(x, plan)
@@ -37,9 +39,9 @@ def rnn_forward(x: Array, h0: Array | None, W: Array, b: Array, *, nonlinearity:
     return y, DeviceCache(plan, [last], W, x, h, (), relu) if keep else DeviceCache(plan, [last], W, None, None, ())
 
 
-def rnn_backward(dh: Array | None, cache: DeviceCache, *, dh_last: Array | None = None, consume: bool = False,
-                 memory: Any = None) -> tuple[Array, Array, Array, Array]:
-    """``minilstm.rnn.rnn_backward`` of the twin above. Return (dx, dh0, dW, db). ``consume``: nothing is written over here."""
+def rnn_backward(dh: Array | None, cache: DeviceCache, *, dh_last: Array | None = None,
+                 consume: bool = False) -> tuple[Array, Array, Array, Array]:
+    """``minilstm.cells.rnn.rnn_backward`` of the twin above. Return (dx, dh0, dW, db)."""
     plan, W, h = cache.plan, cache.W, cache.h
     N, T, H, states = plan.N, plan.T, plan.H, plan.states
     xp = get_array_module(W)

@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minilstm.backend import Array, get_array_module
-from minilstm.checks import check_choice, check_integer, check_shape, is_array
+from minilstm.backend.arrays import Array, get_array_module
+from minilstm.backend.checks import check_choice, check_integer, check_shape, is_array
+from minilstm.cells.gates import upstream
+from minilstm.cells.padding import PADDINGS, check_lengths
 from minilstm.kernels.cuda import plan as plans
 from minilstm.kernels.cuda.launch import THREADS, Kernel, Pointer, blocks_for, kernel, launch, multiprocessors, prepare
-from minilstm.recurrent import upstream
-from minilstm.sequences import PADDINGS, check_lengths
 
 
 class Plan(NamedTuple):
@@ -83,9 +83,9 @@ def device_lengths(lengths: Any, N: int, T: int, padding: str, like: Array) -> A
     return None if (host == T).all() else get_array_module(like).asarray(host.astype(np.int32))
 
 
-def make_plan(cell: str, sizes: tuple[int, int, int], H: int, dtype: Any, lengths: Any, padding: str, like: Array) -> Plan:
-    """Return how to do one call; ``sizes`` N, T, D."""
-    N, T, D = sizes
+def make_plan(cell: str, sizes: tuple[int, int, int, int], dtype: Any, lengths: Any, padding: str, like: Array) -> Plan:
+    """Return how to do one call; ``sizes`` N, T, D, H."""
+    N, T, D, H = sizes
     rows = plans.rows_for(N, multiprocessors(), dtype) if plans.fits(cell, H, dtype) else 0
     on_device = device_lengths(lengths, N, T, padding, like)
     return Plan(cell, N, T, D, H, np.dtype(dtype), on_device, int(padding == "pre"), rows)

@@ -1,0 +1,56 @@
+"""The errors minilstm raises, one class for each kind of mistake.
+
+Every class also derives from the built-in exception a Python programmer would expect (a wrong shape is a ``ValueError``,
+a token id out of range an ``IndexError``), so code that knows nothing of minilstm catches them too. Messages name the
+thing that is wrong, what was expected and what was got; they are raised before any state changes.
+"""
+
+from __future__ import annotations
+
+
+class MinilstmError(Exception):
+    """Base class of every error minilstm raises on purpose."""
+
+
+class ArgumentError(MinilstmError, ValueError):
+    """An argument has a value that makes no sense (a negative learning rate, an unknown option)."""
+
+
+class ShapeError(MinilstmError, ValueError):
+    """An array has the wrong shape."""
+
+
+class DtypeError(MinilstmError, TypeError):
+    """An array has the wrong dtype, or is no array at all."""
+
+
+class TokenError(MinilstmError, IndexError):
+    """A token id lies outside the vocabulary."""
+
+
+class BackendError(MinilstmError, RuntimeError):
+    """A backend cannot be used, or host and device arrays were mixed."""
+
+
+class BackwardError(MinilstmError, RuntimeError):
+    """``backward`` was called with no forward pass to go back through."""
+
+
+class NonFiniteError(MinilstmError, FloatingPointError):
+    """A loss, gradient or weight became NaN or infinite; nothing was updated."""
+
+
+class GradientError(MinilstmError, AssertionError):
+    """A gradient check failed: a hand-derived gradient disagrees with the numerical one."""
+
+
+class DataError(MinilstmError, ValueError):
+    """A data file or data set cannot be used as it is; names the file and the row."""
+
+
+class CheckpointError(MinilstmError, RuntimeError):
+    """A checkpoint or state dict cannot be written, read or fitted to the model; nothing was changed."""
+
+
+for _error in [MinilstmError, *MinilstmError.__subclasses__()]:
+    _error.__module__ = "minilstm"      # tracebacks name them as users do: minilstm.ShapeError

@@ -1,0 +1,21 @@
+"""Seeds: every random number comes from a NumPy Generator on the host, made here from what the caller gave.
+
+Drawing on the host and uploading makes a seed give the same numbers on every backend.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minilstm.backend.errors import ArgumentError
+
+
+def as_generator(rng: Any) -> np.random.Generator:
+    """Return a generator: ``rng`` itself if it is one, else one seeded with the int ``rng`` (None: fresh entropy)."""
+    if rng is None or isinstance(rng, np.random.Generator):
+        return np.random.default_rng(rng)
+    if isinstance(rng, (int, np.integer)) and not isinstance(rng, (bool, np.bool_)) and rng >= 0:
+        return np.random.default_rng(int(rng))
+    raise ArgumentError(f"rng: expected None, a whole number of at least 0 or a numpy.random.Generator, got {rng!r}")

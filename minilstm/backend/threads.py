@@ -1,0 +1,165 @@
+"""Threads: how many, BLAS on one of them, and ways to share work that never change a result.
+
+``run`` shares a few tasks out among threads. Which numbers are added to which is the caller's decision and does not depend on
+the number of threads, so results are the same to the last bit; NumPy's own BLAS would split large sums by its number of
+threads, so it is held at one meanwhile. ``matmul`` is a matrix product made that way.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from minilstm.backend.arrays import Array, get_array_module
+from minilstm.backend.checks import check_positive_int
+
+PIECE = 256                 # rows or columns of a result that one task of ``matmul`` makes
+WORTH_SHARING = 10_000_000  # multiplications, below which one thread is as fast
+
+_lock = threading.RLock()
+_threads: int | None = None             # None: as many as BLAS was started with
+_pool: ThreadPoolExecutor | None = None
+_users = 0                              # how many are inside one_blas_thread
+_before: list[int] = []                 # threads of each BLAS before that
+
+
+@cache
+def blas() -> Any:
+    """Return threadpoolctl's controller of the BLAS libraries in this process. Looking for them takes milliseconds."""
+    from threadpoolctl import ThreadpoolController
+    return ThreadpoolController().select(user_api="blas")
+
+
+@cache
+def _blas_threads() -> int:
+    """Return how many threads NumPy's BLAS was started with: what OPENBLAS_NUM_THREADS and the like say, or the cores."""
+    found = [library.num_threads for library in blas().lib_controllers]
+    return max(1, min(min(found, default=_cores()), _cores()))
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def get_num_threads() -> int:
+    """Return how many threads minilstm uses on the CPU: what ``set_num_threads`` said, else as many as BLAS would."""
+    return _threads or _blas_threads()
+
+
+def set_num_threads(n: int) -> None:
+    """Use up to ``n`` threads on the CPU, in the whole process. Results are the same, to the last bit, for every ``n``.
+
+    Raises ArgumentError unless ``n`` is an int of at least 1.
+    """
+    global _threads
+    n = check_positive_int("n", n)
+    with _lock:
+        _threads = n
+        _forget()
+
+
+def _forget() -> None:
+    """Let the worker threads go; the next task starts new ones."""
+    global _pool
+    if _pool is not None:
+        _pool.shutdown(wait=False)
+    _pool = None
+
+
+def _after_fork() -> None:
+    """A forked child has none of its parent's threads."""
+    global _pool, _lock, _users
+    _pool, _lock, _users = None, threading.RLock(), 0
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def _set_blas_threads(numbers: list[int]) -> None:
+    for library, number in zip(blas().lib_controllers, numbers):
+        # Since 3.8 threadpoolctl ignores all threads but the one that came first, until that one ends. Whoever is here holds
+        # our lock, and does not mean to keep the library.
+        let_go = getattr(library, "clear_controlling_thread", lambda force: None)
+        let_go(force=True)
+        library.set_num_threads(number)
+        let_go(force=True)
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Hold NumPy's BLAS at one thread inside a ``with``. May be nested, and entered by several threads."""
+    global _users, _before
+    _blas_threads()         # remembered before it is changed
+    with _lock:
+        _users += 1
+        if _users == 1:
+            _before = [library.num_threads for library in blas().lib_controllers]
+            _set_blas_threads([1] * len(_before))
+    try:
+        yield
+    finally:
+        with _lock:
+            _users -= 1
+            if _users == 0:
+                _set_blas_threads(_before)
+
+
+def run(tasks: Sequence[Callable[[], Any]]) -> list[Any]:
+    """Call every task and return their results in order, on up to ``get_num_threads()`` threads, this one among them."""
+    global _pool
+    helpers = min(get_num_threads(), len(tasks)) - 1
+    if helpers < 1:
+        return [task() for task in tasks]
+    results: list[Any] = [None] * len(tasks)
+    left = deque(range(len(tasks)))
+
+    def work() -> None:
+        while True:
+            try:
+                k = left.popleft()
+            except IndexError:
+                return
+            results[k] = tasks[k]()
+    with _lock:
+        if _pool is None:
+            _pool = ThreadPoolExecutor(max(1, get_num_threads() - 1), "minilstm")
+        futures = [_pool.submit(work) for _ in range(helpers)]
+    try:
+        work()
+    finally:
+        left.clear()        # after an error or Ctrl-C nobody starts another task, and nobody is left writing
+        wait(futures)
+    for future in futures:
+        future.result()
+    return results
+
+
+def matmul(a: Array, b: Array) -> Array:
+    """Return a @ b for (M, K) and (K, N). On the host the bits do not depend on the number of threads."""
+    if get_array_module(a, b) is not np:
+        return a @ b
+    M, N = a.shape[0], b.shape[1]
+    out = np.empty((M, N), dtype=np.result_type(a, b))
+    cuts = [slice(start, start + PIECE) for start in range(0, max(M, N), PIECE)]
+
+    def task(cut: slice) -> Callable[[], Any]:
+        if M >= N:
+            return lambda: np.matmul(a[cut], b, out=out[cut])
+        return lambda: np.matmul(a, b[:, cut], out=out[:, cut])
+    tasks = [task(cut) for cut in cuts]
+    with one_blas_thread():
+        if M * N * a.shape[1] < WORTH_SHARING:
+            for do in tasks:
+                do()
+        else:
+            run(tasks)
+    return out

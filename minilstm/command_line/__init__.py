@@ -1,0 +1,1 @@
+"""The command line: reading arguments, ending well, and ``python -m minilstm doctor``."""

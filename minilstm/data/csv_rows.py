@@ -1,0 +1,142 @@
+"""Read a CSV of labelled texts strictly: every row is right, or the error names the file and the row.
+
+Lenient readers turn damage into data: a typo in a label becomes the other class, the review "NA" a missing value, an unclosed
+quote one long review. So the whole file is read and unpacked first, then decoded and parsed by the standard library's csv
+module in strict mode, and each field that matters is checked. Row 1 is the header, as a spreadsheet counts.
+"""
+
+from __future__ import annotations
+
+import bz2
+import csv
+import gzip
+import io
+import lzma
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+from minilstm.backend.errors import DataError, DtypeError
+
+MAX_BYTES = 1 << 30     # unpacked; the 50,000 IMDB reviews are 66 MB
+_PACKED: tuple[tuple[bytes, str, Any], ...] = ((b"\x1f\x8b", "gzip", gzip.open), (b"BZh", "bzip2", bz2.open),
+                                               (b"\xfd7zXZ\x00", "xz", lzma.open))
+
+
+def read_rows(path: str | os.PathLike[str], columns: tuple[str, ...]) -> Iterator[tuple[int, list[str]]]:
+    """Yield (row number, the named columns' fields) of each row below the header. Other columns are ignored.
+
+    The file is UTF-8 (a byte order mark is fine), plain or packed with gzip, bzip2, xz or zip (one file in it); the contents
+    decide, not the name. Blank lines at the end are fine. Raises DataError, naming file and row, for everything else
+    (DtypeError where ``path`` is no path).
+    """
+    if not isinstance(path, (str, os.PathLike)):        # open() would take a number for an open file
+        raise DtypeError(f"expected the path of a CSV file, got {path!r}")
+    name = os.fspath(path)
+    data = _read(name)
+    if b"\0" in data:
+        raise DataError(f"{name}: row {_row_of(data[:data.index(0)])} contains a NUL byte: not a text file, or damaged")
+    reader = csv.reader(io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline=""), strict=True)
+    number, blank = 0, 0
+    header: list[str] = []
+    positions: list[int] = []
+    while True:
+        try:
+            row = next(reader)
+        except StopIteration:
+            break
+        except csv.Error as error:
+            hint = "a quote that is not closed?" if "end of data" in str(error) or "limit" in str(error) else "a stray quote?"
+            raise DataError(f"{name}: row {number + blank + 1} is broken CSV: {error} ({hint})") from None
+        except UnicodeDecodeError:
+            raise _not_utf8(name, data) from None
+        if not row:
+            blank += 1
+            continue
+        if blank:
+            raise DataError(f"{name}: row {number + 1} is empty")
+        number += 1
+        if number == 1:
+            header, positions = row, [_position(name, row, column) for column in columns]
+            continue
+        if len(row) != len(header):
+            raise DataError(f"{name}: row {number} has {len(row)} fields, but the header has {len(header)} "
+                            f"({','.join(header)})")
+        yield number, [row[position] for position in positions]
+    if number < 2:
+        raise DataError(f"{name}: {'has a header but no rows below it' if number else 'is empty'}")
+
+
+def _position(name: str, header: list[str], column: str) -> int:
+    if header.count(column) != 1:
+        times = "no column" if column not in header else f"{header.count(column)} columns"
+        raise DataError(f"{name}: row 1 names {times} {column!r}, expected one; it reads {','.join(header)[:100]!r}")
+    return header.index(column)
+
+
+def _read(name: str) -> bytes:
+    try:
+        with open(name, "rb") as file:
+            start = file.read(6)
+            file.seek(0)
+            if start.startswith(b"PK"):
+                return _read_zip(name, file)
+            for magic, kind, unpack in _PACKED:
+                if start.startswith(magic):
+                    return _read_packed(name, kind, unpack(file))
+            return _limited(name, file)
+    except FileNotFoundError:
+        raise DataError(f"{name}: no such file") from None
+    except IsADirectoryError:
+        raise DataError(f"{name}: is a folder, expected a CSV file") from None
+    except OSError as error:
+        raise DataError(f"{name}: cannot be read ({error.strerror or error})") from None
+
+
+def _read_packed(name: str, kind: str, file: Any) -> bytes:
+    try:
+        return _limited(name, file)
+    except (EOFError, OSError, lzma.LZMAError, zlib.error) as error:
+        raise DataError(f"{name}: the {kind} data is damaged or cut short ({error})") from None
+
+
+def _read_zip(name: str, file: Any) -> bytes:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            members = [m for m in archive.namelist() if not m.endswith("/") and not m.startswith("__MACOSX/")]
+            if len(members) != 1:
+                raise DataError(f"{name}: expected a zip with one file in it, got {len(members)} {members[:5]}")
+            with archive.open(members[0]) as member:
+                return _limited(name, member)
+    # RuntimeError: a password is needed; NotImplementedError: an unknown way of packing
+    except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, lzma.LZMAError, zlib.error) as error:
+        raise DataError(f"{name}: the zip data is damaged, cut short or not supported ({error})") from None
+
+
+def _limited(name: str, file: Any) -> bytes:
+    data: bytes = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise DataError(f"{name}: holds more than {MAX_BYTES >> 20} MiB of text; split it")
+    return data
+
+
+def _not_utf8(name: str, data: bytes) -> DataError:
+    bom = 3 if data.startswith(b"\xef\xbb\xbf") else 0       # decoded from the start again: the reader knows no offset
+    try:
+        data[bom:].decode("utf-8")
+    except UnicodeDecodeError as error:
+        start = bom + error.start
+        return DataError(f"{name}: row {_row_of(data[:start])} is not UTF-8 (byte {data[start]:#04x} at offset {start}); "
+                         "save the file as UTF-8")
+    raise AssertionError("unreachable: the same bytes failed to decode a moment ago")
+
+
+def _row_of(before: bytes) -> int:
+    """The row that a character stands in, given the bytes before it."""
+    lines = io.StringIO(before.decode("utf-8-sig", "replace") + "x", newline="")
+    try:
+        return sum(1 for _ in csv.reader(lines))
+    except csv.Error:       # a broken quote further up: the line is the best there is
+        return before.count(b"\n") + 1

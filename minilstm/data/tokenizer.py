@@ -1,0 +1,209 @@
+"""From texts to lists of word numbers: the Tokenizer.
+
+An embedding needs whole numbers, so words are counted once and numbered by how often they occur: 0 is padding, 1 the
+out-of-vocabulary token if there is one, then the commonest word. Names, rules and results are those of Keras' (legacy)
+``Tokenizer``, so that a published pipeline gives the same numbers here. The plain way to number words, a split and a dict,
+is in ``Tokenizer._words``; ordinary text takes its fast twin in wordids.py.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from minilstm.backend.checks import check_positive_int
+from minilstm.backend.errors import ArgumentError, DataError, DtypeError
+from minilstm.data.word_ids import WordIds
+
+FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
+CHUNK = 64      # texts looked up at once: enough to make NumPy's overhead small, few enough to stay in the cache
+_CONFIG = ("num_words", "filters", "lower", "split", "char_level", "oov_token", "document_count", "word_index")
+
+
+class _Codes(dict[str, int]):
+    """Word -> the id to emit, or 0 for "emit nothing"; words it does not know get ``unknown``."""
+
+    def __init__(self, known: dict[str, int], unknown: int) -> None:
+        super().__init__(known)
+        self.unknown = unknown
+
+    def __missing__(self, word: str) -> int:
+        return self.unknown
+
+
+class Tokenizer:
+    """Turn texts into lists of word numbers, exactly as Keras' ``Tokenizer`` does.
+
+    Args:
+        num_words: keep ids below this number only, that is the ``num_words - 1`` commonest words (the OOV token counts as
+            one of them); None keeps every word. Ids therefore fit ``Embedding(num_words, ...)``.
+        filters: characters that separate words as ``split`` does.
+        lower: lower-case each text first, with Python's ``str.lower``.
+        split: the separator. Nothing else separates words: with the defaults "\\r" and a no-break space stay inside them.
+        char_level: every character is a word; ``filters`` and ``split`` are not used.
+        oov_token: the word that stands for unknown and rarer words, id 1. Without one they are left out.
+
+    A text is a string, or a list of words, which is not filtered or split. Attributes, filled by ``fit_on_texts``:
+    ``word_counts`` (word -> occurrences, in the order first seen), ``word_docs`` (word -> number of texts that contain it),
+    ``index_docs`` (the same by id), ``word_index`` (word -> id, by falling count, ties in the order first seen; not cut at
+    ``num_words``), ``index_word`` (its inverse), ``document_count``. Bad arguments raise ArgumentError or DtypeError.
+    """
+
+    def __init__(self, num_words: int | None = None, filters: str = FILTERS, lower: bool = True, split: str = " ",
+                 char_level: bool = False, oov_token: str | None = None) -> None:
+        if not isinstance(filters, str):
+            raise ArgumentError(f"filters: expected a string of characters, got {filters!r}")
+        if not isinstance(split, str) or not split:
+            raise ArgumentError(f"split: expected a string of at least one character, got {split!r}")
+        if oov_token is not None and not isinstance(oov_token, str):
+            raise ArgumentError(f"oov_token: expected a string or None, got {oov_token!r}")
+        self.num_words = None if num_words is None else check_positive_int("num_words", num_words)
+        self.filters, self.lower, self.split = filters, bool(lower), split
+        self.char_level, self.oov_token = bool(char_level), oov_token
+        self._restored = False
+        self.document_count = 0
+        self.word_counts: dict[str, int] = {}
+        self.word_docs: dict[str, int] = {}
+        self.index_docs: dict[int, int] = {}
+        self.word_index: dict[str, int] = {}
+        self.index_word: dict[int, str] = {}
+        self._characters = str.maketrans({character: split for character in filters})
+
+    def fit_on_texts(self, texts: Iterable[str | list[str]]) -> None:
+        """Count the words of ``texts`` and number them; a second call adds to the counts of the first.
+
+        Raises DtypeError for a text that is neither a string nor a list of strings; nothing has changed then.
+        """
+        if self._restored:
+            raise ArgumentError("fit_on_texts: this tokenizer was restored from its config, which keeps no counts to add to; "
+                                "fit a new Tokenizer")
+        number = defaultdict(count(len(self.word_counts)).__next__, zip(self.word_counts, count()))     # by first appearance
+        counts = np.array([*self.word_counts.values()], dtype=np.int64)
+        docs = np.array([self.word_docs[word] for word in self.word_counts], dtype=np.int64)
+        documents = self.document_count
+        for ids, offsets in self._ids(texts, number):
+            if len(number) > len(counts):
+                counts, docs = (np.concatenate([a, np.zeros(len(number), np.int64)]) for a in (counts, docs))
+            np.add.at(counts, ids, 1)
+            for start, stop in zip(offsets, offsets[1:]):
+                docs[ids[start:stop]] += 1      # assignment, not accumulation: a word that occurs twice counts once
+            documents += len(offsets) - 1
+        self.document_count = documents
+        self.word_counts = dict(zip(number, counts.tolist()))
+        self.word_docs = dict(zip(number, docs.tolist()))
+        by_count = sorted(number, key=self.word_counts.__getitem__, reverse=True)    # stable: ties stay as first seen
+        self._number([self.oov_token, *by_count] if self.oov_token is not None else by_count)
+
+    def _number(self, words: list[str]) -> None:
+        self.word_index = {word: index for index, word in enumerate(words, 1)}      # an OOV token that is also a word: last
+        self.index_word = {index: word for word, index in self.word_index.items()}
+        self.index_docs = {self.word_index[word]: n for word, n in self.word_docs.items()}
+
+    def _ids(self, texts: Iterable[str | list[str]], number: Mapping[str, int]) -> Iterator[tuple[np.ndarray, list[int]]]:
+        """Yield, for a few texts at a time, ``number[word]`` of all words and where each text starts (and ends) among them."""
+        if isinstance(texts, (str, bytes)):
+            raise ArgumentError(f"texts: expected a list of texts, got one {type(texts).__name__}; write [text]")
+        if not isinstance(texts, Iterable):
+            raise DtypeError(f"texts: expected a list of texts, got {type(texts).__name__}")
+        plain = not self.char_level and len(self.split) == 1 and (self.filters + self.split).isascii()
+        word_ids = WordIds(number, self.filters, self.split) if plain else None
+        waiting: list[str] = []
+        for position, text in enumerate(texts):
+            if word_ids is not None and isinstance(text, str):
+                waiting.append(text.lower() if self.lower else text)
+                if len(waiting) == CHUNK:
+                    yield word_ids(waiting)
+                    waiting = []
+                continue
+            if word_ids is not None and waiting:        # first come, first numbered
+                yield word_ids(waiting)
+                waiting = []
+            words = self._words(text, position)
+            yield np.fromiter(map(number.__getitem__, words), np.int64, len(words)), [0, len(words)]
+        if word_ids is not None and waiting:
+            yield word_ids(waiting)
+
+    def _words(self, text: str | list[str], position: int) -> Sequence[str]:
+        if isinstance(text, str):
+            text = text.lower() if self.lower else text
+            if self.char_level:
+                return text
+            return [word for word in text.translate(self._characters).split(self.split) if word]
+        if isinstance(text, list) and all(isinstance(word, str) for word in text):
+            return [word.lower() for word in text] if self.lower else text
+        got = "a list with other things in it" if isinstance(text, list) else type(text).__name__
+        raise DtypeError(f"texts[{position}]: expected a string or a list of strings, got {got}")
+
+    def texts_to_sequences(self, texts: Iterable[str | list[str]]) -> list[list[int]]:
+        """Return one list of ids for each text; it can be empty. Raises ArgumentError before ``fit_on_texts``."""
+        return list(self.texts_to_sequences_generator(texts))
+
+    def texts_to_sequences_generator(self, texts: Iterable[str | list[str]]) -> Iterator[list[int]]:
+        """Yield what ``texts_to_sequences`` returns; reads up to 64 texts ahead."""
+        if not self.word_index and not self.document_count:
+            raise ArgumentError("texts_to_sequences: the tokenizer knows no words yet; call fit_on_texts first")
+        oov, limit = self._oov_index(), self.num_words or len(self.word_index) + 2
+        codes = _Codes({word: index for word, index in self.word_index.items() if index < limit or index == oov}, oov)
+        integers = np.arange(max(self.index_word, default=0) + 1).astype(object)    # one Python int for each id, shared
+        return self._sequences(texts, codes, integers)
+
+    def _sequences(self, texts: Iterable[str | list[str]], codes: _Codes, integers: np.ndarray) -> Iterator[list[int]]:
+        for ids, offsets in self._ids(texts, codes):
+            if not codes.unknown:       # no OOV token: unknown words are left out
+                kept = ids != 0
+                offsets = np.concatenate([[0], np.cumsum(kept)])[offsets].tolist()
+                ids = ids[kept]
+            words = integers[ids].tolist()
+            yield from (words[start:stop] for start, stop in zip(offsets, offsets[1:]))
+
+    def sequences_to_texts(self, sequences: Iterable[Iterable[int]]) -> list[str]:
+        """Return the words of each sequence of ids, joined by spaces; unknown ids become the OOV token or vanish."""
+        oov, limit = self._oov_index(), self.num_words or len(self.word_index) + 2
+        words = {index: word for index, word in self.index_word.items() if index < limit}
+        if oov:
+            return [" ".join([words.get(index, self.index_word[oov]) for index in ids]) for ids in sequences]
+        return [" ".join([words[index] for index in ids if index in words]) for ids in sequences]
+
+    def _oov_index(self) -> int:
+        return 0 if self.oov_token is None else self.word_index.get(self.oov_token, 0)
+
+    def to_config(self) -> dict[str, Any]:
+        """Return a dict that JSON can hold, with all that encoding and decoding need and no more.
+
+        Words with ids beyond ``num_words`` are left out, since they are encoded like unknown ones, and so are the counts: the
+        tokenizer that ``from_config`` restores gives the same sequences and texts but cannot be fitted further.
+        """
+        limit = self.num_words or len(self.word_index) + 2
+        kept = {word: index for word, index in self.word_index.items() if index < limit or word == self.oov_token}
+        return {**{name: getattr(self, name) for name in _CONFIG}, "word_index": kept}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Tokenizer:
+        """Return the tokenizer that ``to_config`` described. Raises DataError where the dict is not such a one."""
+        if not isinstance(config, Mapping) or set(config) != set(_CONFIG):
+            got = sorted(map(str, config)) if isinstance(config, Mapping) else type(config).__name__
+            raise DataError(f"tokenizer config: expected the keys {sorted(_CONFIG)}, got {got}")
+        options = {name: config[name] for name in _CONFIG[:6]}
+        if not isinstance(options["lower"], bool) or not isinstance(options["char_level"], bool):
+            raise DataError("tokenizer config: lower and char_level must be true or false")
+        try:
+            tokenizer = cls(**options)
+        except ArgumentError as error:
+            raise DataError(f"tokenizer config: {error}") from None
+        documents, index = config["document_count"], config["word_index"]
+        if type(documents) is not int or documents < 0:
+            raise DataError(f"tokenizer config: document_count must be a whole number of at least 0, got {documents!r}")
+        if not isinstance(index, Mapping) or any(type(w) is not str or type(n) is not int or n < 1 for w, n in index.items()):
+            raise DataError("tokenizer config: word_index must map words to whole numbers of at least 1")
+        if len(set(index.values())) != len(index):
+            raise DataError("tokenizer config: word_index gives two words the same number")
+        if index and tokenizer.oov_token is not None and tokenizer.oov_token not in index:
+            raise DataError(f"tokenizer config: oov_token {tokenizer.oov_token!r} is missing from word_index")
+        tokenizer.document_count, tokenizer._restored = documents, documents > 0
+        tokenizer.word_index = dict(index)
+        tokenizer.index_word = {number: word for word, number in index.items()}
+        return tokenizer

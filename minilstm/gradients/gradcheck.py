@@ -1,0 +1,233 @@
+"""``gradcheck``: is this hand-derived gradient right?
+
+It takes what you wrote (a layer, a loss, or a forward/backward pair of functions), computes every gradient both ways, and
+compares every entry: analytically through your ``backward``, numerically through your ``forward`` alone (numerical.py).
+Where they disagree it raises GradientError and names the worst entry: which parameter, which gate, which time step.
+
+Beyond the values it checks the habits that make a gradient wrong in use: that ``grads`` are added to and not overwritten,
+that a second ``backward`` of a function pair gives the same bytes, that nothing writes into its inputs.
+
+What it cannot see: a forward that is consistently wrong (a gate too many, lengths ignored) has a consistent gradient.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minilstm.backend.arrays import Array, asarray, backend_name, to_numpy
+from minilstm.backend.checks import check_choice
+from minilstm.backend.errors import ArgumentError, GradientError
+from minilstm.backend.seeds import as_generator
+from minilstm.gradients.numerical import NotComplexError, complex_step, finite_difference
+from minilstm.gradients.subjects import Subject, make_subject
+
+METHODS = ("both", "finite", "complex")
+FINITE_TOLERANCE = 1e-6     # per tensor; a correct BPTT stays below, see Comparison
+COMPLEX_TOLERANCE = 1e-10   # per entry
+
+
+class Comparison(NamedTuple):
+    """One tensor's verdict by one method.
+
+    ``error`` is, for finite differences, ‖a - n‖ / max(‖a‖, ‖n‖, 10⁻³ √size), since single small entries drown in rounding;
+    for complex step the largest |a - n| / max(|a|, |n|, 10⁻³) over the entries.
+    """
+
+    name: str
+    method: str             # "finite" or "complex"
+    error: float
+    entry: tuple[int, ...]  # the index of the worst one
+    analytic: float
+    numeric: float
+    where: str              # the worst entry in words
+    by_gate: dict[str, float]
+    by_step: list[float]    # for a sequence input, the error at each time step
+
+
+class GradcheckReport(NamedTuple):
+    """What ``gradcheck`` found: one Comparison for each tensor and method, and how many entries were compared."""
+
+    title: str
+    comparisons: list[Comparison]
+    entries: int
+    note: str
+
+    def worst(self, method: str) -> float:
+        """Return the largest error by this method ("finite" or "complex"); nan if it was not used."""
+        return max((c.error for c in self.comparisons if c.method == method), default=math.nan)
+
+    def __str__(self) -> str:
+        used = [method for method in ("finite", "complex") if not math.isnan(self.worst(method))]
+        words = [f"{method} {self.worst(method):.1e}" for method in used]
+        return f"gradcheck {self.title}: {self.entries} entries agree, worst error {', '.join(words)}{self.note}"
+
+
+def gradcheck(target: Any, inputs: Any, *, method: str = "both", upstream: Any = None, tolerance: float = FINITE_TOLERANCE,
+              complex_tolerance: float = COMPLEX_TOLERANCE, rng: Any = 0, **options: Any) -> GradcheckReport:
+    """Check every gradient of ``target`` at ``inputs``, entry by entry; raise GradientError if one is wrong.
+
+    Args:
+        target: a layer (anything with ``params``, ``grads``, a call and ``backward(dy)``), a loss (``backward()`` without
+            argument), or a pair (forward, backward) with ``forward(*inputs) -> (y, ..., cache)`` and ``backward(dy, ...,
+            cache) -> gradients`` in the order of forward's arguments.
+        inputs: what forward takes: an array, or a tuple of arrays, None and tuples of arrays (states). Floating point
+            arrays are checked, in float64 whatever they were; integers (tokens, targets) are passed on.
+        method: "finite" (central differences), "complex" (complex step), or "both": finite differences, and complex
+            step too where the forward keeps complex numbers.
+        upstream: gradient of each output, in order (a list; None entries are handed to backward as missing). By default
+            drawn from N(0, 1).
+        tolerance, complex_tolerance: largest error allowed, per tensor and per entry (see Comparison).
+        rng: seed or Generator for the upstream gradients.
+        options: keyword arguments of the forward (``lengths``, ``return_state``, ...).
+
+    The target itself is not touched: a deep copy is checked, in training mode, with its random streams rewound before each
+    evaluation, so dropout drops the same places each time.
+
+    Returns a GradcheckReport. Raises GradientError (an AssertionError), ArgumentError for an unknown method, and whatever
+    the target raises for these inputs.
+    """
+    check_choice("method", method, METHODS)
+    subject = make_subject(target, inputs, options)
+    tensors = subject.tensors
+    inputs_before = _fingerprint(tensors)
+    outputs = [y.copy() for y in subject.run(tensors)]
+    _check_untouched(subject, tensors, inputs_before)
+    if any(to_numpy(a).tobytes() != to_numpy(b).tobytes() for a, b in zip(outputs, subject.run(tensors))):
+        raise ArgumentError(f"gradcheck {subject.title}: the forward gives other outputs the second time; a layer that draws "
+                            "random numbers must draw them from its own rng (a numpy Generator)")
+    weights = _draw_upstream(subject, outputs, upstream, as_generator(rng))
+    watched = {**tensors, **{f"upstream gradient {k}": u for k, u in enumerate(weights) if u is not None}}
+    before = _fingerprint(watched)
+    analytic = subject.gradients(tensors, weights)
+    _check_untouched(subject, watched, before)
+    _check_form(subject, analytic)
+    subject.look_again(analytic, tensors, weights)
+    comparisons, keeps_complex, kinks = [], method != "finite", 0
+    for name in analytic:
+        numeric = analytic[name]
+        if method != "complex":
+            low, high = (to_numpy(end) for end in finite_difference(subject.run, tensors, name, weights))
+            kinks += int((low < high).sum())
+            numeric = np.clip(to_numpy(analytic[name]), low, high)      # low = high except on a kink
+            comparisons.append(_compare(subject, name, "finite", analytic[name], numeric))
+        if keeps_complex:
+            try:
+                exact = to_numpy(complex_step(subject.run, tensors, name, weights))
+            except NotComplexError as error:
+                if method == "complex":
+                    raise GradientError(f"gradcheck {subject.title}: complex step needs a forward that keeps complex "
+                                        f"numbers ({error}); use method='finite'") from error
+                keeps_complex = False
+                continue
+            if method == "both" and not ((low < high) | np.isclose(exact, numeric, rtol=1e-4, atol=1e-6)).all():
+                keeps_complex = False       # the two numerical methods differ: abs, maximum or .real somewhere in the forward
+                continue
+            comparisons.append(_compare(subject, name, "complex", analytic[name], exact))
+    if not keeps_complex:
+        comparisons = [c for c in comparisons if c.method == "finite"]
+        if method == "both":
+            subject.notes.append("finite differences alone: the forward does not keep complex numbers")
+    if kinks:
+        subject.notes.append(f"{kinks} entries stand on a kink, where any slope between the two sides is right")
+    note = f" ({'; '.join(subject.notes)})" if subject.notes else ""
+    report = GradcheckReport(subject.title, comparisons, sum(int(a.size) for a in analytic.values()), note)
+    limits = {"finite": tolerance, "complex": complex_tolerance}
+    wrong = [c for c in comparisons if not c.error <= limits[c.method]]
+    if wrong:
+        raise GradientError(_explain(subject, report, wrong, analytic, limits))
+    return report
+
+
+def _draw_upstream(subject: Subject, outputs: list[Array], upstream: Any, rng: np.random.Generator) -> list[Array | None]:
+    if subject.is_loss:
+        return [asarray(1.0, backend_name(outputs[0]))]
+    if upstream is None:
+        return [asarray(rng.standard_normal(y.shape), backend_name(y)) for y in outputs]
+    given = list(upstream) if isinstance(upstream, (tuple, list)) else [upstream]
+    if len(given) != len(outputs):
+        raise GradientError(f"gradcheck {subject.title}: expected {len(outputs)} upstream gradients, got {len(given)}")
+    return [None if u is None else asarray(u, backend_name(y), np.float64) for u, y in zip(given, outputs)]
+
+
+def _fingerprint(arrays: Mapping[str, Array]) -> dict[str, bytes]:
+    return {name: to_numpy(value).tobytes() for name, value in arrays.items()}
+
+
+def _check_untouched(subject: Subject, arrays: Mapping[str, Array], before: Mapping[str, bytes]) -> None:
+    for name, now in _fingerprint(arrays).items():
+        if now != before[name]:
+            raise GradientError(f"gradcheck {subject.title}: {name} was overwritten; forward and backward must not write into "
+                                "their inputs")
+
+
+def _check_form(subject: Subject, analytic: dict[str, Array]) -> None:
+    for name, value in analytic.items():
+        want = tuple(subject.tensors[name].shape)
+        if tuple(value.shape) != want:
+            raise GradientError(f"gradcheck {subject.title}: the gradient of {name} has shape {tuple(value.shape)}, expected "
+                                f"{want}")
+        if not np.isfinite(to_numpy(value)).all():
+            raise GradientError(f"gradcheck {subject.title}: the gradient of {name} holds NaN or infinite values")
+
+
+def _compare(subject: Subject, name: str, method: str, analytic: Array, numeric: Array) -> Comparison:
+    a, n = to_numpy(analytic).astype(np.float64), to_numpy(numeric)
+    gap, size = np.abs(a - n), np.maximum(np.abs(a), np.abs(n))
+    if method == "complex":
+        errors = gap / np.maximum(size, 1e-3)
+        error = float(errors.max())
+    else:
+        errors = gap
+        error = _norm_error(a, n)
+    index = tuple(int(k) for k in np.unravel_index(int(np.argmax(errors)), errors.shape))
+    by_gate = {}
+    for gate, columns in subject.gate_blocks(name).items():
+        by_gate[gate] = _norm_error(a[..., columns], n[..., columns])
+    by_step = [_norm_error(a[:, t], n[:, t]) for t in range(a.shape[1])] if subject.is_sequence(name) else []
+    return Comparison(name, method, error, index, float(a[index]), float(n[index]), subject.describe(name, index), by_gate,
+                      by_step)
+
+
+def _norm_error(a: np.ndarray, n: np.ndarray) -> float:
+    scale = max(float(np.linalg.norm(a)), float(np.linalg.norm(n)), 1e-3 * math.sqrt(a.size))
+    return float(np.linalg.norm(a - n)) / scale
+
+
+def _explain(subject: Subject, report: GradcheckReport, wrong: list[Comparison], analytic: dict[str, Array],
+             limits: dict[str, float]) -> str:
+    names = list(dict.fromkeys(c.name for c in wrong))
+    lines = [f"gradcheck {report.title}: the gradient of {', '.join(names)} is wrong "
+             f"({len(names)} of {len(analytic)} tensors)"]
+    worst = max(wrong, key=lambda c: (c.error, c.method == "complex"))
+    lines.append(f"  worst entry: {worst.where}: analytic {worst.analytic:.10g}, numeric {worst.numeric:.10g}")
+    for name in names:
+        c = max((c for c in wrong if c.name == name), key=lambda c: c.error)
+        gates = "; by gate: " + ", ".join(f"{g} {e:.1e}" for g, e in c.by_gate.items()) if len(c.by_gate) > 1 else ""
+        hint = _hint(subject, c, analytic[name])
+        wrong_steps = [t for t, e in enumerate(c.by_step) if e > limits["finite"]]
+        if wrong_steps and len(wrong_steps) < len(c.by_step):
+            hint += f"; wrong at time steps {', '.join(map(str, wrong_steps))} of 0 to {len(c.by_step) - 1}, right elsewhere"
+        lines.append(f"  {name}: error {c.error:.1e} ({c.method}), worst at {c.where}{gates}{hint}")
+    return "\n".join(lines)
+
+
+def _hint(subject: Subject, c: Comparison, analytic: Array) -> str:
+    """Name the mistakes that show in the numbers."""
+    if c.numeric != 0.0 and not to_numpy(analytic).any():
+        return "; it is zero everywhere"
+    if c.numeric == 0.0 and c.name in subject.parameters:
+        return f"; the forward does not seem to read params[{c.name!r}] (a copy kept elsewhere is not followed)"
+    value = float(to_numpy(subject.tensors[c.name])[c.entry])
+    if value != 0.0 and math.isclose(c.analytic, c.numeric + value, rel_tol=1e-5):
+        return f"; it looks like the gradient plus {c.name} itself"
+    if c.numeric != 0.0:
+        ratio = c.analytic / c.numeric
+        if abs(ratio) >= 2 and math.isclose(ratio, round(ratio), rel_tol=1e-5):
+            return f"; the worst entry is {round(ratio)} times too large"
+        if ratio < 0 and math.isclose(ratio, -1.0, rel_tol=1e-5):
+            return "; the worst entry has the wrong sign"
+    return ""

@@ -1,0 +1,166 @@
+"""The fast twin of ``lstm_forward`` and ``lstm_backward``.
+
+One step keeps six blocks of H rows, in this order:
+
+    while stepping forward      f    o    i    c̃    c_prev  tanh(c)
+    with local derivatives      f    K_o  K_i  K_c  K_f     A
+    after backward_steps        f    dz_o dz_i dz_c dz_f    A
+
+The six are all that a step back needs (the numbers are those of the derivation in minilstm/cells/lstm.py):
+
+    A   = o * (1 - tanh²(c))                so that dc = dc + dh * A        11
+    K_o = tanh(c) * o * (1 - o)             dz_o = dh * K_o                 12, 4
+    K_i = c̃ * i * (1 - i)                   dz_i = dc * K_i                 9, 5
+    K_c = i * (1 - c̃²)                      dz_c = dc * K_c                 8, 3
+    K_f = c_prev * f * (1 - f)              dz_f = dc * K_f                 10, 6
+                                            dc_prev = dc * f                7
+
+They are elementwise, so they are made for a block of steps at once. The minus in σ(z) = 1 / (1 + exp(-z)) is in the copy of
+the weights.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minilstm.backend.arrays import Array
+from minilstm.cells.gates import check_sequence, upstream
+from minilstm.cells.lstm import GATES
+from minilstm.kernels.compiled import flat, module
+from minilstm.kernels.cpu import sequence
+from minilstm.kernels.cpu.sequence import SequenceCache
+
+Z_ORDER = [GATES.index(gate) for gate in ("f", "o", "i", "c")]         # where the blocks of z are found in W
+DZ_ORDER = [GATES.index(gate) for gate in ("o", "i", "c", "f")]        # and those of dz
+
+
+class LSTMCell:
+    """See ``sequence.Cell``."""
+
+    G, U, states = 4, 6, 2
+
+    def __init__(self, H: int, D: int) -> None:
+        self.H, self.D = H, D
+        self.dz = slice(H, 5 * H)
+
+    def forward_weights(self, W: np.ndarray, b: np.ndarray) -> np.ndarray:
+        columns = np.concatenate([W, b[None]]).reshape(-1, 4, self.H)[:, Z_ORDER]
+        columns[:, :3] *= -1
+        return columns.reshape(-1, 4 * self.H).T
+
+    def backward_weights(self, W: np.ndarray) -> np.ndarray:
+        return W.reshape(-1, 4, self.H)[:, DZ_ORDER].reshape(-1, 4 * self.H)
+
+    def weight_gradients(self, dW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        H, result = self.H, np.empty((dW.shape[1], dW.shape[0]), dW.dtype)
+        for k, gate in enumerate(DZ_ORDER):
+            result[:, gate * H:(gate + 1) * H] = dW[k * H:(k + 1) * H].T
+        return result[:-1], result[-1]
+
+    def state(self, k: int, hx: np.ndarray, u: np.ndarray, t: int) -> np.ndarray:
+        return hx[t, :self.H] if k == 0 else u[t, 4 * self.H:5 * self.H]
+
+    def forward_steps(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None, product: Any,
+                      spare: np.ndarray | None) -> None:
+        H, n = self.H, hx.shape[2]
+        compiled = module("lstm", u)
+        if compiled is not None:
+            compiled.forward(*product.parts, flat(hx), flat(u), flat(padded), spare is not None, n)
+            return
+        one, terms = np.array(1, hx.dtype), np.empty((2, H, n), hx.dtype)
+        blocks = u.reshape(len(u), 6, H, n)
+        with np.errstate(over="ignore"):               # exp(-z) = ∞ gives σ(z) = 0, as it should
+            for t in range(len(hx) - 1):
+                u_t, blocks_t = u[t], blocks[t]
+                z, sigmoids, o, c_tilde, tanh_c = u_t[:4 * H], u_t[:3 * H], u_t[H:2 * H], u_t[3 * H:4 * H], u_t[5 * H:]
+                c_next, h_next = u[t + 1, 4 * H:5 * H], hx[t + 1, :H]
+                product(hx[t], z)
+                np.exp(sigmoids, out=sigmoids)                  # σ(z) = 1 / (1 + exp(-z))
+                np.add(sigmoids, one, out=sigmoids)
+                np.divide(one, sigmoids, out=sigmoids)
+                np.tanh(c_tilde, out=c_tilde)
+                np.multiply(blocks_t[2::-2], blocks_t[3:5], out=terms)
+                np.add(terms[0], terms[1], out=c_next)          # i * c̃ + f * c_prev
+                np.tanh(c_next, out=tanh_c)
+                np.multiply(o, tanh_c, out=h_next)
+                if padded is not None and padded[t].any():      # a padded step carries the state
+                    np.copyto(c_next, u_t[4 * H:5 * H], where=padded[t])
+                    np.copyto(h_next, hx[t, :H], where=padded[t])
+        if spare is not None:
+            self._local_derivatives(hx, u[:-1], padded, spare)
+
+    def _local_derivatives(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None, spare: np.ndarray) -> None:
+        H = self.H
+        f, o, i, c_tilde, c, tanh_c = (u[:, k * H:(k + 1) * H] for k in range(6))
+        one, (r, s) = np.array(1, u.dtype), spare
+        np.multiply(tanh_c, tanh_c, out=r)
+        np.subtract(one, r, out=r)
+        np.multiply(tanh_c, o, out=s)
+        np.multiply(r, o, out=tanh_c)                       # A
+        np.subtract(one, o, out=o)
+        np.multiply(o, s, out=o)                            # K_o
+        np.multiply(c_tilde, c_tilde, out=r)
+        np.subtract(one, r, out=r)
+        np.multiply(c_tilde, i, out=s)
+        np.multiply(r, i, out=c_tilde)                      # K_c
+        np.subtract(one, i, out=i)
+        np.multiply(i, s, out=i)                            # K_i
+        np.multiply(c, f, out=c)
+        np.subtract(one, f, out=r)
+        np.multiply(c, r, out=c)                            # K_f
+        if padded is not None:                              # the identity: dz = 0, dc_prev = dc
+            for block in (o, i, c_tilde, c, tanh_c):
+                np.copyto(block, 0, where=padded)
+            np.copyto(f, 1, where=padded)
+
+    def backward_steps(self, u: np.ndarray, dhx: np.ndarray, d: list[np.ndarray], dy: np.ndarray | None,
+                       padded: np.ndarray | None, product: Any, scratch: np.ndarray) -> None:
+        H, n = self.H, u.shape[2]
+        dc, compiled = d[0], module("lstm", u)
+        if compiled is not None:
+            compiled.backward(*product.parts, flat(u), flat(dhx), dc.reshape(-1), flat(dy, u), flat(padded), n)
+            return
+        for t in range(len(u) - 1, -1, -1):
+            u_t, dh = u[t], dhx[t + 1, :H]
+            f, dz, K_o, K_icf, A = u_t[:H], u_t[self.dz], u_t[H:2 * H], u_t[2 * H:5 * H].reshape(3, H, n), u_t[5 * H:]
+            if dy is not None:
+                np.add(dh, dy[t], out=dh)
+            np.multiply(dh, A, out=scratch)
+            np.add(dc, scratch, out=dc)                     # 11
+            np.multiply(K_o, dh, out=K_o)                   # 12, 4
+            np.multiply(K_icf, dc, out=K_icf)               # 8 to 10; 3, 5, 6
+            np.multiply(dc, f, out=dc)                      # 7
+            product(dz, dhx[t])                             # 1
+            if padded is not None and padded[t].any():      # the identity here, too
+                dhx[t, :H] += np.where(padded[t], dh, 0)
+
+
+def lstm_forward(x: Array, h0: Array | None, c0: Array | None, W: Array, b: Array, *, lengths: Any = None,
+                 padding: str = "post", outputs: bool = True, keep: bool = True) -> tuple[Any, Array, SequenceCache]:
+    """``minilstm.cells.lstm.lstm_forward`` for NumPy arrays, with two more arguments. Return (h, c_last, cache).
+
+    Args:
+        outputs: False leaves h out (None).
+        keep: False keeps nothing for backward; ``cache.last`` still has the final states, h_last and c_last.
+    """
+    _, (_, _, D, H), real, dtype = check_sequence(x, {"h0": h0, "c0": c0}, W, b, GATES, GATES, lengths, padding)
+    x, W, b = (array.astype(dtype, copy=False) for array in (x, W, b))
+    state0 = [None if s is None else s.astype(dtype, copy=False) for s in (h0, c0)]
+    h, cache = sequence.forward(LSTMCell(H, D), x, state0, W, b, real, outputs=outputs, keep=keep)
+    return h, cache.last[1], cache
+
+
+def lstm_backward(dh: Array | None, dc_last: Array | None, cache: SequenceCache, *, dh_last: Array | None = None,
+                  consume: bool = False) -> tuple[Array, Array, Array, Array, Array]:
+    """``minilstm.cells.lstm.lstm_backward`` of the twin above. Return (dx, dh0, dc0, dW, db).
+
+    With ``consume`` the cache is written over; otherwise a second call gives the same bytes.
+    """
+    (N, T), H, like = cache.shape, cache.cell.H, cache.last[0]
+    dh = None if dh is None else upstream("dh", dh, (N, T, H), "N, T, H", like=like)
+    dlast = [None if d is None else upstream(name, d, (N, H), "N, H", like=like)
+             for name, d in (("dh_last", dh_last), ("dc_last", dc_last))]
+    dx, (dh0, dc0), dW, db = sequence.backward(dh, dlast, cache, consume=consume)
+    return dx, dh0, dc0, dW, db

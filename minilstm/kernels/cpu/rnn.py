@@ -1,0 +1,106 @@
+"""The fast twin of ``rnn_forward`` and ``rnn_backward``.
+
+One step keeps one block of H rows: z while stepping forward, then K = 1 - h² (tanh; relu: 1 where h > 0), at last dz = dh * K.
+The numbers in the code are those of the derivation in minilstm/cells/rnn.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minilstm.backend.arrays import Array
+from minilstm.backend.checks import check_choice
+from minilstm.cells.activations import d_relu, relu
+from minilstm.cells.gates import check_sequence, upstream
+from minilstm.cells.rnn import GATES, NONLINEARITIES
+from minilstm.kernels.compiled import flat, module
+from minilstm.kernels.cpu import sequence
+from minilstm.kernels.cpu.sequence import SequenceCache
+
+
+class RNNCell:
+    """See ``sequence.Cell``."""
+
+    G, U, states = 1, 1, 1
+
+    def __init__(self, H: int, D: int, nonlinearity: str) -> None:
+        self.H, self.D, self.nonlinearity = H, D, nonlinearity
+        self.dz = slice(0, H)
+
+    def forward_weights(self, W: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.concatenate([W, b[None]]).T
+
+    def backward_weights(self, W: np.ndarray) -> np.ndarray:
+        return W
+
+    def weight_gradients(self, dW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return np.ascontiguousarray(dW[:, :-1].T), dW[:, -1].copy()
+
+    def state(self, k: int, hx: np.ndarray, u: np.ndarray, t: int) -> np.ndarray:
+        return hx[t, :self.H]
+
+    def forward_steps(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None, product: Any,
+                      spare: np.ndarray | None) -> None:
+        compiled = module("rnn", u)
+        if compiled is not None:
+            compiled.forward(*product.parts, flat(hx), flat(u), flat(padded), spare is not None, hx.shape[2],
+                             self.nonlinearity == "relu")
+            return
+        for t in range(len(hx) - 1):
+            h_next = hx[t + 1, :self.H]
+            product(hx[t], u[t])
+            if self.nonlinearity == "tanh":
+                np.tanh(u[t], out=h_next)
+            else:
+                h_next[...] = relu(u[t])
+            if padded is not None and padded[t].any():      # a padded step carries the state
+                np.copyto(h_next, hx[t, :self.H], where=padded[t])
+        if spare is not None:
+            self._local_derivatives(hx, u[:-1], padded)
+
+    def _local_derivatives(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None) -> None:
+        h = hx[1:, :self.H]
+        if self.nonlinearity == "tanh":
+            np.multiply(h, h, out=u)
+            np.subtract(np.array(1, u.dtype), u, out=u)
+        else:
+            u[...] = d_relu(h)
+        if padded is not None:
+            np.copyto(u, 0, where=padded)
+
+    def backward_steps(self, u: np.ndarray, dhx: np.ndarray, d: list[np.ndarray], dy: np.ndarray | None,
+                       padded: np.ndarray | None, product: Any, scratch: np.ndarray) -> None:
+        compiled = module("rnn", u)
+        if compiled is not None:
+            compiled.backward(*product.parts, flat(u), flat(dhx), flat(dy, u), flat(padded), u.shape[2])
+            return
+        for t in range(len(u) - 1, -1, -1):
+            dh = dhx[t + 1, :self.H]
+            if dy is not None:
+                np.add(dh, dy[t], out=dh)
+            np.multiply(u[t], dh, out=u[t])                 # 3
+            product(u[t], dhx[t])                           # 1
+            if padded is not None and padded[t].any():      # a padded step is the identity
+                dhx[t, :self.H] += np.where(padded[t], dh, 0)
+
+
+def rnn_forward(x: Array, h0: Array | None, W: Array, b: Array, *, nonlinearity: str = "tanh", lengths: Any = None,
+                padding: str = "post", outputs: bool = True, keep: bool = True) -> tuple[Any, SequenceCache]:
+    """``minilstm.cells.rnn.rnn_forward`` for NumPy arrays; ``outputs`` and ``keep``: as for the LSTM."""
+    check_choice("nonlinearity", nonlinearity, NONLINEARITIES)
+    _, (_, _, D, H), real, dtype = check_sequence(x, {"h0": h0}, W, b, GATES, GATES, lengths, padding)
+    x, W, b = (array.astype(dtype, copy=False) for array in (x, W, b))
+    state0 = [None if h0 is None else h0.astype(dtype, copy=False)]
+    return sequence.forward(RNNCell(H, D, nonlinearity), x, state0, W, b, real, outputs=outputs, keep=keep)
+
+
+def rnn_backward(dh: Array | None, cache: SequenceCache, *, dh_last: Array | None = None,
+                 consume: bool = False) -> tuple[Array, Array, Array, Array]:
+    """``minilstm.cells.rnn.rnn_backward`` of the twin above. Return (dx, dh0, dW, db). ``consume``: as for the LSTM."""
+    (N, T), H, like = cache.shape, cache.cell.H, cache.last[0]
+    dh = None if dh is None else upstream("dh", dh, (N, T, H), "N, T, H", like=like)
+    dlast = None if dh_last is None else upstream("dh_last", dh_last, (N, H), "N, H", like=like)
+    dx, (dh0,), dW, db = sequence.backward(dh, [dlast], cache, consume=consume)
+    return dx, dh0, dW, db

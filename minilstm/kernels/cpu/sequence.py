@@ -1,0 +1,245 @@
+"""One layer and one direction over a whole batch, fast: everything that the cells have in common.
+
+A cell (``LSTMCell``, ``RNNCell``) knows one step; this file cuts the batch into chunks of rows, which know nothing of each
+other and may run on several cores, lays out memory, feeds the steps and collects what they leave behind. Inside, time comes
+first, then features, then rows: a state is (H, n), the gates of a step (G H, n), so that each gate is one piece of memory. For
+T steps of a chunk of n rows:
+
+    hx (T+1, H+D+1, n)  hidden state before each step, the input, and a row of ones whose weights are the biases
+    u  (T+1, U H, n)    what the cell keeps of each step: first its gates, in rows 0 to G H, later their local derivatives,
+                        at last dz
+
+so that a step forward is one product, z = [W_h, W_x, b] [h; x; 1], a step back another, [dh; dx] = [W_h, W_x]ᵀ dz, and all
+weight gradients of a block of steps a third, [dW_h, dW_x, db] = Σ dz [h; x; 1]ᵀ.
+
+Weights that are too large for the cache cost most of their time in getting there. With such weights the inputs' share
+of z, [W_x, b] [x; 1], and dx = W_xᵀ dz are made for a whole block of steps at once, too.
+
+How rows and steps are cut does not depend on the number of threads, and so results do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from minilstm.backend.threads import one_blas_thread, run
+from minilstm.kernels.compiled import takes
+from minilstm.kernels.cpu.layout import read, side_by_side, write
+from minilstm.kernels.cpu.memory import Memory
+from minilstm.kernels.cpu.products import Packed, Product
+
+FORWARD_BLOCK = 128     # steps of a block times rows of a chunk: what a block leaves behind is still cached when it is reused
+COMPILED_BLOCK = 512    # the same where steps are compiled, which reuse nothing
+BACKWARD_BLOCK = 512    # the same; long enough for a fast product of the weight gradients
+LARGE = 1_000_000       # bytes of weights that do not stay in a second-level cache beside BLAS's own copy of them
+memory = Memory()
+
+
+class Cell(Protocol):
+    """What ``forward`` and ``backward`` need to know of a cell; H and D are its sizes."""
+
+    H: int
+    D: int
+    G: int                  # blocks of H rows that the product makes
+    U: int                  # blocks of H rows that a step keeps
+    states: int             # how many states: h, or h and c
+    dz: slice               # the rows of u where backward_steps leaves dz, in the order of backward_weights
+
+    def forward_weights(self, W: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Return [W_h, W_x, b] (GH, H+D+1) for the products of forward."""
+
+    def backward_weights(self, W: np.ndarray) -> np.ndarray:
+        """Return [W_h, W_x]ᵀ (H+D, GH) for the products of backward."""
+
+    def weight_gradients(self, dW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return (dW (H+D, GH), db (GH,)) in the layer's layout, given (GH, H+D+1)."""
+
+    def state(self, k: int, hx: np.ndarray, u: np.ndarray, t: int) -> np.ndarray:
+        """Return the k-th state (H, n) before step t."""
+
+    def forward_steps(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None, product: Any,
+                      spare: np.ndarray | None) -> None:
+        """Make the steps of a block: hx (s+1, H+D+1, n), u (s+1, UH, n); ``padded`` (s, 1, n) bool, or None.
+
+        ``product``: a Product, or a Packed where steps are compiled.
+
+        Given ``spare`` (2, s, H, n), u[:-1] becomes what ``backward_steps`` multiplies with: local derivatives.
+        """
+
+    def backward_steps(self, u: np.ndarray, dhx: np.ndarray, d: list[np.ndarray], dy: np.ndarray | None,
+                       padded: np.ndarray | None, product: Any, scratch: np.ndarray) -> None:
+        """Go back through a block and make dz.
+
+        dhx (s+1, H+D, n): on entry row s has the gradient of h after the block; step t leaves [dh; dx] in row t. ``d``: the
+        gradients of the other states, (H, n) each, changed in place. dy (s, H, n): gradients of the outputs, or None.
+        """
+
+
+class Chunk(NamedTuple):
+    """Rows of a batch that are computed together, with their memory."""
+
+    rows: slice
+    hx: np.ndarray
+    u: np.ndarray
+    padded: np.ndarray | None       # (T, 1, n) bool
+
+
+class SequenceCache(NamedTuple):
+    """What backward needs; of a forward with ``keep=False`` only ``last``, the final states (N, H)."""
+
+    cell: Any
+    W: np.ndarray
+    last: tuple[np.ndarray, ...]
+    chunks: list[Chunk]
+    shape: tuple[int, int]                                  # N, T
+
+
+def row_chunks(N: int, compiled: bool) -> list[slice]:
+    """Cut N rows into chunks, by their number alone (benchmarks/RESULTS.md, "Rows of a chunk").
+
+    BLAS is slow at fewer than 32 rows and wants 64 or more; compiled steps are as fast with 16, and slower above 32.
+    """
+    if compiled:
+        count = 1 if N <= 16 else 2 if N <= 32 else -(-N // 32)
+    else:
+        count = 1 if N <= 32 else 2 if N <= 128 else -(-N // 64)
+    edges = [N * k // count for k in range(count + 1)]
+    return [slice(a, b) for a, b in zip(edges, edges[1:])]
+
+
+def forward(cell: Cell, x: np.ndarray, state0: list[np.ndarray | None], W: np.ndarray, b: np.ndarray,
+            real: np.ndarray | None, *, outputs: bool, keep: bool) -> tuple[np.ndarray | None, SequenceCache]:
+    """Return (y (N, T, H), or None without ``outputs``; cache).
+
+    x (N, T, D); state0 (N, H) each, None for zeros; W (H+D, GH); real (T, N, 1) bool or None, as ``real_steps`` makes it. All
+    of one dtype, checked before.
+    """
+    N, T, _ = x.shape
+    weights = np.ascontiguousarray(cell.forward_weights(W, b))
+    ahead = weights.nbytes > LARGE
+    packed = Packed(weights[:, :cell.H] if ahead else weights, onto=ahead) if takes(x.dtype) else None
+    y = np.empty((N, T, cell.H), dtype=x.dtype) if outputs else None
+    last = tuple(np.empty((N, cell.H), dtype=x.dtype) for _ in range(cell.states))
+    chunks = [_lay_out(cell, rows, T, real, x.dtype, keep) for rows in row_chunks(N, takes(x.dtype))]
+    with one_blas_thread():
+        run([partial(_forward_chunk, cell, x, state0, weights, chunk, y, last, keep, packed) for chunk in chunks])
+    if not keep:
+        memory.give([array for chunk in chunks for array in (chunk.hx, chunk.u)])
+        chunks = []
+    return y, SequenceCache(cell, W, last, chunks, (N, T))
+
+
+def backward(dy: np.ndarray | None, dlast: list[np.ndarray | None], cache: SequenceCache, *,
+             consume: bool) -> tuple[np.ndarray, list[np.ndarray], np.ndarray, np.ndarray]:
+    """Return (dx (N, T, D), gradients of the initial states (N, H), dW (H+D, GH), db (GH,)).
+
+    dy (N, T, H) and dlast (N, H) may be None. ``consume``: the cache may be written over and its memory used again.
+    """
+    cell, W, _, chunks, (N, T) = cache
+    weights = np.ascontiguousarray(cell.backward_weights(W))
+    packed = Packed(weights[:cell.H] if weights.nbytes > LARGE else weights) if takes(W.dtype) else None
+    dx = np.empty((N, T, cell.D), dtype=W.dtype)
+    d0 = [np.empty((N, cell.H), dtype=W.dtype) for _ in range(cell.states)]
+    if not consume:
+        chunks = [chunk._replace(u=chunk.u.copy()) for chunk in chunks]
+    with one_blas_thread():
+        shares = run([partial(_backward_chunk, cell, dy, dlast, weights, chunk, dx, d0, packed) for chunk in chunks])
+    for share in shares[1:]:        # of [dW_h, dW_x, db], added up in this order
+        shares[0] += share
+    if consume:
+        memory.give([array for chunk in chunks for array in (chunk.hx, chunk.u)])
+    dW, db = cell.weight_gradients(shares[0])
+    return dx, d0, dW, db
+
+
+def _lay_out(cell: Cell, rows: slice, T: int, real: np.ndarray | None, dtype: np.dtype, keep: bool) -> Chunk:
+    """Return a chunk with its memory; without ``keep`` for one block of steps only."""
+    n = rows.stop - rows.start
+    steps = T if keep else _block_size(T, n, _forward_block(dtype))
+    padded = None if real is None else np.ascontiguousarray(~real[:, rows].transpose(0, 2, 1))
+    return Chunk(rows, memory.take((steps + 1, cell.H + cell.D + 1, n), dtype),
+                 memory.take((steps + 1, cell.U * cell.H, n), dtype), padded)
+
+
+def _forward_block(dtype: Any) -> int:
+    return COMPILED_BLOCK if takes(dtype) else FORWARD_BLOCK
+
+
+def _block_size(T: int, n: int, rows: int) -> int:
+    """Return how many steps a block has, at most; ``rows``: steps of a block times rows of a chunk."""
+    return min(T, max(8, rows // n))
+
+
+def _blocks(T: int, size: int) -> Iterator[tuple[int, int]]:
+    """Yield (first, after the last) of each block's steps."""
+    for start in range(0, T, size):
+        yield start, min(T, start + size)
+
+
+def _forward_chunk(cell: Cell, x: np.ndarray, state0: list[np.ndarray | None], weights: np.ndarray, chunk: Chunk,
+                   y: np.ndarray | None, last: tuple[np.ndarray, ...], keep: bool, packed: Packed | None) -> None:
+    """Make all steps of a chunk, and fill its rows of y and last."""
+    H, D, GH, n, T = cell.H, cell.D, len(weights), chunk.hx.shape[2], x.shape[1]
+    ahead, size = weights.nbytes > LARGE, _block_size(T, n, _forward_block(x.dtype))
+    product: Any = packed or Product(weights[:, :H] if ahead else weights, n, onto=ahead)
+    spare = np.empty((2, size, H, n), x.dtype) if keep else None
+    states = [np.zeros((H, 1), x.dtype) if s is None else s[chunk.rows].T for s in state0]
+    for t0, t1 in _blocks(T, size):
+        steps, at = t1 - t0, t0 if keep else 0
+        hx, u = chunk.hx[at:at + steps + 1], chunk.u[at:at + steps + 1]
+        if at == 0:             # elsewhere the block before has left its last states
+            for k, state in enumerate(states):
+                cell.state(k, hx, u, 0)[...] = state
+        padded = None if chunk.padded is None else chunk.padded[t0:t1]
+        read(x[chunk.rows, t0:t1], hx, H, padded)
+        hx[:-1, H + D] = 1
+        if ahead:
+            inputs = hx[:-1, H:].transpose(1, 0, 2).reshape(D + 1, steps * n)
+            u[:-1, :GH] = (weights[:, H:] @ inputs).reshape(GH, steps, n).transpose(1, 0, 2)
+        cell.forward_steps(hx, u, padded, product, None if spare is None else spare[:, :steps])
+        if y is not None:
+            write(hx[1:], 0, y[chunk.rows, t0:t1], padded)
+        states = [cell.state(k, hx, u, steps) for k in range(cell.states)]
+    for k, state in enumerate(states):
+        last[k][chunk.rows] = state.T
+
+
+def _backward_chunk(cell: Cell, dy: np.ndarray | None, dlast: list[np.ndarray | None], weights: np.ndarray, chunk: Chunk,
+                    dx: np.ndarray, d0: list[np.ndarray], packed: Packed | None) -> np.ndarray:
+    """Go back through a chunk, fill its rows of dx and d0, and return its share of [dW_h, dW_x, db], (GH, H+D+1)."""
+    H, D, n, GH, T, dtype = cell.H, cell.D, chunk.hx.shape[2], weights.shape[1], dx.shape[1], weights.dtype
+    K, ahead = H + D + 1, weights.nbytes > LARGE
+    size = _block_size(T, n, BACKWARD_BLOCK * (2 if ahead else 1))      # large shares of dW are large sums, too
+    product: Any = packed or Product(weights[:H] if ahead else weights, n)
+    dh, *others = [np.zeros((H, n), dtype) if s is None else s[chunk.rows].T.astype(dtype, order="C") for s in dlast]
+    dhx, spare, share = (np.empty(shape, dtype) for shape in ((size + 1, H if ahead else H + D, n), (H, n), (GH, K)))
+    above = np.empty((size, H, n), dtype)
+    left_panel, right_panel = np.empty(GH * size * n, dtype), np.empty(K * size * n, dtype)
+    dW = np.zeros((GH, K), dtype)
+    for t0, t1 in reversed(list(_blocks(T, size))):
+        steps = t1 - t0
+        padded = None if chunk.padded is None else chunk.padded[t0:t1]
+        if dy is not None:
+            read(dy[chunk.rows, t0:t1], above, 0, padded)
+        dhx[steps, :H] = dh
+        cell.backward_steps(chunk.u[t0:t1], dhx[:steps + 1], others, None if dy is None else above[:steps], padded, product,
+                            spare)
+        dh = dhx[0, :H]
+        # Steps and rows side by side make it one product.
+        left, right = left_panel[:GH * steps * n].reshape(GH, -1), right_panel[:K * steps * n].reshape(K, -1)
+        side_by_side(chunk.u[t0:t1], cell.dz, left)
+        side_by_side(chunk.hx[t0:t1], slice(0, K), right)
+        np.matmul(left, right.T, out=share)
+        np.add(dW, share, out=dW)
+        if ahead:
+            dx_block = (weights[H:] @ left).reshape(D, steps, n)
+            write(np.ascontiguousarray(dx_block.transpose(1, 0, 2)), 0, dx[chunk.rows, t0:t1])
+        else:
+            write(dhx[:steps], H, dx[chunk.rows, t0:t1])
+    for k, state in enumerate([dh, *others]):
+        d0[k][chunk.rows] = state.T
+    return dW

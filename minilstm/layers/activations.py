@@ -1,0 +1,67 @@
+"""Activation layers: the elementwise functions of cells/activations.py as layers, which keep their output for backward."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from minilstm.backend.arrays import Array, get_array_module
+from minilstm.backend.checks import check_gradient, check_not_empty
+from minilstm.cells.activations import d_relu, d_sigmoid, d_tanh, relu, sigmoid
+from minilstm.layers.module import Module
+
+
+class ActivationCache(NamedTuple):
+    """What an activation keeps: its output y."""
+
+    y: Array
+
+
+class _Activation(Module):
+    """An elementwise layer y = a(x) of any shape; backward returns dx = dy · a'(x), computed from y."""
+
+    @staticmethod
+    def activate(z: Array) -> Array:
+        raise TypeError("an activation layer defines activate")
+
+    @staticmethod
+    def derivative(y: Array) -> Array:
+        raise TypeError("an activation layer defines derivative")
+
+    def forward(self, x: Array) -> Array:
+        """Return a(x): same shape and dtype as ``x``. Raises DtypeError unless it is floating point, ShapeError if empty."""
+        check_not_empty("x", x)
+        y = self.activate(x)
+        # The caller may write into y, so the cache keeps its own copy.
+        self.push(ActivationCache(y.copy()) if self.training else None)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        """Return dx = dy · a'(x), shaped like ``x``. Raises ShapeError, DtypeError, BackwardError before any change."""
+        y = self.peek().y
+        check_gradient("dy", dy, tuple(y.shape), ", ".join(f"axis {axis}" for axis in range(y.ndim)))
+        self.pop()
+        return dy * self.derivative(y)
+
+
+class Sigmoid(_Activation):
+    """y = σ(x) = 1 / (1 + exp(-x)); dx = dy · y (1 - y)."""
+
+    activate = staticmethod(sigmoid)
+    derivative = staticmethod(d_sigmoid)
+
+
+class Tanh(_Activation):
+    """y = tanh(x); dx = dy · (1 - y²)."""
+
+    @staticmethod
+    def activate(z: Array) -> Array:
+        return get_array_module(z).tanh(z)
+
+    derivative = staticmethod(d_tanh)
+
+
+class ReLU(_Activation):
+    """y = max(x, 0); dx = dy where x > 0, else 0."""
+
+    activate = staticmethod(relu)
+    derivative = staticmethod(d_relu)

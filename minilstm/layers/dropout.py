@@ -1,0 +1,85 @@
+"""Dropout, inverted: survivors are scaled up while training, so evaluation is the identity (Srivastava et al. 2014).
+
+    y = x · m,  m_j = 1 / (1 - p) with probability 1 - p, else 0;      dx = dy · m
+
+The functional pair takes the mask as an argument and stays pure; the layer draws it from its own seeded generator.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minilstm.backend.arrays import Array, asarray, backend_name, get_array_module
+from minilstm.backend.checks import check_floating, check_gradient, check_not_empty, check_shape
+from minilstm.backend.errors import ArgumentError
+from minilstm.backend.seeds import as_generator
+from minilstm.layers.module import Module
+
+
+class DropoutCache(NamedTuple):
+    """What backward needs: the scaled mask, shaped like the input (None: nothing was dropped)."""
+
+    mask: Array | None
+    shape: tuple[int, ...]
+
+
+def check_probability(name: str, p: Any) -> float:
+    """Return ``p`` as a float. Raises ArgumentError unless 0 <= p < 1."""
+    if isinstance(p, (bool, np.bool_)) or not isinstance(p, (int, float, np.integer, np.floating)) or not 0.0 <= p < 1.0:
+        raise ArgumentError(f"{name}: expected a probability in [0, 1), got {p!r}")
+    return float(p)
+
+
+def dropout_mask(rng: np.random.Generator, shape: tuple[int, ...], p: float, like: Array) -> Array:
+    """Draw a scaled mask of the given shape: 0 with probability ``p``, else 1 / (1 - p); backend and dtype of ``like``."""
+    keep = rng.random(shape, dtype=np.float32) >= p
+    return asarray(keep.astype(like.real.dtype) * like.real.dtype.type(1.0 / (1.0 - p)), backend_name(like))
+
+
+def dropout_forward(x: Array, mask: Array | None) -> tuple[Array, DropoutCache]:
+    """Return (x · mask, cache); ``mask`` is shaped like ``x`` and already scaled, or None to pass ``x`` on."""
+    check_floating("x", x)
+    if mask is None:
+        return x.copy(), DropoutCache(None, tuple(x.shape))
+    get_array_module(x, mask)
+    check_shape("mask", mask, tuple(x.shape), ", ".join(f"axis {axis}" for axis in range(x.ndim)))
+    return x * mask, DropoutCache(mask, tuple(x.shape))
+
+
+def dropout_backward(dy: Array, cache: DropoutCache) -> Array:
+    """Return dx = dy · mask, shaped like the input."""
+    check_gradient("dy", dy, cache.shape, ", ".join(f"axis {axis}" for axis in range(len(cache.shape))))
+    return dy.copy() if cache.mask is None else dy * cache.mask
+
+
+class Dropout(Module):
+    """Drop each element with probability ``p`` while training; pass everything on in evaluation mode.
+
+    Args:
+        p: probability of dropping, 0 <= p < 1.
+        rng: seed or numpy Generator of the masks (drawn on the host, the same on every backend).
+    """
+
+    def __init__(self, p: float = 0.5, *, rng: Any = None) -> None:
+        super().__init__()
+        self.p = check_probability("p", p)
+        self.rng = as_generator(rng)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p:g}"
+
+    def forward(self, x: Array) -> Array:
+        """Return x · mask, shaped like ``x``. Raises DtypeError unless it is floating point, ShapeError if empty."""
+        check_not_empty("x", x)
+        drops = self.training and self.p > 0.0
+        y, cache = dropout_forward(x, dropout_mask(self.rng, tuple(x.shape), self.p, x) if drops else None)
+        self.push(cache)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        """Return dx, shaped like the input. Raises ShapeError, DtypeError, BackwardError before any change."""
+        dx = dropout_backward(dy, self.peek())
+        self.pop()
+        return dx

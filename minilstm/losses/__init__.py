@@ -1,0 +1,1 @@
+"""Losses, each with its hand-derived gradient, and metrics."""

@@ -1,0 +1,92 @@
+"""Binary cross-entropy, of probabilities (BCELoss) and of logits (BCEWithLogitsLoss)."""
+
+from __future__ import annotations
+
+import math
+
+from minilstm.backend.arrays import Array, get_array_module
+from minilstm.backend.errors import ArgumentError
+from minilstm.cells.activations import sigmoid
+from minilstm.losses.loss import Loss, PointwiseCache, aligned_target, reduce, refuse
+
+LOG_FLOOR = -100.0                  # BCELoss: no logarithm is taken for smaller than this (PyTorch's clamp)
+P_FLOOR = math.exp(LOG_FLOOR)       # the probability whose logarithm that is, 3.7e-44: still above 0 in float32
+
+
+def bce_forward(prediction: Array, target: Array, *, reduction: str = "mean") -> tuple[Array, PointwiseCache]:
+    """Binary cross-entropy of probabilities: −[y·log p + (1 − y)·log(1 − p)], logarithms no smaller than −100.
+
+    Args:
+        prediction: probabilities p in [0, 1], any shape, float (NaN passes through, for the NaN guard to name).
+        target: y in [0, 1], float, integer or bool, of the same shape, or (N,) beside a prediction (N, 1).
+        reduction: "mean" over all entries, or "sum".
+    Returns the 0-d loss in the prediction's dtype, and the cache. Raises ShapeError, DtypeError, ArgumentError.
+    The clamp is PyTorch's (torch.nn.BCELoss): p exactly 0 or 1 costs at most 100 and nothing becomes infinite.
+    """
+    y = aligned_target("bce", prediction, target, reduction)
+    p = prediction
+    xp = get_array_module(p, y)
+    p = refuse((p.real < 0) | (p.real > 1), p, "bce: prediction",
+               "outside [0, 1]; give probabilities (end the model with Sigmoid), or use BCEWithLogitsLoss for logits")
+    p = refuse(~((y.real >= 0) & (y.real <= 1)), p, "bce: target", "outside [0, 1]", shown=y)
+    p_floored, q_floored = p.real <= P_FLOOR, 1 - p.real <= P_FLOOR         # both False for NaN, which thus stays NaN
+    log_p = xp.where(p_floored, LOG_FLOOR, xp.log(xp.where(p_floored, 1, p)))
+    log_q = xp.where(q_floored, LOG_FLOOR, xp.log1p(-xp.where(q_floored, 0, p)))
+    loss, scale = reduce(-(y * log_p + (1 - y) * log_q), reduction)
+    return loss, PointwiseCache(p.copy(), y, scale)
+
+
+def bce_backward(cache: PointwiseCache) -> Array:
+    """Return dprediction = (p − y) / max(p(1 − p), 1e-12), times 1/size for the mean; shape and dtype of the prediction.
+
+    From −y/p + (1 − y)/(1 − p) = (p − y) / (p(1 − p)). The floor of 1e-12 is PyTorch's; where it or the clamp of the forward
+    pass is at work (p within 1e-12 of 0 or 1), this gradient is not the derivative of the forward pass: it still points
+    towards the target, so that a saturated sigmoid is not stuck.
+    """
+    p, y, scale, _ = cache
+    xp = get_array_module(p)
+    pq = p * (1 - p)
+    return (p - y) / xp.where(pq.real < 1e-12, 1e-12, pq) * scale
+
+
+def bce_with_logits_forward(prediction: Array, target: Array, *, reduction: str = "mean",
+                            pos_weight: float = 1.0) -> tuple[Array, PointwiseCache]:
+    """Binary cross-entropy of logits: w·y·softplus(−z) + (1 − y)·softplus(z), which is BCE of σ(z), stable for any z.
+
+    softplus(z) = log(1 + e^z) = max(z, 0) + log1p(e^−|z|) never overflows. ``pos_weight`` w multiplies the cost of positive
+    targets (a number above 0). Arguments, returns and errors otherwise as bce_forward, with any real logits z.
+    """
+    if isinstance(pos_weight, bool) or not isinstance(pos_weight, (int, float)) or not 0 < pos_weight < math.inf:
+        raise ArgumentError(f"bce_with_logits: pos_weight must be a finite number above 0, got {pos_weight!r}")
+    y = aligned_target("bce_with_logits", prediction, target, reduction)
+    z = refuse(~((y.real >= 0) & (y.real <= 1)), prediction, "bce_with_logits: target", "outside [0, 1]", shown=y)
+    xp = get_array_module(z, y)
+    positive = z.real >= 0                                      # no abs, no maximum: complex z stay differentiable
+    log_tail = xp.log1p(xp.exp(xp.where(positive, -z, z)))
+    loss_if_1 = xp.where(positive, 0, -z) + log_tail            # softplus(−z) = −log σ(z)
+    loss_if_0 = xp.where(positive, z, 0) + log_tail             # softplus(z) = −log(1 − σ(z))
+    loss, scale = reduce(float(pos_weight) * y * loss_if_1 + (1 - y) * loss_if_0, reduction)
+    return loss, PointwiseCache(z.copy(), y, scale, float(pos_weight))
+
+
+def bce_with_logits_backward(cache: PointwiseCache) -> Array:
+    """Return dprediction = (1 − y)·σ(z) − w·y·(1 − σ(z)), times 1/size for the mean; for w = 1 this is σ(z) − y."""
+    z, y, scale, pos_weight = cache
+    p = sigmoid(z)
+    return ((1 - y) * p - pos_weight * y * (1 - p)) * scale
+
+
+class BCELoss(Loss):
+    """Binary cross-entropy of probabilities (after a Sigmoid); see bce_forward."""
+
+    _forward, _backward = staticmethod(bce_forward), staticmethod(bce_backward)
+
+
+class BCEWithLogitsLoss(Loss):
+    """Binary cross-entropy of logits (no Sigmoid before it), stable at any size; see bce_with_logits_forward."""
+
+    _forward, _backward = staticmethod(bce_with_logits_forward), staticmethod(bce_with_logits_backward)
+    threshold = 0.0         # σ(0) = ½
+
+    def __init__(self, *, reduction: str = "mean", pos_weight: float = 1.0) -> None:
+        super().__init__(reduction=reduction, pos_weight=pos_weight)

@@ -1,0 +1,78 @@
+"""Cross-entropy of logits over classes, the classes along the last axis."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minilstm.backend.arrays import Array, get_array_module
+from minilstm.backend.checks import check_choice, check_floating, check_integer
+from minilstm.backend.errors import ArgumentError, ShapeError
+from minilstm.losses.loss import REDUCTIONS, Loss, refuse, total
+
+
+class CrossEntropyCache(NamedTuple):
+    """What cross_entropy_backward needs; the class axis C comes last."""
+
+    log_softmax: Array              # (..., C)
+    target: Array                   # (...): class ids, 0 where ignored
+    counted: Array                  # (...) bool: False where the target is ignored
+    scale: Any                      # dloss / d(one counted row's loss), a number or 0-d array
+
+
+def cross_entropy_forward(prediction: Array, target: Array, *, reduction: str = "mean",
+                          ignore_index: int | None = None) -> tuple[Array, CrossEntropyCache]:
+    """Cross-entropy of logits over the last axis: −log softmax(z)[target] = log Σ_c e^(z_c) − z_target.
+
+    Args:
+        prediction: logits z, (N, C), (N, T, C) or more leading axes, float.
+        target: integer class ids in 0..C−1, (N,), (N, T), ...: the prediction's shape without its last axis.
+        reduction: "mean" over the targets that count, or "sum".
+        ignore_index: a class id whose rows cost nothing (padding). When every target is ignored, loss and gradient are 0.
+    Returns the 0-d loss in the prediction's dtype, and the cache. Raises ShapeError, DtypeError, ArgumentError.
+    """
+    check_choice("reduction", reduction, REDUCTIONS)
+    check_floating("cross_entropy: prediction", prediction)
+    check_integer("cross_entropy: target", target)
+    if ignore_index is not None and (isinstance(ignore_index, bool) or not isinstance(ignore_index, (int, np.integer))):
+        raise ArgumentError(f"cross_entropy: ignore_index must be None or a whole number, got {ignore_index!r}")
+    if prediction.ndim < 2 or 0 in prediction.shape:
+        raise ShapeError(f"cross_entropy: expected a prediction (N, ..., C) with no empty axis, got shape {prediction.shape}")
+    if tuple(target.shape) != tuple(prediction.shape[:-1]):
+        raise ShapeError(f"cross_entropy: target must have the prediction's shape without the class axis, "
+                         f"{tuple(prediction.shape[:-1])}, got {tuple(target.shape)} (prediction: {tuple(prediction.shape)})")
+    xp = get_array_module(prediction, target)
+    classes, counted = prediction.shape[-1], xp.ones(target.shape, bool) if ignore_index is None else target != ignore_index
+    wrong = counted & ((target < 0) | (target >= classes))
+    z = refuse(wrong, prediction, "cross_entropy: target", f"not one of the {classes} classes 0..{classes - 1}", shown=target)
+    target = xp.where(counted & ~wrong, target, 0)
+    shifted = z - z.real.max(axis=-1, keepdims=True)            # the largest is 0, so that no exponential overflows
+    log_softmax = shifted - xp.log(xp.exp(shifted).sum(axis=-1, keepdims=True))
+    picked = xp.take_along_axis(log_softmax, target[..., None], axis=-1)[..., 0]
+    scale: Any = 1.0
+    if reduction == "mean":         # counting ignored targets stays on the device: no wait
+        scale = 1 / target.size if ignore_index is None else 1 / xp.maximum(counted.sum(), 1)
+    return total(xp.where(counted, -picked, 0), scale), CrossEntropyCache(log_softmax, target, counted, scale)
+
+
+def cross_entropy_backward(cache: CrossEntropyCache) -> Array:
+    """Return dprediction = softmax(z) − onehot(target), times 1/count for the mean; shape and dtype of the prediction.
+
+    d log Σ e^(z_c) / dz_k = e^(z_k) / Σ e^(z_c) = softmax(z)_k. Rows with an ignored target get 0.
+    """
+    log_softmax, target, counted, scale = cache
+    xp = get_array_module(log_softmax)
+    onehot = target[..., None] == xp.arange(log_softmax.shape[-1])
+    weight = xp.asarray(scale, dtype=log_softmax.real.dtype)
+    return xp.where(counted[..., None], (xp.exp(log_softmax) - onehot) * weight, 0)
+
+
+class CrossEntropyLoss(Loss):
+    """Cross-entropy of logits (..., C) with class ids (...); see cross_entropy_forward."""
+
+    _forward, _backward = staticmethod(cross_entropy_forward), staticmethod(cross_entropy_backward)
+
+    def __init__(self, *, reduction: str = "mean", ignore_index: int | None = None) -> None:
+        super().__init__(reduction=reduction, ignore_index=ignore_index)
+        self.ignore_index = ignore_index

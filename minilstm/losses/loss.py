@@ -1,0 +1,115 @@
+"""Losses: what training makes small, each with its hand-derived gradient.
+
+A loss turns a batch of predictions and targets into one number; its gradient is where going back starts. Each is a pair of
+pure functions, ``foo_forward(prediction, target) -> (loss, cache)`` and ``foo_backward(cache) -> dprediction``, and a small
+class that keeps the latest cache, for ``loss = criterion(prediction, target)``; ``criterion.backward()``. Entries are summed
+in double precision whatever the dtype. A target never broadcasts against a prediction: shapes must agree, and only a (N,)
+target beside a (N, 1) prediction is taken for the same thing. Values that make no sense (a probability of 1.5, a class
+that does not exist) raise on the host; on a device, where looking would make every step wait, they turn their entry into
+NaN, so that loss and gradient stop at the NaN guard instead of being quietly wrong.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from minilstm.backend.arrays import Array, backend_name, get_array_module
+from minilstm.backend.checks import check_choice, check_floating, is_array
+from minilstm.backend.errors import ArgumentError, BackwardError, DtypeError, ShapeError
+
+REDUCTIONS = ("mean", "sum")
+
+
+class Loss:
+    """A loss that remembers its latest call: ``loss = criterion(prediction, target)``, then ``criterion.backward()``.
+
+    Attributes:
+        threshold: a binary prediction from here on counts as class 1 in the accuracy that the Trainer reports; None where
+            the predictions are no classes at all, and there is no accuracy.
+        ignore_index: the target that costs nothing, and is left out of that accuracy too; None: each counts.
+    """
+
+    threshold: ClassVar[float | None] = 0.5
+    ignore_index: int | None = None
+    _forward: ClassVar[Any]
+    _backward: ClassVar[Any]
+
+    def __init__(self, *, reduction: str = "mean", **options: Any) -> None:
+        check_choice("reduction", reduction, REDUCTIONS)
+        self.reduction = reduction
+        self._options = options
+        self._cache: Any = None
+
+    def __call__(self, prediction: Array, target: Array) -> Array:
+        """Return the loss, a 0-d array in the prediction's dtype. Shapes, values and errors: see the forward function."""
+        loss, self._cache = type(self)._forward(prediction, target, reduction=self.reduction, **self._options)
+        return loss
+
+    def backward(self) -> Array:
+        """Return the gradient of the latest loss, in the prediction's shape and dtype, and forget that call.
+
+        Raises BackwardError when the criterion has not been called since the last backward.
+        """
+        if self._cache is None:
+            raise BackwardError(f"{type(self).__name__}.backward: there is no loss to go back from; call "
+                                "criterion(prediction, target) first, once for each backward")
+        cache, self._cache = self._cache, None
+        return type(self)._backward(cache)
+
+    def __repr__(self) -> str:
+        options = {"reduction": self.reduction, **self._options}
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in options.items())})"
+
+
+class PointwiseCache(NamedTuple):
+    """What the backward pass of a loss over single entries needs; prediction and target have the same shape."""
+
+    prediction: Array
+    target: Array
+    scale: float                    # dloss / d(one entry's loss): 1/size for the mean, 1 for the sum
+    pos_weight: float = 1.0
+
+
+def aligned_target(name: str, prediction: Any, target: Any, reduction: str) -> Array:
+    """Check both arrays; return the target in the prediction's shape and precision. Nothing is ever broadcast."""
+    check_choice("reduction", reduction, REDUCTIONS)
+    check_floating(f"{name}: prediction", prediction)
+    if not is_array(target):
+        raise DtypeError(f"{name}: target: expected an array, got {type(target).__name__}")
+    if target.dtype.kind not in "biufc" or target.dtype.kind == "c" != prediction.dtype.kind:
+        raise DtypeError(f"{name}: target: expected real numbers (float, integer or bool), got dtype {target.dtype}")
+    got, expected = tuple(target.shape), tuple(prediction.shape)
+    if got != expected and not (len(got) == 1 and expected == (*got, 1)):
+        raise ShapeError(f"{name}: target and prediction must have the same shape (or (N,) and (N, 1)), "
+                         f"got target {got} and prediction {expected}")
+    if prediction.size == 0:
+        raise ShapeError(f"{name}: the batch is empty: prediction has shape {expected}")
+    get_array_module(prediction, target)
+    dtype = prediction.dtype if target.dtype.kind == "c" else prediction.real.dtype
+    return target.astype(dtype).reshape(expected)       # a copy: the caller may write into theirs before backward
+
+
+def refuse(bad: Array, x: Array, name: str, words: str, shown: Array | None = None) -> Array:
+    """Raise ArgumentError at the first True of ``bad``; on a device, return ``x`` with NaN there instead of looking."""
+    xp = get_array_module(bad)
+    if backend_name(x) != "numpy":
+        return xp.where(bad.reshape(bad.shape + (1,) * (x.ndim - bad.ndim)), xp.nan, x)
+    if bad.any():
+        where = tuple(int(k) for k in np.argwhere(bad)[0])
+        raise ArgumentError(f"{name}{list(where) if where else ''} is {(x if shown is None else shown)[where]}, {words}")
+    return x
+
+
+def total(losses: Array, scale: Any) -> Array:
+    """Return scale · Σ losses as a 0-d array of their dtype, summed in double precision."""
+    xp = get_array_module(losses)
+    wide = np.complex128 if losses.dtype.kind == "c" else np.float64
+    return xp.asarray(losses.sum(dtype=wide) * scale, dtype=losses.dtype)
+
+
+def reduce(losses: Array, reduction: str) -> tuple[Array, float]:
+    """Return the reduced loss and its derivative with respect to each entry's loss."""
+    scale = 1 / losses.size if reduction == "mean" else 1.0
+    return total(losses, scale), scale

@@ -1,0 +1,130 @@
+"""Metrics: how often the model is right, counted exactly.
+
+All of them turn predictions into class numbers in the same way, so that accuracy, confusion matrix and F1 can never mean
+different things. They return arrays on the backend of the predictions; accuracy does not wait for a device, the others,
+which are meant for the end of a run, do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+from minilstm.backend.arrays import Array, backend_name, get_array_module
+from minilstm.backend.checks import check_positive_int, is_array
+from minilstm.backend.errors import ArgumentError, DtypeError, ShapeError
+
+
+class Scores(NamedTuple):
+    """Precision, recall and F1: 0-d arrays (binary) or one entry for each class."""
+
+    precision: Array
+    recall: Array
+    f1: Array
+
+
+def _check(prediction: Any, target: Any) -> bool:
+    """Check dtypes and shapes; return whether the predictions have a class axis, beside the target's axes."""
+    for name, x in (("prediction", prediction), ("target", target)):
+        if not is_array(x) or x.dtype.kind not in "biuf":
+            raise DtypeError(f"{name}: expected an array of real numbers, got {getattr(x, 'dtype', type(x).__name__)}")
+    get_array_module(prediction, target)
+    expected, got = tuple(prediction.shape), tuple(target.shape)
+    if prediction.size == 0:
+        raise ShapeError(f"prediction: the batch is empty, got shape {expected}")
+    if prediction.dtype.kind == "f" and len(expected) >= 2 and expected[-1] > 1 and got == expected[:-1]:
+        return True
+    if got != expected and not (len(got) == 1 and expected == (*got, 1)):
+        raise ShapeError(f"target: expected shape {expected} (binary, or class numbers), (N,) beside (N, 1), or "
+                         f"{expected[:-1]} (prediction with the class axis last), got {got}")
+    return False
+
+
+def _classes(prediction: Any, target: Any, threshold: float,
+             ignore_index: int | None = None) -> tuple[Array, Array, int | None, bool]:
+    """Return predicted and true class numbers (same shapes), the number of classes if known, and whether it is binary."""
+    has_classes, kind = _check(prediction, target), prediction.dtype.kind
+    xp = get_array_module(prediction, target)
+    count: int | None = None
+    if has_classes:
+        predicted, count = prediction.argmax(axis=-1), prediction.shape[-1]
+    else:
+        predicted = (prediction >= threshold if kind == "f" else prediction).reshape(target.shape)
+        count = 2 if kind in "fb" else None
+    binary = not has_classes and kind in "fb"
+    if backend_name(target) == "numpy":         # looking at values would make a device wait
+        wrong = (target < 0) | (target >= (count or xp.inf)) | (xp.floor(target) != target)
+        if ignore_index is not None:
+            wrong &= target != ignore_index
+        if wrong.any():
+            raise ArgumentError(f"target: expected class numbers 0..{count - 1 if count else ''}, got {target[wrong][0]}")
+    return predicted.astype(xp.int64), target.astype(xp.int64), count, binary
+
+
+def accuracy(prediction: Array, target: Array, threshold: float = 0.5, ignore_index: int | None = None) -> Array:
+    """Return the fraction of right predictions, a 0-d float64 array; 0 where every target is ignored.
+
+    Args:
+        prediction: one of
+            scores with a class axis, float (N, C) or (N, T, C), C > 1, beside a target (N,) or (N, T): argmax decides;
+            binary scores, float, in the target's shape (or (N, 1) beside (N,)): positive where >= threshold (0.5 for
+            probabilities, 0 for logits);
+            class numbers, integer or bool, in the target's shape.
+        target: true classes 0, 1, ..., integer, bool or whole floats.
+        ignore_index: entries with this target are left out (padding), as in CrossEntropyLoss.
+    Raises ShapeError, DtypeError and, on the host, ArgumentError for a target that is no class.
+    """
+    predicted, true, _, _ = _classes(prediction, target, threshold, ignore_index)
+    xp = get_array_module(true)
+    if ignore_index is None:
+        return xp.asarray((predicted == true).mean())
+    counted = true != ignore_index
+    return xp.asarray(((predicted == true) & counted).sum() / xp.maximum(counted.sum(), 1))
+
+
+def accuracy_of(criterion: Any) -> Callable[[Array, Array], Any] | None:
+    """Return the accuracy that belongs to a loss, by its ``threshold`` and ``ignore_index``; None for a loss of numbers.
+
+    A loss of your own that has neither attribute is taken to be one of probabilities.
+    """
+    threshold, ignore_index = getattr(criterion, "threshold", 0.5), getattr(criterion, "ignore_index", None)
+    if threshold is None:
+        return None
+    if threshold == 0.5 and ignore_index is None:
+        return accuracy
+    return partial(accuracy, threshold=threshold, ignore_index=ignore_index)
+
+
+def confusion_matrix(prediction: Array, target: Array, num_classes: int | None = None, threshold: float = 0.5) -> Array:
+    """Return how often each true class (row) was predicted as each class (column): (C, C) int64.
+
+    Arguments as for accuracy. C is ``num_classes``, else the size of the class axis, 2 for binary predictions, and for class
+    numbers the largest that occurs plus 1. Raises ArgumentError too when a class is >= num_classes.
+    """
+    predicted, true, count, _ = _classes(prediction, target, threshold)
+    xp = get_array_module(true)
+    highest = int(max(predicted.max(), true.max()))
+    classes = check_positive_int("num_classes", num_classes) if num_classes is not None else count or highest + 1
+    if highest >= classes or int(min(predicted.min(), true.min())) < 0:
+        raise ArgumentError(f"classes must be 0..{classes - 1}, got {highest if highest >= classes else 'a negative one'}")
+    counts = xp.bincount((true * classes + predicted).ravel(), minlength=classes * classes)
+    return counts.reshape(classes, classes).astype(xp.int64)
+
+
+def precision_recall_f1(prediction: Array, target: Array, num_classes: int | None = None, threshold: float = 0.5) -> Scores:
+    """Return (precision, recall, f1), float64: of class 1 as 0-d arrays for binary predictions, else (C,), one a class.
+
+        precision = TP / (TP + FP);   recall = TP / (TP + FN);   f1 = 2TP / (2TP + FP + FN)
+
+    A ratio 0/0 (a class never predicted, or absent) counts as 0, as in scikit-learn with zero_division=0. Arguments as
+    for confusion_matrix; binary means float scores in the target's shape, or bool. ``.mean()`` gives the macro average.
+    """
+    matrix = confusion_matrix(prediction, target, num_classes, threshold)
+    xp = get_array_module(matrix)
+    right, predicted, true = xp.diagonal(matrix), matrix.sum(axis=0), matrix.sum(axis=1)
+    ratios = [xp.divide(top, xp.maximum(bottom, 1))         # the top is 0 wherever the bottom is
+              for top, bottom in ((right, predicted), (right, true), (2 * right, predicted + true))]
+    if _classes(prediction, target, threshold)[-1]:
+        ratios = [xp.asarray(ratio[1]) for ratio in ratios]
+    return Scores(*ratios)

@@ -1,0 +1,1 @@
+"""Optimisers, clipping, and schedules of the learning rate."""

@@ -1,0 +1,97 @@
+"""Adam and AdamW."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from minilstm.backend.arrays import Array, get_array_module
+from minilstm.backend.errors import ArgumentError
+from minilstm.kernels.adam import adam_twin
+from minilstm.layers.module import Module
+from minilstm.optim.optimizer import Optimizer, check_number
+
+
+class Adam(Optimizer):
+    """Adam (Kingma & Ba 2015, algorithm 1), with torch.optim.Adam's semantics; t counts steps from 1.
+
+        g ← g + weight_decay·p  (not in AdamW, which shrinks p by lr·weight_decay instead)
+        m ← β₁m + (1 − β₁)g;   v ← β₂v + (1 − β₂)g²;   p ← p − lr·[m/(1 − β₁ᵗ)] / (√[v/(1 − β₂ᵗ)] + ε)
+
+    State arrays: m is "exp_avg", v is "exp_avg_sq". The two corrections are folded into numbers:
+    p ← p − [lr·k/(1 − β₁ᵗ)]·m / (√v + ε·k) with k = √(1 − β₂ᵗ).
+    """
+
+    _hyper = ("lr", "betas", "eps", "weight_decay")
+    _decoupled = False
+    betas: tuple[float, float]
+    eps: float
+    weight_decay: float
+
+    def __init__(self, model: Module, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
+                 weight_decay: float = 0.0) -> None:
+        super().__init__(model, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
+
+    def _validated(self, hyper: Mapping[str, Any]) -> dict[str, Any]:
+        betas = hyper["betas"]
+        if not isinstance(betas, (tuple, list)) or len(betas) != 2:
+            raise ArgumentError(f"betas: expected two numbers, got {betas!r}")
+        checked: dict[str, Any] = super()._validated({k: v for k, v in hyper.items() if k != "betas"})
+        if checked["eps"] == 0:         # 0/0 wherever the gradient has always been 0, as in an embedding's padding row
+            raise ArgumentError("eps: expected a number above 0, got 0")
+        return {**checked, "betas": tuple(check_number(f"betas[{k}]", beta, below=1.0) for k, beta in enumerate(betas))}
+
+    def _slots(self) -> tuple[str, ...]:
+        return ("exp_avg", "exp_avg_sq")
+
+    def _folded(self) -> tuple[float, float, float]:
+        """Return (rate, eps, decay): the step size and ε with the corrections in them, and the decay added to gradients."""
+        # math.sqrt, not the array module's: a NumPy scalar would promote float32 arithmetic to float64
+        k = math.sqrt(1 - self.betas[1] ** self.steps)
+        return (self.lr * k / (1 - self.betas[0] ** self.steps), self.eps * k,
+                0.0 if self._decoupled else self.weight_decay)
+
+    def _shrink(self, p: Array) -> None:
+        if self.weight_decay and self._decoupled:
+            p *= 1 - self.lr * self.weight_decay
+
+    def _update(self, p: Array, g: Array, moments: tuple[Array, ...], s: Array, r: Array) -> None:
+        xp = get_array_module(p)
+        (m, v), (beta1, beta2), (rate, eps, decay) = moments, self.betas, self._folded()
+        self._shrink(p)
+        if decay:
+            xp.multiply(p, decay, out=r)
+            r += g
+            g = r
+        xp.multiply(g, 1 - beta1, out=s)
+        m *= beta1
+        m += s
+        xp.multiply(g, g, out=s)
+        s *= 1 - beta2
+        v *= beta2
+        v += s
+        xp.sqrt(v, out=s)
+        s += eps
+        xp.divide(m, s, out=s)
+        s *= rate
+        p -= s
+
+    def _fast_update(self, p: Array, g: Array, moments: tuple[Array, ...]) -> bool:
+        twin = adam_twin(p, g, *moments)
+        if twin is None:
+            return False
+        rate, eps, decay = self._folded()
+        self._shrink(p)
+        twin(p, g, *moments, betas=self.betas, rate=rate, eps=eps, decay=decay)
+        return True
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019): p ← (1 − lr·weight_decay)·p, then Adam's step."""
+
+    _decoupled = True
+
+    def __init__(self, model: Module, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
+                 weight_decay: float = 1e-2) -> None:
+        super().__init__(model, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)

@@ -1,0 +1,39 @@
+"""Clipping: all gradients of a model made smaller together, so that their common norm has a bound."""
+
+from __future__ import annotations
+
+import math
+from functools import reduce
+from operator import add
+
+import numpy as np
+
+from minilstm.backend.arrays import Array, get_array_module
+from minilstm.backend.errors import DtypeError
+from minilstm.layers.module import Module
+from minilstm.optim.optimizer import check_number
+
+
+def clip_grad_norm(model: Module, max_norm: float) -> Array:
+    """Scale all gradients of ``model`` so that their common L2 norm is at most ``max_norm``; return the norm before.
+
+    The factor is min(1, max_norm / (norm + 1e-6)), as in torch.nn.utils.clip_grad_norm_. The norm is a 0-d float64 array on
+    the gradients' backend; squares are summed in float64, where those of float32 cannot overflow. ``max_norm=math.inf`` only
+    measures. Gradients whose norm is not finite are left alone, so that the optimiser can name the one that is wrong.
+    Raises ArgumentError unless max_norm >= 0, DtypeError for something that is no Module.
+    """
+    if not isinstance(model, Module):
+        raise DtypeError(f"clip_grad_norm: expected a minilstm Module, got {type(model).__name__}")
+    if max_norm != math.inf:
+        max_norm = check_number("max_norm", max_norm)
+    gradients = list(model.named_gradients().values())
+    xp = get_array_module(*gradients)
+    norm = xp.sqrt(reduce(add, (xp.square(g, dtype=np.float64).sum() for g in gradients)))
+    if max_norm == math.inf:
+        return xp.asarray(norm)
+    finite = xp.isfinite(norm)
+    factor = xp.where(finite, xp.minimum(max_norm / (xp.where(finite, norm, 0.0) + 1e-6), 1.0), 1.0)
+    if xp is not np or factor < 1:          # on the host the answer is at hand, and 1 needs no work
+        for g in gradients:
+            g *= factor.astype(g.dtype)
+    return xp.asarray(norm)

@@ -1,0 +1,201 @@
+"""Optimisers: how gradients change weights; what SGD, Adam and AdamW share.
+
+An optimiser holds a model, not arrays: at each step it looks the arrays up by name, so a model that has moved to another
+backend or dtype just goes on, and the optimiser's own arrays (momentum, Adam's moments; here all called moments) follow. A
+step first makes sure that every gradient is finite, then updates in place with the formulas of PyTorch's optimisers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minilstm.backend.arrays import Array, asarray, backend_name, get_array_module, to_numpy
+from minilstm.backend.errors import ArgumentError, CheckpointError, DtypeError, MinilstmError, NonFiniteError, ShapeError
+from minilstm.layers.module import Module
+from minilstm.layers.state_dict import check_entries
+
+
+class Work(NamedTuple):
+    """What a step does with one parameter."""
+
+    name: str
+    layer: Module               # whose parameter it is
+    p: Array                    # the parameter
+    g: Array                    # its gradient
+    moments: tuple[Array, ...]
+
+
+def is_number(value: Any) -> bool:
+    """Tell whether ``value`` is one real number, and no bool."""
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+
+
+def check_number(name: str, value: Any, low: float = 0.0, below: float = math.inf) -> float:
+    """Return ``value`` as a Python float; raise ArgumentError unless low <= value < below (NaN never is)."""
+    if not is_number(value) or not low <= value < below:
+        raise ArgumentError(f"{name}: expected a number >= {low:g} and < {below:g}, got {value!r}")
+    return float(value)
+
+
+class Optimizer:
+    """Base class. A subclass names its hyperparameters and moments and writes ``_update`` for one parameter.
+
+    Attributes:
+        model: whose parameters are learned.
+        lr: learning rate, settable at any time; a finite number >= 0.
+        steps: how many updates have been made.
+    """
+
+    _hyper: tuple[str, ...] = ("lr",)
+
+    def __init__(self, model: Module, **hyper: Any) -> None:
+        if not isinstance(model, Module):
+            raise DtypeError(f"{type(self).__name__}: expected a minilstm Module, got {type(model).__name__}")
+        if not model.locate():
+            raise ArgumentError(f"{type(self).__name__}: the model has no parameters to learn")
+        self.model = model
+        self.steps = 0
+        self._moments: dict[str, tuple[Array, ...]] = {}
+        self._buffers: list[Array] = []
+        self._set(self._validated(hyper))
+
+    def _validated(self, hyper: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: check_number(name, value) for name, value in hyper.items()}
+
+    def _set(self, hyper: Mapping[str, Any]) -> None:
+        for name, value in hyper.items():
+            setattr(self, name, value)
+
+    @property
+    def lr(self) -> float:
+        return self._lr
+
+    @lr.setter
+    def lr(self, value: float) -> None:
+        self._lr = check_number("lr", value)
+
+    def zero_grad(self) -> None:
+        """Same as ``model.zero_grad()``."""
+        self.model.zero_grad()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in self._hyper)})"
+
+    # One step --------------------------------------------------------------------------------------------------------
+
+    def step(self, *, checked: bool = False) -> None:
+        """Update every parameter in place from its gradient.
+
+        Raises NonFiniteError naming the first gradient that holds NaN or infinity (and ShapeError, DtypeError for a gradient
+        that does not fit its parameter, ArgumentError for a hyperparameter outside its allowed range) before anything changes.
+        To look at gradients on a device means to wait for it, once a step; ``checked=True`` leaves that out where the caller
+        has made sure that all are finite, as the Trainer has from their norm.
+        """
+        self._set(self._validated({name: getattr(self, name) for name in self._hyper}))
+        work = self._gather()
+        if not checked:
+            _check_finite(work)
+        self.steps += 1
+        for one in work:
+            if not (one.layer.fast and self._fast_update(one.p, one.g, one.moments)):
+                self._update(one.p, one.g, one.moments, *self._scratch(one.p))
+
+    def _gather(self) -> list[Work]:
+        """Look up every array by name and bring the moments to where their parameter is."""
+        work: list[Work] = []
+        for name, (layer, key) in self.model.locate().items():
+            p, g = layer.params[key], layer.grads[key]
+            if p.dtype.kind != "f":
+                raise DtypeError(f"{name} ({type(layer).__name__}): expected a real floating point parameter, got {p.dtype}")
+            if g.shape != p.shape:
+                raise ShapeError(f"gradient of {name} ({type(layer).__name__}): expected shape {p.shape}, got {g.shape}")
+            xp = get_array_module(p, g)
+            moments = self._moments.get(name)
+            if moments is None or len(moments) < len(self._slots()):        # the second: momentum was switched on later
+                moments = tuple(xp.zeros_like(p) for _ in self._slots())
+            elif any(m.shape != p.shape for m in moments):
+                raise ShapeError(f"{name} ({type(layer).__name__}): the shape changed from {moments[0].shape} to {p.shape} "
+                                 "since the last step; make a new optimiser")
+            elif any(m.dtype != p.dtype or type(m) is not type(p) for m in moments):
+                moments = tuple(asarray(m, backend_name(p), p.dtype) for m in moments)
+            work.append(Work(name, layer, p, g, moments))
+        self._moments.update((one.name, one.moments) for one in work)
+        return work
+
+    def _slots(self) -> tuple[str, ...]:
+        """The names of the moments each parameter has."""
+        return ()
+
+    def _fast_update(self, p: Array, g: Array, moments: tuple[Array, ...]) -> bool:
+        """Do the same by a fast twin; return False, with nothing done, where there is none."""
+        return False
+
+    def _update(self, p: Array, g: Array, moments: tuple[Array, ...], s: Array, r: Array) -> None:
+        """Change ``p`` and ``moments`` in place; ``s`` and ``r`` are scratch arrays like ``p``."""
+        raise TypeError(f"{type(self).__name__} does not define _update")
+
+    def _scratch(self, p: Array) -> list[Array]:
+        """Two arrays like ``p`` to compute in, cut from two buffers that all parameters share."""
+        held = self._buffers[0] if self._buffers else None
+        if held is None or type(held) is not type(p) or held.dtype != p.dtype or held.size < p.size:
+            self._buffers = [get_array_module(p).empty(p.size, p.dtype) for _ in range(2)]
+        return [buffer[:p.size].reshape(p.shape) for buffer in self._buffers]
+
+    # Saving ----------------------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return {"arrays": {"0.W.exp_avg": host array, ...}, "meta": hyperparameters and step count, JSON-able}."""
+        arrays = {f"{one.name}.{slot}": to_numpy(m).copy() for one in (self._gather() if self.steps else [])
+                  for slot, m in zip(self._slots(), one.moments)}
+        meta = {"type": type(self).__name__, "steps": self.steps, **{name: getattr(self, name) for name in self._hyper}}
+        return {"arrays": arrays, "meta": {k: list(v) if isinstance(v, tuple) else v for k, v in meta.items()}}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go back to where ``state_dict`` was called: moments, step count, learning rate and other hyperparameters.
+
+        Raises CheckpointError unless everything fits this optimiser and its model; nothing is changed then.
+        """
+        if not isinstance(state, Mapping) or set(state) != {"arrays", "meta"} or \
+                not all(isinstance(part, Mapping) for part in state.values()):
+            raise CheckpointError("optimiser state: expected a dict with two dicts, 'arrays' and 'meta'")
+        meta, arrays, kind = state["meta"], state["arrays"], type(self).__name__
+        if set(meta) != {"type", "steps", *self._hyper} or meta["type"] != kind:
+            raise CheckpointError(f"optimiser state: expected type {kind!r} with steps, {', '.join(self._hyper)}; got type "
+                                  f"{meta.get('type')!r} with {', '.join(str(name) for name in meta if name != 'type')}")
+        if isinstance(meta["steps"], bool) or not isinstance(meta["steps"], int) or meta["steps"] < 0:
+            raise CheckpointError(f"optimiser state: steps must be a whole number of at least 0, got {meta['steps']!r}")
+        try:
+            hyper = self._validated({name: meta[name] for name in self._hyper})
+        except MinilstmError as error:
+            raise CheckpointError(f"optimiser state: {error}") from None
+        trial = type(self).__new__(type(self))          # knows which moments these hyperparameters need
+        trial._set(hyper)
+        names = {name: [f"{name}.{slot}" for slot in trial._slots()] for name in self.model.named_parameters()}
+        owners = self.model.named_parameters() if meta["steps"] else {}
+        check_entries(arrays, {entry: (tuple(p.shape), np.dtype(p.dtype)) for name, p in owners.items()
+                               for entry in names[name]}, "optimiser array")
+        for entry, value in arrays.items():
+            if entry.endswith(".exp_avg_sq") and (to_numpy(value) < 0).any():
+                raise CheckpointError(f"optimiser array {entry}: holds negative values, but is a mean of squares")
+        self._moments = {name: tuple(asarray(to_numpy(arrays[entry]).astype(p.dtype), backend_name(p))
+                                     for entry in names[name]) for name, p in owners.items()}
+        self._set(hyper)
+        self.steps = meta["steps"]
+
+
+def _check_finite(work: list[Work]) -> None:
+    """Raise NonFiniteError naming the first gradient that holds NaN or infinity; waits once for a device."""
+    xp = get_array_module(work[0].p)
+    finite = to_numpy(xp.stack([xp.isfinite(one.g).all() for one in work]))
+    if finite.all():
+        return
+    one = next(one for one, ok in zip(work, finite) if not ok)
+    g = to_numpy(one.g)
+    bad = np.argwhere(~np.isfinite(g))
+    first = tuple(int(k) for k in bad[0])
+    raise NonFiniteError(f"gradient of {one.name} ({type(one.layer).__name__}) is not finite: first at "
+                         f"{list(first)}={g[first]} ({len(bad)} of {g.size} entries); no weight was changed")

@@ -1,0 +1,1 @@
+"""Training: what a long run needs around the five-line loop."""

@@ -1,0 +1,170 @@
+"""Checkpoints: named arrays and a JSON-able dict in one file that is either exactly what was saved, or an error.
+
+Pickle runs code and a zip of .npy files accepts many kinds of damage in silence, so this is a format of its own, small
+enough to be read with a hex editor. All integers are unsigned and little-endian:
+
+    bytes 0..7      the magic "MINILSTM"
+    bytes 8..11     format version, 1
+    bytes 12..15    length of the header in bytes, n
+    bytes 16..23    length of the whole file in bytes
+    next n bytes    header: UTF-8 JSON {"arrays": [{"name", "dtype", "shape", "offset"}, ...], "meta": {...}}
+    then            the arrays' raw bytes in the order of the header, C order, little-endian, without gaps; an offset counts
+                    from the end of the header and is the sum of the lengths before it
+    last 32 bytes   SHA-256 of everything before
+
+The reader compares the lengths with the size of the file before it reads, the digest before it parses, and every declared
+name, dtype, shape and offset before it makes an array. In ``meta`` floats are as Python's json module writes them: they
+come back exactly, and NaN, Infinity and -Infinity are allowed (a schedule's best loss so far starts at infinity). Keys
+become strings and tuples become lists, as in all JSON.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import struct
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from minilstm.backend.arrays import Array, to_numpy
+from minilstm.backend.checks import is_array
+from minilstm.backend.errors import CheckpointError
+from minilstm.training.atomic_write import PathLike, atomic_write
+
+MAGIC, VERSION = b"MINILSTM", 1
+DTYPES = ("|i1", "|u1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8", "<f2", "<f4", "<f8", "<c8", "<c16")
+MAX_HEADER = 1 << 28        # bytes; far above any real header, and far below what would exhaust memory
+MAX_AXES = 32
+_PREFIX = struct.Struct("<8sIIQ")
+_DIGEST = hashlib.sha256().digest_size
+
+
+def save_checkpoint(path: PathLike, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> None:
+    """Write ``arrays`` (name -> host or device array of integers, floats or complex numbers) and ``meta`` to one file.
+
+    The file appears whole or not at all. Raises CheckpointError, naming the file, when something in it cannot be stored, the
+    disk is full, or the folder is missing or read-only; an older file of that name is intact then.
+    """
+    where = os.fspath(path)
+    entries, blobs, offset = [], [], 0
+    for name, value in arrays.items():
+        if not isinstance(name, str) or not name:
+            raise CheckpointError(f"{where}: array names are non-empty strings, got {name!r}")
+        if not is_array(value):
+            raise CheckpointError(f"{where}: {name} is a {type(value).__name__}, not an array")
+        host = to_numpy(value)
+        code = host.dtype.newbyteorder("<").str
+        if code not in DTYPES or host.ndim > MAX_AXES:
+            raise CheckpointError(f"{where}: {name} has dtype {host.dtype} and {host.ndim} axes; a checkpoint holds integers, "
+                                  f"floats and complex numbers of up to {MAX_AXES} axes")
+        blob = host.astype(code, copy=False).tobytes()
+        entries.append({"name": name, "dtype": code, "shape": list(host.shape), "offset": offset})
+        blobs.append(blob)
+        offset += len(blob)
+    if not isinstance(meta, Mapping):
+        raise CheckpointError(f"{where}: meta is a dict, got {type(meta).__name__}")
+    try:
+        header = json.dumps({"arrays": entries, "meta": dict(meta)}).encode("ascii")
+    except (TypeError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{where}: meta cannot be written as JSON: {error}") from None
+    if len(header) > MAX_HEADER:
+        raise CheckpointError(f"{where}: names and meta take {len(header)} bytes as JSON, more than {MAX_HEADER}")
+    blobs.insert(0, _PREFIX.pack(MAGIC, VERSION, len(header), _PREFIX.size + len(header) + offset + _DIGEST))
+    blobs.insert(1, header)
+    digest = hashlib.sha256()
+    for blob in blobs:
+        digest.update(blob)
+    blobs.append(digest.digest())
+    try:
+        atomic_write(path, blobs)
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{where}: cannot be written: {_reason(error)}") from None
+
+
+def load_checkpoint(path: PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Return (arrays, meta) exactly as they were saved; arrays are fresh, writable, on the host, in native byte order.
+
+    Raises CheckpointError, naming the file, when it is missing, is no checkpoint, comes from a newer format, or differs from
+    what was written by as little as one bit.
+    """
+    where = os.fspath(path)
+    try:
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise CheckpointError(f"{where}: is not a regular file")
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            length = _check_prefix(where, file.read(_PREFIX.size), size)
+            file.seek(0)
+            data = memoryview(file.read(size))
+    except (OSError, ValueError, MemoryError) as error:
+        raise CheckpointError(f"{where}: cannot be read: {_reason(error)}") from None
+    if len(data) != size or hashlib.sha256(data[:-_DIGEST]).digest() != data[-_DIGEST:]:
+        raise CheckpointError(f"{where}: is damaged: its contents do not match its SHA-256 digest")
+    body = data[_PREFIX.size + length:-_DIGEST]
+    try:
+        header = json.loads(str(data[_PREFIX.size:_PREFIX.size + length], "utf-8"), object_pairs_hook=_unique_keys)
+        return _parse(header, body)
+    except (ValueError, RecursionError, OverflowError) as error:
+        raise CheckpointError(f"{where}: has a malformed header: {_reason(error)}") from None
+
+
+def _check_prefix(where: str, prefix: bytes, size: int) -> int:
+    """Return the length of the header, once magic, version and both lengths agree with the size of the file."""
+    if not prefix.startswith(MAGIC[:len(prefix)]) or not prefix:
+        raise CheckpointError(f"{where}: is not a minilstm checkpoint" + ("" if prefix else ": it is empty"))
+    if len(prefix) < _PREFIX.size:
+        raise CheckpointError(f"{where}: is damaged: it ends after {size} bytes")
+    _, version, length, total = _PREFIX.unpack(prefix)
+    if version != VERSION:
+        raise CheckpointError(f"{where}: has format version {version}, this minilstm reads version {VERSION}")
+    if total != size:
+        raise CheckpointError(f"{where}: is damaged: it says it has {total} bytes and has {size}")
+    if length > min(MAX_HEADER, size - _PREFIX.size - _DIGEST):
+        raise CheckpointError(f"{where}: is damaged: a header of {length} bytes does not fit")
+    return int(length)
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("a key occurs twice")
+    return result
+
+
+def _parse(header: Any, body: memoryview) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Build the arrays, each after its entry has been checked; ValueError says in words what is wrong."""
+    if not isinstance(header, dict) or set(header) != {"arrays", "meta"}:
+        raise ValueError("expected exactly the keys arrays and meta")
+    entries, meta = header["arrays"], header["meta"]
+    if not isinstance(entries, list) or not isinstance(meta, dict):
+        raise ValueError("arrays is a list and meta a dict")
+    arrays: dict[str, np.ndarray] = {}
+    end = 0
+    for entry in entries:
+        if not isinstance(entry, dict) or set(entry) != {"name", "dtype", "shape", "offset"}:
+            raise ValueError("an array has exactly a name, dtype, shape and offset")
+        name, code, shape, offset = entry["name"], entry["dtype"], entry["shape"], entry["offset"]
+        if not isinstance(name, str) or not name or name in arrays:
+            raise ValueError(f"array name {name!r} is empty, not a string or there twice")
+        if code not in DTYPES:
+            raise ValueError(f"array {name} has dtype {code!r}, expected one of {', '.join(DTYPES)}")
+        if not isinstance(shape, list) or len(shape) > MAX_AXES or not all(type(n) is int and n >= 0 for n in shape):
+            raise ValueError(f"array {name} has no valid shape")
+        count = math.prod(shape)
+        length = count * np.dtype(code).itemsize
+        if type(offset) is not int or offset != end or length > len(body) - end:
+            raise ValueError(f"array {name} does not lie where it should")
+        end += length
+        values = np.frombuffer(body, np.dtype(code), count, offset) if count else np.empty(0, np.dtype(code))
+        arrays[name] = values.reshape(shape).astype(np.dtype(code).newbyteorder("="))
+    if end != len(body):
+        raise ValueError(f"the arrays take {end} bytes of {len(body)}")
+    return arrays, meta
+
+
+def _reason(error: BaseException) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

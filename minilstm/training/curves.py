@@ -1,0 +1,85 @@
+"""Figures: epoch vs loss and epoch vs accuracy, made to be read from the back of a lecture hall.
+
+Matplotlib is imported only when a figure is drawn, and its object-oriented interface is used throughout: nothing here
+touches pyplot's global list of figures, so a training run needs no display and leaks no memory. The figure that is
+returned shows itself in a notebook.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import TYPE_CHECKING, Any
+
+from minilstm.backend.errors import ArgumentError
+from minilstm.training.atomic_write import PathLike, atomic_write
+
+if TYPE_CHECKING:
+    from minilstm.training.history import History
+
+TRAIN, VALIDATION, BEST = "#0072B2", "#D55E00", "#444444"   # blue, vermilion: told apart by colour-blind eyes (Okabe & Ito)
+DPI = 150
+
+
+def curves(history: History, path: PathLike | None = None) -> Any:
+    """Draw loss and accuracy over the epochs, training and validation, with the best epoch marked.
+
+    Returns the matplotlib Figure, which shows itself as the last line of a notebook cell. With ``path`` it is also saved,
+    in the format of the file's ending (png, pdf, svg, ...; png without one), whole or not at all.
+    Raises ArgumentError when there is no epoch to draw, matplotlib is missing, or the file cannot be written.
+    """
+    if not len(history):
+        raise ArgumentError("curves: the history has no epoch yet, there is nothing to draw")
+    figure = _new_figure()
+    epochs, best = history["epoch"], history.best
+    for axes, (kind, title) in zip(figure.subplots(1, 2), (("loss", "Loss"), ("acc", "Accuracy"))):
+        for name, label, colour, marker in ((f"train_{kind}", "training", TRAIN, "o"),
+                                            (f"val_{kind}", "validation", VALIDATION, "s")):
+            points = [(epoch, value) for epoch, value in zip(epochs, history[name]) if value is not None]
+            if points:
+                axes.plot(*zip(*points), color=colour, marker=marker, markersize=6, linewidth=2.5, label=label)
+        if axes.lines:
+            if best is not None:
+                axes.axvline(best["epoch"], color=BEST, linestyle="--", linewidth=1.5, zorder=1,
+                             label=f"best epoch: {best['epoch']}")
+            axes.legend(fontsize=13, framealpha=0.9)
+        else:
+            axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", va="center", fontsize=14)
+        axes.set_title(f"Epoch vs {title.lower()}", fontsize=17)
+        axes.set_xlabel("Epoch", fontsize=15)
+        axes.set_ylabel(title, fontsize=15)
+        axes.tick_params(labelsize=13)
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+        axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
+        axes.grid(True, alpha=0.3)
+    if path is not None:
+        save_figure(figure, path)
+    return figure
+
+
+def save_figure(figure: Any, path: PathLike) -> None:
+    """Save a figure to ``path``, whole or not at all. Raises ArgumentError naming the file where that is impossible."""
+    where = os.fspath(path)
+    buffer = io.BytesIO()
+    try:
+        figure.savefig(buffer, format=os.path.splitext(where)[1].lstrip(".").lower() or "png", dpi=DPI)
+        atomic_write(path, [buffer.getvalue()])
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise ArgumentError(f"{where}: the figure cannot be written: {reason}") from None
+
+
+def _new_figure() -> Any:
+    """Return an empty two-panel-wide figure. It knows how to show itself even where pyplot was never imported."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ArgumentError("drawing curves needs matplotlib: pip install matplotlib") from None
+
+    class NotebookFigure(Figure):
+        def _repr_png_(self) -> bytes:
+            buffer = io.BytesIO()
+            self.savefig(buffer, format="png", dpi=DPI / 2)
+            return buffer.getvalue()
+
+    return NotebookFigure(figsize=(12, 4.8), layout="constrained")

@@ -1,0 +1,106 @@
+"""Using a model without training it: evaluation mode, batch after batch, and everything as it was afterwards.
+
+Sums stay on the device until the last batch, so that no batch waits for the one before.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minilstm.backend.arrays import Array, asarray, backend_name, get_array_module, to_numpy
+from minilstm.backend.checks import check_positive_int, is_array
+from minilstm.backend.errors import ArgumentError, NonFiniteError, ShapeError, TokenError
+from minilstm.layers.module import Module, modes_kept
+from minilstm.training.nonfinite import explain_parameters, explain_tokens
+from minilstm.training.progress import open_bar
+from minilstm.training.batches import batches_of, unpack
+
+
+def quiet() -> Any:
+    """Return a context in which NumPy does not warn of overflow and the like: the NaN guard says it better."""
+    return np.errstate(over="ignore", invalid="ignore", divide="ignore")
+
+
+def evaluate(model: Module, criterion: Any, loader: Any, metric: Callable[[Array, Array], Any] | None = None, *,
+             progress: bool = False, after_batch: Callable[[], Any] = lambda: None) -> tuple[float, float | None]:
+    """Return (loss, metric) over the samples of ``loader``, in evaluation mode; each batch weighs as its number of samples.
+
+    (With CrossEntropyLoss(ignore_index=...) too: ignored targets cost nothing, but do not make their batch weigh less.)
+    The layers' modes and what the criterion remembers are as before afterwards. ``after_batch`` is called after each batch.
+    Raises NonFiniteError when the loss is not finite, ArgumentError when there is no batch.
+    """
+    totals: list[Any] = [0.0, 0.0]
+    samples = 0
+    criterion = copy.copy(criterion)        # so that the caller's one remembers its own latest loss
+    with modes_kept(model), bar_for(loader, "Validation", 0, progress) as bar, quiet():
+        model.eval()
+        for batch in batches_of(loader, 0, 0):
+            x, y, options = unpack(batch)
+            prediction = model(x, **options)
+            loss, score = criterion(prediction, y), 0.0 if metric is None else metric(prediction, y)
+            totals = [totals[0] + _double(loss) * loss_weight(criterion, len(x)), totals[1] + _double(score) * len(x)]
+            samples += len(x)
+            bar.update()
+            after_batch()
+    if not samples:
+        raise ArgumentError("evaluate: the loader gave no batch")
+    mean_loss, mean_score = (total / samples for total in fetch(totals))
+    if not math.isfinite(mean_loss):
+        words = explain_parameters(model) or next(filter(None, (explain_tokens(model, unpack(batch)[0])
+                                                                for batch in batches_of(loader, 0, 0))), None)
+        raise NonFiniteError(f"the loss of the evaluation is {mean_loss}: "
+                             f"{words or 'the parameters are finite, an input or an output is not'}")
+    return mean_loss, None if metric is None else mean_score
+
+
+def predict(model: Module, x: Any, batch_size: int = 256, *, lengths: Any = None) -> np.ndarray:
+    """Return the model's output for ``x`` (N, ...) as a host array (N, ...), computed in batches in evaluation mode.
+
+    ``x`` and ``lengths`` (N,) may be arrays of either backend or lists. Raises ShapeError for an empty batch, TokenError for a
+    token outside the vocabulary.
+    """
+    check_positive_int("batch_size", batch_size)
+    x = x if is_array(x) else np.asarray(x)
+    if not x.ndim or not len(x):
+        raise ShapeError(f"predict: expected a batch (N, ...) with N at least 1, got shape {tuple(x.shape)}")
+    lengths = lengths if lengths is None or is_array(lengths) else np.asarray(lengths)
+    home = backend_name(next(iter(model.named_parameters().values()), x))
+    outputs = []
+    with modes_kept(model):
+        model.eval()
+        for start in range(0, len(x), batch_size):
+            rows = slice(start, start + batch_size)
+            options = {} if lengths is None else {"lengths": asarray(lengths[rows], home)}
+            part = asarray(x[rows], home)
+            outputs.append(to_numpy(model(part, **options)))
+            words = None if home == "numpy" or np.isfinite(outputs[-1]).all() else explain_tokens(model, part)
+            if words is not None:           # on the host the Embedding itself raises
+                raise TokenError(words)
+    return np.concatenate(outputs)
+
+
+def loss_weight(criterion: Any, n: int) -> int:
+    """Return what turns the loss of a batch of ``n`` into a sum over its samples."""
+    return 1 if getattr(criterion, "reduction", "mean") == "sum" else n
+
+
+def bar_for(loader: Any, description: str, done: int, show: bool) -> Any:
+    """Return a progress bar over the batches of ``loader``."""
+    return open_bar(description, len(loader) if hasattr(loader, "__len__") else None, done, show)
+
+
+def fetch(scalars: list[Any]) -> list[float]:
+    """Return 0-d arrays and numbers as floats, with one transfer for all that live on a device."""
+    xp = get_array_module(*scalars)
+    if xp is np:
+        return [float(scalar) for scalar in scalars]
+    return [float(value) for value in to_numpy(xp.stack([xp.asarray(scalar, dtype=np.float64) for scalar in scalars]))]
+
+
+def _double(scalar: Any) -> Any:
+    return scalar.astype(np.float64) if is_array(scalar) else float(scalar)

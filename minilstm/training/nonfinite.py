@@ -1,0 +1,98 @@
+"""Where did the NaN come from? Asked once, when a training step has already been refused.
+
+The guard itself is two comparisons per step (the loss, and the gradient norm that is logged anyway). Only when one of them
+fails is everything looked at, from the input on, to name the first array that is not finite.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from minilstm.backend.arrays import Array, get_array_module
+from minilstm.backend.errors import TokenError
+from minilstm.layers.embedding import Embedding, check_tokens
+from minilstm.layers.module import Module, modes_kept
+from minilstm.layers.sequential import Sequential, accepts_option
+
+
+def is_finite(x: Any) -> bool:
+    """Tell whether every number of an array is finite (integers and bools always are). Waits for the device."""
+    return x.dtype.kind not in "fc" or bool(get_array_module(x).isfinite(x).all())
+
+
+def explain_step(model: Module, loss: float, x: Array, y: Array, options: Mapping[str, Any]) -> str:
+    """Say what was not finite in a training step that was refused, given its loss and its batch.
+
+    The model's gradients must still be that step's.
+    """
+    if not math.isfinite(loss):
+        return f"the loss is {loss}: {explain_forward(model, x, y, options)}; no weight was changed"
+    return f"{explain_inputs(x, y) or explain_gradients(model)}; no weight was changed"
+
+
+def explain_inputs(x: Array, y: Array) -> str | None:
+    """Name the part of a batch that is not finite, or return None."""
+    return next((f"{name} holds NaN or infinite values" for name, value in (("the input x", x), ("the target y", y))
+                 if not is_finite(value)), None)
+
+
+def explain_parameters(model: Module) -> str | None:
+    """Name the first parameter that is not finite, or return None."""
+    for name, (module, key) in model.locate().items():
+        if not is_finite(module.params[key]):
+            return f"parameter {name} ({type(module).__name__}) holds NaN or infinite values"
+    return None
+
+
+def explain_forward(model: Module, x: Array, y: Array, options: Mapping[str, Any]) -> str:
+    """Name the first thing on the way from ``x`` to the loss that is not finite.
+
+    Inputs, parameters, then the layers' outputs, one after another, in evaluation mode (nothing is cached or drawn).
+    """
+    words = explain_inputs(x, y) or explain_parameters(model)
+    if words is not None:
+        return words
+    with modes_kept(model):
+        model.eval()
+        for name, layer, given, output in _outputs(model, x, options, ""):
+            if not is_finite(output):
+                return explain_tokens(layer, given) or (f"the output of {name} ({type(layer).__name__}) holds NaN or infinite "
+                                                        "values")
+    return "every layer's output is finite; the loss itself is not"
+
+
+def explain_tokens(model: Module, x: Array) -> str | None:
+    """Name the first token that is outside the vocabulary of the Embedding that gets ``x``, or return None.
+
+    On a device an Embedding does not raise, it gives NaN.
+    """
+    while isinstance(model, Sequential) and len(model):
+        model = model[0]
+    if isinstance(model, Embedding):
+        try:
+            check_tokens(x, model.num_embeddings)
+        except TokenError as error:
+            return str(error)
+    return None
+
+
+def _outputs(layer: Module, x: Array, options: Mapping[str, Any], name: str) -> Iterator[tuple[str, Module, Array, Array]]:
+    """Yield (name, layer, its input, its output) of each layer on the way."""
+    if isinstance(layer, Sequential):
+        for position, child in enumerate(layer.layers):
+            for found in _outputs(child, x, options, f"{name}.{position}" if name else f"layer {position}"):
+                yield found
+                x = found[3]
+    else:
+        taken = {key: value for key, value in options.items() if accepts_option(layer, key)}
+        yield name or "the model", layer, x, layer(x, **taken)
+
+
+def explain_gradients(model: Module) -> str:
+    """Name the gradient that went wrong first: backward runs from the last layer to the first, so the last one of them."""
+    for name, (module, key) in reversed(list(model.locate().items())):
+        if not is_finite(module.grads[key]):
+            return f"the gradient of {name} ({type(module).__name__}) holds NaN or infinite values"
+    return "every gradient is finite, but their norm overflows"

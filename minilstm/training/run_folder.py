@@ -1,0 +1,123 @@
+"""A run on disk: the folder that a training leaves.
+
+    config.json     what was trained: the caller's config, model, loss, optimiser, data
+    history.csv     one row per epoch, rewritten after each
+    curves.png      epoch vs loss, epoch vs accuracy, drawn when training ends or is interrupted
+    last.ckpt       everything needed to go on: written before the first step, after each epoch, and on Ctrl-C
+    best.ckpt       the same, of the best epoch so far
+
+Each file is replaced whole, so a run that is killed at any moment leaves the last.ckpt of its latest finished epoch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from minilstm.backend.errors import ArgumentError, CheckpointError
+from minilstm.layers.module import Module
+from minilstm.training.atomic_write import PathLike, atomic_write, remove_leftovers
+from minilstm.training.checkpoint import load_checkpoint, save_checkpoint
+from minilstm.training.run import Run
+from minilstm.training.state import capture, describe, under
+
+CONFIG, HISTORY, CURVES, LAST, BEST = "config.json", "history.csv", "curves.png", "last.ckpt", "best.ckpt"
+
+
+def holds_run(folder: PathLike) -> bool:
+    """Tell whether there is a training run in ``folder``."""
+    return any((Path(folder) / name).exists() for name in (LAST, BEST, HISTORY, CONFIG))
+
+
+def in_the_way(folder: PathLike, names: Iterable[str] = ()) -> str | None:
+    """Return why no new run can be written into ``folder``, or None: no file of a run, nor one of ``names``, may be there."""
+    path = Path(folder)
+    nearest = next(place for place in (path, *path.parents) if os.path.lexists(place) or place == place.parent)
+    if not nearest.is_dir():
+        return f"{nearest} is there and is no folder"
+    if holds_run(path):
+        return "there is a run in this folder already"
+    found = [name for name in (CURVES, *names) if os.path.lexists(path / name)]
+    return f"there is a file {found[0]} in this folder, which would be overwritten" if found else None
+
+
+def create_run(run: Run, folder: PathLike) -> None:
+    """Make the folder of a new run with its config.json. Raises ArgumentError where there is a run already."""
+    if holds_run(folder):
+        raise ArgumentError(f"{os.fspath(folder)}: this folder holds a training run already; resume it, or choose another")
+    words = in_the_way(folder)
+    if words is not None:
+        raise ArgumentError(f"{os.fspath(folder)}: {words}; choose another folder")
+    text = _checked(folder, lambda: _text(_facts(run)))
+    _checked(folder, lambda: os.makedirs(folder, exist_ok=True))
+    _checked(folder, lambda: atomic_write(Path(folder) / CONFIG, [text]))
+
+
+def update_config(run: Run, folder: PathLike) -> None:
+    """Put the run's config, which a resumed run may have been given anew, into config.json. Raises CheckpointError."""
+    path = Path(folder) / CONFIG
+    try:
+        before = path.read_bytes()
+        facts = {**json.loads(before), "config": run.config}
+    except (OSError, ValueError, TypeError, RecursionError):       # lost or damaged: last.ckpt is what counts
+        before, facts = b"", _facts(run)
+    text = _checked(folder, lambda: _text(facts))
+    if text != before:
+        _checked(folder, lambda: atomic_write(path, [text]))
+
+
+def _facts(run: Run) -> dict[str, Any]:
+    return {"config": run.config, **describe(run), "data": run.data,
+            "optimizer_state": run.optimizer.state_dict()["meta"]}
+
+
+def _text(facts: dict[str, Any]) -> bytes:
+    return json.dumps(facts, indent=2).encode("ascii") + b"\n"
+
+
+def save_run(run: Run, folder: PathLike, *names: str) -> None:
+    """Write history.csv and the named checkpoints (LAST, BEST) into the run's folder. Raises CheckpointError."""
+    _checked(folder, lambda: run.history.to_csv(Path(folder) / HISTORY))
+    arrays, meta = capture(run)
+    for name in names:
+        save_checkpoint(Path(folder) / name, arrays, meta)
+
+
+def clean_run(folder: PathLike) -> None:
+    """Remove what a killed process left half-written in a run's folder."""
+    _checked(folder, lambda: remove_leftovers(folder))
+
+
+def _checked(folder: PathLike, action: Callable[[], Any]) -> Any:
+    try:
+        return action()
+    except (OSError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{os.fspath(folder)}: the run cannot be recorded: "
+                              f"{getattr(error, 'strerror', None) or error}") from None
+
+
+def load_config(folder: PathLike) -> dict[str, Any]:
+    """Return the ``config`` dict that was given to the Trainer of the run in ``folder``. Raises CheckpointError."""
+    path = Path(folder) / CONFIG
+    try:
+        config = json.loads(path.read_text(encoding="ascii"))["config"]
+        if not isinstance(config, dict):
+            raise ValueError("expected a dict under config")
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        raise CheckpointError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    return config
+
+
+def load_weights(path: PathLike, model: Module) -> None:
+    """Copy the weights of a training checkpoint (last.ckpt, best.ckpt) into ``model``.
+
+    Raises CheckpointError, naming the file, when it is damaged or its weights do not fit; nothing has changed then.
+    """
+    arrays, _ = load_checkpoint(path)
+    try:
+        model.load_state_dict(under("model.", arrays))
+    except CheckpointError as error:
+        raise CheckpointError(f"{os.fspath(path)}: {error}") from None

@@ -1,0 +1,132 @@
+"""The state of a training: everything from which it goes on, bit for bit.
+
+Weights, the optimiser's moments and step, the schedule, what callbacks remember, random states, history and position, as
+named arrays and JSON. It is put back in two halves: first everything is compared with what is there, then everything is put
+in place; if a part refuses at that late point, what was there before is put back.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from minilstm.backend.errors import CheckpointError, MinilstmError
+from minilstm.layers.module import Module
+from minilstm.layers.state_dict import check_entries
+from minilstm.training.atomic_write import PathLike
+from minilstm.training.batches import check_data
+from minilstm.training.callbacks import Callback
+from minilstm.training.checkpoint import load_checkpoint
+from minilstm.training.history import History
+from minilstm.training.run import Run
+
+_KIND = "minilstm training state 1"
+
+
+def _word(thing: Any) -> str | None:
+    """Return what a part of the training is, in words that do not change from one process to the next."""
+    if thing is None or isinstance(thing, (int, float, str)):
+        return None if thing is None else str(thing)
+    if isinstance(thing, Module) or type(thing).__repr__ is not object.__repr__ and " at 0x" not in repr(thing):
+        return repr(thing)
+    return getattr(thing, "__qualname__", type(thing).__qualname__)
+
+
+def describe(run: Run) -> dict[str, str | None]:
+    """Return what is trained how: the parts that must be the same when a run goes on."""
+    return {"model": _word(run.model), "criterion": _word(run.criterion),
+            "optimizer": type(run.optimizer).__qualname__,
+            "scheduler": None if run.scheduler is None else type(run.scheduler).__qualname__,
+            "metric": _word(run.metric), "clip_norm": _word(run.clip_norm)}
+
+
+def _remembering(callbacks: Iterable[Callback]) -> list[tuple[Callback, dict[str, Any]]]:
+    return [(callback, state) for callback, state in ((c, c.state_dict()) for c in callbacks) if state]
+
+
+def capture(run: Run) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Return the whole state of a training as (arrays, meta) for ``save_checkpoint``."""
+    optimizer = run.optimizer.state_dict()
+    arrays = {f"model.{name}": value for name, value in run.model.state_dict().items()}
+    arrays.update({f"optimizer.{name}": value for name, value in optimizer["arrays"].items()})
+    callbacks = []
+    for number, (callback, state) in enumerate(_remembering(run.callbacks)):
+        arrays.update({f"callback{number}.{name}": value for name, value in state.get("arrays", {}).items()})
+        callbacks.append([type(callback).__qualname__, state.get("meta", {})])
+    meta = {"kind": _KIND, "parts": describe(run), "data": run.data, "config": run.config,
+            "epoch": run.epoch, "step": run.step, "sums": run.sums, "stop": run.stop,
+            "optimizer": optimizer["meta"], "callbacks": callbacks, "rng": run.model.rng_state(),
+            "scheduler": None if run.scheduler is None else run.scheduler.state_dict(),
+            "history": run.history.rows}
+    return arrays, meta
+
+
+def restore(run: Run, path: PathLike, data: Mapping[str, Any] | None = None) -> None:
+    """Put a training back where the checkpoint ``path`` saw it; ``data`` describes the loaders it will go on with.
+
+    Raises CheckpointError, naming the file and what does not fit; nothing has changed then.
+    """
+    arrays, meta = load_checkpoint(path)
+    where = os.fspath(path)
+    if meta.get("kind") != _KIND:
+        raise CheckpointError(f"{where}: is no training checkpoint (its kind is {meta.get('kind')!r})")
+    before = None
+    try:
+        _check_fits(run, arrays, meta, data)
+        before = capture(run)
+        _put(run, arrays, meta)
+    except (MinilstmError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        if before is not None:
+            _put(run, *before)
+        words = f"its state lacks {error}" if type(error) is KeyError else str(error)
+        raise CheckpointError(f"{where}: cannot be resumed: {words}") from None
+
+
+def _check_fits(run: Run, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any],
+                data: Mapping[str, Any] | None) -> None:
+    for part, now in describe(run).items():
+        saved = meta["parts"][part]
+        if saved != now:
+            raise CheckpointError(f"the {part} differs: {_first_difference(str(saved), str(now))}")
+    expected = {name: (tuple(p.shape), np.dtype(p.dtype)) for name, p in run.model.named_parameters().items()}
+    check_entries(under("model.", arrays), expected, "parameter")
+    for name, (_, dtype) in expected.items():
+        if arrays[f"model.{name}"].dtype != dtype:      # a float64 run does not go on, bit for bit, in float32
+            raise CheckpointError(f"parameter {name}: expected dtype {dtype}, got {arrays[f'model.{name}'].dtype}")
+    names = [type(callback).__qualname__ for callback, _ in _remembering(run.callbacks)]
+    if [name for name, _ in meta["callbacks"]] != names:
+        raise CheckpointError(f"the callbacks that remember something were {[name for name, _ in meta['callbacks']]}, "
+                              f"now they are {names}")
+    if data is not None and meta["data"] is not None:
+        check_data(meta["data"], data)
+    if len(meta["history"]) != meta["epoch"] or type(meta["step"]) is not int or meta["step"] < 0 or len(meta["sums"]) != 4:
+        raise CheckpointError("its position and its history do not agree")
+
+
+def _first_difference(saved: str, now: str) -> str:
+    pairs = zip((saved + "\n").split("\n"), (now + "\n").split("\n"))
+    return next((f"it was {a.strip() or 'shorter'}, now it is {b.strip() or 'shorter'}" for a, b in pairs if a != b),
+                "one of them is longer")
+
+
+def under(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the arrays whose names start with ``prefix``, without it."""
+    return {name[len(prefix):]: value for name, value in arrays.items() if name.startswith(prefix)}
+
+
+def _put(run: Run, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
+    history = History(meta["history"])
+    run.model.load_state_dict(under("model.", arrays))
+    run.model.load_rng_state(meta["rng"])
+    run.model.zero_grad()
+    if run.scheduler is not None:       # before the optimiser, whose own rate, if it was set by hand, is the right one
+        run.scheduler.load_state_dict(meta["scheduler"])
+    run.optimizer.load_state_dict({"arrays": under("optimizer.", arrays), "meta": meta["optimizer"]})
+    for number, (callback, _) in enumerate(_remembering(run.callbacks)):
+        callback.load_state_dict({"arrays": under(f"callback{number}.", arrays), "meta": meta["callbacks"][number][1]})
+    run.history, run.data, run.stop = history, meta["data"], meta["stop"]
+    run.epoch, run.step, run.sums = meta["epoch"], meta["step"], list(meta["sums"])
+    run.config = run.config or dict(meta["config"])

@@ -1,0 +1,259 @@
+"""Trainer: the training loop, written once, with what a long run needs around it.
+
+The loop itself is the five lines of the README (zero_grad, forward, loss, backward, step). Around them: validation after each
+epoch, a history, progress bars, callbacks, a guard that stops at the first NaN before it reaches a weight, and a folder on
+disk from which a run that was interrupted, at any step, goes on as if it had not been.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from minilstm.backend.arrays import Array
+from minilstm.backend.checks import check_positive_int
+from minilstm.backend.errors import ArgumentError, NonFiniteError
+from minilstm.layers.module import Module, modes_kept
+from minilstm.losses.metrics import accuracy_of
+from minilstm.optim.clipping import clip_grad_norm
+from minilstm.optim.optimizer import Optimizer, is_number
+from minilstm.optim.schedules import ReduceLROnPlateau
+from minilstm.training import evaluation, run_folder, state
+from minilstm.training.atomic_write import PathLike
+from minilstm.training.batches import batches_of, check_data, describe_loader, unpack
+from minilstm.training.callbacks import Callback
+from minilstm.training.curves import curves
+from minilstm.training.evaluation import fetch, loss_weight, quiet
+from minilstm.training.history import History
+from minilstm.training.interrupt import Interrupted, InterruptGuard
+from minilstm.training.nonfinite import explain_parameters, explain_step
+from minilstm.training.progress import say
+from minilstm.training.run import Run
+
+
+def _of_run(name: str) -> Any:
+    """Return the property through which a Trainer shows an attribute of its run."""
+    return property(lambda self: getattr(self.run, name), lambda self, value: setattr(self.run, name, value))
+
+
+class Trainer:
+    """Train a model, epoch by epoch, and keep a record.
+
+    Args:
+        model, criterion, optimizer: what is trained, by which loss, and how; any objects that follow their protocols.
+        scheduler: a learning-rate schedule, stepped after each epoch (ReduceLROnPlateau with the validation loss, or the
+            training loss where there is no validation).
+        clip_norm: rescale gradients whose total norm is larger than this; None: never.
+        callbacks: ``Callback`` objects, called in this order.
+        metric: function (prediction, target) -> mean over the batch, logged as accuracy; None: none. By default the accuracy
+            that fits the loss: probabilities are cut at 0.5, logits at 0, ignored targets left out; MSELoss has none.
+        run_dir: folder for config, history, curves and checkpoints (see run_folder.py); None: nothing is written.
+        config: JSON-able dict of your own that is kept in config.json and in the checkpoints; where a run is resumed, the
+            new one takes the place of the old (none given: the old one stays).
+        progress: show bars where someone is looking.
+        verbose: print a line per epoch and the verdict at the end.
+        print_fn: what prints those lines; None: standard output, between the bars.
+
+    Attributes:
+        run: the ``Run``, whose attributes the Trainer shows as its own: history, epoch, step, stop and so on.
+    """
+
+    model, criterion, optimizer, scheduler, metric, clip_norm, callbacks, config = map(_of_run, (
+        "model", "criterion", "optimizer", "scheduler", "metric", "clip_norm", "callbacks", "config"))
+    history, epoch, step, sums, stop, validates, data = map(_of_run, (
+        "history", "epoch", "step", "sums", "stop", "validates", "data"))
+
+    def __init__(self, model: Module, criterion: Any, optimizer: Any, *, scheduler: Any = None,
+                 clip_norm: float | None = None, callbacks: Iterable[Callback] = (),
+                 metric: Callable[[Array, Array], Any] | Literal["accuracy"] | None = "accuracy",
+                 run_dir: PathLike | None = None,
+                 config: Mapping[str, Any] | None = None, progress: bool = True, verbose: bool = True,
+                 print_fn: Callable[[str], Any] | None = None) -> None:
+        if clip_norm is not None and (not is_number(clip_norm) or not 0 < clip_norm < math.inf):
+            raise ArgumentError(f"clip_norm: expected None or a finite number above 0, got {clip_norm!r}")
+        if isinstance(criterion, type) or not callable(criterion):
+            raise ArgumentError(f"criterion: expected a loss object such as BCELoss(), got {criterion!r}")
+        if metric is not None and metric != "accuracy" and not callable(metric):
+            raise ArgumentError(f"metric: expected a function of (prediction, target), 'accuracy' or None, got {metric!r}")
+        if not isinstance(callbacks, Iterable):
+            raise ArgumentError(f"callbacks: expected a list of Callback objects, got {callbacks!r}")
+        callbacks = list(callbacks)
+        for callback in callbacks:
+            if not isinstance(callback, Callback):
+                raise ArgumentError(f"callbacks: expected Callback objects, got {callback!r}")
+        if config is not None and not isinstance(config, Mapping):
+            raise ArgumentError(f"config: expected a dict, got {config!r}")
+        if getattr(optimizer, "model", model) is not model:
+            raise ArgumentError("Trainer: the optimizer was made for another model")
+        self.run = Run(model, criterion, optimizer, scheduler, accuracy_of(criterion) if metric == "accuracy" else metric,
+                       None if clip_norm is None else float(clip_norm), callbacks, dict(config or {}))
+        self.run_dir = None if run_dir is None else Path(run_dir)
+        self.progress, self.verbose, self._say = progress, verbose, print_fn or say
+        self._resumed = self._recorded = False      # from a checkpoint; run_dir is ours
+        self._guard = InterruptGuard()
+
+    # Training --------------------------------------------------------------------------------------------------------
+
+    def fit(self, train_loader: Any, val_loader: Any = None, epochs: int = 5, *, resume: bool = False) -> History:
+        """Train until the run has ``epochs`` epochs in all, and return its history.
+
+        A loader gives batches (x, y) or (x, y, lengths). Training loss and accuracy are means over the samples of the epoch,
+        measured on the way, in training mode; validation follows in evaluation mode. A second call goes on where the first
+        one ended. ``resume=True`` goes on from ``run_dir``/last.ckpt.
+
+        Ctrl-C ends the running step, writes last.ckpt, and raises Interrupted (a KeyboardInterrupt that knows epoch and
+        step). Raises NonFiniteError, with no weight changed, at the first loss or gradient that is not finite; ArgumentError
+        for a run_dir that holds another run; CheckpointError when a run cannot be recorded or resumed.
+        """
+        epochs = check_positive_int("epochs", epochs)
+        data = {"training": describe_loader(train_loader), "validation": describe_loader(val_loader)}
+        if resume:
+            self.resume(data=data)
+        elif self.data is not None and (self._resumed or self.step):
+            check_data(self.data, data)
+        self.data, self.validates, self._resumed = data, val_loader is not None, False
+        with self._guard, modes_kept(self.model):
+            try:
+                self._call("on_train_begin")
+                self._open_run()
+                if self.epoch >= epochs or self.stop:
+                    self._tell(f"Nothing left to do: {self.epoch} of {epochs} epochs are trained.")
+                while self.epoch < epochs and not self.stop:
+                    self._train_epoch(train_loader, val_loader, epochs)
+                    self._stop_if_interrupted()
+                self._call("on_train_end")
+            except Interrupted:
+                self._save(run_folder.LAST)
+                self._draw()
+                raise
+        self._draw()
+        if self.stop:
+            self._tell(f"Stopped after epoch {self.epoch}: {self.stop}.")
+        self._tell(self.history.verdict())
+        return self.history
+
+    def resume(self, path: PathLike | None = None, *, data: Mapping[str, Any] | None = None) -> Trainer:
+        """Take over the state in a checkpoint (``run_dir``/last.ckpt by default; of a folder, its last.ckpt); return self.
+
+        Weights, optimiser, schedule, callbacks, random states, history and position; ``fit`` then goes on from there, given
+        the same loaders. Raises CheckpointError, before anything changes, when the file is damaged or does not fit.
+        """
+        source = self.run_dir if path is None else Path(path)
+        if source is None:
+            raise ArgumentError("resume: give a checkpoint, or give the Trainer a run_dir")
+        file = source / run_folder.LAST if path is None or source.is_dir() else source
+        state.restore(self.run, file, data)
+        self._resumed = True
+        self._recorded = self.run_dir is not None and os.path.realpath(file.parent) == os.path.realpath(self.run_dir)
+        return self
+
+    def _train_epoch(self, train_loader: Any, val_loader: Any, epochs: int) -> None:
+        epoch = self.epoch + 1
+        self.model.train()
+        if self.step == 0:
+            self._call("on_epoch_begin", epoch)
+        with evaluation.bar_for(train_loader, f"Epoch {epoch}/{epochs}", self.step, self.progress) as bar:
+            for batch in batches_of(train_loader, self.epoch, self.step):
+                loss, norm = self.train_step(*unpack(batch))
+                bar.set_postfix_str(self._postfix(), refresh=False)
+                self._call("on_step_end", epoch, self.step, loss, norm)
+                bar.update()
+                self._stop_if_interrupted()
+        if not self.step:
+            raise ArgumentError("fit: the training loader gave no batch")
+        words = explain_parameters(self.model)
+        if words is not None:       # the last update overflowed: no later step is there to notice
+            raise NonFiniteError(f"epoch {epoch}, step {self.step}: {words} after the update (is the learning rate "
+                                 f"{self.optimizer.lr:g} too high?)")
+        val_loss, val_acc = (None, None) if val_loader is None else self.evaluate(val_loader)
+        loss_sum, score_sum, norm_sum, samples = self.sums
+        row = self.history.append(epoch=epoch, train_loss=loss_sum / samples, val_loss=val_loss, val_acc=val_acc,
+                                  train_acc=None if self.metric is None else score_sum / samples,
+                                  lr=self.optimizer.lr, grad_norm=norm_sum / self.step)
+        self.epoch, self.step, self.sums = epoch, 0, [0.0, 0.0, 0.0, 0]
+        self._tell(self.history.line(row))
+        if isinstance(self.scheduler, ReduceLROnPlateau):
+            self.scheduler.step(row["train_loss"] if val_loss is None else val_loss)
+        elif self.scheduler is not None:
+            self.scheduler.step()
+        self._call("on_epoch_end", row)
+        self._save(*((run_folder.BEST, run_folder.LAST) if row is self.history.best else (run_folder.LAST,)))
+
+    def train_step(self, x: Array, y: Array, options: dict[str, Any]) -> tuple[float, float]:
+        """Make one update of the weights, unless its loss or gradients are not finite, and count it.
+
+        Return loss and gradient norm, which are fetched together before the update: the one time a step waits for a device.
+        """
+        with quiet():
+            self.model.zero_grad()
+            prediction = self.model(x, **options)
+            loss = self.criterion(prediction, y)
+            score = 0.0 if self.metric is None else self.metric(prediction, y)
+            self.model.backward(self.criterion.backward())
+            norm = clip_grad_norm(self.model, math.inf if self.clip_norm is None else self.clip_norm)
+            loss, score, norm = fetch([loss, score, norm])
+            if not (math.isfinite(loss) and math.isfinite(norm)):
+                words = explain_step(self.model, loss, x, y, options)
+                self.model.zero_grad()
+                raise NonFiniteError(f"epoch {self.epoch + 1}, step {self.step + 1}: {words}")
+            if isinstance(self.optimizer, Optimizer):
+                self.optimizer.step(checked=True)
+            else:
+                self.optimizer.step()
+        n, weight = len(x), loss_weight(self.criterion, len(x))
+        self.sums = [self.sums[0] + loss * weight, self.sums[1] + score * n, self.sums[2] + norm, self.sums[3] + n]
+        self.step += 1
+        return loss, norm
+
+    # Using the model -------------------------------------------------------------------------------------------------
+
+    def evaluate(self, loader: Any) -> tuple[float, float | None]:
+        """Return (loss, accuracy) over the samples of ``loader`` in evaluation mode; see ``minilstm.training.evaluation``."""
+        return evaluation.evaluate(self.model, self.criterion, loader, self.metric, progress=self.progress,
+                                   after_batch=self._stop_if_interrupted)
+
+    def predict(self, x: Any, batch_size: int = 256, *, lengths: Any = None) -> Any:
+        """Return the model's output for ``x`` (N, ...) as a host array (N, ...), computed in batches in evaluation mode."""
+        return evaluation.predict(self.model, x, batch_size, lengths=lengths)
+
+    # Small parts -----------------------------------------------------------------------------------------------------
+
+    def _call(self, hook: str, *args: Any) -> None:
+        for callback in self.callbacks:
+            getattr(callback, hook)(self.run, *args)
+
+    def _tell(self, text: str) -> None:
+        if self.verbose:
+            self._say(text)
+
+    def _postfix(self) -> str:
+        loss, score, _, samples = self.sums
+        return f"loss={loss / samples:.4f}" + ("" if self.metric is None else f", acc={score / samples:.4f}")
+
+    def _stop_if_interrupted(self) -> None:
+        if self._guard.pending:
+            raise Interrupted(self.epoch + 1, self.step, None if self.run_dir is None else str(self.run_dir))
+
+    def _open_run(self) -> None:
+        if self.run_dir is not None and self._recorded:
+            run_folder.clean_run(self.run_dir)
+            run_folder.update_config(self.run, self.run_dir)
+        elif self.run_dir is not None:
+            run_folder.create_run(self.run, self.run_dir)
+            self._recorded = True
+            self._save(run_folder.LAST)
+
+    def _save(self, *names: str) -> None:
+        if self.run_dir is not None and self._recorded:
+            run_folder.save_run(self.run, self.run_dir, *names)
+
+    def _draw(self) -> None:
+        if self.run_dir is None or not len(self.history):
+            return
+        try:
+            curves(self.history, self.run_dir / run_folder.CURVES)
+        except ArgumentError as error:      # the numbers are safe in history.csv; a picture can be drawn later
+            self._tell(f"No {run_folder.CURVES}: {error}")
