@@ -1,11 +1,12 @@
 """Time training and evaluation of the reference model beside PyTorch's on the CPU, on the same real, padded batches.
 
     python benchmarks/bench_imdb.py --data "IMDB Dataset.csv"
+    python benchmarks/bench_imdb.py --data "IMDB Dataset.csv" --cell gru
 
-The two take turns (A B A B ...) in one process, so that a busy machine slows both; each turn is a few steps over the same
-batches, and the first turns are not counted. Beside the ratios stand the floating point operations a second that each gets
-out of the machine, with what its matrix product alone reaches in the same run, and the peak memory of two processes of their
-own that load the same encoded reviews and train.
+The two take turns (A B A B ...) in one process, so that a busy machine slows both. Each turn is a block of steps over the
+same batches, with a pause before it, in which the other library's threads stop spinning; the first turns are not counted.
+Beside the ratios stand the floating point operations a second that each gets out of the machine, with what its matrix product
+alone reaches in the same run, and the peak memory of two processes of their own that load the same encoded reviews and train.
 """
 
 from __future__ import annotations
@@ -27,10 +28,11 @@ import numpy as np
 
 import minilstm as ml
 from minilstm.kernels import compiled
-from minilstm.kernels.cpu import processes
+from minilstm.lab.reference import ReferenceSettings, reference_model
 
 V, D, H, BATCH, LENGTH = 10_000, 64, 128, 64, 200
-FLOPS = 2 * BATCH * LENGTH * (H + D) * 4 * H        # of one forward pass of the LSTM; backward makes twice as many
+GATES = {"rnn": 1, "gru": 3, "lstm": 4}
+PAUSE = 0.3         # seconds before a turn
 Run = Callable[[np.ndarray, np.ndarray], None]
 
 
@@ -46,12 +48,10 @@ def encode(path: str | None, file: Path) -> str:
     return data.source
 
 
-def minilstm_model(fast: bool = True) -> tuple[Run, Run]:
+def minilstm_model(cell: str = "lstm", fast: bool = True) -> tuple[Run, Run]:
     """Return (train on a batch, evaluate a batch) of the reference model."""
-    rng = np.random.default_rng(0)
-    lstm = ml.LSTM(D, H, return_sequences=False, rng=rng)
-    lstm.fast = fast
-    model = ml.Sequential(ml.Embedding(V, D, rng=rng), lstm, ml.Dropout(0.5, rng=rng), ml.Linear(H, 1, rng=rng), ml.Sigmoid())
+    model = reference_model(ReferenceSettings(cell, V, D, H))
+    model.fast = fast
     criterion, optimizer = ml.BCELoss(), ml.Adam(model, lr=1e-3)
 
     def train(x: np.ndarray, y: np.ndarray) -> None:
@@ -67,7 +67,7 @@ def minilstm_model(fast: bool = True) -> tuple[Run, Run]:
     return train, evaluate
 
 
-def torch_model() -> tuple[Run, Run]:
+def torch_model(cell: str = "lstm") -> tuple[Run, Run]:
     """The same in PyTorch, as its users write it."""
     import torch
     torch.manual_seed(0)
@@ -76,24 +76,27 @@ def torch_model() -> tuple[Run, Run]:
         def __init__(self) -> None:
             super().__init__()
             self.embedding = torch.nn.Embedding(V, D)
-            self.lstm = torch.nn.LSTM(D, H, batch_first=True)
+            self.cell = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "rnn": torch.nn.RNN}[cell](D, H, batch_first=True)
             self.dropout = torch.nn.Dropout(0.5)
             self.linear = torch.nn.Linear(H, 1)
 
         def forward(self, tokens: Any) -> Any:
-            _, (h, _) = self.lstm(self.embedding(tokens))
+            _, state = self.cell(self.embedding(tokens))
+            h = state[0] if cell == "lstm" else state
             return torch.sigmoid(self.linear(self.dropout(h[-1])))[:, 0]
 
     model: Any = Model()
-    ours = ml.Sequential(ml.Embedding(V, D, rng=0), ml.LSTM(D, H, rng=0))       # the same scale of weights, so that gradients
-    with torch.no_grad():                                                       # that fade cost both the same
+    ours = reference_model(ReferenceSettings(cell, V, D, H))        # the same weights, so that gradients that fade cost both
+    W, blocks = ours[1].params["W"], {"lstm": [1, 0, 3, 2], "gru": [0, 1, 2], "rnn": [0]}[cell]     # the same; PyTorch's order
+    with torch.no_grad():
         model.embedding.weight.copy_(torch.from_numpy(ours[0].params["W"]))
         for name, rows in (("weight_hh_l0", slice(0, H)), ("weight_ih_l0", slice(H, None))):
-            blocks = ours[1].params["W"][rows].reshape(-1, 4, H)[:, [1, 0, 3, 2]]       # f, i, o, c̃ -> i, f, g, o
-            getattr(model.lstm, name).copy_(torch.from_numpy(np.ascontiguousarray(blocks.reshape(-1, 4 * H).T)))
+            ordered = W[rows].reshape(-1, GATES[cell], H)[:, blocks].reshape(-1, GATES[cell] * H)
+            getattr(model.cell, name).copy_(torch.from_numpy(np.ascontiguousarray(ordered.T)))
         for name in ("bias_ih_l0", "bias_hh_l0"):
-            getattr(model.lstm, name).zero_()
-        model.lstm.bias_ih_l0[H:2 * H] = 1.0
+            getattr(model.cell, name).zero_()
+        if cell == "lstm":
+            model.cell.bias_ih_l0[H:2 * H] = 1.0
     criterion, optimizer = torch.nn.BCELoss(), torch.optim.Adam(model.parameters(), lr=1e-3)
 
     def train(x: np.ndarray, y: np.ndarray) -> None:
@@ -129,11 +132,13 @@ def turn(run: Run, data: list[tuple[np.ndarray, np.ndarray]]) -> float:
     return (time.perf_counter() - start) / len(data)
 
 
-def compare(runs: dict[str, Run], data: list[tuple[np.ndarray, np.ndarray]], pairs: int) -> dict[str, list[float]]:
+def compare(runs: dict[str, Run], data: list[tuple[np.ndarray, np.ndarray]], pairs: int,
+            pause: float = PAUSE) -> dict[str, list[float]]:
     """Return seconds a batch of each turn, by name; the turns alternate, the first pair is not counted."""
     times: dict[str, list[float]] = {name: [] for name in runs}
     for pair in range(pairs + 1):
         for name, run in runs.items():
+            time.sleep(pause)
             seconds = turn(run, data)
             if pair:
                 times[name].append(seconds)
@@ -170,29 +175,26 @@ def child(*words: str) -> str:
     return done.stdout
 
 
-def peak_memory(name: str, file: Path, steps: int) -> tuple[float, float]:
-    """Return MB of ru_maxrss of a process of its own that loads the reviews and trains with ``name``, and of its helpers.
+def peak_memory(name: str, cell: str, file: Path, steps: int) -> float:
+    """Return MB of ru_maxrss of a process of its own that loads the reviews and trains with ``name``.
 
     To be called while this process is small: at its start a new process counts as large as the one that started it.
     """
-    own, helpers = map(float, child("--child", name, "--encoded", str(file), "--steps", str(steps)).split())
-    return own, helpers
+    return float(child("--child", name, "--cell", cell, "--encoded", str(file), "--steps", str(steps)))
 
 
-def train_alone(name: str, file: Path, steps: int) -> None:
+def train_alone(name: str, cell: str, file: Path, steps: int) -> None:
     """What the process of ``peak_memory`` does."""
-    train, _ = MODELS[name]()
+    train, _ = MODELS[name](cell)
     for x, y in batches(file, steps):
         train(x, y)
-    helped = processes._crew is not None
-    processes.close()           # helpers count when they have ended
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-    print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024 if helped else 0)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Time the reference model beside PyTorch's on the CPU.")
     parser.add_argument("--data", metavar="PATH", help="a CSV with the columns review,sentiment (default: as load_imdb finds)")
+    parser.add_argument("--cell", choices=GATES, default="lstm", help="recurrent cell (default: lstm)")
     parser.add_argument("--pairs", type=int, default=7, metavar="N", help="how often each of the two runs (default: 7)")
     parser.add_argument("--steps", type=int, default=15, metavar="N", help="batches a turn (default: 15)")
     parser.add_argument("--encoded", type=Path, metavar="FILE", help="keep the encoded reviews in FILE.npy for the next time")
@@ -210,7 +212,7 @@ def main() -> int:
             return 2
         return 0
     if arguments.child:
-        train_alone(arguments.child, arguments.encoded, arguments.steps)
+        train_alone(arguments.child, arguments.cell, arguments.encoded, arguments.steps)
         return 0
     if importlib.util.find_spec("torch") is None:
         print("bench_imdb: needs PyTorch: pip install -e '.[bench]'", file=sys.stderr)
@@ -221,22 +223,23 @@ def main() -> int:
         if not Path(source).exists():
             words = () if arguments.data is None else ("--data", arguments.data)
             source = child("--child", "encode", "--encoded", str(file), *words).strip()
-        memory = {name: peak_memory(name, file, arguments.steps) for name in MODELS}
+        memory = {name: peak_memory(name, arguments.cell, file, arguments.steps) for name in MODELS}
         import torch
         how = "readable functions" if arguments.readable else compiled.words()
         print(f"data: {source}\nNumPy {np.__version__} on {ml.get_num_threads()} threads, {how}; PyTorch {torch.__version__} "
-              f"on {torch.get_num_threads()}\nbatch {BATCH}, {LENGTH} tokens, embedding {D}, hidden {H}", flush=True)
+              f"on {torch.get_num_threads()}\n{arguments.cell.upper()}, batch {BATCH}, {LENGTH} tokens, embedding {D}, "
+              f"hidden {H}", flush=True)
         data = batches(file, arguments.steps)
         real = np.mean([(x != 0).mean() for x, _ in data])
         print(f"{arguments.pairs} pairs of {arguments.steps} batches, mean real length {real * LENGTH:.0f}", flush=True)
-        ours, theirs = minilstm_model(not arguments.readable), torch_model()
-        peak = sgemm_peak()
-        report("training", compare({"minilstm": ours[0], "PyTorch": theirs[0]}, data, arguments.pairs), 3 * FLOPS, peak)
-        report("evaluation", compare({"minilstm": ours[1], "PyTorch": theirs[1]}, data, arguments.pairs), FLOPS, peak)
-        (own, helpers), (theirs_alone, _) = memory["minilstm"], memory["PyTorch"]
+        ours, theirs = minilstm_model(arguments.cell, not arguments.readable), torch_model(arguments.cell)
+        # The matrix products of one forward pass of the recurrent layer; backward makes twice as many.
+        peak, flops = sgemm_peak(), 2 * BATCH * LENGTH * (H + D) * GATES[arguments.cell] * H
+        report("training", compare({"minilstm": ours[0], "PyTorch": theirs[0]}, data, arguments.pairs), 3 * flops, peak)
+        report("evaluation", compare({"minilstm": ours[1], "PyTorch": theirs[1]}, data, arguments.pairs), flops, peak)
+        own, theirs_alone = memory["minilstm"], memory["PyTorch"]
         print(f"peak memory of a training process: minilstm {own:.0f} MB, PyTorch {theirs_alone:.0f} MB, ratio "
-              f"{own / theirs_alone:.2f}", end="")
-        print(f"; with the helper process ({helpers:.0f} MB) {(own + helpers) / theirs_alone:.2f}" if helpers else "")
+              f"{own / theirs_alone:.2f}")
     return 0
 
 

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -17,14 +16,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
-import numpy as np
 from bench_imdb import BATCH, batches, encode, minilstm_model, turn
 
 import minilstm as ml
-from minilstm.kernels import compiled, embedding
-from minilstm.kernels.cpu import chunks as batch
-from minilstm.kernels.cpu import lstm, memory, pieces, processes, sequence
-from minilstm.kernels.cpu.lstm import LSTMCell
+from minilstm.kernels import compiled
+from minilstm.kernels.cpu import memory, products, sequence
+from minilstm.layers import embedding
+from minilstm.optim import adam
 
 
 @contextmanager
@@ -39,49 +37,18 @@ def changed(owner: Any, name: str, value: Any) -> Iterator[None]:
 
 
 @contextmanager
-def on_threads(n: int, helpers: bool = True) -> Iterator[None]:
-    """Use ``n`` threads inside a ``with``, or none but threads."""
-    before, switch = ml.get_num_threads(), os.environ.get(processes.SWITCH)
+def on_threads(n: int) -> Iterator[None]:
+    """Use ``n`` threads inside a ``with``."""
+    before = ml.get_num_threads()
     ml.set_num_threads(n)
-    os.environ[processes.SWITCH] = "1" if helpers else "0"
     try:
         yield
     finally:
         ml.set_num_threads(before)
-        os.environ.pop(processes.SWITCH)
-        os.environ.update({} if switch is None else {processes.SWITCH: switch})
 
 
-def by_reduceat(dy: np.ndarray, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """``embedding_rows`` in the shortest way."""
-    flat = tokens.reshape(-1)
-    order = np.argsort(flat, kind="stable")
-    starts = np.flatnonzero(np.diff(flat[order], prepend=-1))
-    return flat[order][starts], np.add.reduceat(dy.reshape(len(flat), -1)[order], starts, axis=0)
-
-
-class TanhCell(LSTMCell):
-    """Sigmoids as ½ + ½ tanh(z/2), so that one tanh serves all four gates."""
-
-    def forward_weights(self, W: np.ndarray, b: np.ndarray) -> np.ndarray:
-        weights = super().forward_weights(W, b)
-        weights[:3 * self.H] *= -0.5
-        return weights
-
-    def forward_steps(self, hx: np.ndarray, u: np.ndarray, padded: Any, product: Any, spare: Any) -> None:
-        H, n = self.H, hx.shape[2]
-        half, terms = np.array(0.5, hx.dtype), np.empty((2, H, n), hx.dtype)
-        for t in range(len(hx) - 1):
-            z, sigmoids, blocks = u[t, :4 * H], u[t, :3 * H], u[t].reshape(6, H, n)
-            product(hx[t], z)
-            np.tanh(z, out=z)
-            np.multiply(sigmoids, half, out=sigmoids)
-            np.add(sigmoids, half, out=sigmoids)
-            np.multiply(blocks[2::-2], blocks[3:5], out=terms)
-            np.add(terms[0], terms[1], out=u[t + 1, 4 * H:5 * H])
-            np.tanh(u[t + 1, 4 * H:5 * H], out=blocks[5])
-            np.multiply(blocks[1], blocks[5], out=hx[t + 1, :H])
-        self._local_derivatives(hx, u[:-1], padded, spare)
+def nothing(*arguments: Any) -> None:
+    """Stands in the place of a part that is taken away."""
 
 
 class Part(NamedTuple):
@@ -97,19 +64,21 @@ PARTS = [
     Part("compiled steps", 2, lambda: [compiled.switched_off()]),
     Part("compiled steps, one thread", 1, lambda: [compiled.switched_off()]),
     Part("a second core", 2, lambda: [on_threads(1)]),
-    Part("rows with equal padding once", 2, lambda: [changed(lstm, "beginnings", lambda tokens: None)]),
-    Part("widths of 8 rows, not 16", 2, lambda: [changed(batch, "WIDTHS", 16)]),
-    Part("two chunks of rows, not four", 2, lambda: [changed(batch, "_count", lambda N, compiled: 4)]),
-    Part("optimiser in pieces", 2, lambda: [changed(pieces, "PIECE", 10 ** 9)]),
-    Part("buffers that serve again", 1, lambda: [changed(memory.Memory, "give", lambda self, buffers: None)]),
-    Part("weight gradients block by block", 1, lambda: [changed(sequence, "BACKWARD_BLOCK", 10 ** 9)]),
-    Part("[h, x] side by side in one product", 1, lambda: [changed(sequence, "LARGE", 0)]),
+    Part("two chunks of rows, not four", 2, lambda: [changed(sequence, "row_chunks", quarters)]),
+    Part("memory that serves again", 2, lambda: [changed(memory.Memory, "give", nothing)]),
+    Part("steps in blocks", 2, lambda: [changed(sequence, "BLOCK", 10 ** 9)]),
+    Part("embedding gradient compiled", 2, lambda: [changed(embedding, "embedding_twin", nothing)]),
+    Part("Adam compiled", 2, lambda: [changed(adam, "adam_twin", nothing)]),
     Part("in NumPy: a second core", 2, lambda: [on_threads(1)], False),
-    Part("in NumPy: a helper process, not a thread", 2, lambda: [on_threads(2, helpers=False)], False),
-    Part("in NumPy: embedding gradient by count", 2, lambda: [changed(embedding, "embedding_rows", by_reduceat)], False),
-    Part("in NumPy: derivatives block by block", 1, lambda: [changed(sequence, "FORWARD_BLOCK", 10 ** 9)], False),
-    Part("in NumPy: sigmoids from exp, not tanh", 1, lambda: [changed(lstm, "LSTMCell", TanhCell)], False),
+    Part("in NumPy: memory that serves again", 2, lambda: [changed(memory.Memory, "give", nothing)], False),
+    Part("in NumPy: products in pieces (AVX-512)", 2, lambda: [changed(products, "_has_small_kernels", nothing)], False),
 ]
+
+
+def quarters(N: int, compiled: bool) -> list[slice]:
+    """Cut N rows into four chunks."""
+    edges = [N * k // 4 for k in range(5)]
+    return [slice(a, b) for a, b in zip(edges, edges[1:])]
 
 
 def main() -> int:

@@ -23,10 +23,11 @@ import imdb_lstm
 
 import minilstm as ml
 from minilstm.cells.padding import PADDINGS
+from minilstm.command_line.program import (Parser, folder_name, one_of, option, positive, probability, run_program, several,
+                                           whole)
 from minilstm.lab.cells import CELLS
 from minilstm.lab.imdb_results import CONFIG, RESULTS, TITLES, TRIALS, load_config, results, table, treatment, write_results
 from minilstm.lab.imdb_trials import digest_of, prepare_reviews, train_on_reviews
-from minilstm.lab.program import Parser, folder_name, one_of, option, positive, probability, run_program, several, whole
 from minilstm.lab.sizes import hidden_size_for, recurrent_parameters
 from minilstm.lab.sweep import run_sweep
 from minilstm.layers.initial_weights import INITS
@@ -190,7 +191,7 @@ def main(argv: list[str] | None = None) -> int:
             print(f"\n{stopped} of {len(frame)} trials ended early: a loss or gradient was not finite (see {RESULTS}).")
         print(f"\nTable, results and figures are in {folder}", flush=True)
 
-    return run_program(PROGRAM, body, lambda: f"Interrupted. The same command goes on with {folder}.")
+    return run_program(PROGRAM, body, lambda _: f"Interrupted. The same command goes on with {folder}.")
 
 
 if __name__ == "__main__":

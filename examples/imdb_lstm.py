@@ -18,7 +18,6 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -28,14 +27,16 @@ import numpy as np
 import minilstm as ml
 from minilstm.backend.arrays import BACKENDS, require
 from minilstm.cells.padding import PADDINGS
-from minilstm.layers.initial_weights import INITS, RECURRENT_INITS
+from minilstm.command_line.program import Parser, folder_name, option, positive, probability, run_program, seed, whole
+from minilstm.lab.reference import ReferenceSettings, reference_model
+from minilstm.layers.initial_weights import RECURRENT_INITS
 from minilstm.training.atomic_write import atomic_write
 from minilstm.training.run_folder import BEST, CONFIG, LAST, in_the_way, load_config, load_weights
 
+PROGRAM = "imdb_lstm.py"
 SPLIT_SEED = 42             # the split of the reference configuration, the same whatever --seed
 TOKENIZER = "tokenizer.json"
 RUNS = Path("runs")
-LARGEST = 10_000_000        # of any size or count: so that no array has more bytes than a machine can count
 
 # What makes a run what it is: kept in its config.json, and taken from there by --resume and --predict.
 DEFAULTS: dict[str, Any] = {
@@ -104,20 +105,9 @@ def encode(sequences: list[list[int]], settings: dict[str, Any]) -> tuple[np.nda
 
 
 def build_model(settings: dict[str, Any]) -> ml.Sequential:
-    """Return the model of a run, with its initial weights."""
-    rng = np.random.default_rng(settings["seed"])
-    cell = {"lstm": ml.LSTM, "gru": ml.GRU, "rnn": ml.RNN}[settings["cell"]]
-    D, H = settings["embedding_size"], settings["hidden_size"]
-    init = settings["init"] if settings["init"] in INITS else "default"        # chrono: of the recurrent layer alone
+    """Return the model of a run, with its initial weights: Embedding, LSTM (GRU, RNN), Dropout, Linear, Sigmoid."""
     t_max = settings["max_length"] if settings["init"] == "chrono" else None
-    model = ml.Sequential(
-        ml.Embedding(settings["num_words"], D, init=init, rng=rng),
-        cell(D, H, settings["num_layers"], bidirectional=settings["bidirectional"], return_sequences=False,
-             padding=settings["padding"], init=settings["init"], t_max=t_max, rng=rng),
-        ml.Dropout(settings["dropout"], rng=rng),
-        ml.Linear(2 * H if settings["bidirectional"] else H, 1, init=init, rng=rng),
-        ml.Sigmoid(),
-    )
+    model = reference_model(ReferenceSettings.of({**settings, "t_max": t_max}))
     model.to(settings["backend"])
     return model
 
@@ -206,43 +196,9 @@ def latest_run() -> Path:
 # The command line ----------------------------------------------------------------------------------------------------
 
 
-def number(kind: Callable[[str], Any], fits: Callable[[Any], bool], words: str) -> Callable[[str], Any]:
-    """Return what argparse needs to read a number: ``words`` say what is expected."""
-    def read(text: str) -> Any:
-        try:
-            value = kind(text)
-        except ValueError:
-            value = None
-        if value is None or not fits(value):
-            raise argparse.ArgumentTypeError(f"expected {words}, got {text[:40]!r}")
-        return value
-    return read
-
-
-def whole(least: int, most: int = LARGEST) -> Callable[[str], Any]:
-    """Return what reads a whole number from ``least`` to ``most``."""
-    return number(int, lambda value: least <= value <= most, f"a whole number of at least {least} and at most {most}")
-
-
-positive = number(float, lambda value: 0.0 < value < float("inf"), "a number above 0")
-probability = number(float, lambda value: 0.0 <= value < 1.0, "a number from 0 up to, but not including, 1")
-
-
-def folder_name(text: str) -> Path:
-    """Return a folder's path."""
-    if not text:
-        raise argparse.ArgumentTypeError("expected the name of a folder, got nothing")
-    return Path(text)
-
-
 def parse_arguments(argv: list[str] | None) -> dict[str, Any]:
     """Return the arguments that were given, and no others: --resume must know which ones were. Raises ArgumentError."""
-    class OneLineParser(argparse.ArgumentParser):
-        def error(self, message: str) -> Any:
-            raise ml.ArgumentError(message)
-
-    parser = OneLineParser(prog="imdb_lstm.py", description=(__doc__ or "").partition("\n\n")[0], allow_abbrev=False,
-                           argument_default=argparse.SUPPRESS)
+    parser = Parser(PROGRAM, __doc__, argument_default=argparse.SUPPRESS)
 
     def add(flag: str, help: str, **options: Any) -> None:
         default = DEFAULTS.get(flag[2:].replace("-", "_"))
@@ -278,7 +234,7 @@ def parse_arguments(argv: list[str] | None) -> dict[str, Any]:
     add("--batch-size", "reviews in a batch", type=whole(1), metavar="N")
     add("--lr", "learning rate of Adam", type=positive, metavar="RATE")
     add("--clip-norm", "rescale gradients with a larger norm", type=positive, metavar="NORM")
-    add("--seed", "seed of weights, shuffling and dropout", type=whole(0, 2**63 - 1), metavar="N")
+    add("--seed", "seed of weights, shuffling and dropout", type=seed, metavar="N")
     return vars(parser.parse_args(argv))
 
 
@@ -304,80 +260,57 @@ def read_lines() -> list[str]:
     return [line for line in text.splitlines() if line.strip()]
 
 
+def run(argv: list[str] | None) -> None:
+    """Do what the arguments ask for."""
+    given = parse_arguments(argv)
+    folder: Path | None = given.pop("resume", None)
+    resume, progress = folder is not None, not given.pop("no_progress", False)
+    text, asked, out = given.pop("predict", None), given.pop("run", None), given.pop("out", None)
+    if text is not None:
+        if resume or out:
+            raise ml.ArgumentError("--predict asks a finished run: name it with --run, not with --resume or --out")
+        extra = sorted(set(given) - {"backend"})
+        if extra:
+            raise ml.ArgumentError(f"--predict takes the settings of the run; leave out {option(extra[0])}")
+        texts = read_lines() if text == "-" else [text]
+        if not any(line.strip() for line in texts):
+            raise ml.ArgumentError("--predict: there is no text to judge")
+        predict(texts, asked or latest_run(), given.get("backend"))
+        return
+    if asked is not None:
+        raise ml.ArgumentError("--run goes with --predict; to train on, use --resume; to name a new run, --out")
+    if folder is None:
+        settings = {**DEFAULTS, **given}
+        folder = out
+        if out is not None:
+            check_new(out)
+    else:
+        if out:
+            raise ml.ArgumentError("--resume goes on in its own folder; leave out --out")
+        check_run(folder, (LAST,))
+        saved = load_settings(folder)
+        for name, value in given.items():
+            if name not in CHANGEABLE and value != saved[name]:
+                raise ml.ArgumentError(f"--resume: this run was started with {option(name)} {saved[name]}, not {value}")
+        settings = {**saved, **given}
+    if settings["padding"] == "post":
+        settings["mask"] = True     # the last state of a post-padded review has seen nothing but padding
+    if settings["data"] is not None:
+        settings["data"] = os.path.abspath(settings["data"])        # so that --resume finds it from anywhere
+    train(settings, folder, resume, progress)
+
+
+def interrupted(error: KeyboardInterrupt) -> str:
+    """Return what is said after Ctrl-C: how to go on."""
+    if not isinstance(error, ml.Interrupted):
+        return "Interrupted."
+    return (f"Interrupted in epoch {error.epoch}, step {error.step}. Go on with: "
+            f"python {shlex.quote(__file__)} --resume {shlex.quote(str(error.run_dir))}")
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit status: 0, 2 for a user's mistake, 130 after Ctrl-C, 141 for a closed pipe."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):      # not in a notebook
-            stream.reconfigure(errors="replace")        # a terminal that lacks a letter gets a question mark
-    try:
-        given = parse_arguments(argv)
-        folder: Path | None = given.pop("resume", None)
-        resume, progress = folder is not None, not given.pop("no_progress", False)
-        text, run, out = given.pop("predict", None), given.pop("run", None), given.pop("out", None)
-        if text is not None:
-            if resume or out:
-                raise ml.ArgumentError("--predict asks a finished run: name it with --run, not with --resume or --out")
-            extra = sorted(set(given) - {"backend"})
-            if extra:
-                raise ml.ArgumentError(f"--predict takes the settings of the run; leave out {option(extra[0])}")
-            texts = read_lines() if text == "-" else [text]
-            if not any(line.strip() for line in texts):
-                raise ml.ArgumentError("--predict: there is no text to judge")
-            predict(texts, run or latest_run(), given.get("backend"))
-            sys.stdout.flush()      # a closed pipe shows here, not after the end
-            return 0
-        if run is not None:
-            raise ml.ArgumentError("--run goes with --predict; to train on, use --resume; to name a new run, --out")
-        if folder is None:
-            settings = {**DEFAULTS, **given}
-            folder = out
-            if out is not None:
-                check_new(out)
-        else:
-            if out:
-                raise ml.ArgumentError("--resume goes on in its own folder; leave out --out")
-            check_run(folder, (LAST,))
-            saved = load_settings(folder)
-            for name, value in given.items():
-                if name not in CHANGEABLE and value != saved[name]:
-                    raise ml.ArgumentError(f"--resume: this run was started with {option(name)} {saved[name]}, not {value}")
-            settings = {**saved, **given}
-        if settings["padding"] == "post":
-            settings["mask"] = True     # the last state of a post-padded review has seen nothing but padding
-        if settings["data"] is not None:
-            settings["data"] = os.path.abspath(settings["data"])        # so that --resume finds it from anywhere
-        train(settings, folder, resume, progress)
-        sys.stdout.flush()
-        return 0
-    except ml.Interrupted as interrupted:
-        print(f"\nInterrupted in epoch {interrupted.epoch}, step {interrupted.step}. Go on with: "
-              f"python {shlex.quote(__file__)} --resume {shlex.quote(str(interrupted.run_dir))}", file=sys.stderr)
-        return 130
-    except KeyboardInterrupt:
-        print("\nInterrupted.", file=sys.stderr)
-        return 130
-    except BrokenPipeError:     # whoever read our output has seen enough (| head): nothing more to say, nor to flush
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
-    except MemoryError as error:
-        return refuse(f"there is not enough memory ({error or 'no more is to be had'}): make --batch-size, --max-length or "
-                      "--hidden-size smaller")
-    except OSError as error:
-        return refuse(f"{error.filename}: {error.strerror}" if error.filename is not None else str(error))
-    except ml.MinilstmError as error:
-        return refuse(str(error))
-
-
-def refuse(words: str) -> int:
-    """Say in one line what is wrong; return the exit status."""
-    print(f"imdb_lstm.py: error: {' '.join(words.split())}", file=sys.stderr)
-    return 2
-
-
-def option(name: str) -> str:
-    """Return the flag of a setting."""
-    return "--" + name.replace("_", "-")
+    return run_program(PROGRAM, lambda: run(argv), interrupted, "--batch-size, --max-length or --hidden-size")
 
 
 if __name__ == "__main__":

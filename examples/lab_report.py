@@ -27,10 +27,10 @@ import vanishing_gradients
 import word_by_word
 
 import minilstm as ml
+from minilstm.command_line.program import Parser, folder_name, run_program
 from minilstm.lab import imdb_results, lag_results
 from minilstm.lab import report_sections as sections
 from minilstm.lab.imdb_trials import digest_of
-from minilstm.lab.program import Parser, folder_name, run_program
 from minilstm.lab.report import Section, write_report
 from minilstm.lab.stages import run_stage
 from minilstm.lab.words import model_parts
@@ -257,7 +257,7 @@ def main(argv: list[str] | None = None) -> int:
     def body() -> None:
         print(f"The report is {make_report(parse_arguments(argv), partial(print, flush=True))}", flush=True)
 
-    return run_program(PROGRAM, body, lambda: "Interrupted. The same command goes on with the report.")
+    return run_program(PROGRAM, body, lambda _: "Interrupted. The same command goes on with the report.")
 
 
 if __name__ == "__main__":

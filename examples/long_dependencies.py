@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any
 
 import minilstm as ml
 from minilstm.backend.checks import check_positive_int
+from minilstm.command_line.program import Parser, one_of, option, positive, run_program, several, whole
 from minilstm.lab.cells import CELL_NAMES, CELLS
 from minilstm.lab.lag_results import RESULTS, TRIALS, draw, results, table, write_results
 from minilstm.lab.problems import TASKS, make_problem
-from minilstm.lab.program import Parser, one_of, option, positive, run_program, several, whole
 from minilstm.lab.sweep import run_sweep
 from minilstm.lab.trials import train_on_task
 from minilstm.layers.initial_weights import RECURRENT_INITS
@@ -184,7 +184,7 @@ def main(argv: list[str] | None = None) -> int:
             print(f"{frame['diverged'].sum()} of {frame['seeds'].sum()} trials ended early: a gradient was not finite.")
         print(f"Table, trials and figures are in {folder}", flush=True)
 
-    return run_program(PROGRAM, body, lambda: f"Interrupted. The same command goes on with {folder}.",
+    return run_program(PROGRAM, body, lambda _: f"Interrupted. The same command goes on with {folder}.",
                        "--batch-size, --parameters or --lags")
 
 

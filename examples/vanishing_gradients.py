@@ -27,12 +27,12 @@ import numpy as np
 
 import minilstm as ml
 from minilstm.backend.checks import check_positive_int
+from minilstm.command_line.program import Parser, finite, folder_name, one_of, positive, run_program, several, whole
 from minilstm.lab.cells import CELL_NAMES, CELLS
 from minilstm.lab.gradient_figures import FIGURES, SHOWS
 from minilstm.lab.gradient_tables import BASE, clipping, summary, tables, variant_of, variants, words
 from minilstm.lab.gradient_trials import PROBLEMS, Reviews, measure, measured_training
 from minilstm.lab.imdb_trials import digest_of
-from minilstm.lab.program import Parser, finite, folder_name, one_of, positive, run_program, several, whole
 from minilstm.lab.sweep import read_finished, run_sweep
 from minilstm.training.atomic_write import atomic_write
 from minilstm.training.curves import save_figure
@@ -251,7 +251,7 @@ def main(argv: list[str] | None = None) -> int:
                   f"steps; norm before it {row['median_norm']:.2g} (median), {row['largest_norm']:.2g} (largest)")
         print(f"Figures and the numbers behind them are in {folder}", flush=True)
 
-    return run_program(PROGRAM, body, lambda: f"Interrupted. The same command goes on with {folder}.",
+    return run_program(PROGRAM, body, lambda _: f"Interrupted. The same command goes on with {folder}.",
                        "--hidden-size, --sequences or --length")
 
 

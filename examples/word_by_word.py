@@ -17,7 +17,7 @@ from typing import Any
 import imdb_lstm
 
 import minilstm as ml
-from minilstm.lab.program import Parser, folder_name, run_program, whole
+from minilstm.command_line.program import Parser, folder_name, run_program, whole
 from minilstm.lab.words import WordTrace, word_by_word
 from minilstm.training.curves import save_figure
 from minilstm.training.run_folder import BEST, LAST, load_weights
@@ -83,7 +83,7 @@ def main(argv: list[str] | None = None) -> int:
         save_figure(figure, given.out)
         print(f"The picture is in {given.out}", flush=True)
 
-    return run_program(PROGRAM, body, lambda: "Interrupted.")
+    return run_program(PROGRAM, body, lambda _: "Interrupted.")
 
 
 if __name__ == "__main__":

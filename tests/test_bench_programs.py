@@ -280,16 +280,17 @@ def test_reviews_become_batches(imdb: Any, encoded: Path) -> None:
         assert (a == x[7 * number:7 * number + 7]).all() and (b == y[7 * number:7 * number + 7]).all()
 
 
-def test_both_models_start_alike_and_learn(imdb: Any, encoded: Path) -> None:
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_both_models_start_alike_and_learn(cell: str, imdb: Any, encoded: Path) -> None:
     torch = pytest.importorskip("torch", reason="the oracles extra is not installed")
     data = imdb.batches(encoded, 2)
-    train, evaluate = imdb.torch_model()
+    train, evaluate = imdb.torch_model(cell)
     theirs = inspect.getclosurevars(train).nonlocals["model"]
-    ours = ml.Sequential(ml.Embedding(23, 3, rng=0), ml.LSTM(3, 5, return_sequences=False, rng=0))
+    ours = imdb.reference_model(imdb.ReferenceSettings(cell, 23, 3, 5))
     with torch.no_grad():
-        _, (h, _) = theirs.lstm(theirs.embedding(torch.from_numpy(data[0][0])))
-    np.testing.assert_allclose(ours(data[0][0]), h[-1].numpy(), rtol=0, atol=1e-6)
-    fast, readable = (imdb.minilstm_model(fast)[0] for fast in (True, False))
+        _, state = theirs.cell(theirs.embedding(torch.from_numpy(data[0][0])))
+    np.testing.assert_allclose(ours[:2](data[0][0]), (state[0] if cell == "lstm" else state)[-1].numpy(), rtol=0, atol=1e-6)
+    fast, readable = (imdb.minilstm_model(cell, fast)[0] for fast in (True, False))
     models = [inspect.getclosurevars(run).nonlocals["model"] for run in (fast, readable)]
     assert [model[1].fast for model in models] == [True, False]
     values: list[Callable[[], list[np.ndarray]]] = [
@@ -301,7 +302,7 @@ def test_both_models_start_alike_and_learn(imdb: Any, encoded: Path) -> None:
         assert all((a != b).any() for a, b in zip(before, read()))
     trained = [read() for read in values]
     evaluate(*data[1])
-    imdb.minilstm_model()[1](*data[1])
+    imdb.minilstm_model(cell)[1](*data[1])
     assert all((a == b).all() for read, then in zip(values, trained) for a, b in zip(read(), then))
 
 
@@ -309,7 +310,7 @@ def test_imdb_turns_and_report(imdb: Any, encoded: Path, monkeypatch: pytest.Mon
                                capsys: pytest.CaptureFixture[str]) -> None:
     clock, data = Clock(imdb, monkeypatch), imdb.batches(encoded, 2)
     ours, theirs = clock.run(9, 9, 1, 1, 4, 4, 9, 9), clock.run(9, 9, 4, 4, 2, 2, 3, 3)
-    times = imdb.compare({"minilstm": lambda x, y: ours(), "PyTorch": lambda x, y: theirs()}, data, 3)
+    times = imdb.compare({"minilstm": lambda x, y: ours(), "PyTorch": lambda x, y: theirs()}, data, 3, pause=0)
     assert times == {"minilstm": [1, 4, 9], "PyTorch": [4, 2, 3]}
     imdb.report("training", times, 12e9, 70)
     words = capsys.readouterr().out
@@ -317,8 +318,7 @@ def test_imdb_turns_and_report(imdb: Any, encoded: Path, monkeypatch: pytest.Mon
 
 
 def test_peak_memory_is_that_of_a_process_that_trains(imdb: Any, encoded: Path) -> None:
-    own, _ = imdb.peak_memory("minilstm", encoded, 1)
-    assert 20 < own < 2000              # MB; the child has the reference model's sizes
+    assert 20 < imdb.peak_memory("minilstm", "gru", encoded, 1) < 2000     # MB; the child has the reference model's sizes
 
 
 # bench_parts --------------------------------------------------------------------------------------------------------------
@@ -333,7 +333,7 @@ def parameters_after(train: Callable[..., None], data: list[tuple[np.ndarray, np
 def test_every_part_can_be_taken_away_and_changes_no_result(program: Callable[[str], Any], imdb: Any, encoded: Path) -> None:
     """With and without each part, the same training to rounding; and all is as it was afterwards."""
     parts, data = program("bench_parts"), imdb.batches(encoded, 2)
-    before = ml.get_num_threads(), os.environ.get("MINILSTM_PROCESSES")
+    before = ml.get_num_threads()
     want = parameters_after(imdb.minilstm_model()[0], data)
     for part in parts.PARTS:
         with parts.on_threads(part.threads), contextlib.ExitStack() as stack:
@@ -344,7 +344,7 @@ def test_every_part_can_be_taken_away_and_changes_no_result(program: Callable[[s
             got = parameters_after(imdb.minilstm_model()[0], data)
         for a, b in zip(got, want):
             np.testing.assert_allclose(a, b, rtol=0, atol=2e-4)         # Adam: a gradient near 0 may change sign
-    assert (ml.get_num_threads(), os.environ.get("MINILSTM_PROCESSES")) == before
+    assert ml.get_num_threads() == before
     again = parameters_after(imdb.minilstm_model()[0], data)
     assert all((a == b).all() for a, b in zip(again, want))
 
@@ -354,17 +354,21 @@ def test_parts_that_are_patched_are_used(program: Callable[[str], Any], imdb: An
     """What stands in the place of a part is really called: each part's name in the code is the one that counts."""
     parts, data = program("bench_parts"), imdb.batches(encoded, 1)
     called: list[str] = []
-    for name in ("by_reduceat", "TanhCell"):
+    for name in ("nothing", "quarters"):
         original = getattr(parts, name)
         monkeypatch.setattr(parts, name, lambda *a, _name=name, _original=original: called.append(_name) or _original(*a))
     for part in parts.PARTS:
+        called.clear()
         with parts.on_threads(part.threads), contextlib.ExitStack() as stack:
             if not part.numba:
                 stack.enter_context(compiled.switched_off())
             for context in part.without():
                 stack.enter_context(context)
             imdb.minilstm_model()[0](*data[0])
-    assert called == ["by_reduceat", "TanhCell"]
+        expected = {"two": {"quarters"}, "memory": {"nothing"}, "embedding": {"nothing"}, "Adam": {"nothing"},
+                    "in NumPy: memory": {"nothing"}, "in NumPy: products": {"nothing"}}
+        want = next((names for start, names in expected.items() if part.name.startswith(start)), set())
+        assert set(called) == want, part.name
 
 
 def test_bench_parts_prints_a_row_for_each(program: Callable[[str], Any], encoded: Path, monkeypatch: pytest.MonkeyPatch,

@@ -92,16 +92,15 @@ def test_what_is_named_is_checked_as_it_is(target: str, arguments: list[str], st
     captured = capsys.readouterr()
     assert words in captured.out + captured.err
     if status not in (0, 1):
-        assert captured.err.count("\n") == 1
+        assert captured.err.strip().count("\n") == 0
 
 
 @pytest.mark.parametrize("arguments", [["--tokens", "0"], ["--tokens=-1"], ["--seed=-1"], ["--shape", "99999,99999,99999"],
                                        ["--shape", "0"], ["--shape", "a"], ["--method", "guess"], ["--seed", "x"]])
 def test_bad_options_are_one_line_and_2(arguments: list[str], cell: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        main(["gradcheck", f"{cell}:Scale", *arguments, "3"])
+    assert main(["gradcheck", f"{cell}:Scale", *arguments, "3"]) == 2
     error = capsys.readouterr().err
-    assert caught.value.code == 2 and error.count("\n") == 1 and f"argument {arguments[0].partition('=')[0]}" in error
+    assert error.count("\n") == 1 and f"argument {arguments[0].partition('=')[0]}" in error
 
 
 def test_a_file_that_exits_is_one_line_and_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

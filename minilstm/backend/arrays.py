@@ -68,8 +68,8 @@ def _probe_cupy() -> ModuleType:
             import cupy
         except Exception as error:      # a half-installed wheel fails on import in many ways
             if isinstance(error, ImportError) and error.name in (None, "cupy") and not cupy_wheels():
-                raise BackendError(f"the cupy backend needs CuPy, which is not installed ({fix})") from None
-            raise BackendError(f"CuPy is installed but cannot be imported ({_one_line(error)}); {_mend(fix)}") from None
+                raise BackendError("the cupy backend needs CuPy, which is not installed", fix) from None
+            raise BackendError(f"CuPy is installed but cannot be imported: {_one_line(error)}", _mend(fix)) from None
         try:
             usable = cupy.cuda.is_available() and float(cupy.ones((2, 2)).dot(cupy.ones((2, 2))).sum()) == 8.0
             reason = "no CUDA driver or GPU was found"
@@ -77,7 +77,7 @@ def _probe_cupy() -> ModuleType:
             usable, reason = False, _one_line(error)
     if not usable:
         words = _mend(fix) if len(cupy_wheels()) > 1 else f"CuPy must match the driver's CUDA: {fix}"
-        raise BackendError(f"the cupy backend needs a working NVIDIA GPU: {reason} ({words})")
+        raise BackendError(f"the cupy backend needs a working NVIDIA GPU: {reason}", words)
     for warning in heard:
         warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
     return cupy
@@ -94,7 +94,7 @@ def _mend(fix: str) -> str:
     if len(wheels) > 1:
         return (f"{len(wheels)} CuPy packages are installed, which overwrite each other: pip uninstall -y {' '.join(wheels)}; "
                 f"then {fix}")
-    return f"reinstall it ({fix})"
+    return f"reinstall it: {fix}"
 
 
 def _one_line(error: BaseException) -> str:

@@ -29,7 +29,14 @@ class TokenError(MinilstmError, IndexError):
 
 
 class BackendError(MinilstmError, RuntimeError):
-    """A backend cannot be used, or host and device arrays were mixed."""
+    """A backend cannot be used, or host and device arrays were mixed.
+
+    ``reason`` is the message without the advice that follows it in parentheses.
+    """
+
+    def __init__(self, reason: str, advice: str = "") -> None:
+        super().__init__(f"{reason} ({advice})" if advice else reason)
+        self.reason = reason
 
 
 class BackwardError(MinilstmError, RuntimeError):

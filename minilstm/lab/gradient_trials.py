@@ -9,19 +9,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
-import minilstm as ml
 from minilstm.backend.checks import check_choice, check_positive_int
 from minilstm.backend.errors import ArgumentError, NonFiniteError
+from minilstm.data.loader import DataLoader
 from minilstm.data.tasks import adding
 from minilstm.gradients.flow import model_upstream, norms
 from minilstm.gradients.jacobians import jacobian_spectrum
 from minilstm.gradients.paths import gradient_paths
 from minilstm.gradients.saturation import gate_statistics
-from minilstm.lab.cells import CELL_NAMES, CELLS
+from minilstm.lab.cells import CELL_NAMES, CELLS, LAYERS
+from minilstm.layers.activations import Sigmoid
+from minilstm.layers.dropout import Dropout
+from minilstm.layers.embedding import Embedding
+from minilstm.layers.linear import Linear
+from minilstm.layers.sequential import Sequential
+from minilstm.losses.binary_cross_entropy import BCELoss
+from minilstm.losses.squared_error import MSELoss
+from minilstm.optim.adam import Adam
+from minilstm.optim.clipping import clip_grad_norm
 from minilstm.optim.optimizer import check_number
 
 PROBLEMS = ("imdb", "adding")
@@ -43,26 +53,50 @@ class Reviews(NamedTuple):
     measured_y: np.ndarray
 
 
-def measured_training(reviews: Reviews | None, *, problem: str, cell: str, T: int, hidden_size: int, init: str,
-                      forget_bias: float | None, recurrent: str, gain: float, clip_norm: float | None, steps: int,
-                      measure_at: Sequence[int], sequences: int, batch_size: int, lr: float, seed: int,
-                      num_words: int | None = None, embedding_size: int | None = None,
-                      dropout: float = 0.0) -> dict[str, Any]:
-    """Train a model with Adam and return what it did and what its gradients were.
+@dataclass(frozen=True)
+class GradientTrial:
+    """One trial.
 
-    Args:
-        reviews: what "imdb" trains on and is measured on; "adding" draws its own, and takes None.
+    Attributes:
         problem, cell: of PROBLEMS and CELLS.
         T, hidden_size: steps of a sequence, and H.
+        steps, batch_size, lr, seed: of the training.
+        measure_at: numbers of steps after which to measure, from 0 (before the first) to ``steps``.
+        sequences: how many sequences "adding" is measured on.
         init: of the recurrent layer, "default", "uniform" or "chrono" (with t_max = T).
         forget_bias: every unit's, instead of the initialisation's; LSTM alone.
         recurrent, gain: "orthogonal" leaves the layer's recurrent weights W_h as ``init`` made them; "gaussian" draws them
             normal with standard deviation gain/√H, "uniform" uniform in ±gain/√H.
         clip_norm: as for Trainer; None: no clipping.
-        steps: training steps.
-        measure_at: numbers of steps after which to measure, from 0 (before the first) to ``steps``.
-        sequences: how many sequences "adding" is measured on.
         num_words, embedding_size, dropout: of the model for "imdb".
+    """
+
+    problem: str
+    cell: str
+    T: int
+    hidden_size: int
+    steps: int
+    batch_size: int
+    lr: float
+    seed: int
+    measure_at: Sequence[int]
+    sequences: int
+    init: str = "default"
+    forget_bias: float | None = None
+    recurrent: str = "orthogonal"
+    gain: float = 1.0
+    clip_norm: float | None = None
+    num_words: int | None = None
+    embedding_size: int | None = None
+    dropout: float = 0.0
+
+
+def measured_training(reviews: Reviews | None, **settings: Any) -> dict[str, Any]:
+    """Train a model with Adam and return what it did and what its gradients were.
+
+    Args:
+        reviews: what "imdb" trains on and is measured on; "adding" draws its own, and takes None.
+        settings: the attributes of a ``GradientTrial``.
 
     Returns:
         loss (one a step), gradient_norm (one a step, before clipping), diverged (True if a gradient was not finite, which ends
@@ -70,26 +104,26 @@ def measured_training(reviews: Reviews | None, *, problem: str, cell: str, T: in
 
     Raises ArgumentError before anything is computed.
     """
-    check_choice("problem", problem, PROBLEMS)
-    if problem == "imdb" and reviews is None:
+    trial = GradientTrial(**settings)
+    check_choice("problem", trial.problem, PROBLEMS)
+    if trial.problem == "imdb" and reviews is None:
         raise ArgumentError("reviews: the problem 'imdb' needs them")
-    check_positive_int("steps", steps)
-    wrong = [at for at in measure_at if not 0 <= at <= steps]
+    steps = check_positive_int("steps", trial.steps)
+    wrong = [at for at in trial.measure_at if not 0 <= at <= steps]
     if wrong:
         raise ArgumentError(f"measure_at: expected numbers from 0 to {steps} (the steps), got {wrong[0]}")
-    model = build_model(problem, cell, T, hidden_size, init, forget_bias, recurrent, gain, seed, num_words, embedding_size,
-                        dropout)
-    criterion = ml.BCELoss() if problem == "imdb" else ml.MSELoss()
-    optimizer = ml.Adam(model, lr=lr)
+    model = build_model(trial)
+    criterion = BCELoss() if trial.problem == "imdb" else MSELoss()
+    optimizer = Adam(model, lr=trial.lr)
     x, y = (reviews.measured_x, reviews.measured_y) if reviews is not None else adding(
-        sequences, T, rng=np.random.default_rng([seed, 2]))
+        trial.sequences, trial.T, rng=np.random.default_rng([trial.seed, 2]))
     losses: list[float] = []
     before_clipping: list[float] = []
     measured = []
     diverged = False
-    batches = _batches(reviews, T, batch_size, seed)
+    batches = _batches(reviews, trial.T, trial.batch_size, trial.seed)
     for step in range(steps + 1):
-        if step in measure_at:
+        if step in trial.measure_at:
             measured.append({"step": step, **measure(model, criterion, x, y)})
         if step == steps:
             break
@@ -97,7 +131,7 @@ def measured_training(reviews: Reviews | None, *, problem: str, cell: str, T: in
         model.zero_grad()
         losses.append(_short(criterion(model(inputs), targets)))
         model.backward(criterion.backward())
-        before_clipping.append(_short(ml.clip_grad_norm(model, math.inf if clip_norm is None else clip_norm)))
+        before_clipping.append(_short(clip_grad_norm(model, math.inf if trial.clip_norm is None else trial.clip_norm)))
         try:
             optimizer.step()
         except NonFiniteError:
@@ -106,30 +140,29 @@ def measured_training(reviews: Reviews | None, *, problem: str, cell: str, T: in
     return {"loss": losses, "gradient_norm": before_clipping, "diverged": diverged, "measured": measured}
 
 
-def build_model(problem: str, cell: str, T: int, hidden_size: int, init: str, forget_bias: float | None, recurrent: str,
-                gain: float, seed: int, num_words: int | None, embedding_size: int | None, dropout: float) -> ml.Sequential:
-    """Return the model of a trial with its initial weights; arguments and errors as for ``measured_training``."""
-    check_choice("cell", cell, CELLS)
-    check_choice("recurrent", recurrent, RECURRENT)
-    check_number("gain", gain)
-    if forget_bias is not None and cell != "lstm":
-        raise ArgumentError(f"forget_bias: {CELL_NAMES[cell]} has no forget gate")
-    rng = np.random.default_rng([seed, 0])
-    D = 2 if problem == "adding" else check_positive_int("embedding_size", embedding_size)
-    layer = getattr(ml, CELL_NAMES[cell])(D, hidden_size, return_sequences=False, init=init,
-                                          t_max=T if init == "chrono" else None, rng=rng)
-    if forget_bias is not None:
-        layer.gate("f")[1][:] = forget_bias
+def build_model(trial: GradientTrial) -> Sequential:
+    """Return the model of a trial with its initial weights. Raises ArgumentError."""
+    check_choice("cell", trial.cell, CELLS)
+    check_choice("recurrent", trial.recurrent, RECURRENT)
+    check_number("gain", trial.gain)
+    if trial.forget_bias is not None and trial.cell != "lstm":
+        raise ArgumentError(f"forget_bias: {CELL_NAMES[trial.cell]} has no forget gate")
+    rng = np.random.default_rng([trial.seed, 0])
+    D = 2 if trial.problem == "adding" else check_positive_int("embedding_size", trial.embedding_size)
+    layer = LAYERS[trial.cell](D, trial.hidden_size, return_sequences=False, init=trial.init,
+                               t_max=trial.T if trial.init == "chrono" else None, rng=rng)
+    if trial.forget_bias is not None:
+        layer.gate("f")[1][:] = trial.forget_bias
     H = layer.hidden_size
-    if recurrent != "orthogonal":
+    if trial.recurrent != "orthogonal":
         W_h = layer.params["W"][:H]
-        W_h[:] = gain / math.sqrt(H) * (rng.standard_normal(W_h.shape) if recurrent == "gaussian" else
-                                        rng.uniform(-1, 1, W_h.shape))
-    head = ml.Linear(H, 1, rng=rng)
-    if problem == "adding":
-        return ml.Sequential(layer, head)
-    embedding = ml.Embedding(check_positive_int("num_words", num_words), D, rng=rng)
-    return ml.Sequential(embedding, layer, ml.Dropout(dropout, rng=rng), head, ml.Sigmoid())
+        W_h[:] = trial.gain / math.sqrt(H) * (rng.standard_normal(W_h.shape) if trial.recurrent == "gaussian" else
+                                              rng.uniform(-1, 1, W_h.shape))
+    head = Linear(H, 1, rng=rng)
+    if trial.problem == "adding":
+        return Sequential(layer, head)
+    embedding = Embedding(check_positive_int("num_words", trial.num_words), D, rng=rng)
+    return Sequential(embedding, layer, Dropout(trial.dropout, rng=rng), head, Sigmoid())
 
 
 def _batches(reviews: Reviews | None, T: int, batch_size: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -137,7 +170,7 @@ def _batches(reviews: Reviews | None, T: int, batch_size: int, seed: int) -> Ite
     rng = np.random.default_rng([seed, 1])
     while reviews is None:
         yield adding(batch_size, T, rng=rng)
-    loader = ml.DataLoader(reviews.x, reviews.y, batch_size=batch_size, shuffle=True, seed=seed)
+    loader = DataLoader(reviews.x, reviews.y, batch_size=batch_size, shuffle=True, seed=seed)
     while True:
         for inputs, targets in loader:
             yield inputs, targets
@@ -146,7 +179,7 @@ def _batches(reviews: Reviews | None, T: int, batch_size: int, seed: int) -> Ite
 # Measuring -----------------------------------------------------------------------------------------------------------
 
 
-def measure(model: ml.Sequential, criterion: Any, x: np.ndarray, y: np.ndarray) -> dict[str, Any]:
+def measure(model: Sequential, criterion: Any, x: np.ndarray, y: np.ndarray) -> dict[str, Any]:
     """Return every instrument's reading of a model on N sequences of T steps without padding, as lists and numbers.
 
     The gradients are those of each sequence's own loss (the criterion is taken for a mean over N), and norms are means over

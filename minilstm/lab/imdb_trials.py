@@ -12,17 +12,24 @@ import io
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-import minilstm as ml
 from minilstm.backend.checks import check_choice
 from minilstm.backend.errors import DataError, NonFiniteError
 from minilstm.cells.padding import PADDINGS
-from minilstm.lab.cells import CELL_NAMES, CELLS
+from minilstm.data.loader import DataLoader
+from minilstm.data.padding import pad_sequences, sequence_lengths
+from minilstm.data.split import train_test_split
+from minilstm.data.tokenizer import Tokenizer
+from minilstm.lab.reference import ReferenceSettings, reference_model
+from minilstm.losses.binary_cross_entropy import BCELoss
+from minilstm.optim.adam import Adam
 from minilstm.training.atomic_write import PathLike, atomic_write
+from minilstm.training.trainer import Trainer
 
 SPLIT_SEED = 42             # the split of the reference configuration, the same for every trial
 OOV = "<OOV>"
@@ -38,7 +45,7 @@ def digest_of(texts: Sequence[str], labels: np.ndarray) -> str:
 
 
 def prepare_reviews(texts: list[str], labels: np.ndarray, folder: PathLike, *, train: int, validation: int, num_words: int,
-                    lengths: Sequence[int], paddings: Sequence[str]) -> ml.Tokenizer:
+                    lengths: Sequence[int], paddings: Sequence[str]) -> Tokenizer:
     """Split, tokenize and pad reviews, and leave the arrays that ``train_on_reviews`` reads in ``folder``.
 
     Args:
@@ -52,21 +59,21 @@ def prepare_reviews(texts: list[str], labels: np.ndarray, folder: PathLike, *, t
     """
     for padding in paddings:
         check_choice("padding", padding, PADDINGS)
-    parts = ml.train_test_split(texts, labels, train_size=train, test_size=validation, random_state=SPLIT_SEED)
+    parts = train_test_split(texts, labels, train_size=train, test_size=validation, random_state=SPLIT_SEED)
     for part, part_labels in zip(PARTS, parts[2:]):
         if (part_labels == part_labels[0]).all():
             raise DataError(f"all {len(part_labels):,} reviews of the {part} part are "
                             f"{'positive' if part_labels[0] else 'negative'}: there is nothing to tell apart")
-    tokenizer = ml.Tokenizer(num_words=num_words, oov_token=OOV)
+    tokenizer = Tokenizer(num_words=num_words, oov_token=OOV)
     tokenizer.fit_on_texts(parts[0])
     for part, part_texts, part_labels in zip(PARTS, parts[:2], parts[2:]):
         sequences = tokenizer.texts_to_sequences(part_texts)
         _save(folder, f"{part}-labels", part_labels.astype(np.float32))
-        _save(folder, f"{part}-lengths", ml.sequence_lengths(sequences))
+        _save(folder, f"{part}-lengths", sequence_lengths(sequences))
         for length in lengths:
             for padding in paddings:
                 _save(folder, f"{part}-{length}-{padding}",
-                      ml.pad_sequences(sequences, maxlen=length, padding=padding, truncating="post"))
+                      pad_sequences(sequences, maxlen=length, padding=padding, truncating="post"))
     atomic_write(Path(folder) / "tokenizer.json", [json.dumps(tokenizer.to_config()).encode("ascii")])
     return tokenizer
 
@@ -85,46 +92,46 @@ def _load(folder: PathLike, name: str) -> np.ndarray:
         raise DataError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
-def reviews_model(cell: str, *, num_words: int, embedding_size: int, hidden_size: int, dropout: float, padding: str,
-                  init: str, seed: int) -> ml.Sequential:
-    """Return Embedding -> RNN, GRU or LSTM -> Dropout -> Linear -> Sigmoid with its initial weights, all from one seed."""
-    check_choice("cell", cell, CELLS)
-    layer = getattr(ml, CELL_NAMES[cell])
-    rng = np.random.default_rng(seed)
-    return ml.Sequential(
-        ml.Embedding(num_words, embedding_size, init=init, rng=rng),
-        layer(embedding_size, hidden_size, return_sequences=False, padding=padding, init=init, rng=rng),
-        ml.Dropout(dropout, rng=rng),
-        ml.Linear(hidden_size, 1, init=init, rng=rng),
-        ml.Sigmoid(),
-    )
+@dataclass(frozen=True)
+class ReviewsTrial(ReferenceSettings):
+    """One trial: the model, and what it is trained on and how.
+
+    Attributes, beside those of the model:
+        length: tokens of a review that are used.
+        mask: tell the model the lengths, so that it skips the padding.
+        epochs, batch_size, lr, clip_norm: of the training.
+    """
+
+    length: int = 200
+    mask: bool = False
+    epochs: int = 5
+    batch_size: int = 64
+    lr: float = 1e-3
+    clip_norm: float | None = None
 
 
-def train_on_reviews(folder: PathLike, *, cell: str, length: int, padding: str, mask: bool, seed: int, num_words: int,
-                     embedding_size: int, hidden_size: int, dropout: float, init: str, epochs: int, batch_size: int,
-                     lr: float, clip_norm: float | None) -> dict[str, Any]:
+def train_on_reviews(folder: PathLike, **settings: Any) -> dict[str, Any]:
     """Train one model on the arrays ``prepare_reviews`` left in ``folder``; return what JSON can hold.
 
-    ``mask`` tells the model the lengths, so that it skips the padding. The other arguments are those of
-    examples/imdb_lstm.py.
+    ``settings``: those of a ``ReviewsTrial``.
 
     Returns a dict: train_loss, train_acc, val_loss, val_acc (a number for each epoch); best_val_acc and best_epoch (the epoch
     chosen by validation accuracy); last_val_acc; parameters (of the whole model); seconds; stopped (None, or in words why
     training ended before its last epoch: a loss or gradient that was not finite). Without a finished epoch the accuracies are
     None. Raises DataError where an array is missing.
     """
+    trial = ReviewsTrial(**settings)
     loaders = []
     for part in PARTS:
-        arrays = [_load(folder, f"{part}-{length}-{padding}"), _load(folder, f"{part}-labels")]
-        if mask:
-            arrays.append(np.minimum(_load(folder, f"{part}-lengths"), length))
-        loaders.append(ml.DataLoader(*arrays, batch_size=batch_size, shuffle=part == "train", seed=seed))
-    model = reviews_model(cell, num_words=num_words, embedding_size=embedding_size, hidden_size=hidden_size, dropout=dropout,
-                          padding=padding, init=init, seed=seed)
-    trainer = ml.Trainer(model, ml.BCELoss(), ml.Adam(model, lr=lr), clip_norm=clip_norm, progress=False, verbose=False)
+        arrays = [_load(folder, f"{part}-{trial.length}-{trial.padding}"), _load(folder, f"{part}-labels")]
+        if trial.mask:
+            arrays.append(np.minimum(_load(folder, f"{part}-lengths"), trial.length))
+        loaders.append(DataLoader(*arrays, batch_size=trial.batch_size, shuffle=part == "train", seed=trial.seed))
+    model = reference_model(trial)
+    trainer = Trainer(model, BCELoss(), Adam(model, lr=trial.lr), clip_norm=trial.clip_norm, progress=False, verbose=False)
     start, stopped = time.perf_counter(), None
     try:
-        trainer.fit(*loaders, epochs=epochs)
+        trainer.fit(loaders[0], loaders[1], epochs=trial.epochs)
     except NonFiniteError as error:
         stopped = str(error)
     history = trainer.history

@@ -10,34 +10,52 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from minilstm.backend.checks import check_choice, check_positive_int
 from minilstm.backend.errors import ArgumentError, NonFiniteError
-from minilstm.lab.cells import CELLS
+from minilstm.lab.cells import CELLS, LAYERS
 from minilstm.lab.problems import Batch, Problem, make_problem
 from minilstm.lab.sizes import hidden_size_for
-from minilstm.layers.gru import GRU
 from minilstm.layers.initial_weights import RECURRENT_INITS
 from minilstm.layers.linear import Linear
-from minilstm.layers.lstm import LSTM
 from minilstm.layers.module import Module
-from minilstm.layers.rnn import RNN
 from minilstm.layers.sequential import Sequential
 from minilstm.optim.adam import Adam
 from minilstm.optim.clipping import clip_grad_norm
 from minilstm.optim.optimizer import check_number
 
-LAYERS: dict[str, Any] = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
 AT_ONCE = 500       # sequences of an evaluation
 T_MAX_REBER = 20    # chrono initialisation where there is no lag: about the longest of the strings
 
 
-def train_on_task(task: str, cell: str, T: int | None, seed: int, *, hidden_size: int | None = None,
-                  parameters: int | None = None, batch_size: int = 50, max_steps: int = 5000, lr: float = 0.005,
-                  clip_norm: float = 1.0, init: str = "default", evaluate_every: int = 100) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Budget:
+    """What a trial may spend, and how.
+
+    Attributes:
+        hidden_size, parameters: H itself, or the number of parameters that the recurrent layer is to have as nearly as its H
+            allows; one of them.
+        batch_size, max_steps: sequences a step, and steps at most.
+        lr, clip_norm: of Adam, and of the gradients (math.inf: no clipping).
+        init: "default", "uniform", or "chrono" with t_max = T, which for an RNN, that has no such thing, is "default".
+        evaluate_every: steps between two looks at the unseen sequences; the last step is followed by one too.
+    """
+
+    hidden_size: int | None = None
+    parameters: int | None = None
+    batch_size: int = 50
+    max_steps: int = 5000
+    lr: float = 0.005
+    clip_norm: float = 1.0
+    init: str = "default"
+    evaluate_every: int = 100
+
+
+def train_on_task(task: str, cell: str, T: int | None, seed: int, **budget: Any) -> dict[str, Any]:
     """Train one model on one task; return what became of it as JSON values.
 
     Args:
@@ -45,12 +63,7 @@ def train_on_task(task: str, cell: str, T: int | None, seed: int, *, hidden_size
         cell: "rnn", "gru" or "lstm".
         T: the lag; None for reber.
         seed: of weights and sequences, at least 0.
-        hidden_size, parameters: H itself, or the number of parameters that the recurrent layer is to have as nearly as its H
-            allows; one of them.
-        batch_size, max_steps: sequences a step, and steps at most.
-        lr, clip_norm: of Adam, and of the gradients (math.inf: no clipping).
-        init: "default", "uniform", or "chrono" with t_max = T, which for an RNN, that has no such thing, is "default".
-        evaluate_every: steps between two looks at the unseen sequences; the last step is followed by one too.
+        budget: the attributes of a ``Budget``.
 
     Returns:
         solved (bool), sequences (trained on until solved; None if it was not), steps, error (the last on unseen sequences),
@@ -60,15 +73,15 @@ def train_on_task(task: str, cell: str, T: int | None, seed: int, *, hidden_size
     Raises ArgumentError before anything is computed.
     """
     started = time.perf_counter()
-    problem = make_problem(task, T)
-    for name, value in (("batch_size", batch_size), ("max_steps", max_steps), ("evaluate_every", evaluate_every)):
-        check_positive_int(name, value)
+    problem, given = make_problem(task, T), Budget(**budget)
+    batch_size, max_steps, evaluate_every = (check_positive_int(name, getattr(given, name))
+                                             for name in ("batch_size", "max_steps", "evaluate_every"))
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise ArgumentError(f"seed: expected a whole number of at least 0, got {seed!r}")
-    if clip_norm != math.inf:
-        check_number("clip_norm", clip_norm)
-    model = build_model(problem, cell, T, seed, hidden_size, parameters, init)
-    criterion, optimizer = problem.loss(), Adam(model, lr=lr)
+    if given.clip_norm != math.inf:
+        check_number("clip_norm", given.clip_norm)
+    model = build_model(problem, cell, T, seed, given.hidden_size, given.parameters, given.init)
+    criterion, optimizer = problem.loss(), Adam(model, lr=given.lr)
     draw, test = problem.start(np.random.default_rng([seed, 1]), np.random.default_rng([seed, 2]))
     error, solved, diverged, step = math.inf, False, False, 0
     curve: list[tuple[int, float]] = []
@@ -78,7 +91,7 @@ def train_on_task(task: str, cell: str, T: int | None, seed: int, *, hidden_size
         model.zero_grad()
         criterion(_forward(model, batch), batch.target)
         model.backward(criterion.backward())
-        clip_grad_norm(model, clip_norm)
+        clip_grad_norm(model, given.clip_norm)
         try:
             optimizer.step()
         except NonFiniteError:

@@ -16,9 +16,9 @@ from minilstm.backend.arrays import Array, asarray, backend_name, get_array_modu
 from minilstm.backend.checks import check_positive_int, is_array
 from minilstm.backend.errors import ArgumentError, NonFiniteError, ShapeError, TokenError
 from minilstm.layers.module import Module, modes_kept
+from minilstm.training.batches import batches_of, unpack
 from minilstm.training.nonfinite import explain_parameters, explain_tokens
 from minilstm.training.progress import open_bar
-from minilstm.training.batches import batches_of, unpack
 
 
 def quiet() -> Any:

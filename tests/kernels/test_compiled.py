@@ -17,7 +17,6 @@ import pytest
 
 import minilstm as ml
 from minilstm.kernels import compiled, embedding
-from minilstm.kernels.cpu import sequence
 
 needs_numba = pytest.mark.skipif(bool(compiled.why_not()), reason=f"nothing is compiled here: {compiled.why_not()}")
 TRAIN = """
@@ -105,22 +104,19 @@ def test_the_embeddings_gradient_place_by_place(padding_idx: int | None, dtype: 
 
 @needs_numba
 @pytest.mark.parametrize(("M", "K"), [(1, 1), (3, 5), (4, 7), (16, 3), (37, 11), (64, 64)])
-@pytest.mark.parametrize("onto", [False, True])
-def test_products_of_every_width(M: int, K: int, onto: bool, rng: np.random.Generator) -> None:
-    """Sums do not depend on the tile they fall into, nothing beside the result is written, and ``onto`` adds once."""
+def test_products_of_every_width(M: int, K: int, rng: np.random.Generator) -> None:
+    """Sums do not depend on the tile they fall into, and nothing beside the result is written."""
     from minilstm.kernels.cpu.products import Packed
     W, state = (rng.standard_normal(shape, dtype=np.float32) for shape in ((M, K), (K, 80)))
-    b = rng.standard_normal((M, 80), dtype=np.float32)
     first_columns = []
     for n in range(1, 81):
         # A simple RNN's step leaves the product in u[t], and relu of it in hx[t+1].
         hx = np.zeros((2, max(K, M) * n), np.float32)
         hx[0, :K * n] = state[:, :n].ravel()
         u = np.full((2, M * n), np.nan, np.float32)
-        u[0] = b[:, :n].ravel() if onto else np.nan
         module = compiled.module("rnn", W)
-        module.forward(*Packed(W, onto).parts, hx, u, np.empty((0, 0), bool), False, n, True)
-        want = W.astype(np.float64) @ state[:, :n] + (b[:, :n] if onto else 0)
+        module.forward(*Packed(W).parts, hx, u, np.empty((0, 0), bool), False, n, True)
+        want = W.astype(np.float64) @ state[:, :n]
         np.testing.assert_allclose(u[0].reshape(M, n), want, rtol=0, atol=1e-5 * max(1, K ** 0.5))
         assert np.isnan(u[1]).all()
         first_columns.append(u[0].reshape(M, n)[:, 0].tolist())
@@ -142,13 +138,9 @@ def test_arguments_are_looked_at_before_they_are_trusted() -> None:
 
 
 @needs_numba
-@pytest.mark.parametrize("large", [False, True])
 @pytest.mark.parametrize("make", [ml.LSTM, ml.GRU, ml.RNN])
-def test_training_on_padded_tokens_is_that_of_the_readable_functions(make: Any, large: bool, rng: np.random.Generator,
-                                                                     monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_on_padded_tokens_is_that_of_the_readable_functions(make: Any, rng: np.random.Generator) -> None:
     """In float32, over ten steps."""
-    if large:
-        monkeypatch.setattr(sequence, "LARGE", 0)
     tokens, y = rng.integers(1, 50, (70, 40)), rng.integers(0, 2, 70).astype(np.float32)
     tokens[np.arange(40) < rng.integers(0, 35, 70)[:, None]] = 0
     losses = []

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from reference import CELLS, one_direction
 
 import minilstm as ml
-from minilstm.kernels.cpu import gru, lstm, rnn, sequence
+from minilstm.kernels.cpu import gru, lstm, products, rnn
 from minilstm.kernels.cpu.sequence import SequenceCache
 
 pytestmark = pytest.mark.usefixtures("steps")
@@ -27,13 +27,6 @@ pytestmark = pytest.mark.usefixtures("steps")
 TWINS: dict[str, Any] = {"lstm": lstm, "gru": gru, "tanh": rnn, "relu": rnn}
 SHAPES = [(1, 1, 2, 3), (1, 1031, 3, 2), (3, 7, 5, 2), (17, 61, 2, 3), (33, 1, 5, 3), (33, 41, 3, 5), (70, 31, 5, 7),
           (130, 53, 3, 2)]                                              # N, T, D, H
-
-
-@pytest.fixture(autouse=True, params=[False, True], ids=["small weights", "large weights"])
-def large_weights(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each test as it is, and as if the weights did not fit a cache, so that the inputs' share is made ahead."""
-    if request.param:
-        monkeypatch.setattr(sequence, "LARGE", 0)
 
 
 def make(kind: str, shape: tuple[int, int, int, int], padding: str = "none", states: bool = True) -> Case:
@@ -94,6 +87,19 @@ def digests(arrays: Any) -> list[str]:
 def test_twin_equals_the_readable_functions(kind: str, shape: tuple[int, int, int, int], padding: str) -> None:
     compare(make(kind, shape, padding, states=False))
     compare(make(kind, shape, padding))
+
+
+@pytest.mark.parametrize("small_kernels", [True, False])
+@pytest.mark.parametrize("shape", [(35, 5, 64, 64), (70, 3, 64, 128), (33, 3, 192, 128)])       # whose products are cut
+@pytest.mark.parametrize("kind", ["lstm", "gru", "tanh"])
+def test_twin_with_products_in_pieces(kind: str, shape: tuple[int, int, int, int], small_kernels: bool,
+                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "_has_small_kernels", lambda: small_kernels)
+    if kind == "lstm":
+        N, _, D, H = shape
+        rows, splits = products.pieces(H + D, 4 * H, 32, 8)
+        assert (rows < H + D and splits > 1) == small_kernels
+    compare(make(kind, shape, "post"))
 
 
 @pytest.mark.parametrize("kind", KINDS)

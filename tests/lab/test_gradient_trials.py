@@ -15,7 +15,7 @@ from minilstm.gradients.flow import model_gradient_flow
 from minilstm.gradients.jacobians import jacobian_spectrum
 from minilstm.gradients.paths import model_gradient_paths
 from minilstm.gradients.saturation import gate_statistics
-from minilstm.lab.gradient_trials import Reviews, build_model, measure, measured_training, places
+from minilstm.lab.gradient_trials import GradientTrial, Reviews, build_model, measure, measured_training, places
 
 PLAIN = {"init": "default", "forget_bias": None, "recurrent": "orthogonal", "gain": 1.0, "clip_norm": None}
 ADDING: dict[str, Any] = {**PLAIN, "problem": "adding", "cell": "lstm", "T": 8, "hidden_size": 5, "steps": 3,
@@ -29,9 +29,7 @@ def reviews(rng: np.random.Generator) -> Reviews:
 
 
 def make(trial: dict[str, Any]) -> ml.Sequential:
-    return build_model(*(trial.get(name, default) for name, default in (
-        ("problem", None), ("cell", None), ("T", None), ("hidden_size", None), ("init", None), ("forget_bias", None),
-        ("recurrent", None), ("gain", None), ("seed", None), ("num_words", None), ("embedding_size", None), ("dropout", 0.0))))
+    return build_model(GradientTrial(**trial))
 
 
 @pytest.mark.parametrize("clip_norm", (None, 0.05))

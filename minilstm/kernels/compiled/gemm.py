@@ -72,15 +72,15 @@ class _Code:
 
 
 def _make_tile(vectors: int, lanes: int) -> Any:
-    """Return a function of compiled code: C (ROWS, vectors·lanes) = W (ROWS, K) B (K, ...), or C + W B with ``onto``.
+    """Return a function of compiled code: C (ROWS, vectors·lanes) = W (ROWS, K) B (K, ...).
 
     Its arguments: an array of the numbers' dtype, the address of a panel of W, that of B, that of C, the distance n of
-    their rows, K, ``onto``, how many rows there are, and how many of the first columns to leave alone.
+    their rows, K, how many rows there are, and how many of the first columns to leave alone.
     """
     @intrinsic
-    def tile(typing: Any, like: Any, W: Any, B: Any, C: Any, n: Any, K: Any, onto: Any, rows: Any, skip: Any) -> Any:
+    def tile(typing: Any, like: Any, W: Any, B: Any, C: Any, n: Any, K: Any, rows: Any, skip: Any) -> Any:
         def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            _, W, B, C, n, K, onto, rows, skip = arguments
+            _, W, B, C, n, K, rows, skip = arguments
             c, b = _Code(builder, like), builder
             kind = ir.VectorType(c.number, lanes)
 
@@ -95,19 +95,19 @@ def _make_tile(vectors: int, lanes: int) -> Any:
                 with b.if_then(b.icmp_signed("<", WORD(r), rows)):
                     for v in range(vectors):
                         place = c.pointer(C, b.add(b.mul(n, WORD(r)), WORD(v * lanes)), kind)
-                        old = b.load(place, align=c.size)
-                        new = b.select(onto, b.fadd(total[r][v], old), total[r][v])
-                        b.store(b.select(done, old, new) if v == 0 else new, place, align=c.size)
+                        new = total[r][v]
+                        if v == 0:
+                            new = b.select(done, b.load(place, align=c.size), new)
+                        b.store(new, place, align=c.size)
             return context.get_dummy_value()
-        return types.void(like, types.uintp, types.uintp, types.uintp, types.intp, types.intp, types.boolean, types.intp,
-                          types.intp), code
+        return types.void(like, types.uintp, types.uintp, types.uintp, types.intp, types.intp, types.intp, types.intp), code
     return tile
 
 
-def _make_column(typing: Any, like: Any, W: Any, B: Any, C: Any, n: Any, K: Any, onto: Any, rows: Any) -> Any:
+def _make_column(typing: Any, like: Any, W: Any, B: Any, C: Any, n: Any, K: Any, rows: Any) -> Any:
     """One column of C for up to ``rows`` rows of PANELS panels; the arguments are those of a tile."""
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        _, W, B, C, n, K, onto, rows = arguments
+        _, W, B, C, n, K, rows = arguments
         c, b = _Code(builder, like), builder
         kind = ir.VectorType(c.number, ROWS)
 
@@ -118,10 +118,9 @@ def _make_column(typing: Any, like: Any, W: Any, B: Any, C: Any, n: Any, K: Any,
         for row in range(PANELS * ROWS):
             with b.if_then(b.icmp_signed("<", WORD(row), rows)):
                 place = c.pointer(C, b.mul(n, WORD(row)), c.number)
-                new = b.extract_element(total[row // ROWS][0], INDEX(row % ROWS))
-                b.store(b.select(onto, b.fadd(new, b.load(place, align=c.size)), new), place, align=c.size)
+                b.store(b.extract_element(total[row // ROWS][0], INDEX(row % ROWS)), place, align=c.size)
         return context.get_dummy_value()
-    return types.void(like, types.uintp, types.uintp, types.uintp, types.intp, types.intp, types.boolean, types.intp), code
+    return types.void(like, types.uintp, types.uintp, types.uintp, types.intp, types.intp, types.intp), code
 
 
 column: Any = intrinsic(_make_column)
@@ -130,25 +129,24 @@ one = narrow if LANES == 8 else _make_tile(1, LANES)
 
 
 @inside
-def panel(like: np.ndarray, W: int, B: int, C: int, n: int, K: int, columns: int, onto: bool, rows: int) -> None:
-    """C (rows, columns) = W B, or C + W B, for one panel of W; columns >= 8."""
+def panel(like: np.ndarray, W: int, B: int, C: int, n: int, K: int, columns: int, rows: int) -> None:
+    """C (rows, columns) = W B for one panel of W; columns >= 8."""
     size, j = like.itemsize, 0
     while j + 2 * LANES <= columns:
-        wide(like, W, B + j * size, C + j * size, n, K, onto, rows, 0)
+        wide(like, W, B + j * size, C + j * size, n, K, rows, 0)
         j += 2 * LANES
     while j + LANES <= columns:
-        one(like, W, B + j * size, C + j * size, n, K, onto, rows, 0)
+        one(like, W, B + j * size, C + j * size, n, K, rows, 0)
         j += LANES
     while j < columns:
         start = min(j, columns - 8)                 # a vector that reaches back
-        narrow(like, W, B + start * size, C + start * size, n, K, onto, rows, j - start)
+        narrow(like, W, B + start * size, C + start * size, n, K, rows, j - start)
         j = start + 8
 
 
 @inside
-def multiply(weights: np.ndarray, M: int, onto: bool, states: np.ndarray, out: np.ndarray, t: int, first: int,
-             n: int) -> None:
-    """Write W @ state into out[t], or add it, for the state (K, n) that begins at states[t, first].
+def multiply(weights: np.ndarray, M: int, states: np.ndarray, out: np.ndarray, t: int, first: int, n: int) -> None:
+    """Write W @ state into out[t], for the state (K, n) that begins at states[t, first].
 
     weights (panels, K, ROWS): W (M, K) as ``pack`` leaves it.
     """
@@ -158,7 +156,7 @@ def multiply(weights: np.ndarray, M: int, onto: bool, states: np.ndarray, out: n
     if n < 8:
         for row in range(0, M, PANELS * ROWS):
             for j in range(n):
-                column(weights, W + row * K * size, B + j * size, C + (row * n + j) * size, n, K, onto, M - row)
+                column(weights, W + row * K * size, B + j * size, C + (row * n + j) * size, n, K, M - row)
         return
     for j in range(0, n, SLAB):
         columns = min(SLAB, n - j)
@@ -167,7 +165,7 @@ def multiply(weights: np.ndarray, M: int, onto: bool, states: np.ndarray, out: n
         if n - j - columns < 8:
             columns = n - j
         for row in range(0, M, ROWS):
-            panel(weights, W + row * K * size, B + j * size, C + (row * n + j) * size, n, K, columns, onto, M - row)
+            panel(weights, W + row * K * size, B + j * size, C + (row * n + j) * size, n, K, columns, M - row)
 
 
 @compiled("strided2", "array3")

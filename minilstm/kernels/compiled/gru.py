@@ -46,13 +46,13 @@ def step_back(u: np.ndarray, dhx: np.ndarray, carried: np.ndarray, t: int, size:
         carried[k] = dh * u[t, 4 * size + k]            # 7
 
 
-@compiled("array3", "int", "bool", "array2", "array2", "mask2", "bool", "int")
-def forward(weights: np.ndarray, M: int, onto: bool, hx: np.ndarray, u: np.ndarray,
+@compiled("array3", "int", "array2", "array2", "mask2", "bool", "int")
+def forward(weights: np.ndarray, M: int, hx: np.ndarray, u: np.ndarray,
             padded: np.ndarray, keep: bool, n: int) -> None:
     """See ``sequence.Cell.forward_steps``; ``keep``: leave local derivatives behind."""
     size = u.shape[1] // 5
     for t in range(len(hx) - 1):
-        multiply(weights, M, onto, hx, u, t, 0, n)
+        multiply(weights, M, hx, u, t, 0, n)
         step(u, hx, t, size)
         if keep:
             derive(u, hx, t, size)
@@ -63,8 +63,8 @@ def forward(weights: np.ndarray, M: int, onto: bool, hx: np.ndarray, u: np.ndarr
                 put(u, t, 4 * size, size, 1, padded)
 
 
-@compiled("array3", "int", "bool", "array2", "array2", "array1", "array2", "int")
-def backward(weights: np.ndarray, M: int, onto: bool, u: np.ndarray, dhx: np.ndarray,
+@compiled("array3", "int", "array2", "array2", "array1", "array2", "int")
+def backward(weights: np.ndarray, M: int, u: np.ndarray, dhx: np.ndarray,
              carried: np.ndarray, dy: np.ndarray, n: int) -> None:
     """See ``sequence.Cell.backward_steps``."""
     size = u.shape[1] // 5
@@ -72,6 +72,6 @@ def backward(weights: np.ndarray, M: int, onto: bool, u: np.ndarray, dhx: np.nda
         if len(dy):
             add(dhx, dy, t, size)
         step_back(u, dhx, carried, t, size)
-        multiply(weights, M, onto, u, dhx, t, 0, n)
+        multiply(weights, M, u, dhx, t, 0, n)
         for k in range(size):
             dhx[t, k] += carried[k]

@@ -1,36 +1,69 @@
-"""The product of a step: a weight matrix (M, K) times a state (K, n), over and over with the same weights."""
+"""The product of a step: a weight matrix (M, K) times a state (K, n), over and over with the same weights.
+
+A matrix of a few hundred rows is too small for BLAS to reach its best speed in one call: it copies both operands first.
+OpenBLAS on processors with AVX-512 multiplies pieces of up to a million multiplications straight from where they are, and
+fastest while the state's piece stays in the first-level cache; ``pieces`` cuts so. Elsewhere, and where nothing fits, it is
+one product. Compiled steps have a product of their own, whose weights are packed once for all of them.
+"""
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
+from minilstm.backend.threads import blas
 from minilstm.kernels.compiled import PANELS, ROWS, module
+
+SMALL = 1_000_000           # multiplications that OpenBLAS does without copying (its SMALL_MATRIX_OPT)
+FIRST_LEVEL = 50_000        # bytes of the state's piece
+SMALL_KERNELS = {"skylakex", "cooperlake", "sapphirerapids"}     # the builds of OpenBLAS that have them
+
+
+@cache
+def _has_small_kernels() -> bool:
+    return any(str(getattr(library, "architecture", "")).lower() in SMALL_KERNELS for library in blas().lib_controllers)
+
+
+def pieces(M: int, K: int, n: int, itemsize: int) -> tuple[int, int]:
+    """Return (rows of a piece, number of pieces along K) for a product (M, K) (K, n)."""
+    whole = M, 1
+    if not _has_small_kernels() or itemsize > 8:
+        return whole
+    splits = 1
+    while K * n * itemsize > FIRST_LEVEL * splits and K % (2 * splits) == 0:
+        splits *= 2
+    rows = 64
+    while rows * (K // splits) * n > SMALL and rows > 16:
+        rows //= 2
+    return (rows, splits) if M % rows == 0 and rows * (K // splits) * n <= SMALL else whole
 
 
 class Product:
-    """``W @ state`` into a given result, in NumPy; with ``onto``, ``out + W @ state`` for the first K rows of a state."""
+    """``W @ state`` for a fixed W (M, K), C-contiguous, and states (K, n), into a given result (M, n)."""
 
-    def __init__(self, W: np.ndarray, n: int, onto: bool = False) -> None:
-        self._W = W
-        self._mine = np.empty((W.shape[0], n), dtype=W.dtype) if onto else None
+    def __init__(self, W: np.ndarray, n: int) -> None:
+        M, K = W.shape
+        rows, splits = pieces(M, K, n, W.itemsize)
+        self._whole = W if (rows, splits) == (M, 1) else None
+        self._state = splits, 1, K // splits, n
+        self._weights = np.ascontiguousarray(W.reshape(M // rows, rows, splits, K // splits).transpose(2, 0, 1, 3))
+        self._shares = np.empty((splits, M // rows, rows, n), dtype=W.dtype)
 
     def __call__(self, state: np.ndarray, out: np.ndarray) -> None:
-        """Write W @ state into ``out``, or add it; both C-contiguous."""
-        if self._mine is None:
-            np.matmul(self._W, state, out=out)
+        """Write W @ state into ``out``; both C-contiguous."""
+        if self._whole is not None:
+            np.matmul(self._whole, state, out=out)
         else:
-            np.matmul(self._W, state[:self._W.shape[1]], out=self._mine)
-            np.add(out, self._mine, out=out)
+            np.matmul(self._weights, state.reshape(self._state), out=self._shares)
+            np.add.reduce(self._shares.reshape(len(self._shares), *out.shape), axis=0, out=out)
 
 
 class Packed:
-    """The same for compiled steps: a weight matrix that is packed once for all of them.
+    """The same for compiled steps: ``parts`` is what ``compiled.gemm.multiply`` wants, the packed matrix and its rows."""
 
-    ``parts`` is what ``compiled.gemm.multiply`` wants: the packed matrix, its rows, and whether to add to the result.
-    """
-
-    def __init__(self, W: np.ndarray, onto: bool = False) -> None:
+    def __init__(self, W: np.ndarray) -> None:
         M, K = W.shape
         packed = np.empty((-(-M // (ROWS * PANELS)) * PANELS, K, ROWS), W.dtype)
         module("gemm", W).pack(W, packed)
-        self.parts = packed, M, onto
+        self.parts = packed, M

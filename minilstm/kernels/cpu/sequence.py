@@ -12,9 +12,6 @@ T steps of a chunk of n rows:
 so that a step forward is one product, z = [W_h, W_x, b] [h; x; 1], a step back another, [dh; dx] = [W_h, W_x]ᵀ dz, and all
 weight gradients of a block of steps a third, [dW_h, dW_x, db] = Σ dz [h; x; 1]ᵀ.
 
-Weights that are too large for the cache cost most of their time in getting there. With such weights the inputs' share
-of z, [W_x, b] [x; 1], and dx = W_xᵀ dz are made for a whole block of steps at once, too.
-
 How rows and steps are cut does not depend on the number of threads, and so results do not.
 """
 
@@ -32,10 +29,9 @@ from minilstm.kernels.cpu.layout import read, side_by_side, write
 from minilstm.kernels.cpu.memory import Memory
 from minilstm.kernels.cpu.products import Packed, Product
 
-FORWARD_BLOCK = 128     # steps of a block times rows of a chunk: what a block leaves behind is still cached when it is reused
-COMPILED_BLOCK = 512    # the same where steps are compiled, which reuse nothing
-BACKWARD_BLOCK = 512    # the same; long enough for a fast product of the weight gradients
-LARGE = 1_000_000       # bytes of weights that do not stay in a second-level cache beside BLAS's own copy of them
+# Steps of a block times rows of a chunk: enough for a fast product of the weight gradients, and so few that what the steps
+# leave behind is still in the cache when it is used.
+BLOCK = 512
 memory = Memory()
 
 
@@ -120,8 +116,7 @@ def forward(cell: Cell, x: np.ndarray, state0: list[np.ndarray | None], W: np.nd
     """
     N, T, _ = x.shape
     weights = np.ascontiguousarray(cell.forward_weights(W, b))
-    ahead = weights.nbytes > LARGE
-    packed = Packed(weights[:, :cell.H] if ahead else weights, onto=ahead) if takes(x.dtype) else None
+    packed = Packed(weights) if takes(x.dtype) else None
     y = np.empty((N, T, cell.H), dtype=x.dtype) if outputs else None
     last = tuple(np.empty((N, cell.H), dtype=x.dtype) for _ in range(cell.states))
     chunks = [_lay_out(cell, rows, T, real, x.dtype, keep) for rows in row_chunks(N, takes(x.dtype))]
@@ -141,7 +136,7 @@ def backward(dy: np.ndarray | None, dlast: list[np.ndarray | None], cache: Seque
     """
     cell, W, _, chunks, (N, T) = cache
     weights = np.ascontiguousarray(cell.backward_weights(W))
-    packed = Packed(weights[:cell.H] if weights.nbytes > LARGE else weights) if takes(W.dtype) else None
+    packed = Packed(weights) if takes(W.dtype) else None
     dx = np.empty((N, T, cell.D), dtype=W.dtype)
     d0 = [np.empty((N, cell.H), dtype=W.dtype) for _ in range(cell.states)]
     if not consume:
@@ -159,19 +154,15 @@ def backward(dy: np.ndarray | None, dlast: list[np.ndarray | None], cache: Seque
 def _lay_out(cell: Cell, rows: slice, T: int, real: np.ndarray | None, dtype: np.dtype, keep: bool) -> Chunk:
     """Return a chunk with its memory; without ``keep`` for one block of steps only."""
     n = rows.stop - rows.start
-    steps = T if keep else _block_size(T, n, _forward_block(dtype))
+    steps = T if keep else _block_size(T, n)
     padded = None if real is None else np.ascontiguousarray(~real[:, rows].transpose(0, 2, 1))
     return Chunk(rows, memory.take((steps + 1, cell.H + cell.D + 1, n), dtype),
                  memory.take((steps + 1, cell.U * cell.H, n), dtype), padded)
 
 
-def _forward_block(dtype: Any) -> int:
-    return COMPILED_BLOCK if takes(dtype) else FORWARD_BLOCK
-
-
-def _block_size(T: int, n: int, rows: int) -> int:
-    """Return how many steps a block has, at most; ``rows``: steps of a block times rows of a chunk."""
-    return min(T, max(8, rows // n))
+def _block_size(T: int, n: int) -> int:
+    """Return how many steps a block of a chunk of n rows has, at most."""
+    return min(T, max(8, BLOCK // n))
 
 
 def _blocks(T: int, size: int) -> Iterator[tuple[int, int]]:
@@ -183,9 +174,8 @@ def _blocks(T: int, size: int) -> Iterator[tuple[int, int]]:
 def _forward_chunk(cell: Cell, x: np.ndarray, state0: list[np.ndarray | None], weights: np.ndarray, chunk: Chunk,
                    y: np.ndarray | None, last: tuple[np.ndarray, ...], keep: bool, packed: Packed | None) -> None:
     """Make all steps of a chunk, and fill its rows of y and last."""
-    H, D, GH, n, T = cell.H, cell.D, len(weights), chunk.hx.shape[2], x.shape[1]
-    ahead, size = weights.nbytes > LARGE, _block_size(T, n, _forward_block(x.dtype))
-    product: Any = packed or Product(weights[:, :H] if ahead else weights, n, onto=ahead)
+    H, D, n, T = cell.H, cell.D, chunk.hx.shape[2], x.shape[1]
+    size, product = _block_size(T, n), packed or Product(weights, n)
     spare = np.empty((2, size, H, n), x.dtype) if keep else None
     states = [np.zeros((H, 1), x.dtype) if s is None else s[chunk.rows].T for s in state0]
     for t0, t1 in _blocks(T, size):
@@ -197,9 +187,6 @@ def _forward_chunk(cell: Cell, x: np.ndarray, state0: list[np.ndarray | None], w
         padded = None if chunk.padded is None else chunk.padded[t0:t1]
         read(x[chunk.rows, t0:t1], hx, H, padded)
         hx[:-1, H + D] = 1
-        if ahead:
-            inputs = hx[:-1, H:].transpose(1, 0, 2).reshape(D + 1, steps * n)
-            u[:-1, :GH] = (weights[:, H:] @ inputs).reshape(GH, steps, n).transpose(1, 0, 2)
         cell.forward_steps(hx, u, padded, product, None if spare is None else spare[:, :steps])
         if y is not None:
             write(hx[1:], 0, y[chunk.rows, t0:t1], padded)
@@ -212,11 +199,9 @@ def _backward_chunk(cell: Cell, dy: np.ndarray | None, dlast: list[np.ndarray | 
                     dx: np.ndarray, d0: list[np.ndarray], packed: Packed | None) -> np.ndarray:
     """Go back through a chunk, fill its rows of dx and d0, and return its share of [dW_h, dW_x, db], (GH, H+D+1)."""
     H, D, n, GH, T, dtype = cell.H, cell.D, chunk.hx.shape[2], weights.shape[1], dx.shape[1], weights.dtype
-    K, ahead = H + D + 1, weights.nbytes > LARGE
-    size = _block_size(T, n, BACKWARD_BLOCK * (2 if ahead else 1))      # large shares of dW are large sums, too
-    product: Any = packed or Product(weights[:H] if ahead else weights, n)
+    K, size, product = H + D + 1, _block_size(T, n), packed or Product(weights, n)
     dh, *others = [np.zeros((H, n), dtype) if s is None else s[chunk.rows].T.astype(dtype, order="C") for s in dlast]
-    dhx, spare, share = (np.empty(shape, dtype) for shape in ((size + 1, H if ahead else H + D, n), (H, n), (GH, K)))
+    dhx, spare, share = (np.empty(shape, dtype) for shape in ((size + 1, H + D, n), (H, n), (GH, K)))
     above = np.empty((size, H, n), dtype)
     left_panel, right_panel = np.empty(GH * size * n, dtype), np.empty(K * size * n, dtype)
     dW = np.zeros((GH, K), dtype)
@@ -235,11 +220,7 @@ def _backward_chunk(cell: Cell, dy: np.ndarray | None, dlast: list[np.ndarray | 
         side_by_side(chunk.hx[t0:t1], slice(0, K), right)
         np.matmul(left, right.T, out=share)
         np.add(dW, share, out=dW)
-        if ahead:
-            dx_block = (weights[H:] @ left).reshape(D, steps, n)
-            write(np.ascontiguousarray(dx_block.transpose(1, 0, 2)), 0, dx[chunk.rows, t0:t1])
-        else:
-            write(dhx[:steps], H, dx[chunk.rows, t0:t1])
+        write(dhx[:steps], H, dx[chunk.rows, t0:t1])
     for k, state in enumerate([dh, *others]):
         d0[k][chunk.rows] = state.T
     return dW

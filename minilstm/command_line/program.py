@@ -1,12 +1,15 @@
-"""What the laboratory's programs (examples/) have in common on the command line: reading arguments, and ending well.
+"""What every program here has in common on the command line: reading arguments, and ending well.
 
-A user's mistake is one line on standard error and exit status 2, Ctrl-C one line and 130.
+A user's mistake is one line on standard error and exit status 2, Ctrl-C one line and 130; a reader that has seen enough of the
+output (``| head``) ends it quietly.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -48,6 +51,7 @@ def whole(least: int, most: int = LARGEST) -> Callable[[str], int]:
 finite = number(float, math.isfinite, "a number")
 positive = number(float, lambda value: 0.0 < value < math.inf, "a number above 0")
 probability = number(float, lambda value: 0.0 <= value < 1.0, "a number from 0 up to, but not including, 1")
+seed = whole(0, 2 ** 63 - 1)
 
 
 def one_of(choices: Sequence[str]) -> Callable[[str], str]:
@@ -78,8 +82,10 @@ def option(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def run_program(prog: str, body: Callable[[], Any], interrupted: Callable[[], str], memory: str = "") -> int:
-    """Call ``body`` and return the exit status: 0, 2 for a user's mistake, 130 after Ctrl-C.
+def run_program(prog: str, body: Callable[[], Any], interrupted: Callable[[KeyboardInterrupt], str] = lambda _: "Interrupted.",
+                memory: str = "") -> int:
+    """Call ``body`` and return the exit status: what it returns or 0, 2 for a user's mistake, 130 after Ctrl-C, 141 for a
+    closed pipe.
 
     Args:
         prog: the program's name, for messages.
@@ -90,15 +96,21 @@ def run_program(prog: str, body: Callable[[], Any], interrupted: Callable[[], st
         if hasattr(stream, "reconfigure"):      # not in a notebook
             stream.reconfigure(errors="replace")        # a terminal that lacks a letter gets a question mark
     try:
-        body()
-        return 0
-    except KeyboardInterrupt:
-        print(f"\n{interrupted()}", file=sys.stderr)
+        status = body()
+        sys.stdout.flush()      # a closed pipe shows here, not after the end
+        return status or 0
+    except KeyboardInterrupt as error:
+        print(f"\n{interrupted(error)}", file=sys.stderr)
         return 130
+    except BrokenPipeError:     # nothing more to say, nor to flush
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except OSError as error:
         words = f"{error.filename}: {error.strerror}" if error.filename is not None else str(error)
     except MemoryError as error:
-        words = str(error) or "there is not enough memory" + (f": make {memory} smaller" if memory else "")
+        words = f"there is not enough memory ({error or 'no more is to be had'})"
+        words += f": make {memory} smaller" if memory else ""
     except MinilstmError as error:
         words = str(error)
     print(f"{prog}: error: {' '.join(words.split())}", file=sys.stderr)

@@ -1,7 +1,4 @@
-"""What the words of a command line stand for: a class in a file of the user's, a literal, a shape, a number.
-
-Each either returns what was meant or says in one line what is wrong with it.
-"""
+"""What ``python -m minilstm gradcheck`` is pointed at: a class or function in a file of the user's, and its arguments."""
 
 from __future__ import annotations
 
@@ -11,9 +8,8 @@ import importlib.util
 import inspect
 import math
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from minilstm.backend.errors import ArgumentError
 
@@ -60,26 +56,6 @@ def shape(text: str) -> tuple[int, ...]:
         raise argparse.ArgumentTypeError(f"expected whole numbers of at least 1, such as 2,5,3, with a product of at most "
                                          f"{MOST_NUMBERS:,}, got {text[:40]!r}")
     return sizes
-
-
-def whole(least: int) -> Callable[[str], int]:
-    """Return what reads a whole number of at least ``least``."""
-    def read(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = least - 1
-        if not least <= value < 2 ** 63:
-            raise argparse.ArgumentTypeError(f"expected a whole number of at least {least}, got {text[:40]!r}")
-        return value
-    return read
-
-
-class OneLineParser(argparse.ArgumentParser):
-    """A parser that says in one line what is wrong with its arguments."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"minilstm: error: {message}\n")
 
 
 def make_target(named: Any, arguments: list[Any]) -> Any:

@@ -1,0 +1,68 @@
+"""The reference model, built in one place: Embedding -> RNN, GRU or LSTM -> Dropout -> Linear -> Sigmoid.
+
+Its defaults are the reference configuration of examples/imdb_lstm.py; the laboratory and the benchmarks vary it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from minilstm.backend.checks import check_choice
+from minilstm.lab.cells import CELLS, LAYERS
+from minilstm.layers.activations import Sigmoid
+from minilstm.layers.dropout import Dropout
+from minilstm.layers.embedding import Embedding
+from minilstm.layers.initial_weights import INITS
+from minilstm.layers.linear import Linear
+from minilstm.layers.sequential import Sequential
+
+
+@dataclass(frozen=True)
+class ReferenceSettings:
+    """What the reference model is made of.
+
+    Attributes:
+        cell: "rnn", "gru" or "lstm".
+        num_words, embedding_size: size of the vocabulary, and of a word's vector.
+        hidden_size, num_layers, bidirectional, padding: of the recurrent layer.
+        dropout: probability of dropping before the dense layer.
+        init: initial weights, "default", "uniform", or "chrono", which concerns the recurrent layer alone.
+        t_max: with "chrono", the longest dependency to be learned, in steps.
+        seed: of weights and dropout.
+    """
+
+    cell: str = "lstm"
+    num_words: int = 10_000
+    embedding_size: int = 64
+    hidden_size: int = 128
+    num_layers: int = 1
+    bidirectional: bool = False
+    padding: str = "pre"
+    dropout: float = 0.5
+    init: str = "default"
+    t_max: int | None = None
+    seed: int = 0
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> ReferenceSettings:
+        """Return those of ``settings`` that concern the model; the others stay aside."""
+        return cls(**{field.name: settings[field.name] for field in fields(cls) if field.name in settings})
+
+
+def reference_model(settings: ReferenceSettings = ReferenceSettings()) -> Sequential:
+    """Return the model with its initial weights, all drawn from one seed. Raises ArgumentError."""
+    check_choice("cell", settings.cell, CELLS)
+    rng = np.random.default_rng(settings.seed)
+    D, H, init = settings.embedding_size, settings.hidden_size, settings.init if settings.init in INITS else "default"
+    return Sequential(
+        Embedding(settings.num_words, D, init=init, rng=rng),
+        LAYERS[settings.cell](D, H, settings.num_layers, bidirectional=settings.bidirectional, return_sequences=False,
+                              padding=settings.padding, init=settings.init, t_max=settings.t_max, rng=rng),
+        Dropout(settings.dropout, rng=rng),
+        Linear(2 * H if settings.bidirectional else H, 1, init=init, rng=rng),
+        Sigmoid(),
+    )
