@@ -19,6 +19,7 @@ import imdb_lstm
 import minilstm as ml
 from minilstm.command_line.program import Parser, folder_name, run_program, whole
 from minilstm.lab.words import WordTrace, word_by_word
+from minilstm.lab.words_figure import draw_words
 from minilstm.training.curves import save_figure
 from minilstm.training.run_folder import BEST, LAST, load_weights
 
@@ -78,7 +79,7 @@ def main(argv: list[str] | None = None) -> int:
         given = parse_arguments(argv)
         text = "\n".join(imdb_lstm.read_lines()) if given.text == "-" else given.text
         trace = trace_of(text, given.run or imdb_lstm.latest_run())
-        figure = trace.figure(None if given.start is None else given.start - 1, given.count)
+        figure = draw_words(trace, None if given.start is None else given.start - 1, given.count)
         print_table(trace)
         save_figure(figure, given.out)
         print(f"The picture is in {given.out}", flush=True)

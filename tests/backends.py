@@ -43,6 +43,7 @@ HOST_ONLY: dict[str, str] = {
     "data/test_tasks.py": "sequences drawn on the host; no layer sees them",
     "data/test_text.py": "text and token lists",
     "lab": "the instruments fetch a model's arrays and compute on the host, in float64, wherever it lives",
+    "test_architecture.py": "source files",
     "test_backend.py": "which backend arrays belong to, tried with pretended ones",
     "test_backends.py": "about these lists",
     "test_bench_cuda.py": "a program of its own process, which runs on the stand-in there",

@@ -114,7 +114,7 @@ def test_a_gpu_that_cupy_cannot_use_is_an_illness(monkeypatch: pytest.MonkeyPatc
     def refuse(name: str) -> Any:
         if name == "numpy":
             return require(name)
-        raise ml.BackendError("the cupy backend needs a GPU: cudaErrorX (CuPy must match ...)")
+        raise ml.BackendError("the cupy backend needs a GPU: cudaErrorX", "CuPy must match ...")
     monkeypatch.setattr(backend, "require", refuse)
     monkeypatch.setattr(backend, "cupy_wheels", lambda: ["cupy-cuda12x"])
     monkeypatch.setattr(doctor, "find_driver", lambda: doctor.Driver("580.1", ["Tesla T4 (15360 MiB)"]))

@@ -3,7 +3,7 @@
 An embedding needs whole numbers, so words are counted once and numbered by how often they occur: 0 is padding, 1 the
 out-of-vocabulary token if there is one, then the commonest word. Names, rules and results are those of Keras' (legacy)
 ``Tokenizer``, so that a published pipeline gives the same numbers here. The plain way to number words, a split and a dict,
-is in ``Tokenizer._words``; ordinary text takes its fast twin in wordids.py.
+is in ``Tokenizer.words``; ordinary text takes its fast twin in word_ids.py.
 """
 
 from __future__ import annotations
@@ -122,12 +122,16 @@ class Tokenizer:
             if word_ids is not None and waiting:        # first come, first numbered
                 yield word_ids(waiting)
                 waiting = []
-            words = self._words(text, position)
+            words = self.words(text, position)
             yield np.fromiter(map(number.__getitem__, words), np.int64, len(words)), [0, len(words)]
         if word_ids is not None and waiting:
             yield word_ids(waiting)
 
-    def _words(self, text: str | list[str], position: int) -> Sequence[str]:
+    def words(self, text: str | list[str], position: int = 0) -> Sequence[str]:
+        """Return the words of one text, in order: lower-cased, filtered and split as the arguments say.
+
+        Raises DtypeError, which names ``position``, for what is neither a string nor a list of strings.
+        """
         if isinstance(text, str):
             text = text.lower() if self.lower else text
             if self.char_level:

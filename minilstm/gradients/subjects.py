@@ -233,10 +233,8 @@ class LayerSubject(Subject):
     def _rewind(self, drop_caches: bool = True) -> None:
         for generator, state in zip(self.generators, self.random_states):
             generator.bit_generator.state = copy.deepcopy(state)
-        if not drop_caches:
-            return
-        for module in ([m for _, m in self.layer.modules()] if isinstance(self.layer, Module) else []):
-            module._caches.clear()
+        if drop_caches and isinstance(self.layer, Module):
+            self.layer.drop_caches()
 
     def run(self, tensors: Tensors) -> list[Array]:
         self._rewind()

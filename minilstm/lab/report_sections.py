@@ -17,6 +17,7 @@ from minilstm.lab.cells import CELLS
 from minilstm.lab.gradient_figures import FIGURES, SHOWS
 from minilstm.lab.report import Code, Equations, Figure, Findings, Heading, Items, Quote, Section, Table, Text
 from minilstm.lab.words import WordTrace
+from minilstm.lab.words_figure import draw_words
 from minilstm.layers.module import Module
 from minilstm.losses.metrics import confusion_matrix, precision_recall_f1
 from minilstm.training.curves import TRAIN, VALIDATION
@@ -258,8 +259,8 @@ def words(traces: Sequence[tuple[str, WordTrace]]) -> Section:
         moved = [*[k for k in order[::-1][:5] if trace.changes[k] > 0], *[k for k in order[:5] if trace.changes[k] < 0]]
         rows = [[trace.words[k], str(k + 1), f"{trace.probabilities[k]:.3f}", f"{trace.changes[k]:+.3f}"] for k in moved]
         blocks += [Quote(excerpt(" ".join(trace.words)), f"{about}; in the end p(positive) = {trace.prediction:.3f}"),
-                   Figure.of(trace.figure(), "Answer, state and gates above the words.", "Heat maps of a review, word by word",
-                             wide=True),
+                   Figure.of(draw_words(trace), "Answer, state and gates above the words.",
+                             "Heat maps of a review, word by word", wide=True),
                    Table(("word", "place", "p after it", "change"), rows, "The words that move the answer most.")]
     return Section("A review, word by word", blocks)
 

@@ -86,14 +86,6 @@ class WordTrace:
         import pandas
         return pandas.DataFrame({"word": self.words, "p": self.probabilities, "change": self.changes})
 
-    def figure(self, start: int | None = None, count: int = 60) -> Any:
-        """Return a matplotlib Figure of up to ``count`` words from number ``start`` (from 0) on.
-
-        Without ``start`` it is the stretch in which the probability moves most. See ``words_figure.draw_words``.
-        """
-        from minilstm.lab.words_figure import draw_words
-        return draw_words(self, start, count)
-
 
 def word_by_word(model: Module, tokenizer: Tokenizer, text: str, *, max_length: int, padding: str = "pre",
                  mask: bool = False) -> WordTrace:
@@ -151,7 +143,7 @@ def _encode(tokenizer: Tokenizer, text: str) -> tuple[list[str], list[int]]:
     """Return the words that the tokenizer keeps and their numbers, one for one."""
     if not isinstance(text, str):
         raise DtypeError(f"text: expected a string, got {type(text).__name__}")
-    words = list(tokenizer._words(text, 0))
+    words = list(tokenizer.words(text))
     numbers = tokenizer.texts_to_sequences([[word] for word in words])
     return [word for word, ids in zip(words, numbers) if ids], [number for ids in numbers for number in ids]
 

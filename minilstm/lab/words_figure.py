@@ -6,15 +6,13 @@ it is negative; gates run from dark (closed) to light (open). Colour-blind eyes 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from minilstm.backend.checks import check_positive_int
 from minilstm.backend.errors import ArgumentError
-
-if TYPE_CHECKING:
-    from minilstm.lab.words import WordTrace
+from minilstm.lab.words import WordTrace
 
 UNITS = 20          # of the state, shown: those that move most
 SIGNED, OPEN = "RdBu", "viridis"

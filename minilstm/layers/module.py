@@ -91,6 +91,11 @@ class Module:
         self.peek()
         return self._caches.pop()
 
+    @property
+    def pending(self) -> int:
+        """How many forwards of this module, without those below it, wait for their backward."""
+        return len(self._caches)
+
     def drop_caches(self) -> None:
         """Forget, in this module and all below it, the forwards that nobody has gone back through."""
         for _, module in self.modules():

@@ -62,7 +62,7 @@ class Sequential(Module):
         Raises BackwardError, before anything changes, where a layer kept nothing because it is in evaluation mode.
         """
         for name, module in self.modules():
-            if not module.training and not module._caches and not module.children():
+            if not (module.training or module.pending or module.children()):
                 raise BackwardError(f"Sequential.backward: layer {name} ({type(module).__name__}) is in evaluation mode and "
                                     "kept nothing to go back through; call model.train() before the forward")
         for layer in reversed(self.layers):

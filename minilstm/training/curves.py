@@ -9,20 +9,17 @@ from __future__ import annotations
 
 import io
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from minilstm.backend.errors import ArgumentError
 from minilstm.training.atomic_write import PathLike, atomic_write
-
-if TYPE_CHECKING:
-    from minilstm.training.history import History
 
 TRAIN, VALIDATION, BEST = "#0072B2", "#D55E00", "#444444"   # blue, vermilion: told apart by colour-blind eyes (Okabe & Ito)
 DPI = 150
 
 
-def curves(history: History, path: PathLike | None = None) -> Any:
-    """Draw loss and accuracy over the epochs, training and validation, with the best epoch marked.
+def curves(history: Any, path: PathLike | None = None) -> Any:
+    """Draw loss and accuracy over the epochs of a ``History``, training and validation, with the best epoch marked.
 
     Returns the matplotlib Figure, which shows itself as the last line of a notebook cell. With ``path`` it is also saved,
     in the format of the file's ending (png, pdf, svg, ...; png without one), whole or not at all.

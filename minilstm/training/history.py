@@ -18,6 +18,7 @@ from typing import Any
 
 from minilstm.backend.errors import ArgumentError, DataError
 from minilstm.training.atomic_write import PathLike, atomic_write
+from minilstm.training.curves import curves
 
 FIELDS = ("epoch", "train_loss", "train_acc", "val_loss", "val_acc", "lr", "grad_norm")
 LABELS = {"train_loss": "Train Loss", "train_acc": "Train Acc", "val_loss": "Val Loss", "val_acc": "Val Acc"}
@@ -180,7 +181,6 @@ class History:
 
     def plot(self, path: PathLike | None = None) -> Any:
         """Draw epoch vs loss and epoch vs accuracy (see curves.py); save them to ``path`` if one is given."""
-        from minilstm.training.curves import curves
         return curves(self, path)
 
     def __repr__(self) -> str:

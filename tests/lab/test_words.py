@@ -9,7 +9,7 @@ import pytest
 
 import minilstm as ml
 from minilstm.lab.words import WordTrace, word_by_word
-from minilstm.lab.words_figure import liveliest, most_active
+from minilstm.lab.words_figure import draw_words, liveliest, most_active
 
 TEXTS = ["a good film, a very good film", "the plot was bad", "seen the film: the end was good but the plot bad"]
 REVIEW = "The film was good, but the PLOT: zyx!"
@@ -184,7 +184,7 @@ def long_trace(n: int, cell: str = "LSTM") -> WordTrace:
 def test_the_picture_shows_the_words_under_every_panel(cell: str, n: int) -> None:
     pytest.importorskip("matplotlib", reason="the examples extra is not installed")
     trace = long_trace(n, cell)
-    figure = trace.figure()
+    figure = draw_words(trace)
     figure.canvas.draw()
     panels = [axes for axes in figure.axes if axes.get_label() != "<colorbar>"]
     assert len(panels) == (2 if cell == "RNN" else 4) + (n == 150)
@@ -194,7 +194,7 @@ def test_the_picture_shows_the_words_under_every_panel(cell: str, n: int) -> Non
     assert [label.strip("[]") for label in labels] == trace.words[start:start + shown]
     assert [label.startswith("[") for label in labels] == [not known for known in trace.known[start:start + shown]]
     with pytest.raises(ml.ArgumentError, match="start"):
-        trace.figure(start=n)
+        draw_words(trace, start=n)
 
 
 def test_a_long_review_shows_where_the_probability_moves() -> None:

@@ -9,7 +9,6 @@ begins with a line of JSON: the target, and the symbol and arguments of each fun
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 import os
 import sys
@@ -21,10 +20,11 @@ import numba
 import numpy as np
 from numba import types
 
+from minilstm.kernels.compiled import adam, embedding, gemm, gru, layout, lstm, rnn
 from minilstm.kernels.compiled.jit import OPTIONS, REGISTERED
 from minilstm.kernels.compiled.library import axes, load
 
-MODULES = ("lstm", "gru", "rnn", "layout", "embedding", "adam", "gemm")
+MODULES = (adam, embedding, gemm, gru, layout, lstm, rnn)        # what their functions are, they have registered
 EXTERNAL = ("llvm.", "mem", "tanh", "sqrt")     # what the code may call: intrinsics, and C's own library
 
 
@@ -39,8 +39,6 @@ def _type(kind: str, number: types.Type) -> types.Type:
 def build(file: Path, dtype: np.dtype) -> None:
     """Compile everything for arrays of this dtype, and write the file in one piece. Raises whatever goes wrong."""
     number, njit = numba.from_dtype(dtype), cast(Any, numba.njit)
-    for name in MODULES:
-        importlib.import_module(f"minilstm.kernels.compiled.{name}")
     functions, whole = {}, None
     for name, (function, kinds) in REGISTERED.items():
         signature = types.void(*(_type(kind, number) for kind in kinds))

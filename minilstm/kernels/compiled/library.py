@@ -2,6 +2,11 @@
 
 Numba itself is not imported here, which would cost most of a second and a hundred megabytes: ``build.py`` used it once, and
 llvmlite only has to put the code into memory. While a function runs, Python's global interpreter lock is free.
+
+Numba's own cache would do this in fewer lines, but has two traps. A function that was just compiled differs in the last bits
+from the copy that the next process takes from the cache, so that a resumed run would not be the run that went on; here every
+process, the first too, runs the same file. And the cache of a function does not notice that another file, whose functions it
+calls, has changed; here the name of the file holds the digest of all sources.
 """
 
 from __future__ import annotations
