@@ -22,6 +22,7 @@ from backends import BOTH, HOST_ONLY_TESTS, compared, name_of, running, standing
 
 from minilstm.backend import arrays as library
 from minilstm.backend.errors import BackendError
+from minilstm.kernels import compiled
 
 os.environ.setdefault("KERAS_BACKEND", "torch")     # read when keras is first imported; the oracles extra brings torch
 
@@ -34,6 +35,12 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 hypothesis.settings.register_profile("home", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "home")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile the fast steps, where that is still to do, before several processes of tests find that out."""
+    if not hasattr(config, "workerinput"):
+        compiled.why_not()
 
 
 @pytest.hookimpl(optionalhook=True)
