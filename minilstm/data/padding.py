@@ -63,9 +63,10 @@ def _items(row: int, sequence: Any, dtype: np.dtype[Any] | None) -> np.ndarray:
     if isinstance(sequence, (str, bytes)):
         raise DtypeError(f"sequences[{row}]: expected a list of numbers, got the text {sequence[:20]!r}; see Tokenizer")
     try:
-        if isinstance(sequence, np.ndarray) and dtype is not None and not _fits(sequence, dtype):
-            raise OverflowError         # NumPy raises it for lists, but wraps arrays around
-        return np.asarray(sequence, dtype=dtype)
+        items = np.asarray(sequence, dtype=object if dtype == object else None)
+        if dtype is not None and not _fits(items, dtype):
+            raise OverflowError         # as NumPy raises it for Python's own numbers; those of arrays would be wrapped around
+        return items if dtype is None else items.astype(dtype, copy=False)
     except OverflowError:
         raise ArgumentError(f"sequences[{row}]: a number in it does not fit dtype {dtype}") from None
     except (TypeError, ValueError) as error:

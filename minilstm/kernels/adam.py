@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,13 +24,14 @@ def adam_twin(*arrays: Array) -> Callable[..., None] | None:
     """
     if get_array_module(*arrays) is not np:
         return adam_on_device if takes(*arrays) else None
-    return None if compiled.module("adam", *arrays) is None else _adam_compiled
+    functions = compiled.functions(*arrays)
+    return None if functions is None else partial(_adam_compiled, functions)
 
 
-def _adam_compiled(p: np.ndarray, g: np.ndarray, m: np.ndarray, v: np.ndarray, *, betas: tuple[float, float], rate: float,
-                   eps: float, decay: float) -> None:
+def _adam_compiled(functions: Any, p: np.ndarray, g: np.ndarray, m: np.ndarray, v: np.ndarray, *, betas: tuple[float, float],
+                   rate: float, eps: float, decay: float) -> None:
     in_rows: list[Any] = [np.ascontiguousarray(x) for x in (p, m, v)]
-    compiled.module("adam", p).adam(*(x.reshape(-1) for x in (*in_rows, np.ascontiguousarray(g))), *betas, rate, eps, decay)
+    functions.adam.adam(*in_rows, np.ascontiguousarray(g), *betas, rate, eps, decay)
     for x, result in zip((p, m, v), in_rows):
         if result is not x:         # of another memory order
-            x[...] = result.reshape(x.shape)
+            x[...] = result

@@ -6,6 +6,8 @@ On the host a compiled loop does it, on a device a kernel; either adds up in one
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -23,10 +25,11 @@ def embedding_twin(dy: Array, dW: Array) -> Callable[[Array, Array, Array, int |
     """
     if get_array_module(dy, dW) is not np:
         return add_on_device if takes(dy, dW) else None
-    return None if compiled.module("embedding", dW, dy) is None else _add_compiled
+    functions = compiled.functions(dW, dy)
+    return None if functions is None else partial(_add_compiled, functions)
 
 
-def _add_compiled(dy: np.ndarray, tokens: np.ndarray, dW: np.ndarray, padding_idx: int | None) -> None:
-    compiled.module("embedding", dW).add_up(
-        np.ascontiguousarray(dy.reshape(tokens.size, -1)), tokens.reshape(-1).astype(np.int64, copy=False),
+def _add_compiled(functions: Any, dy: np.ndarray, tokens: np.ndarray, dW: np.ndarray, padding_idx: int | None) -> None:
+    functions.embedding.add_up(
+        np.ascontiguousarray(dy.reshape(tokens.size, -1)), np.ascontiguousarray(tokens, dtype=np.int64),
         -1 if padding_idx is None else padding_idx, dW)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 MANIFEST: dict[str, Any] = json.loads(Path(__file__).with_name("manifest.json").read_text(encoding="ascii"))
-OF_ARRAYS = {name for name in dir(np.ndarray) if not name.startswith("_")}
+OF_ARRAYS = {name for name in dir(np.ndarray) if not name.startswith("_")} - {"newbyteorder"}      # NumPy 2: of dtypes only
 MAKERS = ("get_array_module", "require")
 
 

@@ -32,7 +32,7 @@ for _ in range(3):
     loss = criterion(model(rng.integers(0, 11, (6, 9))), rng.integers(0, 2, 6).astype(np.float32))
     model.backward(criterion.backward())
     optimizer.step()
-print(f"{float(loss):.5f}", compiled.takes(np.dtype(np.float32)), compiled.why_not())
+print(f"{float(loss):.5f}", compiled.functions(np.ones(1, np.float32)) is not None, compiled.why_not())
 """
 
 
@@ -114,8 +114,8 @@ def test_products_of_every_width(M: int, K: int, rng: np.random.Generator) -> No
         hx = np.zeros((2, max(K, M) * n), np.float32)
         hx[0, :K * n] = state[:, :n].ravel()
         u = np.full((2, M * n), np.nan, np.float32)
-        module = compiled.module("rnn", W)
-        module.forward(*Packed(W).parts, hx, u, np.empty((0, 0), bool), False, n, True)
+        functions = compiled.functions(W)
+        functions.rnn.forward(*Packed(W, functions).parts, hx, u, None, False, n, True)
         want = W.astype(np.float64) @ state[:, :n]
         np.testing.assert_allclose(u[0].reshape(M, n), want, rtol=0, atol=1e-5 * max(1, K ** 0.5))
         assert np.isnan(u[1]).all()
@@ -125,7 +125,7 @@ def test_products_of_every_width(M: int, K: int, rng: np.random.Generator) -> No
 
 @needs_numba
 def test_arguments_are_looked_at_before_they_are_trusted() -> None:
-    module = compiled.module("layout", np.ones(1, np.float32))
+    module = compiled.functions(np.ones(1, np.float32)).layout
     batch, packed = np.ones((3, 2, 3), np.float32), np.zeros((2, 9), np.float32)
     for wrong in (packed.astype(np.float64), packed[:, ::2], packed[0]):
         with pytest.raises(TypeError, match="array2"):
@@ -180,6 +180,7 @@ def elsewhere(folder: Path, place: Path) -> None:
                                              f"Path({str(place)!r})\n", encoding="utf-8")
 
 
+@needs_numba
 @pytest.mark.parametrize(("text", "words"), [
     ("raise ModuleNotFoundError(\"No module named 'numba'\", name='numba')", "No module named 'numba'"),
     ("raise ImportError('Numba needs NumPy 2.9 or less. Got NumPy 3.0.')", "Numba needs NumPy 2.9 or less"),

@@ -37,21 +37,21 @@ _lock = threading.Lock()
 
 
 @cache
-def _load(char: str) -> tuple[dict[str, Any], str]:
-    """Return (functions by the names of their files, ""), or ({}, what is missing), for a dtype's character."""
+def _load(char: str) -> tuple[Any | None, str]:
+    """Return (the compiled functions, ""), or (None, what is missing), for a dtype's character."""
     with _lock:
         try:
             file = _file(np.dtype(char).name)
             if file is None:
-                return {}, "there is no folder in which compiled code can be kept"
+                return None, "there is no folder in which compiled code can be kept"
             if not file.exists():
                 _build(file, np.dtype(char).name)
             from minilstm.kernels.compiled.library import load
             return load(file), ""
         except PackageNotFoundError as error:
-            return {}, f"{error.name} is not installed"
+            return None, f"{error.name} is not installed"
         except Exception as error:      # whatever is wrong with it: nobody needs it to train
-            return {}, f"{type(error).__name__}: {' '.join(str(error).split())}"
+            return None, f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _file(dtype: str) -> Path | None:
@@ -109,22 +109,12 @@ def switched_off() -> Iterator[None]:
         os.environ.update({} if before is None else {SWITCH: before})
 
 
-def takes(dtype: np.dtype) -> bool:
-    """Tell whether work on arrays of this dtype is compiled."""
-    return dtype.char in DTYPES and os.environ.get(SWITCH) != "0" and bool(_load(dtype.char)[0])
+def functions(*arrays: np.ndarray) -> Any | None:
+    """Return the compiled functions, by the names of their files (``functions(x).lstm.forward``), or None: NumPy is to do it.
 
-
-def module(name: str, *arrays: np.ndarray) -> Any:
-    """Return the compiled functions of the file ``name`` if it takes these arrays, or None: NumPy is to do it."""
-    dtype = arrays[0].dtype
-    return _load(dtype.char)[0][name] if takes(dtype) and all(a.dtype == dtype for a in arrays) else None
-
-
-def flat(a: np.ndarray | None, like: np.ndarray | None = None) -> np.ndarray:
-    """Return a C-contiguous array (L, ...) as a view (L, numbers of a step), as compiled functions take it.
-
-    None, where there is nothing to give, becomes an array without rows, in the dtype of ``like`` or bool.
+    There are some for arrays that are all of one dtype, if that is compiled.
     """
-    if a is None:
-        return np.empty((0, 0), bool if like is None else like.dtype)
-    return a.reshape(len(a), -1)
+    dtype = arrays[0].dtype
+    if dtype.char not in DTYPES or any(a.dtype != dtype for a in arrays) or os.environ.get(SWITCH) == "0":
+        return None
+    return _load(dtype.char)[0]

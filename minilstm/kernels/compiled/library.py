@@ -14,6 +14,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,8 +23,9 @@ from typing import Any
 import llvmlite.binding as llvm
 import numpy as np
 
-# Kinds of arguments: "array2", a contiguous array of the working dtype with two axes; "strided3", one of any strides;
-# "mask2", truth values; "index1", int64; and the numbers.
+# Kinds of arguments: "array2", a contiguous array of the working dtype, seen as one with two axes (further ones are taken
+# together); "strided3", one of any strides; "mask2", truth values; "index1", int64; and the numbers. None is an array without
+# rows.
 _NUMBERS: dict[str, Any] = {"int": ctypes.c_int64, "bool": ctypes.c_bool, "float": ctypes.c_double}
 _DTYPES = {"mask": np.dtype(bool), "index": np.dtype(np.int64)}
 _NOTHING = [ctypes.c_void_p] * 2            # where a result and an exception would go
@@ -36,16 +38,22 @@ def axes(kind: str) -> int:
     return int(kind[-1]) if kind[-1].isdigit() else 0
 
 
-def _fields(array: np.ndarray, kind: str, dtype: np.dtype) -> tuple[int, ...]:
+def _fields(array: np.ndarray | None, kind: str, dtype: np.dtype) -> tuple[int, ...]:
     """Return what compiled code takes for an array: no owner, no parent, size, size of an element, address, shape, strides.
 
     Compiled code trusts its arguments blindly, so they are looked at here. Raises TypeError.
     """
-    wanted = _DTYPES.get(kind[:-1], dtype)
-    if array.dtype != wanted or array.ndim != axes(kind) or not (array.flags.c_contiguous or kind.startswith("strided")):
+    wanted, K, strided = _DTYPES.get(kind[:-1], dtype), axes(kind), kind.startswith("strided")
+    if array is None:
+        return 0, 0, 0, wanted.itemsize, 0, *[0] * (2 * K)
+    fits = array.ndim == K if strided else array.ndim >= K and array.flags.c_contiguous
+    if array.dtype != wanted or not fits:
         raise TypeError(f"compiled code: expected {kind} of {wanted}, got {array.ndim} axes of {array.dtype}, "
                         f"strides {array.strides}")
-    return 0, 0, array.size, array.itemsize, array.__array_interface__["data"][0], *array.shape, *array.strides
+    shape, strides = array.shape, array.strides
+    if not strided:
+        shape, strides = (*shape[:K - 1], math.prod(shape[K - 1:])), (*strides[:K - 1], array.itemsize)
+    return 0, 0, array.size, array.itemsize, array.__array_interface__["data"][0], *shape, *strides
 
 
 def _callable(address: int, kinds: list[str], dtype: np.dtype) -> Callable[..., None]:
@@ -67,8 +75,8 @@ def _callable(address: int, kinds: list[str], dtype: np.dtype) -> Callable[..., 
     return call
 
 
-def load(file: Path) -> dict[str, Any]:
-    """Return the functions that ``build.build`` has written into ``file``, by the names of their modules.
+def load(file: Path) -> Any:
+    """Return the functions that ``build.build`` has written into ``file``, by the names of their files: ``.lstm.forward``.
 
     Raises ImportError if the file is damaged: LLVM would not raise, but end the process.
     """
@@ -84,10 +92,10 @@ def load(file: Path) -> dict[str, Any]:
     _engines.append(engine)
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
-    modules: dict[str, Any] = {}
+    functions = SimpleNamespace()
     dtype = np.dtype(content["dtype"])
     for name, (symbol, kinds) in content["functions"].items():
         module, _, function = name.partition(".")
-        made = _callable(engine.get_function_address(symbol), kinds, dtype)
-        setattr(modules.setdefault(module, SimpleNamespace()), function, made)
-    return modules
+        vars(functions).setdefault(module, SimpleNamespace())
+        setattr(vars(functions)[module], function, _callable(engine.get_function_address(symbol), kinds, dtype))
+    return functions

@@ -27,7 +27,6 @@ import numpy as np
 from minilstm.backend.arrays import Array
 from minilstm.cells.gates import check_sequence, upstream
 from minilstm.cells.gru import BIASES, GATES
-from minilstm.kernels.compiled import flat, module
 from minilstm.kernels.cpu import sequence
 from minilstm.kernels.cpu.sequence import SequenceCache
 
@@ -70,9 +69,9 @@ class GRUCell:
 
     def forward_steps(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None, product: Any,
                       spare: np.ndarray | None) -> None:
-        H, compiled = self.H, module("gru", u)
+        H, compiled = self.H, product.compiled
         if compiled is not None:
-            compiled.forward(*product.parts, flat(hx), flat(u), flat(padded), spare is not None, hx.shape[2])
+            compiled.gru.forward(*product.parts, hx, u, padded, spare is not None, hx.shape[2])
             return
         one, change = np.array(1, hx.dtype), np.empty((H, hx.shape[2]), hx.dtype)
         with np.errstate(over="ignore"):               # exp(-a) = ∞ gives σ(a) = 0, as it should
@@ -116,9 +115,9 @@ class GRUCell:
 
     def backward_steps(self, u: np.ndarray, dhx: np.ndarray, d: list[np.ndarray], dy: np.ndarray | None,
                        padded: np.ndarray | None, product: Any, scratch: np.ndarray) -> None:
-        H, n, compiled = self.H, u.shape[2], module("gru", u)
+        H, n, compiled = self.H, u.shape[2], product.compiled
         if compiled is not None:
-            compiled.backward(*product.parts, flat(u), flat(dhx), scratch.reshape(-1), flat(dy, u), n)
+            compiled.gru.backward(*product.parts, u, dhx, scratch, dy, n)
             return
         for t in range(len(u) - 1, -1, -1):
             dh, K, z = dhx[t + 1, :H], u[t, :4 * H], u[t, 4 * H:]

@@ -1,43 +1,42 @@
-"""Copies between a batch, (n, steps, features), and a chunk's memory, (steps, features, n); compiled where Numba is there.
+"""Copies between a batch, (n, steps, features), and a chunk's memory, (steps, features, n).
 
-At padded steps, ``padded`` (steps, 1, n), inputs and upstream gradients are read as 0 and outputs written as 0, whatever
+The compiled functions make them where they are given. At padded steps, ``padded`` (steps, 1, n), inputs and upstream gradients are read as 0 and outputs written as 0, whatever
 stands there.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from minilstm.kernels.compiled import flat, module
 
-
-def read(batch: np.ndarray, packed: np.ndarray, first: int, padded: np.ndarray | None) -> None:
+def read(batch: np.ndarray, packed: np.ndarray, first: int, padded: np.ndarray | None, compiled: Any) -> None:
     """Copy batch (n, steps, F) into packed (steps or more, ..., n), its rows ``first`` to ``first + F``."""
     n, steps, F = batch.shape
-    compiled = module("layout", batch, packed)
     if compiled is not None:
-        compiled.pack(batch, flat(packed), first * n)
+        compiled.layout.pack(batch, packed, first * n)
     else:
         packed[:steps, first:first + F] = batch.transpose(1, 2, 0)
     if padded is not None:
         np.copyto(packed[:steps, first:first + F], 0, where=padded)
 
 
-def write(packed: np.ndarray, first: int, batch: np.ndarray, padded: np.ndarray | None = None) -> None:
+def write(packed: np.ndarray, first: int, batch: np.ndarray, padded: np.ndarray | None, compiled: Any) -> None:
     """Copy rows ``first`` to ``first + F`` of packed (steps, ..., n) into batch (n, steps, F)."""
-    F, compiled = batch.shape[2], module("layout", packed, batch)
     if compiled is not None:
-        compiled.unpack(flat(packed), first * len(batch), batch)
+        compiled.layout.unpack(packed, first * len(batch), batch)
     else:
+        F = batch.shape[2]
         batch[...] = packed[:, first:first + F].transpose(2, 0, 1)
     if padded is not None:
         np.copyto(batch, 0, where=padded.transpose(2, 0, 1))
 
 
-def side_by_side(packed: np.ndarray, rows: slice, out: np.ndarray) -> None:
+def side_by_side(packed: np.ndarray, rows: slice, out: np.ndarray, compiled: Any) -> None:
     """Copy packed[:, rows] (s, F, n) into ``out`` (F, s n), a step after another, for one matrix product of them all."""
-    steps, n, compiled = len(packed), packed.shape[2], module("layout", packed, out)
+    steps, _, n = packed.shape
     if compiled is not None:
-        compiled.side_by_side(flat(packed), rows.start * n, n, out)
+        compiled.layout.side_by_side(packed, rows.start * n, n, out)
     else:
         out.reshape(len(out), steps, n)[...] = packed[:, rows].transpose(1, 0, 2)

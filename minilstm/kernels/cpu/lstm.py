@@ -28,7 +28,6 @@ import numpy as np
 from minilstm.backend.arrays import Array
 from minilstm.cells.gates import check_sequence, upstream
 from minilstm.cells.lstm import GATES
-from minilstm.kernels.compiled import flat, module
 from minilstm.kernels.cpu import sequence
 from minilstm.kernels.cpu.sequence import SequenceCache
 
@@ -65,9 +64,9 @@ class LSTMCell:
     def forward_steps(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None, product: Any,
                       spare: np.ndarray | None) -> None:
         H, n = self.H, hx.shape[2]
-        compiled = module("lstm", u)
+        compiled = product.compiled
         if compiled is not None:
-            compiled.forward(*product.parts, flat(hx), flat(u), flat(padded), spare is not None, n)
+            compiled.lstm.forward(*product.parts, hx, u, padded, spare is not None, n)
             return
         one, terms = np.array(1, hx.dtype), np.empty((2, H, n), hx.dtype)
         blocks = u.reshape(len(u), 6, H, n)
@@ -118,9 +117,9 @@ class LSTMCell:
     def backward_steps(self, u: np.ndarray, dhx: np.ndarray, d: list[np.ndarray], dy: np.ndarray | None,
                        padded: np.ndarray | None, product: Any, scratch: np.ndarray) -> None:
         H, n = self.H, u.shape[2]
-        dc, compiled = d[0], module("lstm", u)
+        dc, compiled = d[0], product.compiled
         if compiled is not None:
-            compiled.backward(*product.parts, flat(u), flat(dhx), dc.reshape(-1), flat(dy, u), flat(padded), n)
+            compiled.lstm.backward(*product.parts, u, dhx, dc, dy, padded, n)
             return
         for t in range(len(u) - 1, -1, -1):
             u_t, dh = u[t], dhx[t + 1, :H]

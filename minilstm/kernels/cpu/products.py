@@ -9,11 +9,12 @@ one product. Compiled steps have a product of their own, whose weights are packe
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 
 from minilstm.backend.threads import blas
-from minilstm.kernels.compiled import PANELS, ROWS, module
+from minilstm.kernels.compiled import PANELS, ROWS
 
 SMALL = 1_000_000           # multiplications that OpenBLAS does without copying (its SMALL_MATRIX_OPT)
 FIRST_LEVEL = 50_000        # bytes of the state's piece
@@ -42,6 +43,8 @@ def pieces(M: int, K: int, n: int, itemsize: int) -> tuple[int, int]:
 class Product:
     """``W @ state`` for a fixed W (M, K), C-contiguous, and states (K, n), into a given result (M, n)."""
 
+    compiled = None
+
     def __init__(self, W: np.ndarray, n: int) -> None:
         M, K = W.shape
         rows, splits = pieces(M, K, n, W.itemsize)
@@ -60,10 +63,15 @@ class Product:
 
 
 class Packed:
-    """The same for compiled steps: ``parts`` is what ``compiled.gemm.multiply`` wants, the packed matrix and its rows."""
+    """The same for compiled steps.
 
-    def __init__(self, W: np.ndarray) -> None:
-        M, K = W.shape
+    Attributes:
+        compiled: the compiled functions.
+        parts: what their product wants, the packed matrix and its rows.
+    """
+
+    def __init__(self, W: np.ndarray, compiled: Any) -> None:
+        (M, K), self.compiled = W.shape, compiled
         packed = np.empty((-(-M // (ROWS * PANELS)) * PANELS, K, ROWS), W.dtype)
-        module("gemm", W).pack(W, packed)
+        compiled.gemm.pack(W, packed)
         self.parts = packed, M

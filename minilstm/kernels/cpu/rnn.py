@@ -15,7 +15,6 @@ from minilstm.backend.checks import check_choice
 from minilstm.cells.activations import d_relu, relu
 from minilstm.cells.gates import check_sequence, upstream
 from minilstm.cells.rnn import GATES, NONLINEARITIES
-from minilstm.kernels.compiled import flat, module
 from minilstm.kernels.cpu import sequence
 from minilstm.kernels.cpu.sequence import SequenceCache
 
@@ -43,10 +42,10 @@ class RNNCell:
 
     def forward_steps(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None, product: Any,
                       spare: np.ndarray | None) -> None:
-        compiled = module("rnn", u)
+        compiled = product.compiled
         if compiled is not None:
-            compiled.forward(*product.parts, flat(hx), flat(u), flat(padded), spare is not None, hx.shape[2],
-                             self.nonlinearity == "relu")
+            compiled.rnn.forward(*product.parts, hx, u, padded, spare is not None, hx.shape[2],
+                                 self.nonlinearity == "relu")
             return
         for t in range(len(hx) - 1):
             h_next = hx[t + 1, :self.H]
@@ -72,9 +71,9 @@ class RNNCell:
 
     def backward_steps(self, u: np.ndarray, dhx: np.ndarray, d: list[np.ndarray], dy: np.ndarray | None,
                        padded: np.ndarray | None, product: Any, scratch: np.ndarray) -> None:
-        compiled = module("rnn", u)
+        compiled = product.compiled
         if compiled is not None:
-            compiled.backward(*product.parts, flat(u), flat(dhx), flat(dy, u), flat(padded), u.shape[2])
+            compiled.rnn.backward(*product.parts, u, dhx, dy, padded, u.shape[2])
             return
         for t in range(len(u) - 1, -1, -1):
             dh = dhx[t + 1, :self.H]

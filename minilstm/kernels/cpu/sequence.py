@@ -24,7 +24,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from minilstm.backend.threads import one_blas_thread, run
-from minilstm.kernels.compiled import takes
+from minilstm.kernels import compiled
 from minilstm.kernels.cpu.layout import read, side_by_side, write
 from minilstm.kernels.cpu.memory import Memory
 from minilstm.kernels.cpu.products import Packed, Product
@@ -116,10 +116,11 @@ def forward(cell: Cell, x: np.ndarray, state0: list[np.ndarray | None], W: np.nd
     """
     N, T, _ = x.shape
     weights = np.ascontiguousarray(cell.forward_weights(W, b))
-    packed = Packed(weights) if takes(x.dtype) else None
+    functions = compiled.functions(x)
+    packed = None if functions is None else Packed(weights, functions)
     y = np.empty((N, T, cell.H), dtype=x.dtype) if outputs else None
     last = tuple(np.empty((N, cell.H), dtype=x.dtype) for _ in range(cell.states))
-    chunks = [_lay_out(cell, rows, T, real, x.dtype, keep) for rows in row_chunks(N, takes(x.dtype))]
+    chunks = [_lay_out(cell, rows, T, real, x.dtype, keep) for rows in row_chunks(N, packed is not None)]
     with one_blas_thread():
         run([partial(_forward_chunk, cell, x, state0, weights, chunk, y, last, keep, packed) for chunk in chunks])
     if not keep:
@@ -136,7 +137,8 @@ def backward(dy: np.ndarray | None, dlast: list[np.ndarray | None], cache: Seque
     """
     cell, W, _, chunks, (N, T) = cache
     weights = np.ascontiguousarray(cell.backward_weights(W))
-    packed = Packed(weights) if takes(W.dtype) else None
+    functions = compiled.functions(W)
+    packed = None if functions is None else Packed(weights, functions)
     dx = np.empty((N, T, cell.D), dtype=W.dtype)
     d0 = [np.empty((N, cell.H), dtype=W.dtype) for _ in range(cell.states)]
     if not consume:
@@ -185,11 +187,11 @@ def _forward_chunk(cell: Cell, x: np.ndarray, state0: list[np.ndarray | None], w
             for k, state in enumerate(states):
                 cell.state(k, hx, u, 0)[...] = state
         padded = None if chunk.padded is None else chunk.padded[t0:t1]
-        read(x[chunk.rows, t0:t1], hx, H, padded)
+        read(x[chunk.rows, t0:t1], hx, H, padded, product.compiled)
         hx[:-1, H + D] = 1
         cell.forward_steps(hx, u, padded, product, None if spare is None else spare[:, :steps])
         if y is not None:
-            write(hx[1:], 0, y[chunk.rows, t0:t1], padded)
+            write(hx[1:], 0, y[chunk.rows, t0:t1], padded, product.compiled)
         states = [cell.state(k, hx, u, steps) for k in range(cell.states)]
     for k, state in enumerate(states):
         last[k][chunk.rows] = state.T
@@ -209,18 +211,18 @@ def _backward_chunk(cell: Cell, dy: np.ndarray | None, dlast: list[np.ndarray | 
         steps = t1 - t0
         padded = None if chunk.padded is None else chunk.padded[t0:t1]
         if dy is not None:
-            read(dy[chunk.rows, t0:t1], above, 0, padded)
+            read(dy[chunk.rows, t0:t1], above, 0, padded, product.compiled)
         dhx[steps, :H] = dh
         cell.backward_steps(chunk.u[t0:t1], dhx[:steps + 1], others, None if dy is None else above[:steps], padded, product,
                             spare)
         dh = dhx[0, :H]
         # Steps and rows side by side make it one product.
         left, right = left_panel[:GH * steps * n].reshape(GH, -1), right_panel[:K * steps * n].reshape(K, -1)
-        side_by_side(chunk.u[t0:t1], cell.dz, left)
-        side_by_side(chunk.hx[t0:t1], slice(0, K), right)
+        side_by_side(chunk.u[t0:t1], cell.dz, left, product.compiled)
+        side_by_side(chunk.hx[t0:t1], slice(0, K), right, product.compiled)
         np.matmul(left, right.T, out=share)
         np.add(dW, share, out=dW)
-        write(dhx[:steps], H, dx[chunk.rows, t0:t1])
+        write(dhx[:steps], H, dx[chunk.rows, t0:t1], None, product.compiled)
     for k, state in enumerate([dh, *others]):
         d0[k][chunk.rows] = state.T
     return dW

@@ -10,7 +10,7 @@ from cupy import _counts
 
 def wrapped(index: np.ndarray, size: int) -> np.ndarray:
     """Return indices as a device takes them: those out of range wrap round, silently."""
-    return index if index.dtype.kind == "b" or not size else np.mod(index, size)
+    return index if index.dtype.kind == "b" or not size else np.mod(index.astype(np.int64), size)
 
 
 def spell(a: np.ndarray, index: Any, ndarray: type) -> tuple[Any, bool, bool]:
