@@ -19,6 +19,12 @@ def test_orthogonal(rows: int, columns: int, rng: np.random.Generator) -> None:
     np.testing.assert_allclose(gram, np.eye(min(rows, columns)), atol=1e-12)
 
 
+def test_orthogonal_matrices_point_everywhere(rng: np.random.Generator) -> None:
+    """QR's own signs are those of its reflections: the first entry would never be positive (Mezzadri 2007)."""
+    first = np.array([orthogonal(rng, 3, 3)[0, 0] for _ in range(200)])
+    assert 70 <= (first > 0).sum() <= 130 and abs(first.mean()) < 0.2
+
+
 def test_default_lstm_is_keras_scheme() -> None:
     D, H = 30, 20
     lstm = ml.LSTM(D, H, rng=0, dtype=np.float64)

@@ -77,6 +77,15 @@ def test_evaluation_mode_keeps_nothing_and_drops_nothing() -> None:
     assert all(m.training for _, m in model.train().modules())
 
 
+def test_dropout_drops_a_share_of_p_and_scales_up_what_is_left() -> None:
+    layer, x = put(ml.Dropout(0.2, rng=0)), xp.ones((100, 1000))
+    y = layer(x)
+    dropped = float((y == 0).mean())
+    assert abs(dropped - 0.2) < 5 * (0.2 * 0.8 / x.size) ** 0.5
+    assert float(abs(y[y != 0] - 1 / 0.8).max()) < 1e-12
+    assert_equal(layer.backward(x), y)          # the same mask on the way back
+
+
 def test_zero_grad_clears_gradients_and_pending_caches() -> None:
     model = small_model()
     model.backward(model(put(TOKENS)))

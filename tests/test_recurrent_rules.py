@@ -62,11 +62,12 @@ def test_steps_chained_are_the_sequence(case: Case) -> None:
         close(got, want, 1e-12)
 
 
-@given(cases(padding=st.sampled_from(["post", "pre"]), T=7), st.sampled_from([np.nan, np.inf, 1e308]))
-def test_padding_is_invisible(case: Case, garbage: float) -> None:
+@given(cases(padding=st.sampled_from(["post", "pre"]), T=7), st.sampled_from([np.nan, np.inf, 1e308]), st.booleans())
+def test_padding_is_invisible(case: Case, garbage: float, fast: bool) -> None:
     results = []
     for value in (0.0, garbage):
         layer, x = case.layer(), xp.where(case.real()[:, :, None], case.x(), value)
+        layer.fast = fast
         y, state = layer(x, case.pack(case.state()), return_state=True, **case.options)
         dx, dstate = layer.backward(case.dy(), case.pack(case.dstate()))
         results.append([y, *case.unpack(state), dx, *case.unpack(dstate), *layer.grads.values()])
@@ -77,11 +78,12 @@ def test_padding_is_invisible(case: Case, garbage: float) -> None:
         assert not results[1][0][padded].any()                      # y
 
 
-@given(cases(padding=st.sampled_from(["post", "pre"]), T=7, return_sequences=True))
-def test_gradient_of_padded_outputs_is_ignored(case: Case) -> None:
+@given(cases(padding=st.sampled_from(["post", "pre"]), T=7, return_sequences=True), st.booleans())
+def test_gradient_of_padded_outputs_is_ignored(case: Case, fast: bool) -> None:
     results = []
     for value in (0.0, 1e6):
         layer = case.layer()
+        layer.fast = fast
         layer(case.x(), case.pack(case.state()), **case.options)
         dy = xp.where(case.real()[:, :, None], xp.ones((case.N, case.T, case.H * case.directions)), value)
         results.append([*layer.backward(dy), *layer.grads.values()])

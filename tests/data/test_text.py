@@ -100,6 +100,15 @@ def test_words_that_share_bytes_are_told_apart():
     assert tokenizer.word_docs == {word: 210 for word in words}
 
 
+def test_words_that_begin_alike():
+    """More words than a table of 2**18 slots keeps apart: some share a slot, and all of them their first eight letters."""
+    words = [f"internat{number:x}" for number in range(4_000)]
+    tokenizer = Tokenizer()
+    for _ in range(2):
+        tokenizer.fit_on_texts([" ".join(words)])
+    assert tokenizer.word_counts == dict.fromkeys(words, 2)
+
+
 def test_rules_by_hand():
     tokenizer = Tokenizer(num_words=4, oov_token="<OOV>")
     tokenizer.fit_on_texts(["The cat, the CAT!", "a dog; the dog"])

@@ -1,0 +1,560 @@
+"""Plant one bug at a time in a copy of the package, and count those that the tests of the bug's own part see.
+
+    python benchmarks/mutants.py                    all of them, one after the other
+    python benchmarks/mutants.py --jobs 4           four at a time
+    python benchmarks/mutants.py --only lstm        those with this word in their part or description
+    python benchmarks/mutants.py --list             what would be planted
+
+A bug is a line of the table below: in the file of its part one text becomes another. It is killed when the part's tests fail,
+cannot even start, or run out of time, and survives when they pass. Where files and tests lie stands in PARTS alone. The bugs
+in the CUDA sources have a table of their own, in their tests, where each counts as killed if the test about it passes.
+
+The exit status is 0 if all were killed, 1 if some survived, 2 if there is nothing to count: a text that is not in its file
+exactly once, or tests that fail without any bug.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ElementTree
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import SimpleQueue
+from typing import NamedTuple, NoReturn
+
+ROOT = Path(__file__).parents[1]
+COPIED = ("minilstm", "tests", "examples", "benchmarks", "setup.cfg", "pyproject.toml", "README.md")
+TIMEOUT = 300                   # seconds for the tests of one bug; one that takes longer is killed
+CUDA_TIMEOUT = 3600             # seconds for all bugs in the CUDA sources
+CUDA_TEST = "tests/cuda/test_planted_bugs.py::test_a_planted_bug_is_seen"
+
+
+class Part(NamedTuple):
+    """Where a part lies, and the tests that are about it, as arguments of pytest."""
+
+    file: str
+    tests: str
+
+
+class Mutant(NamedTuple):
+    """In the file of ``part``, ``old``, which is there exactly once, becomes ``new``; ``about``: the slip, in words."""
+
+    part: str
+    old: str
+    new: str
+    about: str = ""
+
+
+class Verdict(NamedTuple):
+    """What became of a bug; ``part`` is "cuda" for those in the CUDA sources."""
+
+    part: str
+    about: str
+    killed: bool
+    seconds: float
+
+
+CELL = ("tests/test_reference.py tests/test_recurrent_rules.py tests/test_gradients.py "
+        '-k "numpy and (core or chained or padding or padded or carried)"')
+TWIN = 'tests/kernels/test_sequences.py -k "numpy and small and (readable or any_upstream)"'
+COMPILED = ("tests/kernels/test_sequences.py tests/kernels/test_compiled.py "
+            '-k "compiled and (products or readable) and not large"')
+OPTIM, LOSS = "tests/test_optim.py -k numpy", "tests/test_losses.py -k numpy"
+PARTS = {
+    "lstm": Part("minilstm/cells/lstm.py", CELL),
+    "gru": Part("minilstm/cells/gru.py", CELL),
+    "rnn": Part("minilstm/cells/rnn.py", CELL),
+    "padding mask": Part("minilstm/cells/padding.py", "tests/test_reference.py tests/test_recurrent_arrays.py "
+                         'tests/test_bad_input.py -k "numpy and (core_forward or lengths)"'),
+    "activations": Part("minilstm/cells/activations.py", "tests/test_activations.py tests/test_gradients.py "
+                        'tests/test_bad_layers.py -k "numpy and (test_activations or elementwise or outlive)"'),
+    "activation layers": Part("minilstm/layers/activations.py", "tests/test_gradients.py tests/test_bad_layers.py "
+                              '-k "numpy and (elementwise or outlive)"'),
+    "stack": Part("minilstm/layers/recurrent.py", "tests/test_reference.py tests/test_recurrent_rules.py tests/test_init.py "
+                  '-k "not standin and not gpu"'),
+    "linear": Part("minilstm/layers/linear.py", "tests/test_gradients.py tests/test_torch_parity.py tests/test_bad_layers.py "
+                   '-k "numpy and (test_linear or outlive)"'),
+    "embedding": Part("minilstm/layers/embedding.py", "tests/test_gradients.py tests/test_torch_parity.py "
+                      'tests/test_bad_layers.py tests/test_init.py tests/test_module.py -k "not standin and not gpu and '
+                      'embedding"'),
+    "dropout": Part("minilstm/layers/dropout.py", "tests/test_gradients.py tests/test_recurrent_rules.py "
+                    'tests/test_module.py tests/test_bad_layers.py -k "not standin and not gpu and (elementwise or dropout or '
+                    'drops or Dropout)"'),
+    "initial weights": Part("minilstm/layers/initial_weights.py", "tests/test_init.py"),
+    "binary cross-entropy": Part("minilstm/losses/binary_cross_entropy.py", LOSS),
+    "cross-entropy": Part("minilstm/losses/cross_entropy.py", LOSS),
+    "squared error": Part("minilstm/losses/squared_error.py", LOSS),
+    "loss": Part("minilstm/losses/loss.py", LOSS),
+    "metrics": Part("minilstm/losses/metrics.py", "tests/test_metrics.py -k numpy"),
+    "optimizer": Part("minilstm/optim/optimizer.py", OPTIM),
+    "sgd": Part("minilstm/optim/sgd.py", OPTIM),
+    "adam": Part("minilstm/optim/adam.py", OPTIM),
+    "clipping": Part("minilstm/optim/clipping.py", OPTIM),
+    "schedules": Part("minilstm/optim/schedules.py", "tests/test_schedules.py"),
+    "checkpoint": Part("minilstm/training/checkpoint.py", "tests/test_checkpoint.py"),
+    "state": Part("minilstm/training/state.py", 'tests/test_training.py -k "numpy and (resume or interrupt or fit or state)"'),
+    "gradient check": Part("minilstm/gradients/gradcheck.py", "tests/test_gradcheck.py -k numpy"),
+    "gradient subjects": Part("minilstm/gradients/subjects.py", "tests/test_gradcheck.py -k numpy"),
+    "numerical": Part("minilstm/gradients/numerical.py", "tests/test_gradcheck.py -k numpy"),
+    "text": Part("minilstm/data/tokenizer.py", 'tests/data/test_text.py -k "not pad"'),
+    "word ids": Part("minilstm/data/word_ids.py", 'tests/data/test_text.py -k "not pad"'),
+    "pad": Part("minilstm/data/padding.py", 'tests/data/test_text.py -k "pad or lengths"'),
+    "split": Part("minilstm/data/split.py", "tests/data/test_split.py"),
+    "loader": Part("minilstm/data/loader.py", "tests/data/test_loader.py -k numpy"),
+    "csv": Part("minilstm/data/csv_rows.py", "tests/data/test_imdb.py"),
+    "lstm twin": Part("minilstm/kernels/cpu/lstm.py", TWIN),
+    "gru twin": Part("minilstm/kernels/cpu/gru.py", TWIN),
+    "rnn twin": Part("minilstm/kernels/cpu/rnn.py", TWIN),
+    "twins' sequence": Part("minilstm/kernels/cpu/sequence.py", TWIN),
+    "compiled lstm": Part("minilstm/kernels/compiled/lstm.py", COMPILED),
+    "compiled gru": Part("minilstm/kernels/compiled/gru.py", COMPILED),
+    "compiled rnn": Part("minilstm/kernels/compiled/rnn.py", COMPILED),
+    "compiled product": Part("minilstm/kernels/compiled/gemm.py", COMPILED),
+    "compiled padding": Part("minilstm/kernels/compiled/padding.py", COMPILED),
+    "compiled embedding": Part("minilstm/kernels/compiled/embedding.py", "tests/kernels/test_compiled.py -k embedding"),
+    "compiled adam": Part("minilstm/kernels/compiled/adam.py", OPTIM),
+}
+
+WHERE_REAL = "        if real is not None:\n            "
+MUTANTS = [
+    # The LSTM: numbers are those of its derivation.
+    Mutant("lstm", 'for gate in "fio")', 'for gate in "ifo")', "step: two gates change places"),
+    Mutant("lstm", "c_t = f * c_prev + i * c_tilde", "c_t = i * c_prev + f * c_tilde", "step: cell state"),
+    Mutant("lstm", "h_t = o * tanh_c\n", "h_t = o * c_t\n", "step: hidden state"),
+    Mutant("lstm", "[h_prev, x_t], axis=1)", "[x_t, h_prev], axis=1)", "step: rows of W"),
+    Mutant("lstm", "do = dh * tanh_c ", "do = dh * c_prev ", "step, 12"),
+    Mutant("lstm", "dc = dc + dh * o * (1.0", "dc = dh * o * (1.0", "step, 11: the cell's own future"),
+    Mutant("lstm", "df = dc * c_prev", "df = dc * c_tilde", "step, 10"),
+    Mutant("lstm", "di = dc * c_tilde", "di = dc * c_prev", "step, 9"),
+    Mutant("lstm", "dc_tilde = dc * i", "dc_tilde = dc * f", "step, 8"),
+    Mutant("lstm", "dc_prev = dc * f  ", "dc_prev = dc  ", "step, 7: no forgetting on the way back"),
+    Mutant("lstm", "df * f * (1.0 - f)", "df * (1.0 - f * f)", "step, 6: tanh' for σ'"),
+    Mutant("lstm", "di * i * (1.0 - i)", "di * i", "step, 5"),
+    Mutant("lstm", "do * o * (1.0 - o)", "do * o * (1.0 + o)", "step, 4"),
+    Mutant("lstm", "dc_tilde * (1.0 - c_tilde * c_tilde)", "dc_tilde * (1.0 - c_tilde)", "step, 3"),
+    Mutant("lstm", "hx.T @ dz, dz.sum(axis=0)", "hx.T @ dz, dz.mean(axis=0)", "step, 2: db"),
+    Mutant("lstm", "return dhx[:, H:], dhx[:, :H], dc_prev", "return dhx[:, :-H], dhx[:, -H:], dc_prev", "step, 1: x first"),
+    Mutant("lstm", "    gates += b\n", "", "biases left out"),
+    Mutant("lstm", "z += h[t] @ W_h", "z += h[t - 1] @ W_h", "the state of a step too early"),
+    Mutant("lstm", "z[:, fio] += 1.0", "z[:, fio] += 0.5", "sigmoid by tanh"),
+    Mutant("lstm", "c[t + 1] += i * c_tilde", "c[t + 1] = i * c_tilde", "what was kept is overwritten"),
+    Mutant("lstm", "xp.multiply(o, tanh_c[t], out", "xp.multiply(o, c[t + 1], out", "hidden state without tanh"),
+    Mutant("lstm", "c[0] = 0 if c0 is None else c0", "c[0] = 0", "initial cell state ignored"),
+    Mutant("lstm", "real[t], c[t + 1], c[t])", "real[t], c[t + 1], 0 * c[t])", "a padded step forgets c"),
+    Mutant("lstm", "real[t], h[t + 1], h[t])", "real[t], h[t + 1], 0 * h[t])", "a padded step forgets h"),
+    Mutant("lstm", "out = h[1:] if real is None else", "out = h[1:] if True else", "outputs of padded steps"),
+    Mutant("lstm", "        x = xp.where(real, x, xp.zeros_like(x))", "        pass", "padded inputs are read"),
+    Mutant("lstm", WHERE_REAL + "dh = xp.where(real, dh, xp.zeros_like(dh))", "", "gradients of padded outputs are read"),
+    Mutant("lstm", "else dh[t] + dh_next", "else dh[t]", "nothing comes back from the future"),
+    Mutant("lstm", "do = dh_t * tanh_c[t]", "do = dh_t * c[t + 1]", "12"),
+    Mutant("lstm", "(1.0 - tanh_c[t] * tanh_c[t])", "(1.0 - tanh_c[t])", "11"),
+    Mutant("lstm", "xp.multiply(dc_t * c[t], f", "xp.multiply(dc_t * c[t + 1], f", "10: c of the wrong step"),
+    Mutant("lstm", "f * (1.0 - f), out=dz_f", "1.0 - f * f, out=dz_f", "6"),
+    Mutant("lstm", "xp.multiply(dc_t * c_tilde, i", "xp.multiply(dc_t, i", "9"),
+    Mutant("lstm", "i * (1.0 - i), out=dz_i", "i, out=dz_i", "5"),
+    Mutant("lstm", "xp.multiply(do, o * (1.0 - o)", "xp.multiply(do, o * (1.0 + o)", "4"),
+    Mutant("lstm", "xp.multiply(dc_t * i, 1.0", "xp.multiply(dc_t * f, 1.0", "8"),
+    Mutant("lstm", "1.0 - c_tilde * c_tilde, out=dz_c", "1.0 - c_tilde, out=dz_c", "3"),
+    Mutant("lstm", "dc_prev = dc_t * f", "dc_prev = dc_t * i", "7"),
+    Mutant("lstm", WHERE_REAL + "dz[t] *= real[t]\n", "", "weight gradients of padded steps"),
+    Mutant("lstm", "xp.where(real[t], dc_prev, dc)", "xp.where(real[t], dc_prev, dc_t)", "dc through a padded step"),
+    Mutant("lstm", "xp.where(real[t], dh_prev, dh_t)", "xp.where(real[t], dh_prev, 0 * dh_t)", "dh through a padded step"),
+    Mutant("lstm", "h[:T].reshape(T * N, H)", "h[1:].reshape(T * N, H)", "2: h not shifted"),
+    Mutant("lstm", "db = rows.sum(axis=0)", "db = dz[0].sum(axis=0)", "2: db of one step"),
+    Mutant("lstm", ".reshape(T, N, D).transpose(1, 0, 2).copy()", ".reshape(N, T, D)", "1: time and batch mixed up in dx"),
+    Mutant("lstm", "dh_prev = dz[t] @ W_hT", "dh_prev = dh_t + dz[t] @ W_hT", "1: dh goes past the step"),
+    # The GRU.
+    Mutant("gru", "q = h_prev @ w_nh + b_nh", "q = h_prev @ w_nh + b_nx", "step: the candidate's other bias"),
+    Mutant("gru", "b_nx + r * q)", "b_nx + q)", "step: no reset gate"),
+    Mutant("gru", "(1.0 - z) * n + z * h_prev", "z * n + (1.0 - z) * h_prev", "step: update gate the other way round"),
+    Mutant("gru", "dn = dh * (1.0 - z)", "dn = dh * z", "step, 9"),
+    Mutant("gru", "dz = dh * (h_prev - n)", "dz = dh * (n - h_prev)", "step, 8: sign"),
+    Mutant("gru", "dh_prev = dh * z  ", "dh_prev = dh * (1.0 - z)  ", "step, 7"),
+    Mutant("gru", "da_n = dn * (1.0 - n * n)", "da_n = dn * n * (1.0 - n)", "step, 6: σ' for tanh'"),
+    Mutant("gru", "dq, dr = da_n * r, da_n * q", "dq, dr = da_n, da_n * q", "step, 5"),
+    Mutant("gru", "da_z = dz * z * (1.0 - z)", "da_z = dz * (1.0 - z)", "step, 4"),
+    Mutant("gru", "da_r = dr * r * (1.0 - r)", "da_r = dr * r", "step, 3"),
+    Mutant("gru", "[h_prev.T @ from_h, x_t", "[h_prev.T @ from_x, x_t", "step, 2: dW"),
+    Mutant("gru", "[da_r, da_z, da_n, dq], axis=1).sum", "[da_r, da_z, dq, da_n], axis=1).sum", "step, 2: biases"),
+    Mutant("gru", "W_x.T, dh_prev + from_h @", "W_x.T, from_h @", "step, 1: the path along the state is lost"),
+    Mutant("gru", "gates += b[:3 * H]", "gates += b[H:]", "biases of other gates"),
+    Mutant("gru", "        a[:, rz] += 1.0\n", "", "sigmoid by tanh"),
+    Mutant("gru", "xp.add(from_h[:, candidate], b_nh, out=q[t])", "q[t] = from_h[:, candidate]", "b_nh left out"),
+    Mutant("gru", "n += r * q[t]", "n += z * q[t]", "the wrong gate resets"),
+    Mutant("gru", "h_t = (1.0 - z) * n + z * h[t]", "h_t = (1.0 - z) * n + z * h[0]", "the first state is kept"),
+    Mutant("gru", "xp.where(real[t], h_t, h[t])", "xp.where(real[t], h_t, 0 * h_t)", "a padded step forgets"),
+    Mutant("gru", "xp.multiply(dh_t * (1.0 - z), 1.0 - n * n", "xp.multiply(dh_t, 1.0 - n * n", "9"),
+    Mutant("gru", "(1.0 - z), 1.0 - n * n, out", "(1.0 - z), 1.0 - n, out", "6"),
+    Mutant("gru", "xp.multiply(dh_t * (h[t] - n)", "xp.multiply(dh_t * (h[t + 1] - n)", "8: h of the wrong step"),
+    Mutant("gru", "z * (1.0 - z), out=da_z", "1.0 - z * z, out=da_z", "4"),
+    Mutant("gru", "xp.multiply(da_n, r, out=dq)", "xp.multiply(da_n, z, out=dq)", "5: dq"),
+    Mutant("gru", "xp.multiply(da_n * q[t], r", "xp.multiply(dq * q[t], r", "5: dr"),
+    Mutant("gru", "r * (1.0 - r), out=da_r", "1.0 - r, out=da_r", "3"),
+    Mutant("gru", WHERE_REAL + "da[t] *= real[t]\n", "", "weight gradients of padded steps"),
+    Mutant("gru", "dh_prev = dh_t * z + da[t]", "dh_prev = dh_t + da[t]", "7"),
+    Mutant("gru", "da[t][:, to_h] @ W_hT", "da[t][:, :3 * H] @ W_hT", "1: h sees da_n"),
+    Mutant("gru", "xp.where(real[t], dh_prev, dh_t)", "xp.where(real[t], dh_prev, 0 * dh_t)", "dh through a padded step"),
+    Mutant("gru", "D).T @ from_x])", "D).T @ rows[:, to_h]])", "2: x sees dq"),
+    Mutant("gru", "dx = (from_x @ W_x.T)", "dx = (rows[:, to_h] @ W_x.T)", "1: dx from dq"),
+    # The simple RNN.
+    Mutant("rnn", "activate(hx @ W + b)", "activate(hx @ W)", "step: bias left out"),
+    Mutant("rnn", "* derivative(h)", "* derivative(hx @ W)", "step, 3: the derivative from z"),
+    Mutant("rnn", "hx.T @ dz, dz.sum(axis=0)", "hx.T @ dz, dz.mean(axis=0)", "step, 2: db"),
+    Mutant("rnn", "return dhx[:, H:], dhx[:, :H], dW", "return dhx[:, :-H], dhx[:, -H:], dW", "step, 1: x before h"),
+    Mutant("rnn", "activate(z[t] + h[t] @ W_h)", "activate(z[t] + h[0] @ W_h)", "the state of another step"),
+    Mutant("rnn", "xp.where(real[t], h_t, h[t])", "xp.where(real[t], h_t, 0 * h_t)", "a padded step forgets"),
+    Mutant("rnn", "derivative(h[t + 1])", "derivative(h[t])", "3: h of the wrong step"),
+    Mutant("rnn", WHERE_REAL + "dz[t] *= real[t]\n", "", "weight gradients of padded steps"),
+    Mutant("rnn", "h[:T].reshape(T * N, H)", "h[1:].reshape(T * N, H)", "2: h not shifted"),
+    Mutant("rnn", "dz[t] @ W_hT", "dz[t] @ W_h", "1: W_h not transposed"),
+    Mutant("rnn", "xp.where(real[t], dh_prev, dh_t)", "xp.where(real[t], dh_prev, 0 * dh_t)", "dh through a padded step"),
+    # Padding, stacks, directions.
+    Mutant("padding mask", "steps < lengths", "steps <= lengths", "a step too many, padding behind"),
+    Mutant("padding mask", "steps >= T - lengths", "steps > T - lengths", "a step too few, padding in front"),
+    Mutant("padding mask", "(host < 1) | (host > T)", "(host < 0) | (host > T)", "length 0 is let through"),
+    Mutant("stack", "states[layer * self.directions + direction]", "states[direction * self.num_layers + layer]",
+           "order of states"),
+    Mutant("stack", "_flip(x, direction), *state", "x, *state", "the reverse direction reads forward"),
+    Mutant("stack", "y if y is None else _flip(y, direction)", "y", "reversed outputs are not turned back"),
+    Mutant("stack", '"padding": _flip_padding(padding, direction)', '"padding": padding',
+           "padding on the wrong side in reverse"),
+    Mutant("stack", "xp.concatenate(outputs, axis=2)", "xp.concatenate(outputs[::-1], axis=2)", "directions change places"),
+    Mutant("stack", "x = x if mask is None else x * mask", "x = x", "dropout on the way back only"),
+    Mutant("stack", "if self.dropout and self.training else None", "if self.dropout else None", "dropout in evaluation"),
+    Mutant("stack", "dy = dx * masks[layer - 1]", "dy = dx", "dropout on the way forward only"),
+    Mutant("stack", "finals[-self.directions:]", "finals[:self.directions]", "the first layer's final state is the output"),
+    Mutant("stack", "share if dh_n is None else dh_n + share", "share", "the final state's own gradient is lost"),
+    Mutant("stack", "(self.num_layers - 1) * dirs + direction", "direction", "the output's gradient goes to the first layer"),
+    Mutant("stack", '["W" + suffix] += dW', '["W" + suffix] = dW', "gradients of W are not added up"),
+    Mutant("stack", '["b" + suffix] += db', '["b" + suffix] = db', "gradients of b are not added up"),
+    Mutant("stack", "                d = _flip(d, direction)\n", "", "dx of the reverse direction is not turned back"),
+    Mutant("stack", "dx = d if dx is None else dx + d", "dx = d", "dx of one direction only"),
+    Mutant("stack", 'b[gate_columns(biases, "f", H)] = 1.0', 'b[gate_columns(biases, "i", H)] = 1.0', "forget bias"),
+    Mutant("stack", '"i", H)] = -keep', '"i", H)] = keep', "chrono: the input gate's sign"),
+    # Other layers.
+    Mutant("linear", "return y if b is None else y + b,", "return y,", "bias left out"),
+    Mutant("linear", "rows.sum(axis=0)", "rows.mean(axis=0)", "1"),
+    Mutant("linear", "LinearCache(x.copy(), W)", "LinearCache(x, W)", "the caller can write into the cache"),
+    Mutant("linear", 'self.grads["W"] += dW', 'self.grads["W"] = dW', "gradients of W are not added up"),
+    Mutant("linear", 'self.grads["b"] += db', 'self.grads["b"] = db', "gradients of b are not added up"),
+    Mutant("embedding", "dW += embedding_backward(dy, cache)", "dW[...] = embedding_backward(dy, cache)",
+           "gradients are not added up"),
+    Mutant("embedding", "        dW[cache.padding_idx] = 0\n", "        pass\n", "the padding row learns"),
+    Mutant("embedding", "            W[self.padding_idx] = 0.0\n", "            pass\n", "the padding row is not 0"),
+    Mutant("embedding", "(tokens.max() >= V)", "(tokens.max() > V)", "a token too large by one"),
+    Mutant("embedding", "uniform(rng, shape, 0.05)", "uniform(rng, shape, 0.5)", "initial range"),
+    Mutant("dropout", "type(1.0 / (1.0 - p))", "type(1.0)", "survivors are not scaled up"),
+    Mutant("dropout", ">= p\n", "< p\n", "keeps what it should drop"),
+    Mutant("dropout", "drops = self.training and self.p > 0.0", "drops = self.p > 0.0", "drops in evaluation"),
+    Mutant("dropout", "else dy * cache.mask", "else dy", "the way back is not masked"),
+    Mutant("activations", "return y * (1.0 - y)", "return 1.0 - y * y", "σ'"),
+    Mutant("activations", "    return 1.0 - y * y", "    return 1.0 - y", "tanh'"),
+    Mutant("activations", "~(y.real <= 0)", "~(y.real < 0)", "relu' at 0"),
+    Mutant("activations", "xp.exp(xp.where(negative, z, -z))", "xp.exp(z)", "sigmoid of a positive number"),
+    Mutant("activation layers", "ActivationCache(y.copy())", "ActivationCache(y)", "the caller can write into the cache"),
+    # Losses and metrics.
+    Mutant("binary cross-entropy", "LOG_FLOOR = -100.0", "LOG_FLOOR = -50.0", "BCE: clamp"),
+    Mutant("binary cross-entropy", "-(y * log_p + (1 - y) * log_q)", "-(y * log_p + y * log_q)", "BCE"),
+    Mutant("binary cross-entropy", "xp.where(pq.real < 1e-12, 1e-12, pq)", "pq", "BCE: floor on the way back"),
+    Mutant("binary cross-entropy", "pq) * scale\n", "pq)\n", "BCE: gradient of the sum for that of the mean"),
+    Mutant("binary cross-entropy", "xp.where(positive, 0, -z) + log_tail", "xp.where(positive, 0, z) + log_tail",
+           "logits: sign"),
+    Mutant("binary cross-entropy", "float(pos_weight) * y * loss_if_1", "y * loss_if_1", "logits: weight left out"),
+    Mutant("binary cross-entropy", "- pos_weight * y * (1 - p)", "- y * (1 - p)", "logits: weight left out on the way back"),
+    Mutant("cross-entropy", "shifted = z - z.real.max(axis=-1, keepdims=True)", "shifted = z", "cross-entropy: overflow"),
+    Mutant("cross-entropy", "total(xp.where(counted, -picked, 0), scale)", "total(-picked, scale)", "ignored targets cost"),
+    Mutant("cross-entropy", "1 / xp.maximum(counted.sum(), 1)", "1 / target.size", "mean over ignored targets"),
+    Mutant("cross-entropy", "xp.where(counted[..., None], (xp.exp(log_softmax) - onehot) * weight, 0)",
+           "(xp.exp(log_softmax) - onehot) * weight", "ignored targets have a gradient"),
+    Mutant("cross-entropy", "- onehot) * weight", "- onehot)", "cross-entropy: gradient of the sum for that of the mean"),
+    Mutant("squared error", "(2 * cache.scale)", "cache.scale", "MSE: factor 2"),
+    Mutant("squared error", "reduce(difference * difference,", "reduce(difference,", "MSE: no square"),
+    Mutant("loss", "scale = 1 / losses.size if", "scale = 1 / len(losses) if", "mean over the first axis only"),
+    Mutant("loss", "losses.sum(dtype=wide)", "losses.sum(dtype=losses.dtype)", "sums in single precision"),
+    Mutant("metrics", "prediction >= threshold", "prediction > threshold", "at the threshold"),
+    Mutant("metrics", "(true * classes + predicted)", "(predicted * classes + true)", "rows and columns change places"),
+    Mutant("metrics", "matrix.sum(axis=0), matrix.sum(axis=1)", "matrix.sum(axis=1), matrix.sum(axis=0)",
+           "precision is recall"),
+    Mutant("metrics", "(2 * right, predicted + true)", "(right, predicted + true)", "F1"),
+    Mutant("metrics", "xp.maximum(counted.sum(), 1)", "counted.size", "fraction of all, ignored ones too"),
+    Mutant("metrics", "((predicted == true) & counted)", "(predicted == true)", "ignored targets can be right"),
+    # Initial weights, optimisers, schedules.
+    Mutant("initial weights", "math.sqrt(6.0 /", "math.sqrt(3.0 /", "Glorot's bound"),
+    Mutant("initial weights", "    q = q * np.sign(np.diagonal(r))\n", "", "orthogonal: QR's own signs"),
+    Mutant("initial weights", "rng.uniform(1, t_max - 1, units)", "rng.uniform(1, t_max, units)", "chrono: longest memory"),
+    Mutant("sgd", "        if self.weight_decay:\n            xp.multiply(p, self.weight_decay, out=r)",
+           "        if self.weight_decay:\n            xp.multiply(p, self.lr * self.weight_decay, out=r)", "SGD: decay"),
+    Mutant("sgd", "1 - self.dampening if self.steps > 1 else 1.0", "1 - self.dampening", "SGD: the first step dampened"),
+    Mutant("sgd", "b *= self.momentum\n            b += s\n", "b += s\n            b *= self.momentum\n",
+           "SGD: the gradient decays, too"),
+    Mutant("sgd", "                s += g\n", "", "SGD: Nesterov without the gradient"),
+    Mutant("adam", "k = math.sqrt(1 - self.betas[1] ** self.steps)", "k = 1.0", "Adam: second correction"),
+    Mutant("adam", "self.lr * k / (1 - self.betas[0] ** self.steps)", "self.lr * k", "Adam: first correction"),
+    Mutant("adam", "self.eps * k", "self.eps", "Adam: eps"),
+    Mutant("adam", "xp.sqrt(v, out=s)\n        s += eps\n", "xp.add(v, eps, out=s)\n        xp.sqrt(s, out=s)\n",
+           "Adam: eps under the root"),
+    Mutant("adam", "s *= 1 - beta2", "s *= 1 - beta1", "Adam: the wrong beta"),
+    Mutant("adam", "p *= 1 - self.lr * self.weight_decay", "p *= 1 - self.weight_decay", "AdamW: decay without the rate"),
+    Mutant("adam", "0.0 if self._decoupled else self.weight_decay", "self.weight_decay", "AdamW: decay twice"),
+    Mutant("clipping", "xp.square(g, dtype=np.float64)", "xp.square(g)", "clipping: squares overflow"),
+    Mutant("clipping", "norm, 0.0) + 1e-6)", "norm, 0.0))", "clipping: 1e-6"),
+    Mutant("optimizer", "if finite.all():", "if finite.any():", "one finite gradient is enough"),
+    Mutant("optimizer", 'self.steps = meta["steps"]', "pass", "steps are not restored"),
+    Mutant("schedules", "epoch // self.step_size", "(epoch + 1) // self.step_size", "steps an epoch early"),
+    Mutant("schedules", "bisect.bisect_right", "bisect.bisect_left", "milestones an epoch late"),
+    Mutant("schedules", "(self.base_lr - self.eta_min) *", "self.base_lr *", "cosine: lower end"),
+    Mutant("schedules", "min(epoch, self.total_iters) /", "epoch /", "linear: goes on after its end"),
+    Mutant("schedules", "self.num_bad_epochs > self.patience", "self.num_bad_epochs >= self.patience", "plateau: patience"),
+    Mutant("schedules", "self.best * (1 - self.threshold)", "self.best - self.threshold", "plateau: threshold"),
+    Mutant("schedules", "-= 1\n            self.num_bad_epochs = 0\n", "-= 1\n", "plateau: cooldown"),
+    Mutant("schedules", "max(self.lr * self.reduction, self.min_lr)", "self.lr * self.reduction", "plateau: lower end"),
+    # Saving, and checking gradients.
+    Mutant("checkpoint", "len(data) != size or hashlib.sha256(data[:-_DIGEST]).digest() != data[-_DIGEST:]",
+           "len(data) != size", "the digest is not compared"),
+    Mutant("checkpoint", "is not int or offset != end or", "is not int or", "offsets are not compared"),
+    Mutant("checkpoint", "    if end != len(body):", "    if end > len(body):", "bytes are left over"),
+    Mutant("checkpoint", "offset += len(blob)", "offset += host.size", "offsets count numbers"),
+    Mutant("checkpoint", "or not name or name in arrays", "or not name", "a name twice"),
+    Mutant("state", '    run.model.load_rng_state(meta["rng"])\n', "", "random states are not restored"),
+    Mutant("state", "run.step, run.sums = meta", "run.step, _ = meta", "sums of the epoch are not restored"),
+    Mutant("state", 'run.scheduler.load_state_dict(meta["scheduler"])', "pass", "the schedule is not restored"),
+    Mutant("state", "        callback.load_state_dict({", "        dict({", "callbacks are not restored"),
+    Mutant("state", "            _put(run, *before)", "            pass", "a state that does not fit is half restored"),
+    Mutant("gradient check", "FINITE_TOLERANCE = 1e-6", "FINITE_TOLERANCE = 2.0", "finite differences: tolerance"),
+    Mutant("gradient check", "COMPLEX_TOLERANCE = 1e-10", "COMPLEX_TOLERANCE = 1e-5", "complex step: tolerance"),
+    Mutant("gradient check", "    _check_untouched(subject, watched, before)\n", "", "backward may write into its inputs"),
+    Mutant("gradient subjects", "for name in self.owners:\n            if not np", "for name in ():\n            if not np",
+           "gradients need not add up"),
+    Mutant("gradient subjects", "        for name, value in self._again().items():", "        for name, value in ():",
+           "backward may write into its cache"),
+    Mutant("numerical", "/ (right + left)", "/ right", "central differences: twice too large"),
+    Mutant("numerical", "value + 1j * COMPLEX_STEP\n", "1j * COMPLEX_STEP\n", "complex step from 0"),
+    # Data.
+    Mutant("text", "if index < limit or index == oov}", "if index <= limit or index == oov}", "a word too many"),
+    Mutant("text", "enumerate(words, 1)", "enumerate(words, 2)", "ids begin at 2"),
+    Mutant("text", "sorted(number, key", "sorted(sorted(number), key", "ties by the alphabet"),
+    Mutant("text", "[self.oov_token, *by_count]", "[*by_count, self.oov_token]", "the OOV token comes last"),
+    Mutant("text", "docs[ids[start:stop]] += 1 ", "np.add.at(docs, ids[start:stop], 1) ", "a text counts a word twice"),
+    Mutant("text", "waiting.append(text.lower() if self.lower else text)", "waiting.append(text)", "case is kept"),
+    Mutant("word ids", "(self._low[slots] != low) | (self._high[slots] != high)", "(self._low[slots] != low)",
+           "words with the same eight first letters"),
+    Mutant("pad", "sequence[-maxlen:] if truncating", "sequence[-maxlen + 1:] if truncating", "cut too short in front"),
+    Mutant("pad", "else sequence[:maxlen], dtype)", "else sequence[-maxlen:], dtype)", "cut on the wrong side"),
+    Mutant("pad", "padded[row, maxlen - len(kept):] = kept", "padded[row, :len(kept)] = kept", "padded on the wrong side"),
+    Mutant("pad", "*item), value, dtype=dtype)", "*item), 0, dtype=dtype)", "another value"),
+    Mutant("pad", "np.clip(lengths, minimum, None if", "np.clip(lengths, 0, None if", "length 0"),
+    Mutant("split", "order[n_test:n_test + n_train], order[:n_test]", "order[:n_train], order[n_train:n_train + n_test]",
+           "the test part comes last"),
+    Mutant("split", "test_size, n, ceil)", "test_size, n, floor)", "the test part is rounded down"),
+    Mutant("split", "np.unique(remainder)[::-1]", "np.unique(remainder)", "the smallest remainders first"),
+    Mutant("loader", "default_rng([self.seed, epoch])", "default_rng(self.seed)", "every epoch in the same order"),
+    Mutant("loader", "-(-self.size // self.batch_size)", "self.size // self.batch_size", "the short last batch is lost"),
+    Mutant("loader", "self.size // self.batch_size if self.drop_last else ", "", "the short last batch is kept"),
+    Mutant("loader", "range(start, len(self))", "range(len(self))", "an epoch begins anew"),
+    Mutant("loader", "        self.epoch += 1\n", "", "the epoch does not move on"),
+    Mutant("csv", "strict=True", "strict=False", "stray quotes"),
+    Mutant("csv", "len(row) != len(header)", "len(row) < len(header)", "fields too many"),
+    Mutant("csv", "header.count(column) != 1", "column not in header", "a column twice"),
+    Mutant("csv", "        if blank:", "        if blank > 1:", "an empty row in the middle"),
+    Mutant("csv", "file.read(MAX_BYTES + 1)", "file.read(MAX_BYTES)", "a file without end is cut"),
+    # The fast twins, in NumPy and compiled.
+    Mutant("lstm twin", "columns[:, :3] *= -1", "columns[:, :2] *= -1", "a gate without its minus"),
+    Mutant("lstm twin", "np.multiply(r, o, out=tanh_c)", "np.multiply(r, i, out=tanh_c)", "A"),
+    Mutant("lstm twin", "        np.multiply(c, r, out=c) ", "        np.multiply(c, f, out=c) ", "K_f"),
+    Mutant("lstm twin", "np.copyto(f, 1, where=padded)", "np.copyto(f, 0, where=padded)", "dc through a padded step"),
+    Mutant("lstm twin", "np.add(dc, scratch, out=dc)", "np.copyto(dc, scratch)", "11"),
+    Mutant("lstm twin", "np.where(padded[t], dh, 0)", "np.where(padded[t], 0, dh)", "dh through a real step"),
+    Mutant("gru twin", "np.concatenate([q[:H], n[H:-1]])", "np.concatenate([n[:H], q[H:-1]])", "the candidate's gradients"),
+    Mutant("gru twin", "np.copyto(z_kept, 1, where=padded)", "np.copyto(z_kept, 0, where=padded)", "dh through a padded step"),
+    Mutant("gru twin", "        np.multiply(q, r, out=q) ", "        np.multiply(q, n, out=q) ", "K_r"),
+    Mutant("gru twin", "            np.add(dhx[t, :H], scratch, out=dhx[t, :H])\n", "", "7"),
+    Mutant("rnn twin", "h = hx[1:, :self.H]", "h = hx[:-1, :self.H]", "3: h of the wrong step"),
+    Mutant("rnn twin", "np.copyto(u, 0, where=padded)", "np.copyto(u, 1, where=padded)", "weight gradients of padded steps"),
+    Mutant("rnn twin", "np.copyto(h_next, hx[t, :self.H], where=padded[t])", "np.copyto(h_next, 0, where=padded[t])",
+           "a padded step forgets"),
+    Mutant("twins' sequence", "        shares[0] += share\n", "        shares[0] = share\n", "dW of one chunk only"),
+    Mutant("twins' sequence", "np.add(dW, share, out=dW)", "np.copyto(dW, share)", "dW of one block only"),
+    Mutant("twins' sequence", "dhx[steps, :H] = dh\n", "dhx[steps, :H] = 0\n", "no way back to the block before"),
+    Mutant("twins' sequence", "hx[:-1, H + D] = 1\n", "hx[:-1, H + D] = 0\n", "no biases"),
+    Mutant("compiled lstm", "c_prev * f * (one - f)", "c_tilde * f * (one - f)", "K_f"),
+    Mutant("compiled lstm", "dc[k] = d * u[t, k]", "dc[k] = d", "7"),
+    Mutant("compiled gru", "K_q * q * (one - r)", "K_n * q * (one - r)", "K_r"),
+    Mutant("compiled rnn", "one - hx[t + 1, k] * hx[t + 1, k]", "one - hx[t, k] * hx[t, k]", "3: h of the wrong step"),
+    Mutant("compiled product", "            columns = n - j\n", "            pass\n", "the last columns are left out"),
+    Mutant("compiled padding", "dhx[t, k] += dhx[t + 1, k]", "dhx[t, k] -= dhx[t + 1, k]", "dh through a padded step"),
+    Mutant("compiled embedding", "dW[token, k] += dy", "dW[token, k] = dy", "the last place only"),
+    Mutant("compiled embedding", "if token != padding:", "if token != 0:", "the padding row learns"),
+    Mutant("compiled adam", "b2 * v[k] + rest2", "b1 * v[k] + rest2", "the wrong beta"),
+    Mutant("compiled adam", "(math.sqrt(v[k]) + small)", "math.sqrt(v[k] + small)", "eps under the root"),
+    Mutant("compiled adam", "g[k] + pull * p[k] if decay", "g[k] - pull * p[k] if decay", "decay's sign"),
+]
+
+
+def refuse(words: str) -> NoReturn:
+    """End with a message and status 2."""
+    print(words, file=sys.stderr)
+    sys.exit(2)
+
+
+def check_places(mutants: list[Mutant]) -> None:
+    """Refuse bugs whose text is not in its file exactly once."""
+    wrong = []
+    for mutant in mutants:
+        times = (ROOT / PARTS[mutant.part].file).read_text().count(mutant.old)
+        if times != 1:
+            wrong.append(f"{mutant.part}, {mutant.about}: {mutant.old!r} is {times} times in {PARTS[mutant.part].file}")
+    if wrong:
+        refuse("\n".join(wrong))
+
+
+class Copy:
+    """A copy of the repository in a folder of its own, in which one bug at a time can be planted."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in COPIED:
+            if (ROOT / name).is_dir():
+                shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("*.pyc", ".hypothesis"))
+            else:
+                shutil.copy(ROOT / name, folder / name)
+
+    def pytest(self, *arguments: str, timeout: float = TIMEOUT) -> tuple[int | None, str]:
+        """Return (pytest's exit status, or None where it ran out of time; what it printed)."""
+        environment = os.environ | {"PYTHONPATH": str(self.folder), "CI": "1"}
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
+        with tempfile.TemporaryFile("w+") as output:        # not a pipe, which a process left behind would hold open
+            try:
+                status = subprocess.run(command, cwd=self.folder, env=environment, timeout=timeout, stdin=subprocess.DEVNULL,
+                                        stdout=output, stderr=subprocess.STDOUT).returncode
+            except subprocess.TimeoutExpired:
+                return None, ""
+            output.seek(0)
+            return status, output.read()
+
+    def write(self, file: str, text: str) -> None:
+        """Write a source, and forget what Python compiled of it: a change within a second might go unnoticed."""
+        path = self.folder / file
+        path.write_text(text)
+        for stale in (path.parent / "__pycache__").glob(f"{path.stem}.*.pyc"):
+            stale.unlink()
+
+    def kills(self, mutant: Mutant) -> bool:
+        """Tell whether the tests see this bug."""
+        part = PARTS[mutant.part]
+        before = (self.folder / part.file).read_text()
+        self.write(part.file, before.replace(mutant.old, mutant.new))
+        try:
+            status, _ = self.pytest("-x", *shlex.split(part.tests))
+        finally:
+            self.write(part.file, before)
+        if status == 5:
+            refuse(f"{mutant.part}: {part.tests} selects no tests")
+        return status != 0
+
+
+def check_green(copy: Copy, mutants: list[Mutant]) -> None:
+    """Refuse parts whose tests fail, or are not there, without any bug."""
+    for tests in dict.fromkeys(PARTS[mutant.part].tests for mutant in mutants):
+        start = time.perf_counter()
+        status, output = copy.pytest("-x", *shlex.split(tests))
+        if status:
+            refuse(f"{output}\nwithout any bug, pytest {tests} ends with status {status}")
+        print(f"green     {tests} ({time.perf_counter() - start:.0f} s)", flush=True)
+
+
+def tell(verdict: Verdict) -> Verdict:
+    """Print a line about one bug."""
+    word = "killed" if verdict.killed else "SURVIVED"
+    print(f"{word:9} {verdict.part}: {verdict.about} ({verdict.seconds:.1f} s)", flush=True)
+    return verdict
+
+
+def run_all(mutants: list[Mutant], copies: list[Copy]) -> list[Verdict]:
+    """Plant each bug in whichever copy is free."""
+    free: SimpleQueue[Copy] = SimpleQueue()
+    for copy in copies:
+        free.put(copy)
+
+    def run(mutant: Mutant) -> Verdict:
+        copy, start = free.get(), time.perf_counter()
+        try:
+            return tell(Verdict(mutant.part, mutant.about, copy.kills(mutant), time.perf_counter() - start))
+        finally:
+            free.put(copy)
+    with ThreadPoolExecutor(len(copies)) as pool:
+        return list(pool.map(run, mutants))
+
+
+def cuda_names(copy: Copy) -> list[str]:
+    """Return the names of the bugs in the CUDA sources."""
+    status, output = copy.pytest("--collect-only", CUDA_TEST)
+    if status:
+        refuse(f"{output}\nthe bugs in the CUDA sources cannot be listed")
+    lines = [line for line in output.splitlines() if line.startswith(CUDA_TEST + "[")]
+    return [line[len(CUDA_TEST) + 1:-1] for line in lines]
+
+
+def run_cuda(copy: Copy, wanted: Callable[[str, str], bool]) -> list[Verdict]:
+    """Run the tests about bugs in the CUDA sources; one that passes has seen its bug."""
+    names = [name for name in cuda_names(copy) if wanted("cuda", name)]
+    if not names:
+        return []
+    report = copy.folder / "cuda.xml"
+    status, output = copy.pytest(*(f"{CUDA_TEST}[{name}]" for name in names), f"--junitxml={report}", timeout=CUDA_TIMEOUT)
+    if not report.exists():
+        refuse(f"{output}\nthe bugs in the CUDA sources could not be tried (pytest's status: {status})")
+    cases = {case.attrib["name"].partition("[")[2][:-1]: case for case in ElementTree.parse(report).iter("testcase")}
+    return [tell(Verdict("cuda", name, name in cases and not len(cases[name]), float(cases[name].attrib["time"])
+                         if name in cases else 0.0)) for name in names]
+
+
+def main() -> None:
+    """Plant the bugs that were asked for, and print what became of them."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
+    parser.add_argument("--list", action="store_true", help="say what would be planted, and end")
+    parser.add_argument("--only", default="", metavar="WORD", help="bugs with this word in their part or description")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="how many bugs are tried at a time")
+    parser.add_argument("--no-cuda", action="store_true", help="leave out the bugs in the CUDA sources")
+    arguments = parser.parse_args()
+
+    def wanted(part: str, about: str) -> bool:
+        return arguments.only in part or arguments.only in about
+    mutants = [mutant for mutant in MUTANTS if wanted(mutant.part, mutant.about)]
+    check_places(mutants)
+    signal.signal(signal.SIGINT, signal.default_int_handler)     # a shell's background jobs ignore it, and so would the tests
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        first = Copy(Path(folder) / "0")
+        if arguments.list:
+            names = [] if arguments.no_cuda else [name for name in cuda_names(first) if wanted("cuda", name)]
+            for part, about in [*((mutant.part, mutant.about) for mutant in mutants), *(("cuda", name) for name in names)]:
+                print(f"{part}: {about}")
+            return
+        check_green(first, mutants)
+        copies = [first, *(Copy(Path(folder) / str(k)) for k in range(1, max(1, arguments.jobs)))]
+        verdicts = run_all(mutants, copies)
+        if not arguments.no_cuda:
+            verdicts += run_cuda(first, wanted)
+    total = Counter(verdict.part for verdict in verdicts)
+    killed = Counter(verdict.part for verdict in verdicts if verdict.killed)
+    for part in total:
+        print(f"killed {killed[part]} of {total[part]}: {part}")
+    survivors = [verdict for verdict in verdicts if not verdict.killed]
+    print(f"killed {killed.total()} of {total.total()} in {time.perf_counter() - start:.0f} s")
+    for verdict in survivors:
+        print(f"survived: {verdict.part}: {verdict.about}")
+    sys.exit(1 if survivors else 0)
+
+
+if __name__ == "__main__":
+    main()
