@@ -22,7 +22,6 @@ import minilstm as ml
 from minilstm.kernels import compiled
 from minilstm.kernels.cpu import memory, products, sequence
 from minilstm.layers import embedding
-from minilstm.optim import adam
 
 
 @contextmanager
@@ -68,7 +67,6 @@ PARTS = [
     Part("memory that serves again", 2, lambda: [changed(memory.Memory, "give", nothing)]),
     Part("steps in blocks", 2, lambda: [changed(sequence, "BLOCK", 10 ** 9)]),
     Part("embedding gradient compiled", 2, lambda: [changed(embedding, "embedding_twin", nothing)]),
-    Part("Adam compiled", 2, lambda: [changed(adam, "adam_twin", nothing)]),
     Part("in NumPy: a second core", 2, lambda: [on_threads(1)], False),
     Part("in NumPy: memory that serves again", 2, lambda: [changed(memory.Memory, "give", nothing)], False),
     Part("in NumPy: products in pieces (AVX-512)", 2, lambda: [changed(products, "_has_small_kernels", nothing)], False),

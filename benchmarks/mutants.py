@@ -122,7 +122,6 @@ PARTS = {
     "compiled product": Part("minilstm/kernels/compiled/gemm.py", COMPILED),
     "compiled padding": Part("minilstm/kernels/compiled/padding.py", COMPILED),
     "compiled embedding": Part("minilstm/kernels/compiled/embedding.py", "tests/kernels/test_compiled.py -k embedding"),
-    "compiled adam": Part("minilstm/kernels/compiled/adam.py", OPTIM),
 }
 
 WHERE_REAL = "        if real is not None:\n            "
@@ -394,9 +393,6 @@ MUTANTS = [
     Mutant("compiled padding", "dhx[t, k] += dhx[t + 1, k]", "dhx[t, k] -= dhx[t + 1, k]", "dh through a padded step"),
     Mutant("compiled embedding", "dW[token, k] += dy", "dW[token, k] = dy", "the last place only"),
     Mutant("compiled embedding", "if token != padding:", "if token != 0:", "the padding row learns"),
-    Mutant("compiled adam", "b2 * v[k] + rest2", "b1 * v[k] + rest2", "the wrong beta"),
-    Mutant("compiled adam", "(math.sqrt(v[k]) + small)", "math.sqrt(v[k] + small)", "eps under the root"),
-    Mutant("compiled adam", "g[k] + pull * p[k] if decay", "g[k] - pull * p[k] if decay", "decay's sign"),
 ]
 
 

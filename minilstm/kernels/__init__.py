@@ -6,7 +6,7 @@ benchmarks/RESULTS.md.
 
 - ``cpu/``: NumPy, on several cores; where Numba is installed its steps are the loops of ``compiled/``;
 - ``cuda/``: CUDA kernels for CuPy arrays;
-- ``embedding.py``, ``adam.py``: the embedding's gradient and Adam's update, compiled or on a device.
+- ``embedding.py``, ``adam.py``: the embedding's gradient, compiled or on a device, and Adam's update on a device.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ call, in which Python's global interpreter lock is free, so that threads need no
 
 - ``lstm.py``, ``gru.py``, ``rnn.py``: blocks of steps, forward and back; ``activations.py``, ``padding.py``: what they share;
 - ``gemm.py``: the matrix product of a step;
-- ``layout.py``, ``embedding.py``, ``adam.py``: what else a training step moves;
+- ``layout.py``, ``embedding.py``: what else a training step moves;
 - ``jit.py``, ``build.py``, ``library.py``: how they are compiled, once, and called.
 
 Only float32 is compiled: it is what models are trained in, and what short formulas are exact enough for. float64 is for checks

@@ -20,11 +20,11 @@ import numba
 import numpy as np
 from numba import types
 
-from minilstm.kernels.compiled import adam, embedding, gemm, gru, layout, lstm, rnn
+from minilstm.kernels.compiled import embedding, gemm, gru, layout, lstm, rnn
 from minilstm.kernels.compiled.jit import OPTIONS, REGISTERED
 from minilstm.kernels.compiled.library import axes, load
 
-MODULES = (adam, embedding, gemm, gru, layout, lstm, rnn)        # what their functions are, they have registered
+MODULES = (embedding, gemm, gru, layout, lstm, rnn)        # what their functions are, they have registered
 EXTERNAL = ("llvm.", "mem", "tanh", "sqrt")     # what the code may call: intrinsics, and C's own library
 
 
@@ -33,7 +33,7 @@ def _type(kind: str, number: types.Type) -> types.Type:
     element = {"array": number, "strided": number, "mask": types.boolean, "index": types.int64}
     if axes(kind):
         return types.Array(element[kind[:-1]], axes(kind), "A" if kind.startswith("strided") else "C")
-    return {"int": types.int64, "bool": types.boolean, "float": types.float64}[kind]
+    return {"int": types.int64, "bool": types.boolean}[kind]
 
 
 def build(file: Path, dtype: np.dtype) -> None:

@@ -26,7 +26,7 @@ import numpy as np
 # Kinds of arguments: "array2", a contiguous array of the working dtype, seen as one with two axes (further ones are taken
 # together); "strided3", one of any strides; "mask2", truth values; "index1", int64; and the numbers. None is an array without
 # rows.
-_NUMBERS: dict[str, Any] = {"int": ctypes.c_int64, "bool": ctypes.c_bool, "float": ctypes.c_double}
+_NUMBERS: dict[str, Any] = {"int": ctypes.c_int64, "bool": ctypes.c_bool}
 _DTYPES = {"mask": np.dtype(bool), "index": np.dtype(np.int64)}
 _NOTHING = [ctypes.c_void_p] * 2            # where a result and an exception would go
 
