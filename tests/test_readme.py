@@ -11,7 +11,6 @@ import pytest
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 PROGRAMS = re.findall(r"```python\n(.*?)```\n+(?:[^`]*?)```text\n(.*?)```", README, re.S)
-NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
 
 
 def test_there_are_programs_to_run() -> None:
@@ -24,7 +23,4 @@ def test_program_prints_what_the_readme_says(program: tuple[str, str], tmp_path:
     (tmp_path / "program.py").write_text(code, encoding="utf-8")
     result = subprocess.run([sys.executable, "program.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
     printed = result.stdout + "\n".join(result.stderr.splitlines()[-expected.count("\n"):] if result.returncode else [])
-    assert NUMBER.sub("#", printed).split() == NUMBER.sub("#", expected).split()
-    for got, said in zip(printed.splitlines(), expected.splitlines()):
-        if " loss " not in said:    # a loss on its way down depends on the last bit, and so on the machine
-            assert [float(n) for n in NUMBER.findall(got)] == pytest.approx([float(n) for n in NUMBER.findall(said)], abs=0.02)
+    assert printed.splitlines() == expected.splitlines()
