@@ -66,7 +66,7 @@ class Verdict(NamedTuple):
 
 CELL = ("tests/test_reference.py tests/test_recurrent_rules.py tests/test_gradients.py "
         '-k "numpy and (core or chained or padding or padded or carried)"')
-TWIN = 'tests/kernels/test_sequences.py -k "numpy and small and (readable or any_upstream)"'
+TWIN = 'tests/kernels/test_sequences.py -k "numpy and (readable or any_upstream)"'
 COMPILED = ("tests/kernels/test_sequences.py tests/kernels/test_compiled.py "
             '-k "compiled and (products or readable) and not large"')
 OPTIM, LOSS = "tests/test_optim.py -k numpy", "tests/test_losses.py -k numpy"
