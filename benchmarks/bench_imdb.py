@@ -117,9 +117,11 @@ def torch_model(cell: str = "lstm") -> tuple[Run, Run]:
 MODELS = {"minilstm": minilstm_model, "PyTorch": torch_model}
 
 
-def batches(file: Path, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return ``count`` batches of encoded reviews and labels."""
+def batches(file: Path, count: int, words: int | None = None, tokens: int = LENGTH) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return ``count`` batches of encoded reviews, at most ``words`` words of each, padded to ``tokens``, and labels."""
     x, y = np.load(f"{file}.npy"), np.load(f"{file}-y.npy")
+    texts = [review[review != 0][:words] for review in x[:count * BATCH]]
+    x = ml.pad_sequences(texts, maxlen=tokens, padding="pre", truncating="post")
     starts = [k * BATCH % (len(x) - BATCH + 1) for k in range(count)]
     return [(x[start:start + BATCH], y[start:start + BATCH]) for start in starts]
 
@@ -195,14 +197,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Time the reference model beside PyTorch's on the CPU.")
     parser.add_argument("--data", metavar="PATH", help="a CSV with the columns review,sentiment (default: as load_imdb finds)")
     parser.add_argument("--cell", choices=GATES, default="lstm", help="recurrent cell (default: lstm)")
+    parser.add_argument("--words", type=int, metavar="N", help="keep the first N words of each review (default: all)")
+    parser.add_argument("--tokens", type=int, default=LENGTH, metavar="T", help=f"pad to T tokens (default: {LENGTH})")
     parser.add_argument("--pairs", type=int, default=7, metavar="N", help="how often each of the two runs (default: 7)")
     parser.add_argument("--steps", type=int, default=15, metavar="N", help="batches a turn (default: 15)")
     parser.add_argument("--encoded", type=Path, metavar="FILE", help="keep the encoded reviews in FILE.npy for the next time")
     parser.add_argument("--readable", action="store_true", help="run minilstm's readable path instead of the fast one")
     parser.add_argument("--child", choices=["encode", *MODELS], help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    for name in ("pairs", "steps"):
-        if getattr(arguments, name) < 1:
+    for name in ("pairs", "steps", "words", "tokens"):
+        if getattr(arguments, name) is not None and getattr(arguments, name) < 1:
             parser.error(f"--{name}: expected at least 1, got {getattr(arguments, name)}")
     if arguments.child == "encode":
         try:
@@ -225,16 +229,16 @@ def main() -> int:
             source = child("--child", "encode", "--encoded", str(file), *words).strip()
         memory = {name: peak_memory(name, arguments.cell, file, arguments.steps) for name in MODELS}
         import torch
-        how = "readable functions" if arguments.readable else compiled.words()
+        how, tokens = "readable functions" if arguments.readable else compiled.words(), arguments.tokens
         print(f"data: {source}\nNumPy {np.__version__} on {ml.get_num_threads()} threads, {how}; PyTorch {torch.__version__} "
-              f"on {torch.get_num_threads()}\n{arguments.cell.upper()}, batch {BATCH}, {LENGTH} tokens, embedding {D}, "
+              f"on {torch.get_num_threads()}\n{arguments.cell.upper()}, batch {BATCH}, {tokens} tokens, embedding {D}, "
               f"hidden {H}", flush=True)
-        data = batches(file, arguments.steps)
+        data = batches(file, arguments.steps, arguments.words, tokens)
         real = np.mean([(x != 0).mean() for x, _ in data])
-        print(f"{arguments.pairs} pairs of {arguments.steps} batches, mean real length {real * LENGTH:.0f}", flush=True)
+        print(f"{arguments.pairs} pairs of {arguments.steps} batches, mean real length {real * tokens:.0f}", flush=True)
         ours, theirs = minilstm_model(arguments.cell, not arguments.readable), torch_model(arguments.cell)
         # The matrix products of one forward pass of the recurrent layer; backward makes twice as many.
-        peak, flops = sgemm_peak(), 2 * BATCH * LENGTH * (H + D) * GATES[arguments.cell] * H
+        peak, flops = sgemm_peak(), 2 * BATCH * tokens * (H + D) * GATES[arguments.cell] * H
         report("training", compare({"minilstm": ours[0], "PyTorch": theirs[0]}, data, arguments.pairs), 3 * flops, peak)
         report("evaluation", compare({"minilstm": ours[1], "PyTorch": theirs[1]}, data, arguments.pairs), flops, peak)
         own, theirs_alone = memory["minilstm"], memory["PyTorch"]
