@@ -117,11 +117,11 @@ def torch_model(cell: str = "lstm") -> tuple[Run, Run]:
 MODELS = {"minilstm": minilstm_model, "PyTorch": torch_model}
 
 
-def batches(file: Path, count: int, words: int | None = None, tokens: int = LENGTH) -> list[tuple[np.ndarray, np.ndarray]]:
+def batches(file: Path, count: int, words: int | None = None, tokens: int | None = None) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return ``count`` batches of encoded reviews, at most ``words`` words of each, padded to ``tokens``, and labels."""
     x, y = np.load(f"{file}.npy"), np.load(f"{file}-y.npy")
     texts = [review[review != 0][:words] for review in x[:count * BATCH]]
-    x = ml.pad_sequences(texts, maxlen=tokens, padding="pre", truncating="post")
+    x = ml.pad_sequences(texts, maxlen=tokens or LENGTH, padding="pre", truncating="post")
     starts = [k * BATCH % (len(x) - BATCH + 1) for k in range(count)]
     return [(x[start:start + BATCH], y[start:start + BATCH]) for start in starts]
 

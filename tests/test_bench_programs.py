@@ -278,6 +278,9 @@ def test_reviews_become_batches(imdb: Any, encoded: Path) -> None:
     assert [a.shape for a, _ in data] == [(7, 11)] * 12 and [b.shape for _, b in data] == [(7,)] * 12
     for number, (a, b) in enumerate(data[:8]):
         assert (a == x[7 * number:7 * number + 7]).all() and (b == y[7 * number:7 * number + 7]).all()
+    short, _ = imdb.batches(encoded, 1, words=2, tokens=4)[0]
+    assert short.shape == (7, 4) and not short[:, :2].any() and short[:, 2:].all()
+    assert (short[0, 2:] == data[0][0][0][data[0][0][0] != 0][:2]).all()
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
