@@ -117,7 +117,8 @@ def torch_model(cell: str = "lstm") -> tuple[Run, Run]:
 MODELS = {"minilstm": minilstm_model, "PyTorch": torch_model}
 
 
-def batches(file: Path, count: int, words: int | None = None, tokens: int | None = None) -> list[tuple[np.ndarray, np.ndarray]]:
+def batches(file: Path, count: int, words: int | None = None,
+            tokens: int | None = None) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return ``count`` batches of encoded reviews, at most ``words`` words of each, padded to ``tokens``, and labels."""
     x, y = np.load(f"{file}.npy"), np.load(f"{file}-y.npy")
     texts = [review[review != 0][:words] for review in x[:count * BATCH]]
