@@ -1,13 +1,14 @@
-"""The command line: are the gradients of a layer of yours right, and does everything here work?
+"""The command line: check the gradients of your own layer, or check this installation.
 
     python -m minilstm gradcheck cell.py:MyCell 3 4 --shape 2,5,3
 
-makes ``MyCell(3, 4)``, feeds it random numbers of shape (2, 5, 3), and exits with 0 if every gradient is right, 1 with the
-report if one is wrong, 2 if it could not be tried.
+makes ``MyCell(3, 4)`` and feeds it random numbers of shape (2, 5, 3). The exit status is 0 if every gradient is right, 1 (with
+the report) if one is wrong, and 2 if the check could not be made.
 
     python -m minilstm doctor
 
-says what is here (NumPy, BLAS, CuPy, driver, GPU), tries it, and names what is missing; 0 if all that is here works, else 1.
+lists NumPy, BLAS, CuPy, driver and GPU, tries each, and names what is missing. The exit status is 0 if everything that is
+installed works, and 1 otherwise.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from minilstm import __version__
 from minilstm.backend.arrays import BACKENDS
 from minilstm.backend.errors import ArgumentError, GradientError, MinilstmError
 from minilstm.command_line.doctor import report
@@ -32,14 +34,14 @@ PROGRAM = "python -m minilstm"
 def build_parser(command: str) -> argparse.ArgumentParser:
     """Return the parser of one command's arguments, the command among them (options may come before it)."""
     parser = Parser(PROGRAM, COMMANDS[command][0])
-    parser.add_argument("command", choices=(command,))
+    parser.add_argument("command", choices=(command,), metavar=command, help=argparse.SUPPRESS)
     if command == "doctor":
         parser.add_argument("--backend", choices=BACKENDS, help="a backend that has to work: exit with 1 if it does not")
         return parser
-    parser.add_argument("target", metavar="FILE.py:Class", help="a class or function that makes a layer, a layer, or a "
-                        "pair (forward, backward)")
+    parser.add_argument("target", metavar="FILE.py:NAME", help="a file, and in it the name of a layer's class, a layer, a "
+                        "function that returns a layer, or a pair (forward, backward)")
     parser.add_argument("arguments", metavar="ARG", nargs="*", type=literal,
-                        help="arguments that the class is made with, such as 3 4")
+                        help="what the class is called with: 3 4 for MyCell(3, 4)")
     parser.add_argument("--shape", type=shape, default=(2, 5, 3), metavar="N,T,D", help="shape of the input (default: 2,5,3)")
     parser.add_argument("--tokens", type=whole(1), metavar="V",
                         help="feed token ids below V instead of normal random numbers")
@@ -49,7 +51,7 @@ def build_parser(command: str) -> argparse.ArgumentParser:
 
 
 def run_doctor(arguments: argparse.Namespace) -> int:
-    """Print what is here and whether it works; return the exit status."""
+    """Print what is installed and whether it works; return the exit status."""
     text, status = report(arguments.backend)
     print(text)
     return status
@@ -74,28 +76,37 @@ def run_gradcheck(arguments: argparse.Namespace) -> int:
 
 
 COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
-    "gradcheck": ("Check the gradients of a layer in a file of yours.", run_gradcheck),
-    "doctor": ("Say what is here (NumPy, CuPy, GPU), whether it works, and what is missing.", run_doctor),
+    "gradcheck": ("Check the gradients of a layer in a file of your own.", run_gradcheck),
+    "doctor": ("List what is installed (NumPy, Numba, CuPy, GPU), whether it works, and what is missing.", run_doctor),
 }
+HELP = f"""usage: {PROGRAM} COMMAND ...
+
+commands:
+{"".join(f"  {name:10} {what}{chr(10)}" for name, (what, _) in COMMANDS.items())}
+options:
+  -h, --help  show this message; after a command, its arguments
+  --version   show the version
+"""
 
 
-def parse(words: list[str]) -> argparse.Namespace:
-    """Parse the command line. The first word that is a command's name says whose arguments the others are."""
+def run(words: list[str]) -> int:
+    """Run the command that ``words`` name, whose arguments the others are; return the exit status."""
     command = next((word for word in words if word in COMMANDS), None)
     if command is not None:
-        return build_parser(command).parse_intermixed_args(words)
-    parser = Parser(PROGRAM, " ".join(f"{name}: {what}" for name, (what, _) in COMMANDS.items()),
-                    epilog="COMMAND --help says more.")
-    parser.add_argument("command", choices=COMMANDS)
-    return parser.parse_args(words)
+        return COMMANDS[command][1](build_parser(command).parse_intermixed_args(words))
+    if words == ["--version"]:
+        print(f"minilstm {__version__}")
+    elif words in ([], ["-h"], ["--help"]):
+        print(HELP, end="")
+    else:
+        raise ArgumentError(f"expected one of the commands {', '.join(COMMANDS)}, got {words[0]!r}")
+    return 0
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit status."""
-    def body() -> int:
-        arguments = parse(sys.argv[1:] if argv is None else list(argv))
-        return COMMANDS[arguments.command][1](arguments)
-    return run_program("minilstm", body, lambda _: "minilstm: interrupted")
+    words = sys.argv[1:] if argv is None else list(argv)
+    return run_program("minilstm", lambda: run(words), lambda _: "minilstm: interrupted")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import minilstm as ml
 from minilstm.__main__ import main
 
 CELL = """
@@ -101,6 +102,18 @@ def test_bad_options_are_one_line_and_2(arguments: list[str], cell: str, capsys:
     assert main(["gradcheck", f"{cell}:Scale", *arguments, "3"]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and f"argument {arguments[0].partition('=')[0]}" in error
+
+
+def test_commands_are_listed_and_the_version_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in ([], ["--help"], ["-h"]):
+        assert main(words) == 0
+        printed = capsys.readouterr().out
+        assert "gradcheck" in printed and "doctor" in printed and "--version" in printed
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"minilstm {ml.__version__}\n"
+    assert main(["gradchek", "cell.py:Cell"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "gradchek" in error and "gradcheck, doctor" in error
 
 
 def test_a_file_that_exits_is_one_line_and_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -159,7 +159,7 @@ def test_epochs_are_a_total() -> None:
     assert everything(twice) == everything(once)
     lines.clear()
     twice.fit(*loaders(), epochs=3)
-    assert "Nothing left to do: 3 of 3" in lines[0] and everything(twice) == everything(once)
+    assert "Nothing left to do: the run has 3 epochs, and 3 in all" in lines[0] and everything(twice) == everything(once)
 
 
 def test_sum_reduction_is_logged_as_a_mean() -> None:

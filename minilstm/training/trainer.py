@@ -119,8 +119,8 @@ class Trainer:
             try:
                 self._call("on_train_begin")
                 self._open_run()
-                if self.epoch >= epochs or self.stop:
-                    self._tell(f"Nothing left to do: {self.epoch} of {epochs} epochs are trained.")
+                if self.epoch >= epochs:
+                    self._tell(f"Nothing left to do: the run has {self.epoch} epochs, and {epochs} in all were asked for.")
                 while self.epoch < epochs and not self.stop:
                     self._train_epoch(train_loader, val_loader, epochs)
                     self._stop_if_interrupted()
