@@ -16,10 +16,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 
 import numpy as np
 
-from minilstm import __version__
 from minilstm.backend.arrays import BACKENDS
 from minilstm.backend.errors import ArgumentError, GradientError, MinilstmError
 from minilstm.command_line.doctor import report
@@ -95,7 +95,7 @@ def run(words: list[str]) -> int:
     if command is not None:
         return COMMANDS[command][1](build_parser(command).parse_intermixed_args(words))
     if words == ["--version"]:
-        print(f"minilstm {__version__}")
+        print("minilstm", version("minilstm"))
     elif words in ([], ["-h"], ["--help"]):
         print(HELP, end="")
     else:
