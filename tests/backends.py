@@ -59,6 +59,7 @@ HOST_ONLY: dict[str, str] = {
     "test_main.py": "the command line: arguments and messages",
     "test_plots.py": "pictures from numbers on the host",
     "test_readme.py": "runs the README's lines as they are printed, in processes of their own",
+    "test_sdist.py": "an archive",
     "test_schedules.py": "one number an epoch, no array",
     "test_vanishing_gradients.py": "a program of the laboratory, whose trials are on the CPU",
     "test_word_by_word.py": "a program of the laboratory that reads a checkpoint on the CPU"}
