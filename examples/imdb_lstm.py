@@ -60,6 +60,7 @@ def train(settings: dict[str, Any], folder: Path | None, resume: bool, progress:
                            "tell apart, so nothing to learn")
 
     # 2. Tokenize: the most frequent words become numbers, all others become <OOV>.
+    print(f"Tokenizing {len(texts):,} reviews ...", flush=True)
     tokenizer = ml.Tokenizer(num_words=settings["num_words"], oov_token="<OOV>")
     tokenizer.fit_on_texts(texts)
     sequences = tokenizer.texts_to_sequences(texts)

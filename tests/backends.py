@@ -49,6 +49,7 @@ HOST_ONLY: dict[str, str] = {
     "test_bench_cuda.py": "a program of its own process, which runs on the stand-in there",
     "test_bench_programs.py": "programs of their own processes that time the CPU",
     "test_checkpoint.py": "bytes of files; a device's arrays come through state_dict, in test_training.py",
+    "test_docstrings.py": "small examples, printed",
     "test_doctor.py": "what is installed",
     "test_history.py": "numbers and CSV files",
     "test_imdb_comparison.py": "a program of the laboratory, whose trials are on the CPU",

@@ -28,7 +28,8 @@ def summarize(layers: Sequence[tuple[str, Any]], shapes: Sequence[str] | None, p
     for (name, layer), shape in zip(layers, shapes or [""] * len(layers)):
         count = "shared" if id(layer) in counted else f"{layer.num_parameters():,}"
         counted.add(id(layer))
-        rows.append((f"({name}) {type(layer).__name__}" if name else type(layer).__name__, shape, count))
+        described = type(layer).__name__ if layer.children() else repr(layer)       # with layers, directions, dropout
+        rows.append((f"({name}) {described}" if name else described, shape, count))
     if shapes is None:
         rows = [(first, "", last) for first, _, last in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]

@@ -1,0 +1,31 @@
+"""The examples in docstrings run and print what they say, and each public class shows its reader one."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import inspect
+import pkgutil
+from types import ModuleType
+
+import pytest
+
+import minilstm as ml
+
+NEEDS_NUMBA = "minilstm.kernels.compiled."
+NAMES = sorted(module.name for module in pkgutil.walk_packages(ml.__path__, "minilstm.")
+               if not module.name.startswith(NEEDS_NUMBA) and not module.name.endswith("__main__"))
+TRIED = [name for name in NAMES if ">>>" in inspect.getsource(importlib.import_module(name))]
+
+
+@pytest.mark.parametrize("name", TRIED)
+def test_examples_print_what_they_say(name: str) -> None:
+    module: ModuleType = importlib.import_module(name)
+    failed, tried = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert tried and not failed
+
+
+@pytest.mark.parametrize("name", ["LSTM", "GRU", "RNN", "Embedding", "Linear", "Dropout", "Sequential", "Trainer", "Tokenizer",
+                                  "DataLoader", "Adam", "BCELoss", "gradcheck", "pad_sequences", "lstm_forward"])
+def test_what_students_use_most_has_an_example(name: str) -> None:
+    assert ">>>" in (inspect.getdoc(getattr(ml, name)) or "")
