@@ -102,7 +102,8 @@ def test_words_that_share_bytes_are_told_apart():
 
 def test_words_that_begin_alike():
     """More words than a table of 2**18 slots keeps apart: some share a slot, and all of them their first eight letters."""
-    words = [f"internat{number:x}" for number in range(4_000)]
+    letters = np.random.default_rng(0).integers(97, 123, (20_000, 7), dtype=np.uint8)
+    words = [*dict.fromkeys(f"internat{bytes(row).decode()}" for row in letters)]
     tokenizer = Tokenizer()
     for _ in range(2):
         tokenizer.fit_on_texts([" ".join(words)])
