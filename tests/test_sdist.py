@@ -32,6 +32,6 @@ def test_the_source_distribution_is_complete(tmp_path: Path) -> None:
     kept = {path.relative_to(ROOT) for path in (ROOT / "tests").rglob("*.py")}
     assert kept <= {path.relative_to(folder) for path in (folder / "tests").rglob("*.py")}
     tests = ["tests/test_readme.py", "tests/test_architecture.py"]
-    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests], cwd=folder, capture_output=True, text=True, timeout=300,
-                          env={**os.environ, "PYTHONPATH": str(folder)})
+    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests], cwd=folder,
+                          env={**os.environ, "PYTHONPATH": str(folder)}, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout
