@@ -250,7 +250,7 @@ def test_the_other_figures_show_what_they_say(example: Any, folder: Path) -> Non
     for figure in figures.values():
         figure.canvas.draw()
     labels = {name: [list(lines_of(axes)) for axes in figure.axes] for name, figure in figures.items()}
-    assert labels["ways-back"][0] == ["the whole gradient", "along the cell alone", "through a gate at least once"]
+    assert labels["ways-back"][0] == ["the whole gradient", "along the cell alone", "through at least one gate"]
     assert labels["ways-of-one-step"][2] == ["along the state, z", "reset gate r", "update gate z", "candidate n"]
     assert labels["gradient-flow-during-training"][3] == ["0 steps", "1 steps", "3 steps"]
     assert labels["forget-bias"][0] == ["forget bias 0", "forget bias 1 (default)", "chrono"]
