@@ -302,10 +302,10 @@ def test_mistakes(example: Any, tmp_path: Path, capsys: pytest.CaptureFixture[st
 def test_folders_that_are_something_else(example: Any, folder: Path, tmp_path: Path,
                                          capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("mine")
-    assert "holds something else" in refused(example, capsys, "--out", str(tmp_path / "file"), *ARGV)
+    assert "contains other files" in refused(example, capsys, "--out", str(tmp_path / "file"), *ARGV)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "flow.csv").write_text("mine")
-    assert "holds something else" in refused(example, capsys, "--out", str(tmp_path / "mine"), *ARGV)
+    assert "contains other files" in refused(example, capsys, "--out", str(tmp_path / "mine"), *ARGV)
     (tmp_path / "damaged").mkdir()
     for text in ("{", "[]", '{"budget": {}}'):
         (tmp_path / "damaged" / "config.json").write_text(text)

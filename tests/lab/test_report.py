@@ -104,7 +104,7 @@ def test_figures_are_read_or_refused(tmp_path: Path) -> None:
     with pytest.raises(ml.ArgumentError, match="none.png: cannot be read"):
         Figure.read(tmp_path / "none.png", "")
     (tmp_path / "a.png").write_text("no picture")
-    with pytest.raises(ml.ArgumentError, match="no PNG"):
+    with pytest.raises(ml.ArgumentError, match="not a PNG"):
         Figure.read(tmp_path / "a.png", "")
     (tmp_path / "b.png").write_bytes(PIXEL)
     assert Figure.read(tmp_path / "b.png", "").source.startswith("data:image/png;base64,iVBORw0KGgoAAAAN")
@@ -215,7 +215,7 @@ def test_gradients_vanish_or_explode_or_neither_as_they_did() -> None:
     assert "less of it reaches the first step in the LSTM than in the simple RNN, by a factor of 1.0e+15" in other[2]
     assert len(said(0.0, 0.5)) == 2         # no factor of nothing
     assert len(said(math.nan, 0.5)) == 1
-    for alone, words in ((0.95, "95.0 % of what arrives came only along the state."), (0.5, "the state, the rest through gates."),
+    for alone, words in ((0.95, "95.0 % of what arrives came only along the state."), (0.5, "state, the rest through gates."),
                          (-0.01, "nearly all of what arrives passed through a gate")):
         assert words in said(1.0, 1.0, alone)[1]
 
@@ -295,6 +295,6 @@ def test_a_finished_stage_is_not_run_again_and_an_interrupted_one_goes_on(tmp_pa
         run_stage("a stage", folder, settings, work)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "file").write_text("mine")
-    with pytest.raises(ml.ArgumentError, match="something else"):
+    with pytest.raises(ml.ArgumentError, match="something other than"):
         run_stage("a stage", tmp_path / "other", settings, work)
     assert len(calls) == 2
