@@ -2,7 +2,7 @@
 
     python benchmarks/bench_cuda.py
 
-First each way of computing is held against NumPy: losses, gradients and weights of three training steps. Then training steps
+First each way of computing is compared with NumPy: losses, gradients and weights of three training steps. Then training steps
 are timed between CUDA events, in turns, and a whole epoch through the Trainer by the clock. Token ids are random, but
 distributed like words, in reviews of random length with padding in front. Device calls are counted on the tests' stand-in for
 CuPy, where there is a checkout and g++.
@@ -37,7 +37,7 @@ WARM = 3                # steps before any clock runs: kernels are compiled in t
 
 
 class Way(NamedTuple):
-    """A way of computing: trains some batches, or a whole epoch."""
+    """One way of computing, with functions that train some batches or a whole epoch."""
 
     steps: Callable[[int], None]
     epoch: Callable[[], None]

@@ -26,7 +26,7 @@ import numpy as np
 from lstm_libraries import Libraries, check_agreement, find_libraries, make_problem
 
 TURN = 0.1                                          # seconds that a turn lasts at least
-LISTEN = 0.5                                        # seconds of listening whether others use the cores
+LISTEN = 0.5                                        # seconds for measuring whether other programs use the cores
 BUSY = 0.2                                          # cores that others may use without spoiling the figures
 STAT = Path("/proc/stat")
 PASSES = ("forward", "forward+backward")            # the first two fields of Runs
@@ -120,7 +120,7 @@ def summarize(name: str, cells: list[tuple[list[float], float]]) -> None:
 def warn(busy: float) -> None:
     """Print a line where others used more than BUSY cores."""
     if busy > BUSY:
-        print(f"others used up to {busy:.1f} cores: these figures say little, repeat them on an idle machine", flush=True)
+        print(f"others used up to {busy:.1f} cores: these figures are unreliable, repeat them on an idle machine", flush=True)
 
 
 def deviation(T: tuple[int, ...], seconds: list[float]) -> float:
@@ -146,7 +146,7 @@ def check_linear(sizes: tuple[int, int, int], libraries: Libraries, pairs: int) 
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """A parser that says in one line what is wrong with its arguments."""
+    """A parser that reports invalid arguments in one line."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"bench_lstm: error: {message}\n")

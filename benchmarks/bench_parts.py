@@ -1,8 +1,8 @@
-"""What each part of the fast path is worth: training steps of the reference model with it and without it, in turns.
+"""The speed-up by each part of the fast path: training steps of the reference model with and without it, in turns.
 
     python benchmarks/bench_parts.py --data "IMDB Dataset.csv"
 
-"without" / "with" above 1: the part pays. What concerns a single thread's work is measured on one thread.
+A ratio "without" / "with" above 1 means that the part saves time. Parts that speed up a single thread are measured on one.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def on_threads(n: int) -> Iterator[None]:
 
 
 def nothing(*arguments: Any) -> None:
-    """Stands in the place of a part that is taken away."""
+    """Replacement for a part that is removed."""
 
 
 class Part(NamedTuple):

@@ -24,7 +24,7 @@ STEPS = ("fit", "encode", "pad")
 
 
 def measure(tokenizer_class: Any, pad: Any, texts: list[str]) -> tuple[list[float], Any]:
-    """Return the seconds of each step, and what came out: (word_index, padded)."""
+    """Return the seconds of each step, and the results (word_index, padded)."""
     tokenizer = tokenizer_class(num_words=10_000, oov_token="<OOV>")
     times = [time.perf_counter()]
     tokenizer.fit_on_texts(texts)
@@ -63,7 +63,7 @@ def main() -> int:
         print(f"bench_text: needs Keras and its backend ({error}); pip install keras torch", file=sys.stderr)
         return 2
     print(f"data: {source}", flush=True)
-    ours, ours_out = measure(Tokenizer, pad_sequences, texts)           # not counted: checks, and warms both up
+    ours, ours_out = measure(Tokenizer, pad_sequences, texts)           # not counted: used for the check, and as warm-up
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     theirs, theirs_out = measure(KerasTokenizer, keras_pad, texts)
     check_equal(ours_out, theirs_out)

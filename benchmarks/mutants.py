@@ -1,4 +1,4 @@
-"""Plant one bug at a time in a copy of the package, and count those that the tests of the bug's own part see.
+"""Plant one bug at a time in a copy of the package, and count those that the tests of its part detect.
 
     python benchmarks/mutants.py                    all of them, one after the other
     python benchmarks/mutants.py --jobs 4           four at a time
@@ -6,7 +6,7 @@
     python benchmarks/mutants.py --list             what would be planted
 
 A bug is a line of the table below: in the file of its part one text becomes another. It is killed when the part's tests fail,
-cannot even start, or run out of time, and survives when they pass. Where files and tests lie stands in PARTS alone. The bugs
+cannot even start, or run out of time, and survives when they pass. The paths of files and tests are in PARTS only. The bugs
 in the CUDA sources have a table of their own, in their tests, where each counts as killed if the test about it passes.
 
 The exit status is 0 if all were killed, 1 if some survived, 2 if there is nothing to count: a text that is not in its file
@@ -56,7 +56,7 @@ class Mutant(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What became of a bug; ``part`` is "cuda" for those in the CUDA sources."""
+    """The result of a bug; ``part`` is "cuda" for those in the CUDA sources."""
 
     part: str
     about: str
@@ -445,7 +445,7 @@ class Copy:
             stale.unlink()
 
     def kills(self, mutant: Mutant) -> bool:
-        """Tell whether the tests see this bug."""
+        """Return whether the tests detect this bug."""
         part = PARTS[mutant.part]
         before = (self.folder / part.file).read_text()
         self.write(part.file, before.replace(mutant.old, mutant.new))
@@ -515,9 +515,9 @@ def run_cuda(copy: Copy, wanted: Callable[[str, str], bool]) -> list[Verdict]:
 
 
 def main() -> None:
-    """Plant the bugs that were asked for, and print what became of them."""
+    """Plant the selected bugs, and print the results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
-    parser.add_argument("--list", action="store_true", help="say what would be planted, and end")
+    parser.add_argument("--list", action="store_true", help="list the bugs without planting them")
     parser.add_argument("--only", default="", metavar="WORD", help="bugs with this word in their part or description")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="how many bugs are tried at a time")
     parser.add_argument("--no-cuda", action="store_true", help="leave out the bugs in the CUDA sources")

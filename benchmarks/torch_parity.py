@@ -1,4 +1,4 @@
-"""The main job beside PyTorch, step by step: same initial weights, same batches, same dropout masks, same losses?
+"""Compare training with PyTorch's, step by step, from the same initial weights, batches and dropout masks.
 
     python benchmarks/torch_parity.py --data "IMDB Dataset.csv"
 

@@ -1,4 +1,4 @@
-"""Twenty training steps of every cell by every way of computing them, and a digest of all weights: did a change change a bit?
+"""Twenty training steps of every cell by every way of computing them, and a digest of all weights, to detect any change.
 
     python benchmarks/training_digests.py --record before.npz       before a change
     python benchmarks/training_digests.py --compare before.npz      after it

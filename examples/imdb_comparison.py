@@ -1,11 +1,11 @@
 """Compare a simple RNN, a GRU and an LSTM on the IMDB reviews, at several lengths and under one stated budget.
 
     python examples/imdb_comparison.py --data "IMDB Dataset.csv" --out runs/comparison     3 cells, 3 lengths, 3 seeds
-    python examples/imdb_comparison.py ... --out runs/comparison --cells lstm --paddings post --no-mask     one more trap
+    python examples/imdb_comparison.py ... --out runs/comparison --cells lstm --paddings post --no-mask     unmasked padding
     python examples/imdb_comparison.py ... --jobs 4           four trials at a time (or --dask ADDRESS: on a cluster)
 
 The reviews are tokenized once (the vocabulary comes from the training part alone); each trial then trains one model. Every
-finished trial is kept at once in the folder: the same command goes on with an interrupted comparison, and further commands
+finished trial is saved immediately in the folder: the same command continues an interrupted comparison, and further commands
 with the same budget add to it. The folder's table, results.csv and figures show all of its trials.
 """
 
@@ -41,7 +41,7 @@ BUDGET: dict[str, Any] = {
     "train": 20_000, "validation": 5_000, "num_words": 10_000, "embedding_size": 64, "hidden_size": 128,
     "equal_parameters": False, "dropout": 0.5, "init": "default", "epochs": 3, "batch_size": 64, "lr": 1e-3, "clip_norm": None,
 }
-# What a sweep tries, each with each.
+# The settings varied in a sweep, in all combinations.
 VARIED: dict[str, Any] = {"cells": CELLS, "lengths": (50, 100, 200), "seeds": 3, "paddings": ("pre",), "mask": True}
 PROGRAM = "imdb_comparison.py"
 ARRAYS = "arrays"           # the tokenized reviews, in the folder
@@ -49,7 +49,7 @@ ARRAYS = "arrays"           # the tokenized reviews, in the folder
 
 def run(settings: dict[str, Any], folder: Path, *, data: str | None = None, jobs: int = 1, dask: str | None = None,
         progress: bool = True, tell: Callable[[str], Any] = print) -> pandas.DataFrame:
-    """Train what ``settings`` ask for and ``folder`` does not hold yet; return all trials of the folder (``results``).
+    """Train the trials in ``settings`` that ``folder`` does not contain yet; return all trials of the folder.
 
     Args:
         settings: any of the keys of BUDGET and VARIED; the others have their defaults.
@@ -81,7 +81,7 @@ def run(settings: dict[str, Any], folder: Path, *, data: str | None = None, jobs
     try:
         run_sweep(partial(train_on_reviews, (folder / ARRAYS).resolve()), trials, folder / TRIALS, jobs=jobs, dask=dask,
                   progress=progress, describe=describe)
-    finally:        # an interrupted comparison shows what it has
+    finally:        # an interrupted comparison shows its results so far
         frame = results(folder)
         if len(frame):
             write_results(frame, folder)
@@ -107,7 +107,7 @@ def hidden_size(cell: str, budget: dict[str, Any]) -> int:
 
 
 def check_folder(folder: Path, config: dict[str, Any]) -> None:
-    """Raise ArgumentError if ``folder`` holds something else than a comparison with this budget and these reviews."""
+    """Raise ArgumentError if ``folder`` contains anything other than a comparison with this budget and these reviews."""
     if (folder / CONFIG).exists():
         saved = load_config(folder)
         for name, value in config["budget"].items():
@@ -118,7 +118,7 @@ def check_folder(folder: Path, config: dict[str, Any]) -> None:
             raise ml.ArgumentError(f"{folder}: the comparison in this folder was made with other reviews ({saved['source']}); "
                                    "choose another --out")
     elif folder.exists() and (not folder.is_dir() or (folder / TRIALS).exists() or (folder / RESULTS).exists()):
-        raise ml.ArgumentError(f"{folder}: holds something else; choose another --out")
+        raise ml.ArgumentError(f"{folder}: contains other files; choose another --out")
 
 
 def describe(row: dict[str, Any]) -> str:
@@ -145,7 +145,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     add("--cells", "recurrent cells, of rnn, gru and lstm", type=several(one_of(CELLS)), metavar="LIST")
     add("--lengths", "tokens of a review that are used", type=several(whole(1)), metavar="LIST")
     add("--seeds", "trials of each setting, with the seeds 0 to N-1", type=whole(1, 1000), metavar="N")
-    add("--paddings", "sides on which short reviews are filled up, of pre and post", type=several(one_of(PADDINGS)),
+    add("--paddings", "sides on which short reviews are padded, of pre and post", type=several(one_of(PADDINGS)),
         metavar="LIST")
     add("--mask", "with post: tell the model the lengths, so that it skips the padding (--no-mask shows what happens "
         "without; default: --mask)", action=argparse.BooleanOptionalAction)
@@ -164,7 +164,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     add("--clip-norm", "rescale gradients with a larger norm", type=positive, metavar="NORM")
     target = parser.add_argument_group("how to run it")
     add("--data", "CSV with columns review,sentiment (default: as examples/imdb_lstm.py)", metavar="CSV")
-    add("--out", "folder of the comparison; the same one again goes on with it (default: runs/imdb-comparison)",
+    add("--out", "folder of the comparison; an existing one is continued (default: runs/imdb-comparison)",
         type=folder_name, metavar="DIR")
     add("--jobs", "trials at a time, each on one core; -1: one for each core (default: 1)", type=int, metavar="N")
     add("--dask", "run the trials on the Dask cluster at this address; its workers must see --out", metavar="ADDRESS")

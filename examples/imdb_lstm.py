@@ -38,17 +38,17 @@ SPLIT_SEED = 42             # the split of the reference configuration, the same
 TOKENIZER = "tokenizer.json"
 RUNS = Path("runs")
 
-# What makes a run what it is: kept in its config.json, and taken from there by --resume and --predict.
+# The settings of a run: stored in its config.json, and read from there by --resume and --predict.
 DEFAULTS: dict[str, Any] = {
     "data": None, "limit": None, "num_words": 10_000, "max_length": 200, "padding": "pre", "mask": False,
     "cell": "lstm", "embedding_size": 64, "hidden_size": 128, "num_layers": 1, "bidirectional": False, "dropout": 0.5,
     "init": "default", "epochs": 5, "batch_size": 64, "lr": 1e-3, "clip_norm": None, "seed": 0, "backend": "numpy",
 }
-CHANGEABLE = ("data", "epochs", "backend")      # what a resumed run may be given anew
+CHANGEABLE = ("data", "epochs", "backend")      # settings that may change when a run is resumed
 
 
 def train(settings: dict[str, Any], folder: Path | None, resume: bool, progress: bool) -> ml.History:
-    """Do the main job, step by step, and leave a run in ``folder`` (None: a new one in runs/)."""
+    """Train a model, step by step, and save the run in ``folder`` (None: a new folder in runs/)."""
     require(settings["backend"])
 
     # 1. Load the data.
@@ -92,7 +92,7 @@ def train(settings: dict[str, Any], folder: Path | None, resume: bool, progress:
                          progress=progress)
     history = trainer.fit(train_loader, val_loader, epochs=settings["epochs"], resume=resume)
 
-    # 7. Look at it.
+    # 7. Look at the curves.
     print(f"Curves, history and checkpoints are in {folder}")
     show(history)
     return history
@@ -120,9 +120,9 @@ def new_folder(cell: str) -> Path:
     for number in range(1, 1000):
         folder = RUNS / (name if number == 1 else f"{name}-{number}")
         with contextlib.suppress(FileExistsError):
-            folder.mkdir()          # whoever makes it owns it
+            folder.mkdir()          # the process that creates it owns it
             return folder
-    raise ml.ArgumentError(f"{RUNS / name}: there are too many runs of this second; name yours with --out")
+    raise ml.ArgumentError(f"{RUNS / name}: too many runs were started in this second; name yours with --out")
 
 
 def check_new(folder: Path) -> None:
@@ -136,11 +136,11 @@ def check_run(folder: Path, checkpoints: tuple[str, ...]) -> None:
     """Raise ArgumentError, before any work, unless ``folder`` holds a run with one of ``checkpoints``."""
     for names in ((CONFIG,), (TOKENIZER,), checkpoints):
         if not any((folder / name).is_file() for name in names):
-            raise ml.ArgumentError(f"{folder}: is no folder of a run: it has no {' or '.join(names)}")
+            raise ml.ArgumentError(f"{folder}: is not the folder of a run: it has no {' or '.join(names)}")
 
 
 def save_tokenizer(tokenizer: ml.Tokenizer, folder: Path, resume: bool) -> None:
-    """Keep the vocabulary with a new run; make sure that a resumed one meets its own again."""
+    """Save the vocabulary of a new run; check that a resumed run has the same vocabulary."""
     config = tokenizer.to_config()
     if resume:
         if load_tokenizer(folder).to_config() != config:
@@ -167,14 +167,14 @@ def predict(texts: list[str], folder: Path, backend: str | None) -> None:
     model = build_model(settings)
     best = (folder / BEST).exists()
     if not best:
-        print(f"imdb_lstm.py: {folder / BEST} is missing; {LAST} answers instead", file=sys.stderr)
+        print(f"imdb_lstm.py: {folder / BEST} is missing; using {LAST} instead", file=sys.stderr)
     load_weights(folder / (BEST if best else LAST), model)
     sequences = load_tokenizer(folder).texts_to_sequences(texts)
     x, lengths = encode(sequences, settings)
     trainer = ml.Trainer(model, ml.BCELoss(), ml.Adam(model))
     probabilities = trainer.predict(x, lengths=lengths if settings["mask"] else None)[:, 0]
     for text, sequence, p in zip(texts, sequences, probabilities):
-        note = "" if sequence else "  (no word in it)"
+        note = "" if sequence else "  (contains no word)"
         start = " ".join(text.split())
         print(f"{'positive' if p >= 0.5 else 'negative'}  p={p:.4f}  {start[:60]}{'...' if len(start) > 60 else ''}{note}")
 
@@ -187,7 +187,7 @@ def show(history: ml.History) -> None:
 
 
 def latest_run() -> Path:
-    """Return the run that was written last."""
+    """Return the latest run."""
     found = [path.parent for path in RUNS.glob(f"*/{LAST}")]
     if not found:
         raise ml.ArgumentError(f"there is no run in {RUNS}{'/'} yet: train one first, or name one with --run")
@@ -206,7 +206,7 @@ def parse_arguments(argv: list[str] | None) -> dict[str, Any]:
         target.add_argument(flag, help=help + (f" (default: {default})" if default not in (None, False) else ""), **options)
 
     target = parser.add_argument_group("what to do")
-    add("--resume", "go on with the run in this folder, bit for bit where it stopped", type=folder_name, metavar="DIR")
+    add("--resume", "continue the run in this folder exactly where it stopped", type=folder_name, metavar="DIR")
     add("--predict", "print the sentiment of TEXT; without TEXT, of each line of standard input", nargs="?", const="-",
         metavar="TEXT")
     add("--run", "the run that --predict asks (default: the latest one)", type=folder_name, metavar="DIR")
@@ -218,7 +218,7 @@ def parse_arguments(argv: list[str] | None) -> dict[str, Any]:
     add("--limit", "use only the first N reviews", type=whole(1), metavar="N")
     add("--num-words", "size of the vocabulary, with padding and <OOV>", type=whole(2), metavar="N")
     add("--max-length", "tokens of a review that are used", type=whole(1), metavar="N")
-    add("--padding", "side on which short reviews are filled up; post implies --mask", choices=PADDINGS)
+    add("--padding", "side on which short reviews are padded; post implies --mask", choices=PADDINGS)
     add("--mask", "tell the model the lengths, so that it skips the padding", action="store_true")
     target = parser.add_argument_group("model")
     add("--cell", "recurrent cell", choices=("lstm", "gru", "rnn"))
@@ -231,7 +231,7 @@ def parse_arguments(argv: list[str] | None) -> dict[str, Any]:
         "memories; LSTM and GRU)", choices=RECURRENT_INITS)
     target = parser.add_argument_group("training")
     add("--backend", "where to compute: numpy (CPU) or cupy (NVIDIA GPU)", choices=BACKENDS)
-    add("--epochs", "epochs in all", type=whole(1), metavar="N")
+    add("--epochs", "total number of epochs", type=whole(1), metavar="N")
     add("--batch-size", "reviews in a batch", type=whole(1), metavar="N")
     add("--lr", "learning rate of Adam", type=positive, metavar="RATE")
     add("--clip-norm", "rescale gradients with a larger norm", type=positive, metavar="NORM")
@@ -262,7 +262,7 @@ def read_lines() -> list[str]:
 
 
 def run(argv: list[str] | None) -> None:
-    """Do what the arguments ask for."""
+    """Run the command that the arguments select."""
     given = parse_arguments(argv)
     folder: Path | None = given.pop("resume", None)
     resume, progress = folder is not None, not given.pop("no_progress", False)
@@ -275,7 +275,7 @@ def run(argv: list[str] | None) -> None:
             raise ml.ArgumentError(f"--predict takes the settings of the run; leave out {option(extra[0])}")
         texts = read_lines() if text == "-" else [text]
         if not any(line.strip() for line in texts):
-            raise ml.ArgumentError("--predict: there is no text to judge")
+            raise ml.ArgumentError("--predict: there is no text to classify")
         predict(texts, asked or latest_run(), given.get("backend"))
         return
     if asked is not None:
@@ -295,14 +295,14 @@ def run(argv: list[str] | None) -> None:
                 raise ml.ArgumentError(f"--resume: this run was started with {option(name)} {saved[name]}, not {value}")
         settings = {**saved, **given}
     if settings["padding"] == "post":
-        settings["mask"] = True     # the last state of a post-padded review has seen nothing but padding
+        settings["mask"] = True     # the last state of a post-padded review would be the result of padding only
     if settings["data"] is not None:
         settings["data"] = os.path.abspath(settings["data"])        # so that --resume finds it from anywhere
     train(settings, folder, resume, progress)
 
 
 def interrupted(error: KeyboardInterrupt) -> str:
-    """Return what is said after Ctrl-C: how to go on."""
+    """Return the message after Ctrl-C, which says how to continue."""
     if not isinstance(error, ml.Interrupted):
         return "Interrupted."
     return (f"Interrupted in epoch {error.epoch}, step {error.step}. Go on with: "

@@ -1,12 +1,12 @@
-"""Make the whole lab report, from training to conclusions, as one HTML file that opens anywhere.
+"""Make the whole lab report, from training to conclusions, as one self-contained HTML file.
 
     python examples/lab_report.py --quick                          all of it on a small budget, in a few minutes
-    python examples/lab_report.py --data "IMDB Dataset.csv"        the full one: hours on a laptop, and it can be interrupted
-    python examples/lab_report.py --reference runs/NAME --comparison runs/imdb-comparison     with what is there already
+    python examples/lab_report.py --data "IMDB Dataset.csv"        the full report: hours on a laptop; it can be interrupted
+    python examples/lab_report.py --reference runs/NAME --comparison runs/imdb-comparison     with existing results
 
-Each stage (training, comparison of cells, long dependencies, gradients) leaves its folder in --out. A stage that is finished
-is not run again, one that was interrupted goes on: the same command continues the report. The conclusions are computed from
-the numbers.
+Each stage (training, comparison of cells, long dependencies, gradients) has its own folder in --out. A finished stage is
+not run again, and an interrupted one is resumed: the same command continues the report. The conclusions are computed from the
+numbers.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ REPORT, RUN, TRIALS = "report.html", "run", "trials"
 REVIEW = ("At first I thought this film would be terrible: the opening is slow, boring and badly acted. But then it becomes a "
           "wonderful story, beautifully shot, and the end moved me to tears. Highly recommended!")
 
-# What each stage is given beside its own defaults: for the full report, and for --quick.
+# Settings of each stage that differ from its defaults: for the full report, and for --quick.
 FULL: dict[str, dict[str, Any]] = {
     "training": {"epochs": 25},
     "comparison": {},
@@ -232,15 +232,15 @@ def parse_arguments(argv: list[str] | None) -> Options:
     parser = Parser(PROGRAM, __doc__)
     folder: dict[str, Any] = {"type": folder_name, "metavar": "DIR"}
     add = parser.add_argument
-    add("--out", help="folder of the report and its stages; the same one again goes on with it (default: runs/lab, or "
+    add("--out", help="folder of the report and its stages; an existing one is continued (default: runs/lab, or "
         "runs/lab-quick)", **folder)
     add("--data", help="CSV with columns review,sentiment (default: as examples/imdb_lstm.py)", metavar="CSV")
     add("--quick", help="all of it on a small budget, in a few minutes", action="store_true")
-    add("--reference", help="a run of examples/imdb_lstm.py that is the training (default: 25 epochs are trained)", **folder)
+    add("--reference", help="a run of examples/imdb_lstm.py to use as the training (default: 25 epochs are trained)", **folder)
     add("--comparison", help="a folder of examples/imdb_comparison.py (default: it is made)", **folder)
     add("--tasks", help="folders of examples/long_dependencies.py (default: one is made)", nargs="+", default=(), **folder)
     add("--gradients", help="a folder of examples/vanishing_gradients.py (default: it is made)", **folder)
-    add("--review", help="the review that is read word by word (default: one of two minds)", metavar="TEXT", default=REVIEW)
+    add("--review", help="the review that is read word by word (default: a mixed review)", metavar="TEXT", default=REVIEW)
     add("--jobs", help="trials at a time, each on one core; -1: one for each core (default: 1)", type=int, default=1,
         metavar="N")
     add("--no-progress", help="no progress bars", action="store_true")

@@ -5,10 +5,10 @@
     python examples/long_dependencies.py --task copy,reber --jobs -1    other tasks, one trial for each core at a time
     python examples/long_dependencies.py --dask tcp://host:8786         the same on a Dask cluster
 
-Each trial trains one cell on one task at one lag, on fresh sequences, until the task's published criterion holds or the budget
-is spent. Which cells fail is a statement about this budget, this optimizer and these initial weights, all in config.json, not
-about what a cell could ever do. Every finished trial is kept at once: the same command goes on with an interrupted run, and
-further commands with the same budget add to it. The folder's table and figures show all of its trials.
+Each trial trains one cell on one task at one lag, on fresh sequences, until the task's published criterion is met or the
+budget is used up. A failure holds only for this budget, this optimizer and these initial weights, all in config.json; it does
+not show what a cell can do in principle. Every finished trial is saved immediately: the same command continues an interrupted
+run, and further commands with the same budget add to it. The folder's table and figures show all of its trials.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ BUDGET: dict[str, Any] = {
     "parameters": 4480, "steps": 5000, "batch_size": 50, "lr": 0.005, "clip_norm": 1.0, "init": "default",
     "evaluate_every": 100,
 }
-# What a sweep tries, each with each.
+# The settings varied in a sweep, in all combinations.
 VARIED: dict[str, Any] = {"task": ("adding",), "cells": CELLS, "lags": (50, 100, 150), "seeds": 5}
 # What --quick takes instead of the defaults.
 QUICK: dict[str, Any] = {"parameters": 1200, "steps": 600, "lr": 0.01, "evaluate_every": 50, "lags": (10, 20, 30), "seeds": 2}
@@ -52,7 +52,7 @@ PROGRAM = "long_dependencies.py"
 
 def run(settings: dict[str, Any], folder: Path, *, jobs: int = 1, dask: str | None = None,
         progress: bool = True) -> pandas.DataFrame:
-    """Train what ``settings`` ask for and ``folder`` does not hold yet; return all that it holds then (``results``).
+    """Train the trials in ``settings`` that ``folder`` does not contain yet; return the results of the folder.
 
     Args:
         settings: any of the keys of BUDGET and VARIED; the others have their defaults. Lags do not concern reber.
@@ -67,7 +67,7 @@ def run(settings: dict[str, Any], folder: Path, *, jobs: int = 1, dask: str | No
         raise ml.ArgumentError(f"settings: there is no {unknown[0]!r}")
     if jobs != -1:
         check_positive_int("jobs (a number of processes, or -1)", jobs)
-    for package in ("matplotlib", "pandas"):        # not found out only when all trials are done
+    for package in ("matplotlib", "pandas"):        # checked before the trials, not after them
         if importlib.util.find_spec(package) is None:
             raise ml.ArgumentError(f'tables and figures need {package}: pip install -e ".[examples]"')
     budget = {name: settings.get(name, default) for name, default in BUDGET.items()}
@@ -78,7 +78,7 @@ def run(settings: dict[str, Any], folder: Path, *, jobs: int = 1, dask: str | No
         atomic_write(folder / CONFIG, [json.dumps({"budget": budget}, indent=2).encode("ascii") + b"\n"])
     try:
         run_sweep(train_on_task, trials, folder / TRIALS, jobs=jobs, dask=dask, progress=progress, describe=describe)
-    finally:        # an interrupted run shows what it has
+    finally:        # an interrupted run shows its results so far
         frame = results(folder)
         if len(frame):
             write_results(frame, folder)
@@ -102,11 +102,11 @@ def load_budget(folder: Path) -> dict[str, Any]:
         saved = json.loads(path.read_text(encoding="ascii"))["budget"]
         return {name: saved[name] for name in BUDGET}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        raise ml.DataError(f"{path}: does not say what the trials beside it are; choose another --out") from None
+        raise ml.DataError(f"{path}: does not describe the trials in this folder; choose another --out") from None
 
 
 def check_folder(folder: Path, budget: dict[str, Any]) -> None:
-    """Raise ArgumentError if ``folder`` holds something else than trials with this budget."""
+    """Raise ArgumentError if ``folder`` contains anything other than trials with this budget."""
     if (folder / CONFIG).exists():
         saved = load_budget(folder)
         differing = [name for name in BUDGET if saved[name] != budget[name]]
@@ -114,7 +114,7 @@ def check_folder(folder: Path, budget: dict[str, Any]) -> None:
             words = ", ".join(f"{option(name)} {saved[name]}, not {budget[name]}" for name in differing)
             raise ml.ArgumentError(f"{folder}: the trials in this folder have {words}; choose another --out")
     elif folder.exists() and (not folder.is_dir() or (folder / TRIALS).exists() or (folder / RESULTS).exists()):
-        raise ml.ArgumentError(f"{folder}: holds something else; choose another --out")
+        raise ml.ArgumentError(f"{folder}: contains other files; choose another --out")
 
 
 def describe(row: dict[str, Any]) -> str:
@@ -142,7 +142,7 @@ def parse_arguments(argv: list[str] | None) -> dict[str, Any]:
     add("--cells", "recurrent cells, of rnn, gru and lstm", type=several(one_of(CELLS)), metavar="LIST")
     add("--lags", "steps T that a cell has to remember", type=several(whole(1)), metavar="LIST")
     add("--seeds", "trials of each setting, with the seeds 0 to N-1", type=whole(1, 1000), metavar="N")
-    add("--quick", "short lags and a small budget, where nothing else is said", action="store_true")
+    add("--quick", "short lags and a small budget, unless other options are given", action="store_true")
     target = parser.add_argument_group("the budget, one for a folder")
     add("--parameters", "numbers that the recurrent layer learns, as nearly as a cell allows; 4480 is an LSTM of 32 units in "
         "the adding problem", type=whole(1), metavar="N")
@@ -152,9 +152,9 @@ def parse_arguments(argv: list[str] | None) -> dict[str, Any]:
     add("--clip-norm", "rescale gradients with a larger norm", type=positive, metavar="NORM")
     add("--init", "initial weights: default (orthogonal, forget bias 1), uniform (PyTorch's) or chrono (gates that start with "
         "memories of up to T steps; an RNN has none, and takes the default)", choices=RECURRENT_INITS)
-    add("--evaluate-every", "steps between two looks at unseen sequences", type=whole(1), metavar="N")
+    add("--evaluate-every", "steps between two evaluations on unseen sequences", type=whole(1), metavar="N")
     target = parser.add_argument_group("how to run it")
-    add("--out", f"folder of the trials; the same one again goes on with it (default: {FOLDER})", metavar="DIR")
+    add("--out", f"folder of the trials; an existing one is continued (default: {FOLDER})", metavar="DIR")
     add("--jobs", "trials at a time, each on one core; -1: one for each core (default: 1)", type=int, metavar="N")
     add("--dask", "run the trials on the Dask cluster at this address", metavar="ADDRESS")
     add("--no-progress", "no progress bars", action="store_true")

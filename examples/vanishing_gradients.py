@@ -1,13 +1,13 @@
-"""Measure how gradients vanish and explode in a simple RNN, a GRU and an LSTM, and what keeps them alive.
+"""Measure how gradients vanish and explode in a simple RNN, a GRU and an LSTM, and what prevents it.
 
     python examples/vanishing_gradients.py --quick                       a first look, in a minute or two
     python examples/vanishing_gradients.py --data "IMDB Dataset.csv"     the reviews and the adding problem
     python examples/vanishing_gradients.py --problems adding --lag 200 --jobs -1     several trials at a time
 
-Each trial trains one cell for a few steps, and measures before, meanwhile and after: the gradient at every time step, the ways
-it comes back by, the Jacobians' singular values with their bounds, and how saturated the gates are. Further trials vary the
-forget gate's bias, the recurrent weights, and clipping. The reviews that are measured on have at least as many words as the
-model reads, so that no padding is measured. Every finished trial is kept at once: the same command goes on with an
+Each trial trains one cell for a few steps, and measures before, during and after training: the gradient at every time step,
+the ways it comes back by, the Jacobians' singular values with their bounds, and how saturated the gates are. Further trials
+vary the forget gate's bias, the recurrent weights, and clipping. The reviews that are measured on have at least as many words
+as the model reads, so that no padding is measured. Every finished trial is saved immediately: the same command continues an
 interrupted run.
 """
 
@@ -47,7 +47,7 @@ BUDGET: dict[str, Any] = {
     "steps": None, "measure": None, "length": 200, "lag": 100, "hidden_size": None, "sequences": 32, "clip_norm": 1.0,
     "limit": None, "seed": 0,
 }
-# What is tried; a folder may get more of it later.
+# The variants tried; more may be added to a folder later.
 VARIED: dict[str, Any] = {"problems": PROBLEMS, "cells": CELLS, "forget_biases": (0.0, 1.0, 2.0, 5.0), "gains": (1.0, 2.0)}
 # What the two problems differ in; those of the reviews are the reference configuration's (examples/imdb_lstm.py).
 OF_PROBLEM: dict[str, dict[str, Any]] = {
@@ -64,7 +64,7 @@ PROGRAM = "vanishing_gradients.py"
 
 def run(settings: dict[str, Any], folder: Path, *, data: str | None = None, jobs: int = 1, progress: bool = True,
         tell: Callable[[str], Any] = print) -> dict[str, pandas.DataFrame]:
-    """Train and measure what ``settings`` ask for and ``folder`` does not hold yet; return its tables (``results``).
+    """Run the trials in ``settings`` that ``folder`` does not contain yet; return the tables of the folder.
 
     Args:
         settings: any of the keys of BUDGET and VARIED; the others have their defaults.
@@ -81,7 +81,7 @@ def run(settings: dict[str, Any], folder: Path, *, data: str | None = None, jobs
         raise ml.ArgumentError(f"settings: there is no {unknown[0]!r}")
     if jobs != -1:
         check_positive_int("jobs (a number of processes, or -1)", jobs)
-    for package in ("matplotlib", "pandas"):        # not found out only when all trials are done
+    for package in ("matplotlib", "pandas"):        # checked before the trials, not after them
         if importlib.util.find_spec(package) is None:
             raise ml.ArgumentError(f'tables and figures need {package}: pip install -e ".[examples]"')
     settings = {**BUDGET, **VARIED, **settings}
@@ -144,7 +144,7 @@ def load_reviews(settings: dict[str, Any], data: str | None, tell: Callable[[str
 
 
 def check_folder(folder: Path, config: dict[str, Any]) -> str | None:
-    """Return the digest of a folder's reviews. Raise ArgumentError if it holds something else than trials of this budget."""
+    """Return the digest of a folder's reviews. Raise ArgumentError unless it holds only trials with this budget."""
     path = folder / CONFIG
     if path.exists():
         try:
@@ -153,7 +153,7 @@ def check_folder(folder: Path, config: dict[str, Any]) -> str | None:
             differing = [name for name in BUDGET if saved["budget"][name] != wanted["budget"][name]]
             reviews: str | None = saved["reviews"]
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            raise ml.DataError(f"{path}: does not say what the trials beside it are; choose another --out") from None
+            raise ml.DataError(f"{path}: does not describe the trials in this folder; choose another --out") from None
         if differing:
             shown = ", ".join(f"{imdb_lstm.option(name)} {saved['budget'][name]}, not {wanted['budget'][name]}"
                               for name in differing)
@@ -162,7 +162,7 @@ def check_folder(folder: Path, config: dict[str, Any]) -> str | None:
             raise ml.ArgumentError(f"{folder}: the trials in this folder were made with other reviews; choose another --out")
         return reviews
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ml.ArgumentError(f"{folder}: holds something else; choose another --out")
+        raise ml.ArgumentError(f"{folder}: contains other files; choose another --out")
     return None
 
 
@@ -221,9 +221,9 @@ def parse_arguments(argv: list[str] | None) -> dict[str, Any]:
     add("--hidden-size", "size of the hidden state (default: 128 for imdb, 32 for adding)", type=whole(1),
         metavar="N")
     add("--seed", "seed of weights, batches and dropout", type=whole(0), metavar="N")
-    add("--quick", "a small budget, where nothing else is said", action="store_true")
+    add("--quick", "a small budget, unless other options are given", action="store_true")
     target = parser.add_argument_group("how to run it")
-    add("--out", f"folder of the results; the same one again goes on with it (default: {FOLDER})", type=folder_name,
+    add("--out", f"folder of the results; an existing one is continued (default: {FOLDER})", type=folder_name,
         metavar="DIR")
     add("--jobs", "trials at a time, each on one core; -1: one for each core (default: 1)", type=int, metavar="N")
     add("--no-progress", "no progress bars", action="store_true")

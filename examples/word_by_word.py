@@ -1,4 +1,4 @@
-"""Read a review word by word with a trained model: what it thinks after each word, and what its gates do.
+"""Read a review word by word with a trained model: its answer and its gates after each word.
 
     python examples/word_by_word.py "A dull start, but a wonderful end."      ask the latest run of examples/imdb_lstm.py
     python examples/word_by_word.py - --run runs/NAME --out picture.png < review.txt
@@ -64,7 +64,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("text", help='the review; "-" reads it from standard input')
     parser.add_argument("--run", help="a run of examples/imdb_lstm.py (default: the latest one in runs/)",
                         type=folder_name, metavar="DIR")
-    parser.add_argument("--out", help="the picture; its ending says the format (default: %(default)s)",
+    parser.add_argument("--out", help="file of the picture; its extension sets the format (default: %(default)s)",
                         type=folder_name, default=Path("word-by-word.png"), metavar="FILE")
     parser.add_argument("--start", help="first word of the picture, from 1 (default: where the probability moves most)",
                         type=whole(1), metavar="N")

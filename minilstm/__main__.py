@@ -2,13 +2,13 @@
 
     python -m minilstm gradcheck cell.py:MyCell 3 4 --shape 2,5,3
 
-makes ``MyCell(3, 4)`` and feeds it random numbers of shape (2, 5, 3). The exit status is 0 if every gradient is right, 1 (with
-the report) if one is wrong, and 2 if the check could not be made.
+creates ``MyCell(3, 4)`` and feeds it random numbers of shape (2, 5, 3). The exit status is 0 if every gradient is correct, 1
+(with the report) if one is wrong, and 2 if the check could not be carried out.
 
     python -m minilstm doctor
 
-lists NumPy, BLAS, CuPy, driver and GPU, tries each, and names what is missing. The exit status is 0 if everything that is
-installed works, and 1 otherwise.
+lists NumPy, BLAS, CuPy, driver and GPU, tests each of them, and names what is missing. The exit status is 0 if everything that
+is installed works, and 1 otherwise.
 """
 
 from __future__ import annotations
@@ -32,21 +32,22 @@ PROGRAM = "python -m minilstm"
 
 
 def build_parser(command: str) -> argparse.ArgumentParser:
-    """Return the parser of one command's arguments, the command among them (options may come before it)."""
+    """Return the parser for one command's arguments, including the command itself (options may precede it)."""
     parser = Parser(PROGRAM, COMMANDS[command][0])
     parser.add_argument("command", choices=(command,), metavar=command, help=argparse.SUPPRESS)
     if command == "doctor":
-        parser.add_argument("--backend", choices=BACKENDS, help="a backend that has to work: exit with 1 if it does not")
+        parser.add_argument("--backend", choices=BACKENDS, help="a backend that must work: exit with status 1 if it does not")
         return parser
-    parser.add_argument("target", metavar="FILE.py:NAME", help="a file, and in it the name of a layer's class, a layer, a "
+    parser.add_argument("target", metavar="FILE.py:NAME", help="a file, and the name in it of a layer class, a layer, a "
                         "function that returns a layer, or a pair (forward, backward)")
     parser.add_argument("arguments", metavar="ARG", nargs="*", type=literal,
-                        help="what the class is called with: 3 4 for MyCell(3, 4)")
+                        help="arguments of the class: 3 4 for MyCell(3, 4)")
     parser.add_argument("--shape", type=shape, default=(2, 5, 3), metavar="N,T,D", help="shape of the input (default: 2,5,3)")
     parser.add_argument("--tokens", type=whole(1), metavar="V",
                         help="feed token ids below V instead of normal random numbers")
-    parser.add_argument("--seed", type=seed, default=0, help="of the random numbers (default: 0)")
-    parser.add_argument("--method", choices=METHODS, default="both", help="how to differentiate (default: both)")
+    parser.add_argument("--seed", type=seed, default=0, help="seed of the random numbers (default: 0)")
+    parser.add_argument("--method", choices=METHODS, default="both",
+                        help="method of numerical differentiation (default: both)")
     return parser
 
 
@@ -67,16 +68,16 @@ def run_gradcheck(arguments: argparse.Namespace) -> int:
         print(gradcheck(target, x, method=arguments.method, rng=arguments.seed))
     except GradientError as error:
         print(error, file=sys.stderr)
-        return 2 if isinstance(error.__cause__, NotComplexError) else 1     # the second: not wrong, but not checked either
+        return 2 if isinstance(error.__cause__, NotComplexError) else 1     # 2: the gradient could not be checked
     except MinilstmError:
         raise
-    except (Exception, SystemExit) as error:    # the user's own code may raise anything; a traceback of ours would hide it
+    except (Exception, SystemExit) as error:    # the user's code may raise any error; our traceback would hide it
         raise ArgumentError(f"{type(error).__name__}: {error}") from error
     return 0
 
 
 COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
-    "gradcheck": ("Check the gradients of a layer in a file of your own.", run_gradcheck),
+    "gradcheck": ("Check the gradients of a layer defined in your own file.", run_gradcheck),
     "doctor": ("List what is installed (NumPy, Numba, CuPy, GPU), whether it works, and what is missing.", run_doctor),
 }
 HELP = f"""usage: {PROGRAM} COMMAND ...
@@ -84,13 +85,13 @@ HELP = f"""usage: {PROGRAM} COMMAND ...
 commands:
 {"".join(f"  {name:10} {what}{chr(10)}" for name, (what, _) in COMMANDS.items())}
 options:
-  -h, --help  show this message; after a command, its arguments
+  -h, --help  show this message, or after a command, its arguments
   --version   show the version
 """
 
 
 def run(words: list[str]) -> int:
-    """Run the command that ``words`` name, whose arguments the others are; return the exit status."""
+    """Run the command named in ``words``, with the other words as its arguments; return the exit status."""
     command = next((word for word in words if word in COMMANDS), None)
     if command is not None:
         return COMMANDS[command][1](build_parser(command).parse_intermixed_args(words))

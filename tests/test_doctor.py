@@ -68,7 +68,7 @@ def test_the_doctor_says_what_is_missing_and_whether_that_is_an_illness(pretende
     status, out, err = run(environment, "-m", "minilstm", "doctor")
     assert err == "" and status == int(ill) and len(out.splitlines()) <= 15
     assert all(len(line) <= 200 for line in out.splitlines())
-    assert ("Something is wrong" if ill else "All that is here works.") in out
+    assert ("Something is wrong" if ill else "Everything that is installed works.") in out
     if ill:
         assert words in out and 'pip install "cupy-cuda12x[ctk]"' in out
     if not ill:         # healthy, but not if it has to have a GPU

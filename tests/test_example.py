@@ -170,7 +170,7 @@ def test_mistakes_give_one_line_and_status_2(example: Any, reviews: Path, run: P
     assert "--hidden-size" in refused(example, capsys, "--hidden-size", "0", *new)
     assert "--epochs" in refused(example, capsys, "--epochs", "two", *new)
     assert "--hiden-size" in refused(example, capsys, "--hiden-size", "3", *new)
-    assert "a run in this folder already" in refused(example, capsys, "--data", str(reviews), "--out", str(run), *SMALL)
+    assert "this folder already contains a run" in refused(example, capsys, "--data", str(reviews), "--out", str(run), *SMALL)
     assert "config.json" in refused(example, capsys, "--resume", str(tmp_path / "none"))
     assert "--lr 0.02, not 0.5" in refused(example, capsys, "--resume", str(run), "--lr", "0.5")
     assert "leave out --out" in refused(example, capsys, "--resume", str(run), "--out", str(tmp_path))
@@ -251,7 +251,7 @@ def test_nothing_of_others_is_overwritten_and_states_are_seen_before_the_data(ex
         (folder / name).write_text("mine")
         assert name in refused(example, capsys, "--out", str(folder))
         assert [path.name for path in folder.iterdir()] == [name] and (folder / name).read_text() == "mine"
-    assert "a run in this folder already" in refused(example, capsys, "--out", str(run))
+    assert "this folder already contains a run" in refused(example, capsys, "--out", str(run))
     assert "no folder" in refused(example, capsys, "--out", str(run / "config.json"))
     assert "no folder" in refused(example, capsys, "--out", str(run / "config.json" / "below"))
     for option in ("--out", "--resume", "--run"):

@@ -93,7 +93,7 @@ def test_its_numbers_are_those_of_the_stages(example: Any, out: Path, reviews: P
         assert all(f"<td>{row[name]:.4f}</td>" in page for name in ("train_loss", "train_acc", "val_loss", "val_acc"))
     assert history.best is not None
     right = round(history.best["val_acc"] * 24)
-    assert f"{right} of 24 validation reviews are judged rightly" in page
+    assert f"{right} of 24 validation reviews are classified correctly" in page
     for line in (out / "comparison" / "trials" / "trials.jsonl").read_text().splitlines():
         row = json.loads(line)
         if row["trial"]["padding"] == "post" and not row["trial"]["mask"]:

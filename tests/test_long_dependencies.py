@@ -248,10 +248,10 @@ def test_mistakes(example: Any, tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 def test_folders_that_are_something_else(example: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("mine")
-    assert "holds something else" in refused(example, capsys, "--out", str(tmp_path / "file"), *BUDGET)
+    assert "contains other files" in refused(example, capsys, "--out", str(tmp_path / "file"), *BUDGET)
     (tmp_path / "table").mkdir()
     (tmp_path / "table" / "results.csv").write_text("mine")
-    assert "holds something else" in refused(example, capsys, "--out", str(tmp_path / "table"), *BUDGET)
+    assert "contains other files" in refused(example, capsys, "--out", str(tmp_path / "table"), *BUDGET)
     assert (tmp_path / "table" / "results.csv").read_text() == "mine"
     (tmp_path / "damaged").mkdir()
     for text in ("{", "[]", '{"budget": {}}', '{"budget": 3}'):

@@ -412,7 +412,7 @@ def test_a_folder_with_a_run_is_refused(tmp_path: Path) -> None:
     trainer(tmp_path).fit(*loaders(), epochs=1)
     kept, t = files(tmp_path), trainer(tmp_path, seed=1)
     before = everything(t)
-    with pytest.raises(ArgumentError, match="holds a training run already"):
+    with pytest.raises(ArgumentError, match="already contains a training run"):
         t.fit(*loaders(), epochs=2)
     assert files(tmp_path) == kept and everything(t) == before and (tmp_path / "notes.txt").read_text() == "mine"
 

@@ -250,7 +250,7 @@ def test_the_other_figures_show_what_they_say(example: Any, folder: Path) -> Non
     for figure in figures.values():
         figure.canvas.draw()
     labels = {name: [list(lines_of(axes)) for axes in figure.axes] for name, figure in figures.items()}
-    assert labels["ways-back"][0] == ["the whole gradient", "along the cell alone", "through a gate at least once"]
+    assert labels["ways-back"][0] == ["the whole gradient", "along the cell alone", "through at least one gate"]
     assert labels["ways-of-one-step"][2] == ["along the state, z", "reset gate r", "update gate z", "candidate n"]
     assert labels["gradient-flow-during-training"][3] == ["0 steps", "1 steps", "3 steps"]
     assert labels["forget-bias"][0] == ["forget bias 0", "forget bias 1 (default)", "chrono"]
@@ -302,10 +302,10 @@ def test_mistakes(example: Any, tmp_path: Path, capsys: pytest.CaptureFixture[st
 def test_folders_that_are_something_else(example: Any, folder: Path, tmp_path: Path,
                                          capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("mine")
-    assert "holds something else" in refused(example, capsys, "--out", str(tmp_path / "file"), *ARGV)
+    assert "contains other files" in refused(example, capsys, "--out", str(tmp_path / "file"), *ARGV)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "flow.csv").write_text("mine")
-    assert "holds something else" in refused(example, capsys, "--out", str(tmp_path / "mine"), *ARGV)
+    assert "contains other files" in refused(example, capsys, "--out", str(tmp_path / "mine"), *ARGV)
     (tmp_path / "damaged").mkdir()
     for text in ("{", "[]", '{"budget": {}}'):
         (tmp_path / "damaged" / "config.json").write_text(text)

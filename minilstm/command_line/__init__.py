@@ -1,1 +1,1 @@
-"""The command line: reading arguments, ending well, and ``python -m minilstm doctor``."""
+"""The command line: argument parsing, error handling, and ``python -m minilstm doctor``."""

@@ -1,8 +1,8 @@
-"""``python -m minilstm doctor``: what is here, does it work, and what would have to be installed.
+"""``python -m minilstm doctor``: what is installed, whether it works, and what is missing.
 
-It names Python, NumPy and its BLAS, Numba, the NVIDIA driver and CuPy, and tries what it finds: a small model's gradients are
-checked numerically, and a training step by compiled code or on a GPU is compared with NumPy's. A machine without a GPU is
-healthy; one whose GPU or CuPy does not do what it should is not.
+It lists Python, NumPy and its BLAS, Numba, the NVIDIA driver and CuPy, and tests what it finds: the gradients of a small model
+are checked numerically, and a training step with compiled code or on a GPU is compared with NumPy's. A machine without a GPU
+is healthy; a machine whose GPU or CuPy does not work correctly is not.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from minilstm.layers.sequential import Sequential
 from minilstm.losses.binary_cross_entropy import BCELoss
 from minilstm.optim.adam import Adam
 
-WORST = {"float64": 1e-10, "float32": 1e-4}         # by how much a GPU may differ from NumPy, relative to the largest number
+WORST = {"float64": 1e-10, "float32": 1e-4}         # largest allowed difference from NumPy, relative to the largest number
 REPORT = "please report this with all lines above"
 
 
 class Finding(NamedTuple):
-    """One line of the report: about what, what, whether it is as it should be, and what to do."""
+    """One line of the report: the topic, the finding, whether it is healthy, and what to do."""
 
     about: str
     text: str
@@ -54,7 +54,7 @@ class Driver(NamedTuple):
 
 
 def examine(wanted: str | None = None) -> Iterator[Finding]:
-    """Yield what is found, one thing after another. ``wanted``: a backend that has to work ("cupy")."""
+    """Yield the findings one by one. ``wanted``: a backend that must work ("cupy")."""
     yield Finding("minilstm", f"{installed_version()}, Python {platform.python_version()}, {platform.system()} "
                   f"{platform.machine()}, {os.cpu_count()} cores")
     libraries = [f"{library.internal_api} {library.version or ''}".strip() + f" ({getattr(library, 'architecture', 'any')})"
@@ -77,7 +77,7 @@ def installed_version() -> str:
 
 
 def examine_numba() -> Finding:
-    """Return what there is to say about compiled steps on the CPU, which are optional."""
+    """Return the finding about compiled steps on the CPU, which are optional."""
     missing = compiled.why_not()
     if "not installed" in missing:
         return Finding("Numba", "not installed: training on the CPU works without it, and is faster with it", True,
@@ -92,7 +92,7 @@ def examine_numba() -> Finding:
 
 
 def find_driver() -> Driver | None:
-    """Return what nvidia-smi says of the NVIDIA driver and its GPUs; None where there is none. CuPy is not needed for this."""
+    """Return what nvidia-smi reports about the NVIDIA driver and its GPUs, or None. Does not need CuPy."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return None
@@ -106,20 +106,20 @@ def find_driver() -> Driver | None:
 
 
 def pip_line(driver: Driver | None) -> str:
-    """Return the pip line of the wheel for this driver: CUDA 13 needs a driver from 580 on."""
+    """Return the pip command for this driver's wheel: CUDA 13 needs driver 580 or newer."""
     number = re.match(r"\d+", driver.version) if driver else None
     wheel = "cupy-cuda13x" if number and int(number[0]) >= 580 else "cupy-cuda12x"
     return f'pip install "{wheel}[ctk]"'
 
 
 def examine_cupy(driver: Driver | None, wanted: bool) -> Iterator[Finding]:
-    """Yield what there is to say about CuPy and the GPU."""
+    """Yield the findings about CuPy and the GPU."""
     wheels = arrays.cupy_wheels()
     advice = (f"pip uninstall -y {' '.join(wheels)}; " if wheels else "") + pip_line(driver)
     try:
         cupy = arrays.require("cupy")
     except BackendError as error:
-        words = error.reason            # the advice here knows the driver
+        words = error.reason            # the advice here takes the driver into account
         if "not installed" in words:
             needed = wanted or driver is not None
             yield Finding("CuPy", "not installed" + ("" if needed else ": only needed for --backend cupy on an NVIDIA GPU"),
@@ -145,7 +145,7 @@ def gpu_words(cupy: Any) -> str:
 
 
 def self_test(name: str) -> Finding:
-    """Try forward and backward on a backend: gradients by numerical differentiation; on a GPU also the numbers of NumPy."""
+    """Test forward and backward on a backend: check gradients numerically; on a GPU, also compare with NumPy."""
     try:
         rng = np.random.default_rng(0)
         model = Sequential(LSTM(3, 4, dtype=np.float64, rng=0), LSTM(4, 2, return_sequences=False, rng=1), Linear(2, 1, rng=2),
@@ -166,10 +166,10 @@ def self_test(name: str) -> Finding:
 
 
 def difference(name: str, dtype: np.dtype, without: Callable[[], AbstractContextManager[None]] = nullcontext) -> float:
-    """Return by how much a training step of a small model differs from NumPy's, relative to the largest number.
+    """Return the difference between a training step of a small model and NumPy's, relative to the largest number.
 
-    ``name``: the backend it is tried on; ``without``: what NumPy's turn is taken in. The hidden size is one of those that
-    have CUDA kernels of their own.
+    ``name``: the backend to test; ``without``: a context in which the NumPy step runs. The hidden size is one of those with
+    dedicated CUDA kernels.
     """
     here = _training_step(name, dtype)
     with without():
@@ -192,12 +192,12 @@ def _training_step(name: str, dtype: np.dtype) -> list[np.ndarray]:
 
 
 def report(wanted: str | None = None) -> tuple[str, int]:
-    """Return the report, and the exit status: 0 if all that is here works (and ``wanted`` with it), else 1."""
+    """Return the report, and the exit status: 0 if everything installed works (including ``wanted``), else 1."""
     lines, healthy = [], True
     for finding in examine(wanted):
         lines.append(f"{finding.about:<12} {'' if finding.healthy else '✗ '}{finding.text}")
         if finding.advice:
             lines.append(f"{'':<12}   -> {finding.advice}")
         healthy = healthy and finding.healthy
-    lines.append("All that is here works." if healthy else "Something is wrong: see the lines with ✗.")
+    lines.append("Everything that is installed works." if healthy else "Something is wrong: see the lines with ✗.")
     return "\n".join(lines), 0 if healthy else 1

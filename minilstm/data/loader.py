@@ -1,7 +1,8 @@
-"""Batches, in an order that depends on nothing but the seed and the number of the epoch.
+"""Batches, in an order that depends only on the seed and the epoch number.
 
-Because the order of epoch e is a pure function of (seed, e), a run that is interrupted can take up any epoch at any batch and
-see the very batches it would have seen. Arrays and, once an epoch, the order live where the model lives.
+Because the order of epoch e is a pure function of (seed, e), an interrupted run can resume any epoch at any batch and gets
+exactly the batches that it would have got. The arrays are kept on the model's device; the order is copied there once per
+epoch.
 """
 
 from __future__ import annotations
@@ -21,14 +22,25 @@ class DataLoader:
 
     Args:
         arrays: one or more arrays (or lists of numbers) with n rows each, for example x (n, T), y (n,), lengths (n,).
-        batch_size: rows in a batch; the last batch holds what is left.
+        batch_size: rows per batch; the last batch of an epoch holds the remaining rows and may be smaller.
         shuffle: visit the rows of epoch e in the order ``np.random.default_rng([seed, e]).permutation(n)``.
-        drop_last: leave out a last batch that is shorter than the others.
+        drop_last: leave out the last batch if it is smaller than the others.
         seed: a whole number of at least 0.
-        backend: "numpy" or "cupy": where the arrays are kept and the batches are made.
+        backend: "numpy" or "cupy": where the arrays are stored and the batches are built.
 
-    ``epoch`` is the number of the epoch the next iteration runs; starting an iteration adds one to it. Set it to resume.
-    Without shuffling batches are views of the arrays. Raises ArgumentError, ShapeError or DtypeError at once.
+    Attributes:
+        epoch: number of the epoch that the next iteration visits, from 0; starting an iteration adds 1. Set it to resume.
+
+    Without shuffling, batches are views of the arrays. Raises ArgumentError, ShapeError or DtypeError for invalid arguments.
+
+    >>> import numpy as np
+    >>> import minilstm as ml
+    >>> x, y = np.arange(10).reshape(5, 2), np.arange(5)
+    >>> loader = ml.DataLoader(x, y, batch_size=2)
+    >>> len(loader)
+    3
+    >>> [labels.tolist() for _, labels in loader]
+    [[0, 1], [2, 3], [4]]
     """
 
     def __init__(self, *arrays: Any, batch_size: int = 64, shuffle: bool = False, drop_last: bool = False, seed: int = 0,
@@ -46,7 +58,7 @@ class DataLoader:
         if self.size == 0:
             raise ShapeError("DataLoader: expected at least one row, got arrays with none")
         if len(self) == 0:
-            raise ArgumentError(f"DataLoader: {self.size} rows make no full batch of {self.batch_size}, and drop_last=True "
+            raise ArgumentError(f"DataLoader: {self.size} rows do not fill a batch of {self.batch_size}, and drop_last=True "
                                 "drops the rest: lower batch_size")
 
     def __len__(self) -> int:
@@ -59,14 +71,14 @@ class DataLoader:
         return self.batches(epoch)
 
     def order(self, epoch: int) -> np.ndarray:
-        """Return the rows in the order in which epoch number ``epoch`` visits them: (n,) int64, on the host."""
+        """Return the row numbers in the order in which epoch ``epoch`` visits them: (n,) int64, on the host."""
         epoch = _check_whole("epoch", epoch)
         return np.random.default_rng([self.seed, epoch]).permutation(self.size) if self.shuffle else np.arange(self.size)
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[Array, ...]]:
-        """Iterate over the batches of ``epoch`` from number ``start`` on, and leave ``self.epoch`` alone.
+        """Iterate over the batches of ``epoch``, beginning with batch ``start``; ``self.epoch`` does not change.
 
-        ``start == len(loader)`` is the end of the epoch and gives nothing. Raises ArgumentError for numbers beyond it.
+        ``start == len(loader)`` is the end of the epoch and yields nothing. Raises ArgumentError for larger numbers.
         """
         epoch, start = _check_whole("epoch", epoch), _check_whole("start", start)
         if start > len(self):
@@ -74,7 +86,7 @@ class DataLoader:
         return self._batches(epoch, start)
 
     def _batches(self, epoch: int, start: int) -> Iterator[tuple[Array, ...]]:
-        order = asarray(self.order(epoch), self.backend) if self.shuffle else None      # one upload an epoch
+        order = asarray(self.order(epoch), self.backend) if self.shuffle else None      # one upload per epoch
         for number in range(start, len(self)):
             rows: Any = slice(number * self.batch_size, min((number + 1) * self.batch_size, self.size))
             if order is not None:
@@ -91,7 +103,7 @@ def _as_rows(name: str, values: Any, backend: str) -> Array:
         raise DtypeError(f"{name}: expected numbers, got dtype {x.dtype}")
     if x.ndim == 0:
         raise ShapeError(f"{name}: expected at least one axis (rows), got a single number")
-    return asarray(x, backend)          # a device takes numbers alone, so they are checked first
+    return asarray(x, backend)          # a device accepts only numbers, so the dtype is checked first
 
 
 def _check_whole(name: str, value: Any) -> int:

@@ -1,7 +1,7 @@
-"""From lists of unequal length to one rectangular array, and the lengths that were there before.
+"""Pad sequences of unequal length to one rectangular array, and compute their real lengths.
 
-Rows are padded in front by default: a recurrent network that ends on its last real word does not have to carry its answer
-through the padding. Same names, options and results as ``keras.utils.pad_sequences``.
+By default the padding goes in front: the last step of a recurrent network then reads the last real word, so the network does
+not have to carry its answer through the padding. Names, options and results match ``keras.utils.pad_sequences``.
 """
 
 from __future__ import annotations
@@ -19,11 +19,22 @@ def pad_sequences(sequences: Sequence[Any], maxlen: int | None = None, dtype: An
                   truncating: str = "pre", value: Any = 0.0) -> np.ndarray:
     """Return the sequences as one array (N, maxlen, ...), shorter ones padded with ``value``, longer ones cut.
 
-    ``padding`` and ``truncating`` say on which side ("pre" or "post"); note that the default cuts the *front*. ``maxlen=None``
-    takes the longest. Items may be numbers or equal-shaped arrays. Same results as ``keras.utils.pad_sequences``. Raises
-    ArgumentError for bad options, sequences without a length and numbers too large for ``dtype``, ShapeError for items of
-    unequal shape, DtypeError for a string in the place of a sequence and for items that are no numbers (dtype=object keeps
-    them).
+    Args:
+        sequences: N lists or arrays; their items are numbers, or arrays of one shape.
+        maxlen: length of the result; None: the length of the longest sequence.
+        dtype: NumPy dtype of the result; object keeps items that are not numbers.
+        padding: "pre" or "post", the side on which short sequences are padded.
+        truncating: "pre" or "post", the side on which long sequences are cut. Note that the default cuts the *front*.
+        value: the padding value.
+
+    The results are those of ``keras.utils.pad_sequences``. Raises ArgumentError for invalid options, for sequences without a
+    length and for numbers too large for ``dtype``; ShapeError for items of different shapes; DtypeError for a string instead
+    of a sequence and for items that are not numbers.
+
+    >>> import minilstm as ml
+    >>> ml.pad_sequences([[5, 3], [7, 1, 2, 9]], maxlen=3)
+    array([[0, 5, 3],
+           [1, 2, 9]], dtype=int32)
     """
     check_choice("padding", padding, ("pre", "post"))
     check_choice("truncating", truncating, ("pre", "post"))
@@ -59,24 +70,24 @@ def pad_sequences(sequences: Sequence[Any], maxlen: int | None = None, dtype: An
 
 
 def _items(row: int, sequence: Any, dtype: np.dtype[Any] | None) -> np.ndarray:
-    """Return one sequence as an array, or raise in words."""
+    """Return one sequence as an array, or raise an error that names its row."""
     if isinstance(sequence, (str, bytes)):
         raise DtypeError(f"sequences[{row}]: expected a list of numbers, got the text {sequence[:20]!r}; see Tokenizer")
     try:
         items = np.asarray(sequence, dtype=object if dtype == object else None)
         if dtype is not None and not _fits(items, dtype):
-            raise OverflowError         # as NumPy raises it for Python's own numbers; those of arrays would be wrapped around
+            raise OverflowError         # as NumPy does for Python's own numbers; numbers in arrays would wrap around silently
         return items if dtype is None else items.astype(dtype, copy=False)
     except OverflowError:
         raise ArgumentError(f"sequences[{row}]: a number in it does not fit dtype {dtype}") from None
     except (TypeError, ValueError) as error:
         if "inhomogeneous" in str(error) or "setting an array element" in str(error):
-            raise ShapeError(f"sequences[{row}]: expected items of one shape, got items of several") from None
+            raise ShapeError(f"sequences[{row}]: expected items of one shape, got items of different shapes") from None
         raise DtypeError(f"sequences[{row}]: does not fit dtype {dtype}: {error}") from None
 
 
 def _fits(values: np.ndarray, dtype: np.dtype[Any]) -> bool:
-    """Tell whether numbers lie in the range of an integer ``dtype`` (fractions are cut off, as in Keras)."""
+    """Return whether numbers lie in the range of an integer ``dtype`` (fractions are truncated, as in Keras)."""
     if dtype.kind not in "iu" or values.dtype.kind not in "iuf" or np.can_cast(values.dtype, dtype) or not values.size:
         return True
     return bool(values.min() >= np.iinfo(dtype).min and values.max() <= np.iinfo(dtype).max)
@@ -85,7 +96,13 @@ def _fits(values: np.ndarray, dtype: np.dtype[Any]) -> bool:
 def sequence_lengths(sequences: Sequence[Any], maxlen: int | None = None, *, minimum: int = 1) -> np.ndarray:
     """Return the number of steps of each sequence that ``pad_sequences(sequences, maxlen)`` keeps: (N,) int64.
 
-    For ``layer(x, lengths=...)``, which refuses length 0: a sequence without any known word counts ``minimum`` padding steps.
+    The result is meant for ``layer(x, lengths=...)``, which rejects length 0: lengths below ``minimum`` are raised to
+    ``minimum``, so an empty sequence counts as ``minimum`` padding steps.
+
+    >>> import minilstm as ml
+    >>> ml.sequence_lengths([[5, 3], [7, 1, 2, 9], []], maxlen=3)
+    array([2, 3, 1])
+
     """
     lengths = np.asarray(_lengths(sequences), dtype=np.int64)
     return np.clip(lengths, minimum, None if maxlen is None else check_positive_int("maxlen", maxlen))
@@ -97,4 +114,4 @@ def _lengths(sequences: Sequence[Any]) -> list[int]:
     try:
         return [len(sequence) for sequence in sequences]
     except TypeError:
-        raise ArgumentError("sequences: expected a list of sequences, got something without a length in it") from None
+        raise ArgumentError("sequences: expected a list of sequences, got an item without a length") from None

@@ -1,15 +1,15 @@
-"""The embedded Reber grammar: say which symbols may come next, one of which the second symbol of all decided.
+"""The embedded Reber grammar: predict which symbols may come next; one prediction depends on the string's second symbol.
 
-A Reber string is a walk through this graph, from B to E; where two edges leave a state, each is taken half of the time:
+A Reber string is a walk through this graph, from B to E; if two edges leave a state, each is taken with probability one half:
 
     state 0  B -> 1                      state 4  X -> 3   S -> 6
     state 1  T -> 2   P -> 3             state 5  P -> 4   V -> 6
     state 2  S -> 2   X -> 4             state 6  E -> end
     state 3  T -> 3   V -> 5
 
-An embedded string is B, then T or P, then a Reber string, then the same T or P again, then E. So the state of the graph tells
-what may come next, except before the last symbol but one: that needs a memory of the second symbol, across a Reber string of
-any length (5 symbols at least).
+An embedded string is B, then T or P, then a Reber string, then the same T or P again, then E. The state of the graph
+determines which symbols may come next, with one exception: to predict the second-last symbol, a model must remember the second
+one across a Reber string of arbitrary length (at least 5 symbols).
 
 Sources: Reber 1967; Fahlman 1991 (the embedded grammar); Hochreiter & Schmidhuber 1997, experiment 1.
 """
@@ -26,12 +26,12 @@ from minilstm.backend.seeds import as_generator
 
 SYMBOLS = "BTPSXVE"
 GRAPH = ({"B": 1}, {"T": 2, "P": 3}, {"S": 2, "X": 4}, {"T": 3, "V": 5}, {"X": 3, "S": 6}, {"P": 4, "V": 6}, {"E": 7})
-STRINGS = 256           # for training, and as many for the test
-BASELINE = 0.5          # strings that a model without a memory of the second symbol gets wrong: it can only guess T or P
+STRINGS = 256           # for training, and the same number for testing
+BASELINE = 0.5          # share of strings that a model without memory gets wrong: it can only guess T or P
 
 
 def embedded_reber(rng: Any = None) -> tuple[str, list[str]]:
-    """Return one string and, for each of its symbols but the last, the symbols that may come next."""
+    """Return one string and, for each symbol except the last, the symbols that may come next."""
     rng = as_generator(rng)
     outer = "TP"[rng.integers(2)]
     text, legal, state = "B" + outer, ["TP", "B"], 0
@@ -47,12 +47,12 @@ def embedded_reber(rng: Any = None) -> tuple[str, list[str]]:
 def reber(n: int, *, rng: Any = None, dtype: Any = np.float32) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return one-hot x (n, T, 7), legal successors y (n, T, 7) and lengths (n,) of n embedded Reber strings.
 
-    Step t of x is a string's symbol t, and step t of y has a 1 for each symbol that may be its symbol t + 1. The last symbol,
-    E, is left out, since nothing follows. T is the longest string's length; steps past the end of a string are 0. Columns
-    are in the order of ``SYMBOLS``.
+    Step t of x encodes symbol t of a string, and step t of y has a 1 for each symbol that may be symbol t + 1. The last
+    symbol, E, is left out because nothing follows it. T is the number of steps of the longest string; steps after the end of a
+    string are 0. Columns are in the order of ``SYMBOLS``.
 
     Args:
-        n: strings.
+        n: number of strings.
         rng: seed or numpy Generator.
         dtype: floating dtype of x and y; lengths are int64.
 
@@ -72,24 +72,24 @@ def reber(n: int, *, rng: Any = None, dtype: Any = np.float32) -> tuple[np.ndarr
 
 
 def reber_right(scores: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Tell of each string whether at each step every legal successor's score exceeds every illegal one's; (n,) bool.
+    """Return (n,) bool: whether every legal successor of a string scores higher than every illegal one, at each step.
 
     Args:
         scores: (n, T, 7), a model's activations, probabilities or logits.
-        y: (n, T, 7), from ``reber``; steps without a legal successor are past the end, where anything is right.
+        y: (n, T, 7), from ``reber``; steps without a legal successor are after the end of the string and are not judged.
 
-    Raises ShapeError, DtypeError or ArgumentError where they do not fit.
+    Raises ShapeError, DtypeError or ArgumentError for invalid arrays.
     """
     check_floating("scores", scores)
     check_shape("y", y, (None, None, len(SYMBOLS)), "N, T, symbols")
     check_shape("scores", scores, y.shape, "N, T, symbols")
     if not np.isfinite(scores).all():
-        raise ArgumentError("scores: hold NaN or infinite values")
+        raise ArgumentError("scores: contain NaN or infinite values")
     lowest = np.where(y > 0, scores, np.inf).min(axis=2)
     highest = np.where(y > 0, -np.inf, scores).max(axis=2)
     return np.asarray((lowest > highest).all(axis=1))
 
 
 def reber_solved(right: np.ndarray) -> bool:
-    """Tell whether all strings are right: those of training and those of the test, 256 each in the paper."""
+    """Return whether all strings are right, both the training and the test strings (256 each in the paper)."""
     return bool(np.asarray(right).all()) and len(right) > 0

@@ -1,7 +1,8 @@
-"""Split data into a training and a test part, with the very indices scikit-learn would draw.
+"""Split data into a training and a test part, with exactly the indices that scikit-learn draws.
 
-Published splits are given as ``train_test_split(..., random_state=42)``; to compare with them, the same rows must be held out.
-scikit-learn draws from NumPy's legacy ``RandomState``, whose stream for a given seed is frozen, so a local one gives them.
+Published splits are given as ``train_test_split(..., random_state=42)``; a comparison with them must hold out the same rows.
+scikit-learn draws from NumPy's legacy ``RandomState``, whose stream for a given seed never changes, so this module can
+reproduce its splits.
 """
 
 from __future__ import annotations
@@ -24,13 +25,22 @@ def train_test_split(*arrays: Any, test_size: float | int | None = None, train_s
 
     Args:
         arrays: arrays (host or device), lists, tuples (returned as lists) or pandas objects of equal length n.
-        test_size, train_size: a fraction in (0, 1), of which the test part is rounded up and the training part down, or a
-            number of rows. The default is ``test_size=0.25``; where one is given the other is the rest.
+        test_size, train_size: a fraction in (0, 1) or a number of rows. Fractions are rounded up for the test part and down
+            for the training part. The default is ``test_size=0.25``; if only one size is given, the other part gets the rest.
         random_state: a seed, a RandomState, or None for fresh entropy. The same seed gives scikit-learn's indices.
-        shuffle: draw rows at random; False takes the first rows for training and those after them for testing.
-        stratify: labels (n,); both parts then have the classes in the proportions of the whole.
+        shuffle: draw rows at random; False uses the first rows for training and the following ones for testing.
+        stratify: labels (n,); both parts then contain the classes in the proportions of the whole.
 
     Raises ArgumentError for sizes that cannot be met and ShapeError for arrays of unequal length.
+
+    >>> import numpy as np
+    >>> import minilstm as ml
+    >>> x, y = np.arange(20).reshape(10, 2), np.arange(10)
+    >>> train_x, test_x, train_y, test_y = ml.train_test_split(x, y, test_size=0.2, random_state=42)
+    >>> train_x.shape, test_x.shape
+    ((8, 2), (2, 2))
+    >>> test_y
+    array([8, 1])
     """
     if not arrays:
         raise ArgumentError("train_test_split: expected at least one array")
@@ -80,7 +90,7 @@ def _part_sizes(n: int, test_size: Any, train_size: Any) -> tuple[int, int]:
     if isinstance(test_size, float) and isinstance(train_size, float) and test_size + train_size > 1:
         raise ArgumentError(f"test_size + train_size: expected at most 1, got {test_size + train_size}")
     if n_train + n_test > n:
-        raise ArgumentError(f"test_size + train_size: expected at most the {n} rows there are, got {n_test} + {n_train}")
+        raise ArgumentError(f"test_size + train_size: expected at most {n}, the number of rows, got {n_test} + {n_train}")
     if n_train == 0 or n_test == 0:
         raise ArgumentError(f"train_test_split: {n} rows with test_size={test_size}, train_size={train_size} leave "
                             f"{n_train} rows for training and {n_test} for testing; neither may be empty")
@@ -117,7 +127,7 @@ def _stratified(labels: Any, n: int, n_train: int, n_test: int, rng: np.random.R
 
 
 def _share(sizes: np.ndarray, draws: int, rng: np.random.RandomState) -> np.ndarray:
-    """Deal ``draws`` rows out to the classes in proportion: whole parts first, then by largest remainder, ties by lot."""
+    """Distribute ``draws`` rows over the classes in proportion: whole parts, then largest remainders, ties at random."""
     exact = sizes / sizes.sum() * draws
     dealt = np.floor(exact)
     remainder = exact - dealt
@@ -133,7 +143,7 @@ def _share(sizes: np.ndarray, draws: int, rng: np.random.RandomState) -> np.ndar
 
 
 def _take(array: Any, rows: np.ndarray) -> Any:
-    if hasattr(array, "iloc"):      # pandas, whose plain brackets look up labels
+    if hasattr(array, "iloc"):      # pandas: plain brackets would look up labels
         return array.iloc[rows]
     if is_array(array):
         return array[asarray(rows, backend_name(array))]

@@ -1,8 +1,7 @@
-"""Tasks with long time lags, made to order: the answer depends on what was seen T steps ago, and on nothing else.
+"""Synthetic tasks with long time lags: the answer depends only on inputs about T steps earlier.
 
-Each function draws n sequences from a seeded generator; equal seeds give equal bytes. Beside each stand what a model without a
-memory can reach (the baseline) and the published criterion of success. The embedded Reber grammar has a file of its own,
-``reber.py``.
+Each function draws n sequences from a seeded generator; equal seeds give equal bytes. Each task comes with the error of a
+model without memory (the baseline) and the published success criterion. The embedded Reber grammar is in ``reber.py``.
 
     task             input                                  answer, given at the end
     adding           T pairs (value, marker)                the sum of the two marked values
@@ -25,10 +24,10 @@ from minilstm.backend.checks import check_choice, check_dtype, check_floating, c
 from minilstm.backend.errors import ArgumentError, DtypeError, ShapeError
 from minilstm.backend.seeds import as_generator
 
-ADDING_BASELINE = 1 / 6     # MSE of always saying 1, the mean: two variances of U[0, 1], 1/12 each
-RECENT = 2000               # sequences that Hochreiter & Schmidhuber look back on
-SYMBOLS = "EBabcdXY"        # of temporal_order: start, end, four without meaning, the two that count
-START, END, X = 0, 1, 6     # ids among them; Y is X + 1
+ADDING_BASELINE = 1 / 6     # MSE of always predicting 1, the mean: two variances of U[0, 1], 1/12 each
+RECENT = 2000               # latest sequences that Hochreiter & Schmidhuber's criterion examines
+SYMBOLS = "EBabcdXY"        # of temporal_order: start, end, four distractors, the two relevant ones
+START, END, X = 0, 1, 6     # their ids; Y is X + 1
 MARKERS = ("anywhere", "halves")
 LEAST_T = {"adding": 2, "adding_1997": 22, "temporal_order": 10, "copy": 1}
 
@@ -66,19 +65,21 @@ def adding(n: int, T: int, *, rng: Any = None, markers: str = "anywhere", dtype:
 
 
 def adding_solved(mse: float, threshold: float = 0.01) -> bool:
-    """Tell whether a mean squared error on unseen sequences is below ``threshold``, 6 % of the baseline's unless given."""
+    """Return whether a mean squared error on unseen sequences is below ``threshold`` (default: 6 % of the baseline)."""
     return bool(mse < threshold)
 
 
 def adding_1997(n: int, T: int, *, rng: Any = None, dtype: Any = np.float32) -> AnswersAndLengths:
     """Return x (n, T + T // 10, 2), y (n, 1) and lengths (n,), as in experiment 4 of Hochreiter & Schmidhuber 1997.
 
-    Values are uniform in [-1, 1), lengths in T to T + T // 10. One of the first ten steps is marked 1, and another one of the
-    first T // 2 - 1; the marker is -1 at the first and the last step of a sequence, 0 elsewhere. The target is
-    0.5 + (X1 + X2) / 4. Where the first step is drawn it keeps its marker -1, and its value is 0. Steps past the end are 0.
+    Values are uniform in [-1, 1), lengths uniform from T to T + T // 10. One of the first ten steps has the marker 1, and so
+    has another one of the first T // 2 - 1 steps. The marker is -1 at the first and the last step of a sequence, and 0
+    elsewhere. The target is 0.5 + (X1 + X2) / 4. If the first step is drawn, it keeps its marker -1, and its value is set to
+    0. Steps after the end are 0.
 
     Args:
-        n, T: sequences, and the least steps of each, at least 22, so that the first ten are among the first T // 2 - 1.
+        n, T: number of sequences, and their minimum length, at least 22, so that the first ten steps are among the first
+            T // 2 - 1.
         rng: seed or numpy Generator.
         dtype: floating dtype of x and y; lengths are int64.
 
@@ -99,19 +100,19 @@ def adding_1997(n: int, T: int, *, rng: Any = None, dtype: Any = np.float32) -> 
 
 
 def adding_1997_baseline(T: int) -> float:
-    """Return the MSE of always saying 0.5: 1/48 for each of the two values that is not the 0 of a marked first step."""
+    """Return the MSE of always predicting 0.5: 1/48 for each of the two values, 0 for a marked first step (its value is 0)."""
     first = 1 / 10 + 9 / 10 / (T // 2 - 2)
     return (2 - first) / 48
 
 
 def adding_1997_solved(errors: Any) -> bool:
-    """Tell whether the 2,000 most recent absolute errors are all below 0.04, and 0.01 on average (fewer: no)."""
+    """Return whether the 2,000 most recent absolute errors are all below 0.04 and below 0.01 on average (fewer: False)."""
     recent = _recent("errors", errors, 1)
     return len(recent) == RECENT and bool(recent.max() < 0.04 and recent.mean() < 0.01)
 
 
 def _two_places(rng: np.random.Generator, n: int, first: int, second: int) -> np.ndarray:
-    """Return distinct places (n, 2): one below ``first``, then one of the others below ``second``, which is no less."""
+    """Return distinct positions (n, 2): one below ``first``, then another below ``second`` (``second`` >= ``first``)."""
     one = rng.integers(0, first, n)
     two = rng.integers(0, second - 1, n)
     return np.stack([one, two + (two >= one)], axis=1)
@@ -123,16 +124,16 @@ def _two_places(rng: np.random.Generator, n: int, first: int, second: int) -> np
 def temporal_order(n: int, T: int, *, rng: Any = None, symbols: int = 2, dtype: Any = np.float32) -> AnswersAndLengths:
     """Return one-hot x (n, T + T // 10, 8), class y (n,) and lengths (n,): experiment 6a, or with 3 symbols 6b.
 
-    A sequence of T to T + T // 10 steps starts with E, ends with B and consists of random a, b, c, d otherwise, but for an X
-    or a Y (one as likely as the other) at each of 2 or 3 places. For T = 100 these are steps 10 to 20 and 50 to 60, or
-    10 to 20, 33 to 43 and 66 to 76, counted from 0; for another T these bounds are multiplied by T / 100 and rounded down. The
-    class reads the places as a binary number, X for 0 and Y for 1, the first place first: XX, XY, YX, YY are 0, 1, 2, 3.
-    Columns of x are in the order of ``SYMBOLS``; steps past the end are all 0.
+    A sequence has T to T + T // 10 steps. It starts with E, ends with B and otherwise consists of random a, b, c, d, except
+    for an X or a Y (with equal probability) at each of 2 or 3 positions. For T = 100 these lie in steps 10 to 20 and 50 to 60,
+    or in 10 to 20, 33 to 43 and 66 to 76, counted from 0; for another T these bounds are multiplied by T / 100 and rounded
+    down. The class reads the positions as a binary number, X as 0 and Y as 1, the first position first: XX, XY, YX, YY are 0,
+    1, 2, 3. Columns of x are in the order of ``SYMBOLS``; steps after the end are all 0.
 
     Args:
-        n, T: sequences, and the least steps of each, at least 10.
+        n, T: number of sequences, and their minimum length, at least 10.
         rng: seed or numpy Generator.
-        symbols: how many places, 2 or 3.
+        symbols: number of positions, 2 or 3.
         dtype: floating dtype of x; y and lengths are int64.
 
     Raises ArgumentError or DtypeError.
@@ -156,15 +157,15 @@ def temporal_order(n: int, T: int, *, rng: Any = None, symbols: int = 2, dtype: 
 
 
 def temporal_order_baseline(symbols: int = 2) -> float:
-    """Return the cross-entropy of always saying that each class is as likely as the others: ln 4, or ln 8."""
+    """Return the cross-entropy of a uniform prediction over the classes: ln 4, or ln 8."""
     return symbols * math.log(2)
 
 
 def temporal_order_solved(probabilities: Any, targets: Any) -> bool:
-    """Tell whether the 2,000 most recent sequences are right, and the absolute errors below 0.1 on average (fewer: no).
+    """Return whether the 2,000 most recent sequences are right and their mean absolute error is below 0.1 (fewer: False).
 
-    A sequence is right if no class' probability is 0.3 or more away from its target, 1 for the right class and 0 for the
-    others. The paper says so of sigmoid outputs; a softmax's probabilities are judged alike.
+    A sequence is right if every class probability is less than 0.3 away from its target, which is 1 for the right class and 0
+    for the others. The paper applies this rule to sigmoid outputs; here it is applied to softmax probabilities.
 
     Args:
         probabilities: (n, classes), floating point.
@@ -183,16 +184,16 @@ def temporal_order_solved(probabilities: Any, targets: Any) -> bool:
 
 
 def copy(n: int, T: int, *, rng: Any = None, symbols: int = 8, length: int = 10) -> Answers:
-    """Return tokens and targets, both (n, T + 2 * length) int64: remember ``length`` symbols for T steps, then say them.
+    """Return tokens and targets, both (n, T + 2 * length) int64: remember ``length`` symbols for T steps, then output them.
 
-    A sequence holds ``length`` random symbols (0 to symbols - 1), T - 1 blanks (``symbols``), the sign to begin
-    (``symbols`` + 1) and ``length`` blanks. Its target is blank up to that sign's step, then the symbols in their order. So
-    there are symbols + 2 kinds of tokens and symbols + 1 kinds of targets.
+    A sequence holds ``length`` random symbols (0 to symbols - 1), T - 1 blanks (``symbols``), the start signal
+    (``symbols`` + 1) and ``length`` blanks. The target is blank up to and including the step of the start signal, then the
+    symbols in their order. There are symbols + 2 kinds of tokens and symbols + 1 kinds of targets.
 
     Args:
-        n, T: sequences, and the steps from the last symbol to the sign, at least 1.
+        n, T: number of sequences, and the steps from the last symbol to the start signal, at least 1.
         rng: seed or numpy Generator.
-        symbols, length: kinds of symbols, at least 2, and how many a sequence has.
+        symbols, length: number of different symbols, at least 2, and of symbols in a sequence.
 
     Raises ArgumentError.
     """
@@ -207,14 +208,14 @@ def copy(n: int, T: int, *, rng: Any = None, symbols: int = 8, length: int = 10)
 
 
 def copy_baseline(T: int, symbols: int = 8, length: int = 10) -> float:
-    """Return the mean cross-entropy of one who knows when to speak but not what: length · ln(symbols) / (T + 2 · length)."""
+    """Return the cross-entropy of knowing when to answer but not what: length · ln(symbols) / (T + 2 · length)."""
     return length * math.log(symbols) / (T + 2 * length)
 
 
 def copy_solved(predictions: Any, targets: Any, length: int = 10) -> bool:
-    """Tell whether at least 99 % of the recalled symbols are right, each the last ``length`` steps of a sequence.
+    """Return whether at least 99 % of the recalled symbols (the last ``length`` steps of each sequence) are right.
 
-    There is no published threshold; papers draw the loss. By chance, 1 of 8 is right.
+    There is no published threshold; papers plot the loss. By chance, 1 symbol in 8 is right.
 
     Args:
         predictions, targets: (n, T + 2 * length) integers: the most probable class of each step, and the right one.
@@ -237,7 +238,7 @@ def check_lag(task: str, T: Any) -> int:
 
 
 def _check(task: str, n: int, T: int, rng: Any, dtype: Any) -> tuple[int, int, np.random.Generator, np.dtype]:
-    """Return what every task is given, checked."""
+    """Check the arguments that all tasks share, and return them."""
     n, T = check_positive_int("n", n), check_lag(task, T)
     kind = check_dtype(dtype)
     if kind.kind != "f":

@@ -1,9 +1,9 @@
-"""From texts to lists of word numbers: the Tokenizer.
+"""The Tokenizer: turn texts into lists of word ids.
 
-An embedding needs whole numbers, so words are counted once and numbered by how often they occur: 0 is padding, 1 the
-out-of-vocabulary token if there is one, then the commonest word. Names, rules and results are those of Keras' (legacy)
-``Tokenizer``, so that a published pipeline gives the same numbers here. The plain way to number words, a split and a dict,
-is in ``Tokenizer.words``; ordinary text takes its fast twin in word_ids.py.
+An embedding needs integer ids, so words are counted once and numbered by frequency: 0 is padding, 1 is the out-of-vocabulary
+token if there is one, and the most frequent word comes next. Names, rules and results are those of Keras' (legacy)
+``Tokenizer``, so that a published pipeline gives the same ids here. ``Tokenizer.words`` is the readable version, with a split
+and a dict; ordinary text uses the faster version in word_ids.py.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from minilstm.backend.errors import ArgumentError, DataError, DtypeError
 from minilstm.data.word_ids import WordIds
 
 FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
-CHUNK = 64      # texts looked up at once: enough to make NumPy's overhead small, few enough to stay in the cache
+CHUNK = 64      # texts looked up at once: enough to amortize NumPy's overhead, few enough to stay in the cache
 _CONFIG = ("num_words", "filters", "lower", "split", "char_level", "oov_token", "document_count", "word_index")
 
 
 class _Codes(dict[str, int]):
-    """Word -> the id to emit, or 0 for "emit nothing"; words it does not know get ``unknown``."""
+    """Map each word to the id to emit, or to 0 to emit nothing; unknown words map to ``unknown``."""
 
     def __init__(self, known: dict[str, int], unknown: int) -> None:
         super().__init__(known)
@@ -36,21 +36,38 @@ class _Codes(dict[str, int]):
 
 
 class Tokenizer:
-    """Turn texts into lists of word numbers, exactly as Keras' ``Tokenizer`` does.
+    """Turn texts into lists of word ids, exactly as Keras' ``Tokenizer`` does.
+
+    A text is a string, or a list of words, which is neither filtered nor split.
 
     Args:
-        num_words: keep ids below this number only, that is the ``num_words - 1`` commonest words (the OOV token counts as
-            one of them); None keeps every word. Ids therefore fit ``Embedding(num_words, ...)``.
-        filters: characters that separate words as ``split`` does.
-        lower: lower-case each text first, with Python's ``str.lower``.
-        split: the separator. Nothing else separates words: with the defaults "\\r" and a no-break space stay inside them.
-        char_level: every character is a word; ``filters`` and ``split`` are not used.
-        oov_token: the word that stands for unknown and rarer words, id 1. Without one they are left out.
+        num_words: keep only ids below this number, that is, the ``num_words - 1`` most frequent words (the OOV token counts
+            as one of them); None keeps every word. All ids therefore fit ``Embedding(num_words, ...)``.
+        filters: characters that separate words, like ``split``.
+        lower: convert each text to lower case first, with Python's ``str.lower``.
+        split: the separator. Nothing else separates words: with the defaults, "\\r" and a no-break space stay inside words.
+        char_level: treat every character as a word; ``filters`` and ``split`` are not used.
+        oov_token: the word with id 1 that replaces unknown and rare words; None leaves such words out.
 
-    A text is a string, or a list of words, which is not filtered or split. Attributes, filled by ``fit_on_texts``:
-    ``word_counts`` (word -> occurrences, in the order first seen), ``word_docs`` (word -> number of texts that contain it),
-    ``index_docs`` (the same by id), ``word_index`` (word -> id, by falling count, ties in the order first seen; not cut at
-    ``num_words``), ``index_word`` (its inverse), ``document_count``. Bad arguments raise ArgumentError or DtypeError.
+    Attributes (filled by ``fit_on_texts``):
+        word_counts: word -> number of occurrences, in order of first appearance.
+        word_docs: word -> number of texts that contain it.
+        index_docs: the same by id.
+        word_index: word -> id, by decreasing count, ties in order of first appearance; not limited by ``num_words``.
+        index_word: id -> word.
+        document_count: number of texts.
+
+    Raises ArgumentError or DtypeError for invalid arguments.
+
+    >>> import minilstm as ml
+    >>> tokenizer = ml.Tokenizer(oov_token="<OOV>")
+    >>> tokenizer.fit_on_texts(["a good film", "a bad film", "a film"])
+    >>> tokenizer.word_index
+    {'<OOV>': 1, 'a': 2, 'film': 3, 'good': 4, 'bad': 5}
+    >>> tokenizer.texts_to_sequences(["A good, strange film!"])
+    [[2, 4, 1, 3]]
+    >>> tokenizer.sequences_to_texts([[2, 4, 1, 3]])
+    ['a good <OOV> film']
     """
 
     def __init__(self, num_words: int | None = None, filters: str = FILTERS, lower: bool = True, split: str = " ",
@@ -76,10 +93,10 @@ class Tokenizer:
     def fit_on_texts(self, texts: Iterable[str | list[str]]) -> None:
         """Count the words of ``texts`` and number them; a second call adds to the counts of the first.
 
-        Raises DtypeError for a text that is neither a string nor a list of strings; nothing has changed then.
+        Raises DtypeError, and changes nothing, if a text is neither a string nor a list of strings.
         """
         if self._restored:
-            raise ArgumentError("fit_on_texts: this tokenizer was restored from its config, which keeps no counts to add to; "
+            raise ArgumentError("fit_on_texts: this tokenizer was restored from its config, which holds no counts; "
                                 "fit a new Tokenizer")
         number = defaultdict(count(len(self.word_counts)).__next__, zip(self.word_counts, count()))     # by first appearance
         counts = np.array([*self.word_counts.values()], dtype=np.int64)
@@ -95,16 +112,16 @@ class Tokenizer:
         self.document_count = documents
         self.word_counts = dict(zip(number, counts.tolist()))
         self.word_docs = dict(zip(number, docs.tolist()))
-        by_count = sorted(number, key=self.word_counts.__getitem__, reverse=True)    # stable: ties stay as first seen
+        by_count = sorted(number, key=self.word_counts.__getitem__, reverse=True)    # stable: ties keep their order
         self._number([self.oov_token, *by_count] if self.oov_token is not None else by_count)
 
     def _number(self, words: list[str]) -> None:
-        self.word_index = {word: index for index, word in enumerate(words, 1)}      # an OOV token that is also a word: last
+        self.word_index = {word: index for index, word in enumerate(words, 1)}      # a word equal to oov_token: last id
         self.index_word = {index: word for word, index in self.word_index.items()}
         self.index_docs = {self.word_index[word]: n for word, n in self.word_docs.items()}
 
     def _ids(self, texts: Iterable[str | list[str]], number: Mapping[str, int]) -> Iterator[tuple[np.ndarray, list[int]]]:
-        """Yield, for a few texts at a time, ``number[word]`` of all words and where each text starts (and ends) among them."""
+        """Yield, for a few texts at a time, ``number[word]`` of all words and the offsets between texts."""
         if isinstance(texts, (str, bytes)):
             raise ArgumentError(f"texts: expected a list of texts, got one {type(texts).__name__}; write [text]")
         if not isinstance(texts, Iterable):
@@ -119,7 +136,7 @@ class Tokenizer:
                     yield word_ids(waiting)
                     waiting = []
                 continue
-            if word_ids is not None and waiting:        # first come, first numbered
+            if word_ids is not None and waiting:        # words are numbered in order of first appearance
                 yield word_ids(waiting)
                 waiting = []
             words = self.words(text, position)
@@ -128,9 +145,9 @@ class Tokenizer:
             yield word_ids(waiting)
 
     def words(self, text: str | list[str], position: int = 0) -> Sequence[str]:
-        """Return the words of one text, in order: lower-cased, filtered and split as the arguments say.
+        """Return the words of one text, in order, after lower-casing, filtering and splitting.
 
-        Raises DtypeError, which names ``position``, for what is neither a string nor a list of strings.
+        Raises DtypeError, naming ``position``, if the text is neither a string nor a list of strings.
         """
         if isinstance(text, str):
             text = text.lower() if self.lower else text
@@ -139,15 +156,15 @@ class Tokenizer:
             return [word for word in text.translate(self._characters).split(self.split) if word]
         if isinstance(text, list) and all(isinstance(word, str) for word in text):
             return [word.lower() for word in text] if self.lower else text
-        got = "a list with other things in it" if isinstance(text, list) else type(text).__name__
+        got = "a list with other items" if isinstance(text, list) else type(text).__name__
         raise DtypeError(f"texts[{position}]: expected a string or a list of strings, got {got}")
 
     def texts_to_sequences(self, texts: Iterable[str | list[str]]) -> list[list[int]]:
-        """Return one list of ids for each text; it can be empty. Raises ArgumentError before ``fit_on_texts``."""
+        """Return one list of ids for each text; a list can be empty. Raises ArgumentError before ``fit_on_texts``."""
         return list(self.texts_to_sequences_generator(texts))
 
     def texts_to_sequences_generator(self, texts: Iterable[str | list[str]]) -> Iterator[list[int]]:
-        """Yield what ``texts_to_sequences`` returns; reads up to 64 texts ahead."""
+        """Yield the lists that ``texts_to_sequences`` returns, one by one; reads up to 64 texts ahead."""
         if not self.word_index and not self.document_count:
             raise ArgumentError("texts_to_sequences: the tokenizer knows no words yet; call fit_on_texts first")
         oov, limit = self._oov_index(), self.num_words or len(self.word_index) + 2
@@ -165,7 +182,7 @@ class Tokenizer:
             yield from (words[start:stop] for start, stop in zip(offsets, offsets[1:]))
 
     def sequences_to_texts(self, sequences: Iterable[Iterable[int]]) -> list[str]:
-        """Return the words of each sequence of ids, joined by spaces; unknown ids become the OOV token or vanish."""
+        """Return the words of each sequence of ids, joined by spaces; unknown ids become the OOV token or are left out."""
         oov, limit = self._oov_index(), self.num_words or len(self.word_index) + 2
         words = {index: word for index, word in self.index_word.items() if index < limit}
         if oov:
@@ -176,10 +193,10 @@ class Tokenizer:
         return 0 if self.oov_token is None else self.word_index.get(self.oov_token, 0)
 
     def to_config(self) -> dict[str, Any]:
-        """Return a dict that JSON can hold, with all that encoding and decoding need and no more.
+        """Return a JSON-able dict with exactly what encoding and decoding need.
 
-        Words with ids beyond ``num_words`` are left out, since they are encoded like unknown ones, and so are the counts: the
-        tokenizer that ``from_config`` restores gives the same sequences and texts but cannot be fitted further.
+        It contains neither the counts nor the words with ids beyond ``num_words``, which are encoded like unknown words. A
+        tokenizer restored by ``from_config`` gives the same sequences and texts, but cannot be fitted further.
         """
         limit = self.num_words or len(self.word_index) + 2
         kept = {word: index for word, index in self.word_index.items() if index < limit or word == self.oov_token}
@@ -187,7 +204,7 @@ class Tokenizer:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Tokenizer:
-        """Return the tokenizer that ``to_config`` described. Raises DataError where the dict is not such a one."""
+        """Return the tokenizer that ``to_config`` described. Raises DataError if the dict is not valid."""
         if not isinstance(config, Mapping) or set(config) != set(_CONFIG):
             got = sorted(map(str, config)) if isinstance(config, Mapping) else type(config).__name__
             raise DataError(f"tokenizer config: expected the keys {sorted(_CONFIG)}, got {got}")

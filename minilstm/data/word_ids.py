@@ -1,10 +1,10 @@
-"""Look up the numbers of many words at once: the fast twin of ``[number[word] for word in text.split(separator)]``.
+"""Look up the ids of many words at once: the fast version of ``[number[word] for word in text.split(separator)]``.
 
-Making a Python string of every word and hashing it is what tokenizing costs, and most words have been seen before. Here a
-chunk of texts is one array of UTF-8 bytes: NumPy finds where words start and end, reads up to 15 bytes of each word and its
-length as two 64-bit numbers, and compares them with a table of words already seen. Two words are equal exactly when these
-pairs are, so nothing is guessed. Only a word that is not in its one place in the table (new, longer, or displaced) becomes a
-Python string and is looked up in the dict that holds the truth.
+Tokenizing spends most of its time on creating and hashing a Python string for every word, although most words have been seen
+before. Here a chunk of texts is one array of UTF-8 bytes: NumPy finds where words start and end, reads up to 15 bytes of each
+word and its length as two 64-bit numbers, and compares them with a table of words already seen. Two words are equal exactly
+when these pairs are equal, so the lookup is exact. Only a word that is not at its one place in the table (because it is new,
+too long, or displaced by another word) becomes a Python string and is looked up in the dict.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Mapping
 import numpy as np
 
 SLOTS_LOG2 = 18         # 2**18 slots of 24 bytes: 6 MiB; IMDB has 124,000 different words, few of them common
-LONGEST = 15            # bytes of a word that fit beside its length into 16 bytes
+LONGEST = 15            # bytes of a word that fit into 16 bytes together with its length
 _MASK = np.array([(1 << 8 * n) - 1 for n in range(9)], dtype=np.uint64)
 _LOW_MASK = _MASK[np.minimum(np.arange(LONGEST + 2), 8)]
 _HIGH_MASK = _MASK[np.clip(np.arange(LONGEST + 2) - 8, 0, 7)]
@@ -23,10 +23,10 @@ _MIX = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F], dtype=np.uint64)      
 
 
 class WordIds:
-    """Number words by ``number[word]``, which is asked only for words that are not in the table yet.
+    """Number words by ``number[word]``, which is called only for words that are not in the table.
 
     Args:
-        number: str -> int, asked in the order of the words; a ``__missing__`` of its own may number new words.
+        number: mapping str -> int, called in the order of the words; its ``__missing__`` may number new words.
         filters, separator: ASCII; ``separator`` is one character.
     """
 
@@ -39,7 +39,7 @@ class WordIds:
         self._ids = np.zeros(1 << SLOTS_LOG2, dtype=np.int64)
 
     def __call__(self, texts: list[str]) -> tuple[np.ndarray, list[int]]:
-        """Return the ids of all words (int64) and, for each text, where its words start among them, then their number."""
+        """Return the ids of all words (int64), and the offset of each text's first word, followed by the number of words."""
         encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
         data = b"".join([self._separator, self._separator.join(encoded), self._separator]).translate(self._table) + bytes(16)
         inside = np.frombuffer(data, np.uint8)[:-16] != self._separator[0]
@@ -59,7 +59,7 @@ class WordIds:
         missed = np.flatnonzero((self._low[slots] != low) | (self._high[slots] != high))
         ids[missed] = [self._number[data[start:end].decode("utf-8", "surrogatepass")]
                        for start, end in zip(starts[missed].tolist(), ends[missed].tolist())]
-        # First come, first kept: common words come early. Of two words new to one slot the last is written, whole.
+        # A slot keeps its first word, because common words come early. If two new words share a slot, the last one is stored.
         new = missed[(self._high[slots[missed]] == 0) & (size[missed] <= LONGEST)]
         self._low[slots[new]], self._high[slots[new]], self._ids[slots[new]] = low[new], high[new], ids[new]
         return ids

@@ -1,10 +1,10 @@
-"""The same sequence functions as in minilstm/cells, made for speed; ``twins`` says which there are for given arrays.
+"""Fast versions ("twins") of the sequence functions in minilstm/cells; ``twins`` selects those that fit given arrays.
 
-``cells/`` says what is computed, in the order of the equations. What is here computes the same, and tests/kernels holds the
-two against each other; nothing here is needed to understand anything else. What each part is worth, measured, is in
-benchmarks/RESULTS.md.
+The functions in ``cells/`` follow the equations and are meant to be read. The twins compute the same results faster, and
+tests/kernels compares the two; you need not read them to understand the rest of the library. The measured speed-up of each
+part is in benchmarks/RESULTS.md.
 
-- ``cpu/``: NumPy, on several cores; where Numba is installed its steps are the loops of ``compiled/``;
+- ``cpu/``: NumPy, on several cores; if Numba is installed, the steps run in the loops of ``compiled/``;
 - ``cuda/``: CUDA kernels for CuPy arrays;
 - ``embedding.py``, ``adam.py``: the embedding's gradient, compiled or on a device, and Adam's update on a device.
 """
@@ -19,10 +19,10 @@ from minilstm.kernels import cpu, cuda
 
 
 def twins(cell: str, *arrays: Array | None) -> SequencePair | None:
-    """Return the fast forward and backward of a cell ("lstm", "gru" or "rnn") for arrays like these; None: there are none.
+    """Return the fast forward and backward of a cell ("lstm", "gru" or "rnn") for arrays like these, or None.
 
-    They take the arguments of the readable functions, and further ones: forward ``outputs=False`` (leave the outputs out) and
-    ``keep=False`` (keep nothing for backward), backward ``consume=True`` (the cache may be written over).
+    They take the arguments of the readable functions and three more: ``outputs=False`` (forward does not return the outputs),
+    ``keep=False`` (forward keeps nothing for backward), and ``consume=True`` (backward may overwrite the cache).
     """
     given = [array for array in arrays if array is not None]
     if get_array_module(*given) is np:

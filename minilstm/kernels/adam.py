@@ -1,4 +1,4 @@
-"""The fast twin of Adam's update of one parameter: one kernel on a device. On the host NumPy is as fast as compiled code."""
+"""The fast Adam update of one parameter: one kernel on a device. On the host, NumPy is as fast as compiled code."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from minilstm.kernels.cuda.launch import takes
 
 
 def adam_twin(*arrays: Array) -> Callable[..., None] | None:
-    """Return the function that takes these arrays, a parameter p, its gradient g and its moments m and v; None: there is none.
+    """Return the update function for a parameter p, its gradient g and its moments m and v, or None if there is none.
 
-    ``twin(p, g, m, v, betas=(β₁, β₂), rate=, eps=, decay=)`` updates p, m and v in place, as ``minilstm.optim.adam`` does,
-    which has the corrections for the first steps in ``rate`` and ``eps``:
+    ``twin(p, g, m, v, betas=(β₁, β₂), rate=, eps=, decay=)`` updates p, m and v in place, like
+    ``minilstm.optim.adam``. ``rate`` and ``eps`` include the bias corrections:
 
         g ← g + decay·p;  m ← β₁m + (1 − β₁)g;  v ← β₂v + (1 − β₂)g²;  p ← p − rate·m / (√v + eps)
     """

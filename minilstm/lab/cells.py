@@ -1,4 +1,4 @@
-"""The cells that are compared: their names and layers, and the colour and mark by which one knows each in every figure."""
+"""The cells that are compared: their names and layers, and their colour and marker in all figures."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ from minilstm.layers.rnn import RNN
 CELLS = ("rnn", "gru", "lstm")
 LAYERS: dict[str, Any] = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
 CELL_NAMES = {"rnn": "RNN", "gru": "GRU", "lstm": "LSTM"}
-COLOURS = {"rnn": "#D55E00", "gru": "#009E73", "lstm": "#0072B2"}       # told apart by colour-blind eyes (Okabe & Ito)
+COLOURS = {"rnn": "#D55E00", "gru": "#009E73", "lstm": "#0072B2"}       # safe for colour-blind readers (Okabe & Ito)
 MARKERS = {"rnn": "s", "gru": "^", "lstm": "o"}

@@ -1,8 +1,8 @@
-"""Sentences that say what measured numbers say, chosen and filled by the numbers alone.
+"""Sentences about measured numbers, chosen and filled in from the numbers alone.
 
-Each function takes results and returns sentences. None of them knows what ought to come out: where the simple RNN wins, or
-an LSTM's gradient vanishes, the sentence says so, and where seeds differ by more than the cells do, it says that no
-difference can be claimed.
+Each function takes results and returns sentences. No function assumes an expected outcome: if the simple RNN wins, or an
+LSTM's gradient vanishes, the sentence reports it, and if the seeds differ by more than the cells do, the sentence reports
+that no difference can be claimed.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def listed(words: Sequence[str]) -> str:
 
 
 def about_training(history: History, early: int = 5) -> list[str]:
-    """Return what a run's epochs say: early against all of them, the best one, overfitting or not.
+    """Return sentences about a run's epochs: short against full training, the best epoch, and overfitting.
 
     ``early``: the number of epochs of the short training that the long one is compared with. Needs validation losses and
     accuracies in every row.
@@ -91,13 +91,13 @@ def _epochs(n: int) -> str:
 
 
 def about_confusion(matrix: Sequence[Sequence[int]]) -> list[str]:
-    """Return what a confusion matrix (rows: true negative, positive; columns: predicted) says."""
+    """Return sentences about a confusion matrix (rows: true negative, positive; columns: predicted)."""
     (tn, fp), (fn, tp) = ([int(count) for count in row] for row in matrix)
     total, wrong = tn + fp + fn + tp, fp + fn
-    said = [f"{tn + tp:,} of {total:,} validation reviews are judged rightly, {percent((tn + tp) / total)}."]
+    said = [f"{tn + tp:,} of {total:,} validation reviews are classified correctly, {percent((tn + tp) / total)}."]
     if not wrong:
         return said
-    counts = f"{fp:,} negative reviews are taken for positive, {fn:,} positive ones for negative"
+    counts = f"{fp:,} negative reviews are classified as positive, {fn:,} positive ones as negative"
     if max(fp, fn) >= SKEWED * max(1, min(fp, fn)):
         said.append(f"It errs towards {'positive' if fp > fn else 'negative'}: {counts}.")
     else:
@@ -109,7 +109,7 @@ def about_confusion(matrix: Sequence[Sequence[int]]) -> list[str]:
 
 
 def about_cells(summary: pandas.DataFrame) -> list[str]:
-    """Return what a comparison says: who is best at each length, by how much, beside the spread of the seeds.
+    """Return sentences about a comparison: the best cell at each length, and its lead relative to the spread of the seeds.
 
     ``summary``: rows with cell, length, mean, sd (None or NaN for one seed), n, of one treatment of padding.
     """
@@ -133,11 +133,11 @@ def about_cells(summary: pandas.DataFrame) -> list[str]:
 
 
 def _gap(one: Mapping[Any, Any], other: Mapping[Any, Any]) -> str:
-    """Return the difference of two means in words, and whether the spread of the seeds lets it stand."""
+    """Return the difference of two means as text, and whether it is large relative to the spread of the seeds."""
     gap = abs(one["mean"] - other["mean"])
     spreads = [row["sd"] for row in (one, other) if row["sd"] is not None and row["sd"] == row["sd"]]
     if not spreads:
-        return f"{points(gap)} (one seed each: whether another would say the same is not known)"
+        return f"{points(gap)} (one seed each: another seed may give a different result)"
     if gap > 2 * max(spreads):
         return f"{points(gap)}, more than twice the seeds' standard deviation ({points(max(spreads))})"
     return (f"{points(gap)}, within twice the seeds' standard deviation ({points(max(spreads))}): too little to claim a "
@@ -145,7 +145,7 @@ def _gap(one: Mapping[Any, Any], other: Mapping[Any, Any]) -> str:
 
 
 def about_paddings(summary: pandas.DataFrame) -> list[str]:
-    """Return what an ablation of padding says. ``summary``: rows with treatment, length, mean, sd, of one cell."""
+    """Return sentences about an ablation of padding. ``summary``: rows with treatment, length, mean, sd, of one cell."""
     rows: dict[tuple[str, int], Mapping[Any, Any]] = {(row["treatment"], int(row["length"])): row
                                                       for row in summary.to_dict("records")}
     said = []
@@ -168,7 +168,7 @@ def about_paddings(summary: pandas.DataFrame) -> list[str]:
 
 
 def about_tasks(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return what tasks with long lags say. Rows: task, cell, lag (None: it has none), solved, seeds."""
+    """Return sentences about tasks with long lags. Rows: task, cell, lag (None: it has none), solved, seeds."""
     said = []
     for task in dict.fromkeys(row["task"] for row in rows):
         of_task = [row for row in rows if row["task"] == task]
@@ -187,7 +187,7 @@ def about_tasks(rows: Sequence[Mapping[str, Any]]) -> list[str]:
             rnn, lstm = reach["rnn"], reach["lstm"]
             verdict = ("the LSTM bridges longer lags than the simple RNN" if (lstm or 0) > (rnn or 0) else
                        "the simple RNN bridges longer lags than the LSTM" if (lstm or 0) < (rnn or 0) else
-                       "within this budget LSTM and simple RNN reach equally far")
+                       "within this budget, LSTM and simple RNN bridge equally long lags")
             said.append(f"{task}: {verdict}. Solved with every seed: by the LSTM {_up_to(lstm)}, by the RNN {_up_to(rnn)}.")
     return said
 
@@ -197,9 +197,12 @@ def _up_to(lag: int | None) -> str:
 
 
 def about_gradients(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return what gradients say. Rows: cell, when (words), steps (between first and last), state ("h" or "c"), ratio = norm at
-    the first step over norm at the last (NaN: unknown), alone = the share of the gradient at the first step that never went
-    through a gate (NaN where there is none)."""
+    """Return sentences about gradients.
+
+    ``rows``: cell, when (words), steps (between first and last), state ("h" or "c"), ratio = norm at the first step over norm
+    at the last (NaN: unknown), alone = the share of the gradient at the first step that never went through a gate (NaN if there
+    is none).
+    """
     said = []
     for row in rows:
         ratio, alone = float(row["ratio"]), float(row["alone"])
@@ -209,9 +212,9 @@ def about_gradients(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         words = (f"{row['cell'].upper()}, {row['when']}: over {row['steps']} steps back ∂L/∂{row['state']} {fate}: its norm "
                  f"at the first step is {ratio:.1e} times that at the last")
         if alone == alone:
-            words += (f"; {percent(alone)} of what arrives came along the state alone" if alone >= MOST else
-                      "; nearly all of what arrives went through a gate on the way" if alone < 1 - MOST else
-                      f"; {percent(alone)} of what arrives came along the state alone, the rest through gates")
+            words += (f"; {percent(alone)} of what arrives came only along the state" if alone >= MOST else
+                      "; nearly all of what arrives passed through a gate" if alone < 1 - MOST else
+                      f"; {percent(alone)} of what arrives came only along the state, the rest through gates")
         said.append(words + ".")
     for when in dict.fromkeys(row["when"] for row in rows):
         ratios = {row["cell"]: float(row["ratio"]) for row in rows if row["when"] == when}

@@ -30,7 +30,7 @@ def new_figure(rows: int, columns: int, width: float = 6.5, height: float = 5.4,
 
 
 def titled(figure: Any, problem: str, words: str = "") -> Any:
-    """Say above all panels what was measured on; return the figure."""
+    """Write above all panels what was measured; return the figure."""
     figure.suptitle(PROBLEM_TITLES[problem] + (": " + words if words else ""), fontsize=13, color=GREY)
     return figure
 
@@ -94,7 +94,7 @@ def window(training: pandas.DataFrame) -> int:
 def loss_axis(axes: Any, title: str) -> None:
     """Finish a panel of loss curves that are drawn already."""
     from matplotlib.ticker import LogLocator, NullLocator
-    axes.set_yscale("log")          # else the first few steps would squeeze all others
+    axes.set_yscale("log")          # otherwise the first few steps would compress all others
     low, high = axes.get_ylim()
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5) if high > 10 * low else tuple(range(1, 10))))
     axes.yaxis.set_minor_locator(NullLocator())

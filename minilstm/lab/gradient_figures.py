@@ -1,7 +1,8 @@
 """The figures of examples/vanishing_gradients.py, each drawn from the tables of minilstm/lab/gradient_tables.py.
 
-Time runs from left to right in all of them: the loss stands at the right end, the gradient travels to the left. Each function
-takes the tables and a problem and returns a matplotlib Figure. Fonts are for slides, colours for colour-blind eyes too.
+In all figures time runs from left to right: the loss is at the right end, and the gradient flows to the left. Each function
+takes the tables and a problem and returns a matplotlib Figure. Fonts are large enough for slides; colours are safe for
+colour-blind readers.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ def draw_paths(frames: Tables, problem: str) -> Any:
     looks: dict[str, dict[str, Any]] = {
         "total": {"color": BLACK, "linewidth": 6, "alpha": 0.35, "label": "the whole gradient"},
         "alone": {"color": SKY, "label": "along the {state} alone"},
-        "gated": {"color": PURPLE, "linestyle": "--", "label": "through a gate at least once"}}
+        "gated": {"color": PURPLE, "linestyle": "--", "label": "through at least one gate"}}
     return _per_cell(frames, problem, looks, "the ways back")
 
 
@@ -151,7 +152,7 @@ def draw_gates(frames: Tables, problem: str) -> Any:
             at = own[own["step"] == step]
             look = {"color": COLOURS[cell], "alpha": 0.6} if k else {"facecolors": "none", "edgecolors": GREY}
             axes.scatter(at["left"], at["right"], s=40, **look)
-            # Above the diagonal no dot can be.
+            # No dot can lie above the diagonal.
             shares = f"{at['left'].mean():.0%} {low}, {at['right'].mean():.0%} {high}"
             axes.text(0.98, 0.93 - 0.09 * k, f"{'after' if k else 'before'}: {shares}", ha="right", fontsize=11,
                       color=COLOURS[cell] if k else GREY)
@@ -225,13 +226,13 @@ def _by_variant(frames: Tables, problem: str, cell: str, state: str, looks: Mapp
         loss_curve(losses, training[training["variant"] == variant], **look)
     time_axis(flows, first, f"{name}: gradient at each time step, {when(first['step'].min())}")
     flows.set_ylabel(STATE[state], fontsize=14)
-    loss_axis(losses, f"{name}: what it learns with it")
+    loss_axis(losses, f"{name}: training loss")
     losses.legend(fontsize=12)
     return titled(figure, problem)
 
 
 def draw_clipping(frames: Tables, problem: str) -> Any:
-    """The gradient's norm over the training steps beside the limit, and the loss with clipping and without."""
+    """The gradient's norm over the training steps with the limit, and the loss with and without clipping."""
     training = frames["training"][frames["training"]["problem"] == problem]
     cells = cells_of(training)
     clipped = training[training["limit"].notna()]
@@ -260,7 +261,7 @@ def draw_clipping(frames: Tables, problem: str) -> Any:
 
 
 def _largest(axes: Any, training: pandas.DataFrame, **look: Any) -> None:
-    """Draw the largest norm of each few steps: clipping is for peaks, and a line through all of them would be a blot."""
+    """Draw the largest norm of each few steps: clipping acts on peaks, and a line through every step would be unreadable."""
     peaks = training["gradient_norm"].groupby(training["step"] // window(training)).max()
     axes.step(peaks.index * window(training), peaks, where="post", linewidth=2, **look)
 

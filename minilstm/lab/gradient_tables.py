@@ -1,6 +1,6 @@
-"""The trials of examples/vanishing_gradients.py as tables: one for each kind of reading, one row a number.
+"""The trials of examples/vanishing_gradients.py as tables: one table for each kind of measurement, one row for each number.
 
-A row says which trial it is of (problem, cell, variant) and after how many training steps it was read. ``variant`` is
+Each row names its trial (problem, cell, variant) and the number of training steps before the measurement. ``variant`` is
 "default", or what was varied: "forget bias 5", "chrono", "Gaussian, 1/√H", "uniform, ±1/√H", "clipped at 1", ...
 """
 
@@ -31,7 +31,7 @@ COLUMNS = {
 
 def variants(cell: str, forget_biases: Sequence[float], gains: Sequence[float],
              clip_norm: float | None) -> list[dict[str, Any]]:
-    """Return what each variant of a cell changes in BASE: nothing, for the default, and then one thing each."""
+    """Return what each variant of a cell changes in BASE: nothing for the default, one setting for every other variant."""
     found: list[dict[str, Any]] = [{}]
     if cell == "lstm":
         found += [{"forget_bias": float(bias)} for bias in forget_biases if bias != 1]      # 1 is the default's
@@ -133,7 +133,7 @@ def summary(frames: Mapping[str, pandas.DataFrame]) -> pandas.DataFrame:
 
 
 def words(table: pandas.DataFrame) -> pandas.DataFrame:
-    """Return what people read of ``summary``: names and rounded numbers."""
+    """Return ``summary`` for display: names and rounded numbers."""
     import pandas
 
     def number(value: float, form: str) -> str:
@@ -148,7 +148,7 @@ def words(table: pandas.DataFrame) -> pandas.DataFrame:
 
 
 def clipping(frames: Mapping[str, pandas.DataFrame]) -> pandas.DataFrame:
-    """Return how often clipping was at work, a row for each trial with a limit.
+    """Return how often gradients were clipped, one row for each trial with a limit.
 
     Columns: problem, cell, variant, limit, steps, clipped (of them), median_norm and largest_norm (before clipping).
     """
@@ -173,7 +173,7 @@ def _ratio(a: float, b: float) -> float:
 
 
 def _power(log10: float) -> str:
-    """Return 10^log10 in two digits, also where that is no floating point number."""
+    """Return 10^log10 with two digits, even if it is outside the floating-point range."""
     if log10 != log10:
         return "-"
     exponent = int(np.floor(log10))

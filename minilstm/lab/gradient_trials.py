@@ -1,7 +1,7 @@
-"""Train one cell for a few steps, and look at its gradients before, meanwhile and after: one trial of vanishing_gradients.py.
+"""Train one cell for a few steps and measure its gradients before, during and after: one trial of vanishing_gradients.py.
 
 Two problems: "imdb", reviews as examples/imdb_lstm.py makes them, and "adding", fresh sequences of minilstm/data/tasks.py.
-What can be varied is what is said to decide whether gradients vanish or explode: the cell, the forget gate's bias, the
+A trial can vary the factors that determine whether gradients vanish or explode: the cell, the forget gate's bias, the
 recurrent weights, clipping. A trial's result is a dict of JSON values, for ``minilstm.lab.sweep``.
 """
 
@@ -36,7 +36,7 @@ from minilstm.optim.optimizer import check_number
 
 PROBLEMS = ("imdb", "adding")
 RECURRENT = ("orthogonal", "gaussian", "uniform")
-JACOBIANS = 2               # sequences whose Jacobians are multiplied: each product costs T matrix products
+JACOBIANS = 2               # sequences whose Jacobians are multiplied: each one costs T matrix products
 PLACES = 16                 # steps at which their singular values are looked at
 
 
@@ -92,7 +92,7 @@ class GradientTrial:
 
 
 def measured_training(reviews: Reviews | None, **settings: Any) -> dict[str, Any]:
-    """Train a model with Adam and return what it did and what its gradients were.
+    """Train a model with Adam; return its losses and the measurements of its gradients.
 
     Args:
         reviews: what "imdb" trains on and is measured on; "adding" draws its own, and takes None.
@@ -166,7 +166,7 @@ def build_model(trial: GradientTrial) -> Sequential:
 
 
 def _batches(reviews: Reviews | None, T: int, batch_size: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield batches without end: epoch after epoch of the reviews, or fresh sequences."""
+    """Yield batches forever: epoch after epoch of the reviews, or fresh sequences."""
     rng = np.random.default_rng([seed, 1])
     while reviews is None:
         yield adding(batch_size, T, rng=rng)
@@ -180,7 +180,7 @@ def _batches(reviews: Reviews | None, T: int, batch_size: int, seed: int) -> Ite
 
 
 def measure(model: Sequential, criterion: Any, x: np.ndarray, y: np.ndarray) -> dict[str, Any]:
-    """Return every instrument's reading of a model on N sequences of T steps without padding, as lists and numbers.
+    """Return all measurements of a model on N sequences of T steps without padding, as lists and numbers.
 
     The gradients are those of each sequence's own loss (the criterion is taken for a mean over N), and norms are means over
     the sequences. In what is of length T+1, entry t is that of state t.
@@ -219,7 +219,7 @@ def measure(model: Sequential, criterion: Any, x: np.ndarray, y: np.ndarray) -> 
 
 
 def places(T: int) -> list[int]:
-    """Return up to PLACES numbers from 1 to T, close at the end and wide before, 1 and T among them."""
+    """Return up to PLACES numbers from 1 to T, dense near T and sparse before, including 1 and T."""
     back = np.unique(np.round(np.geomspace(1, T, PLACES)).astype(int)) - 1
     return sorted({int(T - k) for k in back})
 
@@ -238,7 +238,7 @@ def _jacobians(layer: Any, x: np.ndarray, steps: list[int]) -> dict[str, Any]:
 
 
 def _short(value: Any) -> Any:
-    """Return a number in six digits, as JSON can hold it: None for one that is not finite."""
+    """Return a number with six digits for JSON, or None if it is not finite."""
     return float(f"{float(value):.6g}") if np.isfinite(value) else None
 
 

@@ -1,4 +1,4 @@
-"""What the trials of an IMDB comparison say: their numbers, tables that people read, and figures.
+"""Results of the trials of an IMDB comparison: numbers, readable tables, and figures.
 
 A comparison is a folder with config.json (its budget and its reviews) and trials.jsonl (a line for each finished trial, from
 ``minilstm.lab.sweep``). pandas and matplotlib are imported when they are first needed.
@@ -29,7 +29,7 @@ TITLES = {"Validation accuracy in percent, best epoch, mean ± sd (seeds):": "be
 
 
 def load_config(folder: PathLike) -> dict[str, Any]:
-    """Return what a comparison's config.json says: budget, reviews, digest, source. Raises DataError."""
+    """Return the contents of a comparison's config.json: budget, reviews, digest, source. Raises DataError."""
     path = Path(folder) / CONFIG
     try:
         config = json.loads(path.read_text(encoding="ascii"))
@@ -75,7 +75,7 @@ def summarize(frame: pandas.DataFrame, field: str = "best_val_acc") -> pandas.Da
 
 
 def table(frame: pandas.DataFrame, field: str = "best_val_acc") -> pandas.DataFrame:
-    """Return what people read: a row for each cell and treatment, a column for each length, "mean ± sd (n)" in percent."""
+    """Return a table for display: a row for each cell and treatment, a column for each length, "mean ± sd (n)" in percent."""
     import pandas
     summary = summarize(frame, field)
     lengths = sorted(summary["length"].unique())
@@ -115,7 +115,7 @@ def draw(frame: pandas.DataFrame) -> dict[str, Any]:
     cells = [cell for cell in CELLS if summary[summary["cell"] == cell]["treatment"].nunique() > 1]
     for cell in cells:
         figures[f"paddings-{cell}"] = draw_lines(summary[summary["cell"] == cell], "treatment",
-                                                 f"{CELL_NAMES[cell]}: which side is padded, and whether it is masked")
+                                                 f"{CELL_NAMES[cell]}: padding side and masking")
     return figures
 
 
@@ -129,7 +129,7 @@ def draw_lines(summary: pandas.DataFrame, by: str, title: str) -> Any:
     for place, name in enumerate(names):
         group = summary[summary[by] == name].sort_values("length")
         colour, style, marker = (COLOURS[name], "-", MARKERS[name]) if by == "cell" else TREATMENTS[name]
-        # Side by side by a little, so that error bars of different lines do not hide each other.
+        # Shift the lines slightly so that their error bars do not hide each other.
         x = [lengths.index(length) + 0.04 * (place - (len(names) - 1) / 2) for length in group["length"]]
         axes.errorbar(x, 100 * group["mean"], yerr=100 * group["sd"].astype(float), color=colour, linestyle=style,
                       marker=marker, label=CELL_NAMES[name] if by == "cell" else name, capsize=5, markersize=8, linewidth=2.5)

@@ -1,4 +1,4 @@
-"""What the trials of ``examples/long_dependencies.py`` say: one row for each task, lag and cell, and a figure a task.
+"""Results of ``examples/long_dependencies.py``: one row for each task, lag and cell, and one figure per task.
 
 A folder of trials holds trials.jsonl, a line for each finished trial (``minilstm.lab.sweep``). pandas and matplotlib are
 imported when they are first needed.
@@ -64,7 +64,7 @@ def results(folder: PathLike) -> pandas.DataFrame:
 
 
 def table(frame: pandas.DataFrame) -> pandas.DataFrame:
-    """Return what people read of ``results``: words and rounded numbers."""
+    """Return ``results`` for display: names and rounded numbers."""
     import pandas
 
     def whole(value: float) -> str:
@@ -105,7 +105,7 @@ def draw(frame: pandas.DataFrame, task: str) -> Any:
     cells = [cell for cell in CELLS if (rows["cell"] == cell).any()]
     for place, cell in enumerate(cells):
         own = rows[rows["cell"] == cell].sort_values("T")
-        # Side by side by a little, and the later the thinner, so that equal values do not hide each other.
+        # Shift the lines slightly and draw later ones thinner, so that equal values do not hide each other.
         x = [lags.index(T) + 0.06 * (place - (len(cells) - 1) / 2) for T in own["T"]]
         look: dict[str, Any] = {"color": COLOURS[cell], "marker": MARKERS[cell], "markersize": 9}
         share.plot(x, 100 * own["solved"] / own["seeds"], linewidth=5 - 1.25 * place, **look,
@@ -122,7 +122,7 @@ def draw(frame: pandas.DataFrame, task: str) -> Any:
     share.set_ylabel(f"solved, % of {_span(rows['seeds'])}", fontsize=14)
     errors.set_ylabel(f"{rows['error_name'].iloc[0]}\n(median, lowest to highest)", fontsize=14)
     figure.suptitle(TITLES[task], fontsize=17)
-    for axes, words in ((share, "Who solves it"), (errors, "The error when solved, or out of steps")):
+    for axes, words in ((share, "Share of solved trials"), (errors, "Final error")):
         axes.set_title(words, fontsize=15)
         axes.set_xticks(range(len(lags)), [str(T) if T else "strings of 9 and more symbols" for T in lags])
         axes.set_xlim(ends[0], ends[-1])

@@ -1,4 +1,4 @@
-"""The tasks of ``minilstm.data.tasks`` and ``reber`` as something to train on: what goes in, which loss, when it is solved.
+"""The tasks of ``minilstm.data.tasks`` and ``reber`` as training problems: inputs, loss, and criterion of success.
 
     problem            the model answers    error                                  solved when, on unseen sequences
     adding             at the end           mean squared                           it is below 0.01
@@ -8,9 +8,9 @@
     copy               at every step        cross-entropy                          99 % of the recalled symbols are right
     reber              at every step        share of strings that are wrong        256 + 256 strings are right
 
-The loss is the error, except with reber: the cross-entropy of the symbol that comes next. The published criteria look at the
-2,000 most recent training sequences; here they look at as many that were never trained on, at one moment. As in the paper
-there are 256 Reber strings to train on, again and again, and 256 others; all other sequences are drawn anew each time.
+The loss is the error, except with reber: the cross-entropy of the symbol that comes next. The published criteria examine the
+2,000 most recent training sequences; here they examine the same number of unseen sequences at one point of the training. As in
+the paper, there are 256 Reber strings to train on repeatedly, and 256 others for testing; all other sequences are drawn fresh.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from minilstm.layers.sequential import Sequential
 
 @dataclass(frozen=True)
 class ReferenceSettings:
-    """What the reference model is made of.
+    """Settings of the reference model.
 
     Attributes:
         cell: "rnn", "gru" or "lstm".
@@ -49,7 +49,7 @@ class ReferenceSettings:
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> ReferenceSettings:
-        """Return those of ``settings`` that concern the model; the others stay aside."""
+        """Return those of ``settings`` that concern the model, and ignore the others."""
         return cls(**{field.name: settings[field.name] for field in fields(cls) if field.name in settings})
 
 

@@ -1,8 +1,8 @@
-"""A report as one HTML file that opens anywhere: no script, no network, figures inside it.
+"""A report as one self-contained HTML file: no scripts, no network access, embedded figures.
 
 A report is a list of sections, a section a list of blocks (text, list, equations, table, figure, program text). The template
-beside this file says how they look; everything that comes from data is escaped there. jinja2 and matplotlib are imported
-when a report is written.
+in templates/report.html defines their appearance and escapes everything that comes from data. jinja2 and matplotlib are
+imported when a report is written.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Equations:
 
 @dataclass(frozen=True)
 class Code:
-    """Lines of text whose columns stand under each other."""
+    """Lines of text in a fixed-width font."""
 
     text: str
     kind: str = "code"
@@ -76,7 +76,7 @@ class Code:
 
 @dataclass(frozen=True)
 class Quote:
-    """A stretch of someone else's text, with a line about it."""
+    """A quotation, with a line about it."""
 
     text: str
     about: str
@@ -85,7 +85,7 @@ class Quote:
 
 @dataclass(frozen=True)
 class Table:
-    """A table with its caption; rows are texts, ``bold`` the numbers of rows that stand out."""
+    """A table with its caption; rows are texts, ``bold`` holds the numbers of the rows in bold type."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -102,9 +102,9 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture (PNG) with its caption and, for those who cannot see it, what it shows.
+    """A picture (PNG) with its caption and an alternative text.
 
-    It shrinks with the page; a wide one only so far that it can still be read, and then scrolls in a box of its own.
+    It shrinks with the page; a wide one only as far as it stays readable, and then scrolls in its own box.
     """
 
     png: bytes
@@ -132,13 +132,13 @@ class Figure:
 
     @classmethod
     def read(cls, path: PathLike, caption: str, alt: str = "", wide: bool = False) -> Figure:
-        """Return the block of a PNG file. Raises ArgumentError naming the file where it is none."""
+        """Return the block of a PNG file. Raises ArgumentError naming the file, if it is not one."""
         try:
             png = Path(path).read_bytes()
         except OSError as error:
             raise ArgumentError(f"{path}: cannot be read: {error.strerror}") from None
         if not png.startswith(PNG):
-            raise ArgumentError(f"{path}: is no PNG file")
+            raise ArgumentError(f"{path}: is not a PNG file")
         return cls(png, caption, alt, wide)
 
 
@@ -186,7 +186,7 @@ def write_report(path: PathLike, title: str, subtitle: str, sections: Iterable[S
 
 
 def outside_references(page: str) -> list[str]:
-    """Return what a page would fetch from elsewhere: a report that opens offline has none.
+    """Return the external resources that a page would load; a report that works offline has none.
 
     Looks at every attribute that names a resource and at url(...) and @import in styles; links within the page and data URIs
     are inside.

@@ -1,6 +1,6 @@
 """The sections of the lab report, each built from plain data: reviews, a history, predictions, results.
 
-What is fixed here is what was asked and what was computed; what came out is told by tables, figures and the sentences of
+The fixed texts describe the questions and the methods; the results are in tables, figures and the sentences of
 ``minilstm.lab.conclusions``.
 """
 
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 PROBLEM_WORDS = {"imdb": "the reviews", "adding": "the adding problem"}
 CAPTIONS = {        # of the figures of gradients
     "gradient-flow": "Norm of the gradient at each step, before training and after it.",
-    "gradient-flow-during-training": "The same while it is trained.",
-    "ways-back": "The whole gradient, what came along the state alone, and what went through a gate at least once.",
+    "gradient-flow-during-training": "The same norms during training.",
+    "ways-back": "The whole gradient, the part that came only along the state, and the part that passed through a gate.",
     "ways-of-one-step": "One step back: the share of each way.",
     "jacobians": "Singular values of the Jacobians from step t to the last, with their bounds.",
-    "gates-over-time": "What the gates do from step to step.",
+    "gates-over-time": "The mean of each gate at each step.",
     "gate-saturation": "How often each gate is nearly shut or nearly open.",
-    "forget-bias": "What the forget gate's first bias does to the gradient.",
-    "recurrent-weights": "What the first recurrent weights do to a simple RNN's gradient.",
-    "clipping": "Norms of the gradients while training, and what clipping does.",
+    "forget-bias": "Effect of the forget gate's initial bias on the gradient.",
+    "recurrent-weights": "Effect of the initial recurrent weights on a simple RNN's gradient.",
+    "clipping": "Gradient norms during training, and the effect of clipping.",
 }
 EARLY = 5               # epochs of the short training
 EXCERPT = 400           # characters of a review that are shown
@@ -53,18 +53,18 @@ GRU_EQUATIONS = (
 LEARNING_EQUATIONS = (
     ("p = σ(w h_T + b)", "answer, from the last hidden state"),
     ("L = -mean(y ln p + (1 - y) ln(1 - p))", "binary cross-entropy"),
-    ("∂L/∂c_{t-1} ∋ ∂L/∂c_t * f_t", "back along the cell: one factor f_t a step, no w, no tanh'"),
+    ("∂L/∂c_{t-1} ∋ ∂L/∂c_t * f_t", "back along the cell state: one factor f_t per step, no w, no tanh'"),
     ("∂L/∂h_{t-1} = (∂L/∂h_t * (1 - h_t^2)) w_h^T", "back in a simple RNN: w_h and tanh' at every step"))
 
 
 def aim() -> Section:
-    """Return what the work is for."""
+    """Return the aim of the work."""
     return Section("Aim", [Text("To implement and analyse an LSTM for sequential data: with gradients derived by hand, on "
                                 "real film reviews, beside a simple RNN and a GRU.")])
 
 
 def objectives() -> Section:
-    """Return what is to be found out."""
+    """Return the objectives of the work."""
     return Section("Objectives", [Items((
         "Understand the architecture of the LSTM: gates, cell state, hidden state.",
         "Compare it with the simple RNN (and the GRU) on long-term dependencies.",
@@ -74,19 +74,19 @@ def objectives() -> Section:
 
 
 def equations() -> Section:
-    """Return the cells' equations and what is learned with."""
+    """Return the equations of the cells, the loss and the backward pass."""
     return Section("Equations", [
         Text("[h, x] is the concatenation of the previous hidden state and the input, * is elementwise, σ the logistic "
              "function."),
         Equations(LSTM_EQUATIONS, "LSTM (Hochreiter & Schmidhuber 1997; forget gate: Gers et al. 2000)"),
         Equations(RNN_EQUATIONS, "Simple RNN (Elman 1990)"),
         Equations(GRU_EQUATIONS, "GRU (Cho et al. 2014; reset gate after the product)"),
-        Equations(LEARNING_EQUATIONS, "Loss, and the way back through time")])
+        Equations(LEARNING_EQUATIONS, "Loss, and backpropagation through time")])
 
 
 def data(source: str, texts: Sequence[str], labels: np.ndarray, sequences: Sequence[list[int]],
          parts: tuple[Sequence[str], Sequence[str]], tokenizer: Tokenizer, settings: Mapping[str, Any]) -> Section:
-    """Return counts, vocabulary, lengths and what was done to the reviews.
+    """Return counts, vocabulary, lengths and the preprocessing of the reviews.
 
     ``sequences`` are the reviews as ``tokenizer`` numbers them, ``parts`` the texts of training and validation.
     """
@@ -99,8 +99,8 @@ def data(source: str, texts: Sequence[str], labels: np.ndarray, sequences: Seque
         ("reviews", f"{len(texts):,}"), ("positive", f"{int(labels.sum()):,}"),
         ("negative", f"{len(labels) - int(labels.sum()):,}"), ("training", f"{len(parts[0]):,}"),
         ("validation", f"{len(parts[1]):,}"), ("exact duplicates", f"{len(texts) - len(set(texts)):,}"),
-        ("validation reviews that also stand in the training part", f"{sum(text in training for text in parts[1]):,}"),
-        ("words in all", f"{words:,}"), ("different words", f"{len(tokenizer.word_counts):,}"),
+        ("validation reviews that also occur in the training part", f"{sum(text in training for text in parts[1]):,}"),
+        ("total number of words", f"{words:,}"), ("different words", f"{len(tokenizer.word_counts):,}"),
         ("vocabulary, with padding and <OOV>", f"{settings['num_words']:,}"),
         ("words that are <OOV>", conclusions.percent(unknown / max(1, words))),
         ("words of a review: median (mean, longest)",
@@ -110,13 +110,14 @@ def data(source: str, texts: Sequence[str], labels: np.ndarray, sequences: Seque
     ways = "in front of the words" if settings["padding"] == "pre" else "behind the words, and masked"
     return Section("Data and preprocessing", [
         Text(source + "."),
-        Items(("Tokenize: lower case, punctuation out; the commonest words get numbers, all others one number, <OOV>.",
-               f"Cut or fill up every review to {settings['max_length']} tokens, padding {ways}.",
+        Items(("Tokenize: lower case, no punctuation; each of the most frequent words gets its own id, "
+               "all others share one id, <OOV>.",
+               f"Cut or pad every review to {settings['max_length']} tokens, padding {ways}.",
                "Split at random: 80 % training, 20 % validation, with seed 42.")),
         Table(("", "number"), rows, "The reviews. Copies on both sides of a random split, and reviews of one film on both "
               "sides, can make a validation accuracy a little optimistic."),
-        Figure.of(draw_lengths(lengths, settings["max_length"]), "How long the reviews are; the line is where they are cut, "
-                  "the last bar holds the longest hundredth.", "Histogram of review lengths")])
+        Figure.of(draw_lengths(lengths, settings["max_length"]), "Lengths of the reviews. The line shows where they are cut; "
+                  "the last bar holds the longest 1 %.", "Histogram of review lengths")])
 
 
 def model(network: Module, settings: Mapping[str, Any]) -> Section:
@@ -147,7 +148,7 @@ def training(history: History) -> Section:
 
 
 def comparison(frame: pandas.DataFrame, config: Mapping[str, Any]) -> Section:
-    """Return RNN, GRU and LSTM on the reviews under one budget."""
+    """Return the comparison of RNN, GRU and LSTM on the reviews, under one budget."""
     usual = frame[frame["treatment"] == "pre"]
     if not len(usual):
         return Section("RNN, GRU and LSTM on the reviews", [Text("No cells were compared with padding in front.")])
@@ -170,7 +171,7 @@ def budget_of(budget: Mapping[str, Any]) -> str:
 
 
 def paddings(frame: pandas.DataFrame) -> Section:
-    """Return which side is padded and masked, against length, for each cell that was tried in several ways."""
+    """Return the accuracy by padding side, masking and length, for each cell tried in several ways."""
     blocks: list[Any] = []
     for cell in [cell for cell in dict.fromkeys(frame["cell"]) if frame[frame["cell"] == cell]["treatment"].nunique() > 1]:
         group = frame[frame["cell"] == cell]
@@ -183,11 +184,11 @@ def paddings(frame: pandas.DataFrame) -> Section:
 
 
 def long_lags(studies: Sequence[tuple[Mapping[str, Any], pandas.DataFrame]]) -> Section:
-    """Return who learns to remember over how many steps; ``studies``: (budget, ``lag_results.results``) of each folder."""
+    """Return which cells learn to remember, over how many steps; ``studies``: (budget, results) of each folder."""
     blocks: list[Any] = [Text(
-        "Tasks whose answer depends on steps long past, learned from fresh sequences until the published criterion holds or "
-        "the budget is spent. Cells have as nearly as possible the same number of parameters; which of them fail is a "
-        "statement about this budget and these settings.")]
+        "Tasks whose answer depends on much earlier steps, learned from fresh sequences until the published criterion is met "
+        "or the budget is used up. The cells have nearly the same number of parameters; which of them fail holds only for "
+        "this budget and these settings.")]
     for number, (budget, frame) in enumerate(studies, 1):
         rows = [{"task": lag_results.TITLES[row["task"]], "cell": row["cell"], "lag": row["T"] or None,
                  "solved": row["solved"], "seeds": row["seeds"]} for row in frame.to_dict("records")]
@@ -206,7 +207,7 @@ def long_lags(studies: Sequence[tuple[Mapping[str, Any], pandas.DataFrame]]) -> 
 
 
 def gradients(frames: Mapping[str, pandas.DataFrame]) -> Section:
-    """Return what becomes of gradients on their way back; ``frames``: from ``gradient_tables.tables``."""
+    """Return how gradients change on their way back through time; ``frames``: from ``gradient_tables.tables``."""
     rows = gradient_tables.summary(frames)
     steps = frames["flow"].groupby("problem")["T"].first()
     findings = []
@@ -215,9 +216,9 @@ def gradients(frames: Mapping[str, pandas.DataFrame]) -> Section:
         findings.append({"cell": row["cell"], "when": f"{PROBLEM_WORDS[row['problem']]}, {when}", "alone": row["alone"],
                          "steps": int(steps[row["problem"]]) - 1, "state": state, "ratio": row[f"{state}_ratio"]})
     blocks: list[Any] = [
-        Text("∂L/∂h_t, and in the LSTM ∂L/∂c_t: what of the error reaches the state after step t on its way back. Measured on "
-             "sequences without padding, in float64, from the layers' own steps back. A gradient comes back along the state "
-             "(by the factors f of an LSTM, z of a GRU) or through the gates; both add up to the whole."),
+        Text("∂L/∂h_t, and in the LSTM ∂L/∂c_t: the part of the gradient that reaches the state after step t. Measured on "
+             "sequences without padding, in float64, with the layers' own backward steps. A gradient comes back along the "
+             "state (by the factors f of an LSTM, z of a GRU) or through the gates; both add up to the whole."),
         Table.of(gradient_tables.words(rows), "How much of the gradient is left at the first step; the share of it that never "
                  "went through a gate; the largest singular value of the Jacobian from the first step to the last; and the "
                  "training loss.")]
@@ -235,7 +236,7 @@ def mistakes(texts: Sequence[str], labels: np.ndarray, probabilities: np.ndarray
     precision, recall, f1 = (float(score) for score in precision_recall_f1(probabilities, labels))
     rows = [["truly negative", *(f"{n:,}" for n in matrix[0])], ["truly positive", *(f"{n:,}" for n in matrix[1])]]
     blocks: list[Any] = [
-        Table(("", "taken for negative", "taken for positive"), rows, "Confusion matrix of the best epoch on the validation "
+        Table(("", "predicted negative", "predicted positive"), rows, "Confusion matrix of the best epoch on the validation "
               f"part. Precision {precision:.3f}, recall {recall:.3f}, F1 {f1:.3f} (positive)."),
         Findings(conclusions.about_confusion(matrix.tolist()))]
     errors = np.abs(probabilities - labels)
@@ -253,20 +254,20 @@ def excerpt(text: str) -> str:
 
 def words(traces: Sequence[tuple[str, WordTrace]]) -> Section:
     """Return reviews read word by word, each with a line that says which review it is."""
-    blocks: list[Any] = [Text("After each word: the answer if the review ended there, the state and the gates.")]
+    blocks: list[Any] = [Text("After each word: the model's answer if the review ended there, the state and the gates.")]
     for about, trace in traces:
         order = np.argsort(trace.changes)
         moved = [*[k for k in order[::-1][:5] if trace.changes[k] > 0], *[k for k in order[:5] if trace.changes[k] < 0]]
         rows = [[trace.words[k], str(k + 1), f"{trace.probabilities[k]:.3f}", f"{trace.changes[k]:+.3f}"] for k in moved]
         blocks += [Quote(excerpt(" ".join(trace.words)), f"{about}; in the end p(positive) = {trace.prediction:.3f}"),
-                   Figure.of(draw_words(trace), "Answer, state and gates above the words.",
+                   Figure.of(draw_words(trace), "The model's answer, its state and its gates after each word.",
                              "Heat maps of a review, word by word", wide=True),
-                   Table(("word", "place", "p after it", "change"), rows, "The words that move the answer most.")]
+                   Table(("word", "place", "p after it", "change"), rows, "The words that change the answer most.")]
     return Section("A review, word by word", blocks)
 
 
 def conclude(sections: Sequence[Section]) -> Section:
-    """Return what the sections found, under their titles: the sentences that were computed from their numbers."""
+    """Return the findings of all sections, under their titles: the sentences computed from their numbers."""
     blocks: list[Any] = [Text("Each sentence is computed from the numbers above.")]
     for section in sections:
         found = [sentence for block in section.blocks if isinstance(block, Findings) for sentence in block.items]

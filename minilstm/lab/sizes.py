@@ -1,6 +1,6 @@
-"""How many numbers a recurrent layer learns, and how large it is to be so that different cells learn equally many.
+"""The number of parameters of a recurrent layer, and the hidden size that gives different cells equally many.
 
-A comparison of cells at an equal hidden size gives the LSTM four times as much to learn with as the simple RNN. With one
+A comparison of cells at an equal hidden size gives the LSTM four times as many parameters as the simple RNN. With one
 layer and one direction, D inputs and H hidden units:
 
     RNN   H (H + D) + H             one w, one b

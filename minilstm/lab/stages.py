@@ -1,7 +1,7 @@
-"""Stages of long work: each leaves a folder, is not run again once it is finished, and goes on where it was interrupted.
+"""Stages of long work: each stage has a folder, runs only until it is finished, and resumes after an interruption.
 
 A stage's folder holds stage.json: the settings it was started with, and whether it is finished. The work itself knows how to
-continue in its folder (a training run, a sweep); this file only knows whether there is something to do.
+continue in its folder (a training run, a sweep); this file only records whether it is finished.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ def run_stage(name: str, folder: PathLike, settings: Mapping[str, Any], work: Ca
     """Call ``work(folder)`` unless the stage in ``folder`` is finished with the same settings; return the folder.
 
     Args:
-        name: the stage's name, for people.
-        folder: made if it is not there. ``work`` finds there what it left when it was interrupted.
+        name: the stage's name, for messages.
+        folder: created if it does not exist. After an interruption, ``work`` finds its earlier results there.
         settings: JSON values that decide the stage's results.
-        tell: is given a line: what is begun, continued, or finished before.
+        tell: called with a line that says whether the stage starts, continues, or is already finished.
 
     Raises ArgumentError where ``folder`` holds the stage with other settings or something else, DataError where its
     stage.json is damaged, and whatever ``work`` raises; then the stage stays unfinished.
     """
     folder = Path(folder)
-    wanted = json.loads(json.dumps(dict(settings)))     # tuples as the lists that JSON makes of them
+    wanted = json.loads(json.dumps(dict(settings)))     # JSON turns tuples into lists
     saved = _read(folder / STAGE)
     if saved is None:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise ArgumentError(f"{folder}: holds something else than the stage {name!r}; choose another folder")
+            raise ArgumentError(f"{folder}: contains something other than the stage {name!r}; choose another folder")
         folder.mkdir(parents=True, exist_ok=True)
         _write(folder / STAGE, wanted, False)
         tell(f"{name}: begun, in {folder}")

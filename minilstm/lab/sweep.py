@@ -1,12 +1,12 @@
-"""A sweep: one function called for many settings, in parallel, each finished trial kept at once.
+"""A sweep: one function called for many settings, in parallel; each finished trial is saved immediately.
 
 Trials are independent, so they run in as many processes as there are cores (joblib), or on a Dask cluster. Each finished
 one is appended to a JSON Lines file by the process that started the sweep, one line a trial:
 
     {"trial": {"cell": "lstm", "T": 100, "seed": 0}, "result": {"error": 0.004}}
 
-So whatever stops a sweep, it goes on where it stopped: a trial that stands in the file is not run again. A trial runs on one
-thread, so that processes do not fight for cores and no result depends on how many there are.
+A stopped sweep can therefore be continued: a trial that is in the file is not run again. A trial runs on one
+thread, so that processes do not compete for cores and no result depends on the number of cores.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ def run_sweep(function: Function, trials: Sequence[Trial], path: PathLike, *, jo
         trials: dicts of JSON values with string keys. Equal ones run once.
         path: the JSON Lines file; made, with its folder, if it is not there. Lines of other trials stay as they are.
         jobs: processes on this machine; -1: one for each core. 1 stays in this process and needs no joblib.
-        dask: address of a Dask scheduler, such as "tcp://host:8786", which then shares out the trials among all its
+        dask: address of a Dask scheduler, such as "tcp://host:8786", which then distributes the trials to its
             workers instead; they need minilstm and whatever defines ``function``.
         progress: show a bar where there is a terminal.
-        describe: given a finished row, returns the few words that stand beside the bar.
+        describe: given a finished row, returns a short text shown next to the bar.
 
     Returns:
         ``{**trial, **result}`` for each trial; results are as JSON gives them back (lists, no tuples), fresh or not.
@@ -88,8 +88,8 @@ def read_finished(path: PathLike) -> dict[str, dict[str, Any]]:
             if not isinstance(trial, dict) or not isinstance(result, dict):
                 raise TypeError
         except (ValueError, TypeError, KeyError, RecursionError):
-            raise DataError(f"{os.fspath(path)}: line {number} is no finished trial, {line[:40]!r}; mend it, or remove it so "
-                            "that its trial is run again") from None
+            raise DataError(f"{os.fspath(path)}: line {number} is no finished trial, {line[:40]!r}; repair it, or remove it "
+                            "so that its trial is run again") from None
         finished[_key(trial)] = result
     return finished
 
@@ -123,7 +123,7 @@ def _mend(path: PathLike) -> Iterator[Callable[[Any, Any], dict[str, Any]]]:
 
 
 def _key(trial: Trial) -> str:
-    """Return what a trial is known by."""
+    """Return the key that identifies a trial."""
     try:
         if all(isinstance(name, str) for name in trial):
             return json.dumps(dict(trial), sort_keys=True)
@@ -143,7 +143,7 @@ def _run_one(function: Function, key: str, trial: dict[str, Any]) -> tuple[str, 
 
 
 def _leave_interrupts_to_the_parent() -> None:
-    """Ctrl-C reaches all processes of a terminal: the first stops the others, which need not complain one by one."""
+    """Ignore Ctrl-C in a worker: it reaches all processes of a terminal, and the main process stops the workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

@@ -1,4 +1,4 @@
-"""One trial: a cell learns a task with a long lag from fresh sequences until the task is solved or the budget is spent.
+"""One trial: a cell learns a task with a long lag from fresh sequences until the task is solved or the budget is used up.
 
     x (n, T, D) -> RNN, GRU or LSTM -> Linear -> loss          Adam, gradients clipped by their norm
 
@@ -34,7 +34,7 @@ T_MAX_REBER = 20    # chrono initialisation where there is no lag: about the lon
 
 @dataclass(frozen=True)
 class Budget:
-    """What a trial may spend, and how.
+    """The budget of a trial.
 
     Attributes:
         hidden_size, parameters: H itself, or the number of parameters that the recurrent layer is to have as nearly as its H
@@ -56,7 +56,7 @@ class Budget:
 
 
 def train_on_task(task: str, cell: str, T: int | None, seed: int, **budget: Any) -> dict[str, Any]:
-    """Train one model on one task; return what became of it as JSON values.
+    """Train one model on one task; return the results as JSON values.
 
     Args:
         task: one of ``problems.TASKS``.

@@ -1,15 +1,15 @@
-"""A review read word by word: what gates, states and the model's opinion are after each word.
+"""Read a review word by word: gates, states and the model's answer after each word.
 
 For a model Embedding -> RNN, GRU or LSTM -> (Dropout ->) Linear -> Sigmoid, the recurrent layer's readable sequence function
 gives every gate and state; the head, applied to the hidden state after word k,
 
     p_k = σ(w h_k + b),
 
-is the model's answer if the review ended there. So the course of p_k shows which word turned the model's opinion (as in
-Karpathy, Johnson & Li 2015 for characters), beside the gates that made it turn.
+is the model's answer if the review ended there. The sequence of p_k thus shows which word changed the answer (as in Karpathy,
+Johnson & Li 2015 for characters), together with the gates that caused the change.
 
-Padding is read as the model reads it. In front of the words and not masked, it moves the state before the first word; behind
-them and not masked, it goes on moving it after the last one: then ``prediction`` is not the last word's probability.
+Padding is treated as the model treats it. Unmasked padding in front of the words changes the state before the first word;
+unmasked padding after them changes it after the last one, so ``prediction`` then differs from the last word's probability.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class WordTrace:
 
     @property
     def changes(self) -> np.ndarray:
-        """(n,) how much each word moved the probability."""
+        """(n,) the change of the probability by each word."""
         return np.diff(self.probabilities, prepend=self.before)
 
     def to_frame(self) -> pandas.DataFrame:
@@ -89,27 +89,27 @@ class WordTrace:
 
 def word_by_word(model: Module, tokenizer: Tokenizer, text: str, *, max_length: int, padding: str = "pre",
                  mask: bool = False) -> WordTrace:
-    """Return what ``model`` makes of ``text`` after each of its words.
+    """Return the states, gates and answers of ``model`` after each word of ``text``.
 
     Args:
         model: a Sequential of exactly Embedding, one recurrent layer (one direction, return_sequences=False), Dropout (or
             none), Linear(H, 1) and Sigmoid, as examples/imdb_lstm.py builds it. Neither it nor its mode is changed.
-        tokenizer: what turned its training texts into numbers.
+        tokenizer: the Tokenizer fitted on its training texts.
         text: the review; words beyond ``max_length`` are not read.
         max_length, padding, mask: how the model was trained: to how many tokens and on which side reviews are filled up, and
             whether the model is told the lengths, so that it skips the padding.
 
-    Raises ArgumentError for another kind of model and for a text without a word, DtypeError for a text that is none.
+    Raises ArgumentError for another kind of model and for a text without words, DtypeError if the text is not a string.
     """
     embedding, layer, linear, _ = model_parts(model)
     check_positive_int("max_length", max_length)
     check_choice("padding", padding, PADDINGS)
     words, ids = _encode(tokenizer, text)
     if not ids:
-        raise ArgumentError("text: there is no word in it that the tokenizer keeps")
+        raise ArgumentError("text: contains no word that the tokenizer keeps")
     n = min(len(ids), max_length)
     tokens = np.asarray([ids[:n]]) if mask else pad_sequences([ids], maxlen=max_length, padding=padding, truncating="post")
-    first = tokens.shape[1] - n if padding == "pre" else 0      # where the words stand
+    first = tokens.shape[1] - n if padding == "pre" else 0      # position of the first word
     rows = slice(first + 1, first + 1 + n)                      # of the states, whose row 0 is the initial one
 
     parameters = {name: to_numpy(value) for name, value in layer.params.items()}

@@ -1,7 +1,7 @@
-"""The picture of a review read word by word: opinion, states and gates above the words that made them.
+"""The figure of a review read word by word: answer, states and gates above the words.
 
 All panels share the axis of words. A state or an answer is blue where it is positive (above 0, above one half) and red where
-it is negative; gates run from dark (closed) to light (open). Colour-blind eyes can tell both scales.
+it is negative; gates run from dark (closed) to light (open). Both scales are safe for colour-blind readers.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from minilstm.backend.checks import check_positive_int
 from minilstm.backend.errors import ArgumentError
 from minilstm.lab.words import WordTrace
 
-UNITS = 20          # of the state, shown: those that move most
+UNITS = 20          # units of the state shown: those that vary most
 SIGNED, OPEN = "RdBu", "viridis"
 KEEPS = {"LSTM": "f", "GRU": "z"}       # the gate that decides what is kept of the state
 NAMES = {"f": "forget gate f", "i": "input gate i", "o": "output gate o", "c_tilde": "|candidate c̃|", "r": "reset gate r",

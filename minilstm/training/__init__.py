@@ -1,1 +1,1 @@
-"""Training: what a long run needs around the five-line loop."""
+"""Training: validation, history, callbacks and checkpoints around the five-line training loop."""

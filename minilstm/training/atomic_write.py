@@ -1,8 +1,8 @@
-"""Writing a file so that it is there whole or not at all.
+"""Write a file atomically: either the complete new file exists afterwards, or the old one is unchanged.
 
-Training runs for hours and is killed at any moment. A file that is written in place is then half old and half new; one that
-is written beside the old one, forced to the disk and moved over it in a single step is always one of the two. Everything
-a run leaves (checkpoints, history, config, figures) goes through this one function.
+Training runs for hours and can be killed at any moment. A file that is overwritten in place may then be half old and half
+new. A file that is written next to the old one, flushed to disk and renamed over it in a single step is always either the old
+or the new one. Every file of a run (checkpoints, history, config, figures) is written by this function.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ PathLike = str | os.PathLike[str]
 
 
 def atomic_write(path: PathLike, chunks: Iterable[bytes]) -> None:
-    """Write the chunks, one after another, as the file ``path``: all of them, or the old file stays as it was.
+    """Write the chunks, one after another, to the file ``path``: either all of them, or the old file stays unchanged.
 
-    The bytes go to a temporary file in the same folder (a rename is atomic only within one file system), are forced to the
-    disk, and replace the old file in one step; then the folder itself is forced to the disk, so that the new name survives a
-    power cut. The temporary file is removed when anything fails. A symbolic link is followed, not replaced.
+    The bytes go to a temporary file in the same folder (a rename is atomic only within one file system), are flushed to disk,
+    and replace the old file in one step; then the folder itself is flushed to disk, so that the new name survives a power
+    failure. The temporary file is removed if an error occurs. A symbolic link is followed, not replaced.
     Raises OSError.
     """
     target = os.path.realpath(path)
@@ -48,12 +48,12 @@ def atomic_write(path: PathLike, chunks: Iterable[bytes]) -> None:
 
 
 def _sync_folder(folder: str) -> None:
-    if os.name != "posix":      # elsewhere a folder cannot be opened, and the rename is journalled
+    if os.name != "posix":      # on other systems a folder cannot be opened, and the rename is journalled
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
-    except OSError as error:    # some network and FUSE file systems do not offer it; the file itself is complete
+    except OSError as error:    # not supported by some network and FUSE file systems; the file is complete
         if error.errno not in _NO_DIRECTORY_SYNC:
             raise
     finally:
@@ -61,6 +61,6 @@ def _sync_folder(folder: str) -> None:
 
 
 def remove_leftovers(folder: PathLike) -> None:
-    """Remove the temporary files that a killed process left in ``folder`` (only ever call this on a folder you own)."""
+    """Remove the temporary files that a killed process left in ``folder`` (call this only on a folder you own)."""
     for path in Path(folder).glob(f"{TEMP_PREFIX}*{TEMP_SUFFIX}"):
         path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What training asks of a loader: the batches of an epoch from any place on, their parts, and what the loader is like."""
+"""What training needs from a loader: the batches of an epoch from any position, their parts, and the loader's settings."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from minilstm.backend.errors import ArgumentError, CheckpointError
 
 
 def batches_of(loader: Any, epoch: int, start: int) -> Iterator[Any]:
-    """Return the batches of an epoch (counted from 0), from batch ``start`` on.
+    """Return the batches of an epoch (counted from 0), beginning with batch ``start``.
 
-    A loader with ``batches(epoch, start)``, as DataLoader has, gives them in that epoch's own order. Any other iterable is
-    simply gone through again; a resume in mid-epoch is then exact only if it gives the same batches each time.
+    A loader with a method ``batches(epoch, start)``, such as DataLoader, yields them in the order of that epoch. Any other
+    iterable is iterated from its beginning; resuming within an epoch is then exact only if it yields the same batches each
+    time.
     """
     if hasattr(loader, "batches"):
         return iter(loader.batches(epoch, start))
@@ -22,7 +23,7 @@ def batches_of(loader: Any, epoch: int, start: int) -> Iterator[Any]:
 
 
 def unpack(batch: Any) -> tuple[Array, Array, dict[str, Any]]:
-    """Return (x, y, options of the model's call) of a batch (x, y) or (x, y, lengths). Raises ArgumentError."""
+    """Return (x, y, keyword arguments for the model) of a batch (x, y) or (x, y, lengths). Raises ArgumentError."""
     if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
         got = f"{len(batch)} parts" if isinstance(batch, (tuple, list)) else type(batch).__name__
         raise ArgumentError(f"a batch: expected (x, y) or (x, y, lengths), got {got}")
@@ -30,7 +31,7 @@ def unpack(batch: Any) -> tuple[Array, Array, dict[str, Any]]:
 
 
 def describe_loader(loader: Any) -> dict[str, Any] | None:
-    """Return what decides the batches of a loader, as far as it tells: to recognise the data of an earlier run."""
+    """Return the settings that determine a loader's batches, as far as they are known, to recognise the data of a run."""
     if loader is None:
         return None
     facts = {name: getattr(loader, name, None) for name in ("size", "batch_size", "shuffle", "drop_last", "seed")}
@@ -39,7 +40,7 @@ def describe_loader(loader: Any) -> dict[str, Any] | None:
 
 
 def check_data(saved: Any, data: Mapping[str, Any]) -> None:
-    """Raise CheckpointError, in words, unless a run that is to go on gets the loaders it had."""
+    """Raise CheckpointError, naming the difference, unless the loaders of a resumed run match those it had."""
     for role, now in data.items():
         before = saved[role]
         if (before is None) != (now is None):

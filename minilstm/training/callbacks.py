@@ -1,7 +1,7 @@
-"""Callbacks: code that training calls at fixed points, to watch it or to stop it.
+"""Callbacks: code that is called at fixed points of training, to monitor it or to stop it.
 
-A callback that remembers something returns it from ``state_dict``, and then it takes part in checkpoints: a resumed run
-waits exactly as long for an improvement as the run that never stopped.
+A callback with a state returns it from ``state_dict``, so that checkpoints contain it: a resumed run waits exactly as long for
+an improvement as a run that was never interrupted.
 """
 
 from __future__ import annotations
@@ -17,44 +17,52 @@ from minilstm.training.run import Run
 
 
 class Callback:
-    """Base class: overwrite what you need. Epochs and steps count from 1.
+    """Base class of callbacks: override the hooks you need. Epochs and steps count from 1.
 
-    Each hook is given the ``Run``: its model, optimizer, history and so on. Set ``run.stop = "the reason"`` in any of them to
-    end training after the running epoch.
+    Each hook receives the ``Run``, whose attributes are the model, optimizer, history and so on. Set ``run.stop = "the
+    reason"`` in any hook to end training after the current epoch.
+
+    >>> import minilstm as ml
+    >>> class StopEarly(ml.Callback):
+    ...     def on_epoch_end(self, run, row):
+    ...         if row["train_loss"] < 0.1:
+    ...             run.stop = "the training loss is below 0.1"
     """
 
     def on_train_begin(self, run: Run) -> None:
-        """Called by each ``fit`` before its first step (again when a run is resumed)."""
+        """Called by each ``fit`` before its first step, also when a run is resumed."""
 
     def on_epoch_begin(self, run: Run, epoch: int) -> None:
-        """Called before the first step of an epoch (not again when it is resumed in its middle)."""
+        """Called before the first step of an epoch, but not when the epoch is resumed after its first step."""
 
     def on_step_end(self, run: Run, epoch: int, step: int, loss: float, grad_norm: float) -> None:
-        """Called after each update of the weights, with that step's loss and gradient norm before clipping."""
+        """Called after each update of the weights, with the loss and the gradient norm (before clipping) of that step."""
 
     def on_epoch_end(self, run: Run, row: Row) -> None:
         """Called with the new row of ``run.history``, before checkpoints are written."""
 
     def on_train_end(self, run: Run) -> None:
-        """Called when ``fit`` has done all it had to do; not when it is interrupted or fails."""
+        """Called when ``fit`` ends normally, but not when it is interrupted or fails."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Return {"arrays": {name: host array}, "meta": JSON-able dict}, or {} when there is nothing to remember."""
+        """Return {"arrays": {name: host array}, "meta": JSON-able dict}, or {} if the callback has no state."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take back what ``state_dict`` returned."""
+        """Restore the state that ``state_dict`` returned."""
 
 
 class EarlyStopping(Callback):
-    """Stop when a number of the history has not improved for ``patience`` epochs.
+    """Stop training when a monitored quantity has not improved for ``patience`` epochs.
 
     Args:
-        patience: how many epochs in a row without improvement end the training, at least 1.
-        monitor: which number, a column of the history.
-        mode: "min" or "max", what counts as better; None: "max" for accuracies, "min" for the rest.
-        min_delta: an improvement is one by more than this (in the number's own units, at least 0).
-        restore_best: put the weights of the best epoch back when training ends (last.ckpt keeps those of the last one).
+        patience: number of consecutive epochs without improvement after which training stops, at least 1.
+        monitor: the monitored quantity, a column of the history.
+        mode: "min" or "max", the direction of improvement; None: "max" for accuracies, "min" otherwise.
+        min_delta: a change counts as an improvement only if it is larger than this (absolute, at least 0).
+        restore_best: restore the weights of the best epoch when training ends (last.ckpt keeps those of the last epoch).
+
+    Pass it to the Trainer: ``ml.Trainer(..., callbacks=[ml.EarlyStopping(patience=3)])``.
     """
 
     def __init__(self, patience: int = 3, monitor: str = "val_loss", mode: str | None = None, min_delta: float = 0.0,

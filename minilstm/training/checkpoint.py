@@ -1,21 +1,21 @@
-"""Checkpoints: named arrays and a JSON-able dict in one file that is either exactly what was saved, or an error.
+"""Checkpoints: named arrays and a JSON-able dict in one file; loading returns exactly what was saved, or raises an error.
 
-Pickle runs code and a zip of .npy files accepts many kinds of damage in silence, so this is a format of its own, small
-enough to be read with a hex editor. All integers are unsigned and little-endian:
+Loading a pickle can run arbitrary code, and a zip of .npy files accepts many kinds of damage silently. Checkpoints therefore
+have their own format, simple enough to be read with a hex editor. All integers are unsigned and little-endian:
 
     bytes 0..7      the magic "MINILSTM"
     bytes 8..11     format version, 1
     bytes 12..15    length of the header in bytes, n
     bytes 16..23    length of the whole file in bytes
     next n bytes    header: UTF-8 JSON {"arrays": [{"name", "dtype", "shape", "offset"}, ...], "meta": {...}}
-    then            the arrays' raw bytes in the order of the header, C order, little-endian, without gaps; an offset counts
-                    from the end of the header and is the sum of the lengths before it
-    last 32 bytes   SHA-256 of everything before
+    then            the arrays' raw bytes in the order of the header, C order, little-endian, without gaps; an offset is
+                    counted from the end of the header and is the sum of the preceding lengths
+    last 32 bytes   SHA-256 of all preceding bytes
 
-The reader compares the lengths with the size of the file before it reads, the digest before it parses, and every declared
-name, dtype, shape and offset before it makes an array. In ``meta`` floats are as Python's json module writes them: they
-come back exactly, and NaN, Infinity and -Infinity are allowed (a schedule's best loss so far starts at infinity). Keys
-become strings and tuples become lists, as in all JSON.
+The reader checks the lengths against the size of the file before it reads the data, the digest before it parses the header,
+and every declared name, dtype, shape and offset before it creates an array. In ``meta``, floats are written by Python's json
+module: they are restored exactly, and NaN, Infinity and -Infinity are allowed (the best loss of a schedule starts at
+infinity). Keys become strings and tuples become lists, as always in JSON.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from minilstm.training.atomic_write import PathLike, atomic_write
 
 MAGIC, VERSION = b"MINILSTM", 1
 DTYPES = ("|i1", "|u1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8", "<f2", "<f4", "<f8", "<c8", "<c16")
-MAX_HEADER = 1 << 28        # bytes; far above any real header, and far below what would exhaust memory
+MAX_HEADER = 1 << 28        # bytes: far more than any real header, far less than the memory
 MAX_AXES = 32
 _PREFIX = struct.Struct("<8sIIQ")
 _DIGEST = hashlib.sha256().digest_size
@@ -46,8 +46,18 @@ _DIGEST = hashlib.sha256().digest_size
 def save_checkpoint(path: PathLike, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> None:
     """Write ``arrays`` (name -> host or device array of integers, floats or complex numbers) and ``meta`` to one file.
 
-    The file appears whole or not at all. Raises CheckpointError, naming the file, when something in it cannot be stored, the
-    disk is full, or the folder is missing or read-only; an older file of that name is intact then.
+    The file is written completely or not at all. Raises CheckpointError, naming the file, if a value cannot be stored, the
+    disk is full, or the folder is missing or read-only; an existing file of that name is then unchanged.
+
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> import minilstm as ml
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "model.ckpt")
+    ...     ml.save_checkpoint(path, {"W": np.eye(2)}, {"epoch": 3})
+    ...     arrays, meta = ml.load_checkpoint(path)
+    >>> arrays["W"].shape, meta
+    ((2, 2), {'epoch': 3})
     """
     where = os.fspath(path)
     entries, blobs, offset = [], [], 0
@@ -86,10 +96,10 @@ def save_checkpoint(path: PathLike, arrays: Mapping[str, Array], meta: Mapping[s
 
 
 def load_checkpoint(path: PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Return (arrays, meta) exactly as they were saved; arrays are fresh, writable, on the host, in native byte order.
+    """Return (arrays, meta) exactly as they were saved; the arrays are new, writable, on the host, in native byte order.
 
-    Raises CheckpointError, naming the file, when it is missing, is no checkpoint, comes from a newer format, or differs from
-    what was written by as little as one bit.
+    Raises CheckpointError, naming the file, if it is missing, is not a checkpoint, has a newer format, or differs from what
+    was written by even a single bit.
     """
     where = os.fspath(path)
     try:
@@ -113,7 +123,7 @@ def load_checkpoint(path: PathLike) -> tuple[dict[str, np.ndarray], dict[str, An
 
 
 def _check_prefix(where: str, prefix: bytes, size: int) -> int:
-    """Return the length of the header, once magic, version and both lengths agree with the size of the file."""
+    """Check magic number, version and both lengths against the size of the file; return the length of the header."""
     if not prefix.startswith(MAGIC[:len(prefix)]) or not prefix:
         raise CheckpointError(f"{where}: is not a minilstm checkpoint" + ("" if prefix else ": it is empty"))
     if len(prefix) < _PREFIX.size:
@@ -136,7 +146,7 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _parse(header: Any, body: memoryview) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Build the arrays, each after its entry has been checked; ValueError says in words what is wrong."""
+    """Check each array's entry in the header, then create the array. Raises ValueError with the reason."""
     if not isinstance(header, dict) or set(header) != {"arrays", "meta"}:
         raise ValueError("expected exactly the keys arrays and meta")
     entries, meta = header["arrays"], header["meta"]

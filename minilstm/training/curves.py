@@ -1,8 +1,7 @@
-"""Figures: epoch vs loss and epoch vs accuracy, made to be read from the back of a lecture hall.
+"""Figures: epoch vs loss and epoch vs accuracy, large enough to be read from the back of a lecture hall.
 
-Matplotlib is imported only when a figure is drawn, and its object-oriented interface is used throughout: nothing here
-touches pyplot's global list of figures, so a training run needs no display and leaks no memory. The figure that is
-returned shows itself in a notebook.
+Matplotlib is imported only when a figure is drawn, and only its object-oriented interface is used: pyplot's global list of
+figures is never touched, so a training run needs no display and leaks no memory. A notebook displays the returned figure.
 """
 
 from __future__ import annotations
@@ -14,16 +13,16 @@ from typing import Any
 from minilstm.backend.errors import ArgumentError
 from minilstm.training.atomic_write import PathLike, atomic_write
 
-TRAIN, VALIDATION, BEST = "#0072B2", "#D55E00", "#444444"   # blue, vermilion: told apart by colour-blind eyes (Okabe & Ito)
+TRAIN, VALIDATION, BEST = "#0072B2", "#D55E00", "#444444"   # blue, vermilion: safe for colour-blind readers (Okabe & Ito)
 DPI = 150
 
 
 def curves(history: Any, path: PathLike | None = None) -> Any:
     """Draw loss and accuracy over the epochs of a ``History``, training and validation, with the best epoch marked.
 
-    Returns the matplotlib Figure, which shows itself as the last line of a notebook cell. With ``path`` it is also saved,
-    in the format of the file's ending (png, pdf, svg, ...; png without one), whole or not at all.
-    Raises ArgumentError when there is no epoch to draw, matplotlib is missing, or the file cannot be written.
+    Returns the matplotlib Figure, which a notebook displays if it is the last expression of a cell. With ``path`` it is also
+    saved, atomically, in the format given by the file's extension (png, pdf, svg, ...; png without one). Raises ArgumentError
+    if there is no epoch to draw, matplotlib is missing, or the file cannot be written.
     """
     if not len(history):
         raise ArgumentError("curves: the history has no epoch yet, there is nothing to draw")
@@ -55,7 +54,7 @@ def curves(history: Any, path: PathLike | None = None) -> Any:
 
 
 def save_figure(figure: Any, path: PathLike) -> None:
-    """Save a figure to ``path``, whole or not at all. Raises ArgumentError naming the file where that is impossible."""
+    """Save a figure to ``path``, atomically. Raises ArgumentError, naming the file, if it cannot be written."""
     where = os.fspath(path)
     buffer = io.BytesIO()
     try:
@@ -67,7 +66,7 @@ def save_figure(figure: Any, path: PathLike) -> None:
 
 
 def _new_figure() -> Any:
-    """Return an empty two-panel-wide figure. It knows how to show itself even where pyplot was never imported."""
+    """Return an empty figure, two panels wide. A notebook can display it even if pyplot was never imported."""
     try:
         from matplotlib.figure import Figure
     except ImportError:

@@ -1,6 +1,6 @@
-"""Using a model without training it: evaluation mode, batch after batch, and everything as it was afterwards.
+"""Use a model without training it: evaluate or predict batch by batch in evaluation mode, then restore the previous mode.
 
-Sums stay on the device until the last batch, so that no batch waits for the one before.
+Sums stay on the device until the last batch, so that no batch waits for the previous one.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from minilstm.training.progress import open_bar
 
 
 def quiet() -> Any:
-    """Return a context in which NumPy does not warn of overflow and the like: the NaN guard says it better."""
+    """Return a context in which NumPy does not warn about overflow and similar events, which the NaN guard reports."""
     return np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
 
 def evaluate(model: Module, criterion: Any, loader: Any, metric: Callable[[Array, Array], Any] | None = None, *,
              progress: bool = False, after_batch: Callable[[], Any] = lambda: None) -> tuple[float, float | None]:
-    """Return (loss, metric) over the samples of ``loader``, in evaluation mode; each batch weighs as its number of samples.
+    """Return (loss, metric) over the samples of ``loader``, in evaluation mode; batches are weighted by their size.
 
-    (With CrossEntropyLoss(ignore_index=...) too: ignored targets cost nothing, but do not make their batch weigh less.)
-    The layers' modes and what the criterion remembers are as before afterwards. ``after_batch`` is called after each batch.
-    Raises NonFiniteError when the loss is not finite, ArgumentError when there is no batch.
+    (This also holds for CrossEntropyLoss(ignore_index=...): ignored targets do not reduce the weight of their batch.)
+    The layers' modes and the criterion's cache are the same afterwards as before. ``after_batch`` is called after each batch.
+    Raises NonFiniteError if the loss is not finite, ArgumentError if there is no batch.
     """
     totals: list[Any] = [0.0, 0.0]
     samples = 0
-    criterion = copy.copy(criterion)        # so that the caller's one remembers its own latest loss
+    criterion = copy.copy(criterion)        # so that the caller's criterion keeps its own cache
     with modes_kept(model), bar_for(loader, "Validation", 0, progress) as bar, quiet():
         model.eval()
         for batch in batches_of(loader, 0, 0):
@@ -79,13 +79,13 @@ def predict(model: Module, x: Any, batch_size: int = 256, *, lengths: Any = None
             part = asarray(x[rows], home)
             outputs.append(to_numpy(model(part, **options)))
             words = None if home == "numpy" or np.isfinite(outputs[-1]).all() else explain_tokens(model, part)
-            if words is not None:           # on the host the Embedding itself raises
+            if words is not None:           # on the host, the Embedding itself raises
                 raise TokenError(words)
     return np.concatenate(outputs)
 
 
 def loss_weight(criterion: Any, n: int) -> int:
-    """Return what turns the loss of a batch of ``n`` into a sum over its samples."""
+    """Return the factor that turns the loss of a batch of ``n`` samples into the sum over them."""
     return 1 if getattr(criterion, "reduction", "mean") == "sum" else n
 
 
@@ -95,7 +95,7 @@ def bar_for(loader: Any, description: str, done: int, show: bool) -> Any:
 
 
 def fetch(scalars: list[Any]) -> list[float]:
-    """Return 0-d arrays and numbers as floats, with one transfer for all that live on a device."""
+    """Return 0-d arrays and numbers as floats, with a single transfer for all that are on a device."""
     xp = get_array_module(*scalars)
     if xp is np:
         return [float(scalar) for scalar in scalars]

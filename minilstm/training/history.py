@@ -1,8 +1,8 @@
-"""History: one row of numbers for each epoch, and what they say.
+"""History: one row of numbers for each epoch, and a short summary of them.
 
-A row holds only what the computation determined (no wall-clock times), so the history of a run that was interrupted and
-resumed is the same, byte for byte, as that of a run that never stopped. A number that was not measured (no validation
-data, no metric) is None; NaN and infinity never enter, because training stops before they could.
+A row holds only results of the computation (no wall-clock times), so the history of an interrupted and resumed run is
+identical, byte for byte, to that of an uninterrupted run. A number that was not measured (no validation data, no metric) is
+None; NaN and infinity never occur, because training stops before they could be recorded.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from minilstm.training.curves import curves
 
 FIELDS = ("epoch", "train_loss", "train_acc", "val_loss", "val_acc", "lr", "grad_norm")
 LABELS = {"train_loss": "Train Loss", "train_acc": "Train Acc", "val_loss": "Val Loss", "val_acc": "Val Acc"}
-OVERFIT_RISE = 0.10     # how far above its lowest, relatively, the validation loss must end to be called overfitting
+OVERFIT_RISE = 0.10     # overfitting: the validation loss ends at least this fraction above its minimum
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 Row = dict[str, Any]
@@ -32,8 +32,17 @@ class History:
     """The epochs of a training run.
 
     Attributes:
-        rows: one dict per epoch with the keys epoch (int from 1), train_loss, train_acc, val_loss, val_acc, lr (during that
-            epoch) and grad_norm (mean over its steps, before clipping); floats, or None where nothing was measured.
+        rows: one dict per epoch with the keys epoch (int, from 1), train_loss, train_acc, val_loss, val_acc, lr (during the
+            epoch) and grad_norm (mean over the steps, before clipping); floats, or None if not measured.
+
+    >>> import minilstm as ml
+    >>> history = ml.History()
+    >>> _ = history.append(epoch=1, train_loss=0.7, val_loss=0.6, val_acc=0.75, lr=0.001, grad_norm=1.0)
+    >>> _ = history.append(epoch=2, train_loss=0.5, val_loss=0.65, val_acc=0.7, lr=0.001, grad_norm=1.0)
+    >>> history["val_loss"]
+    [0.6, 0.65]
+    >>> history.best["epoch"]
+    1
     """
 
     def __init__(self, rows: Iterable[Mapping[str, Any]] = ()) -> None:
@@ -77,13 +86,13 @@ class History:
     def __eq__(self, other: object) -> bool:
         return self.rows == other.rows if isinstance(other, History) else NotImplemented
 
-    # What the numbers say --------------------------------------------------------------------------------------------
+    # Summary --------------------------------------------------------------------------------------------------------
 
     @property
     def best(self) -> Row | None:
-        """The epoch with the highest validation accuracy, the first one of equals; None before the first epoch.
+        """The row of the epoch with the highest validation accuracy (the first one if several are equal); None if empty.
 
-        Without validation accuracy it is the one with the lowest validation loss, without that the lowest training loss.
+        Without validation accuracy, the lowest validation loss decides; without validation data, the lowest training loss.
         """
         for name, sign in (("val_acc", 1.0), ("val_loss", -1.0), ("train_loss", -1.0)):
             rows = [row for row in self.rows if row[name] is not None]
@@ -101,7 +110,7 @@ class History:
         return f"Epoch {row['epoch']}: {', '.join(parts)}"
 
     def verdict(self) -> str:
-        """Return, in a sentence or two, which epoch was best and whether the run overfits, with the numbers that say so."""
+        """Return one or two sentences: which epoch was best, and whether the run overfits, with the numbers."""
         best = self.best
         if best is None:
             return "No epoch has been trained yet."
@@ -118,9 +127,8 @@ class History:
     def overfits_from(self) -> int | None:
         """Return the epoch after the lowest validation loss if the run overfits, else None.
 
-        It does if, at the last epoch, the validation loss stands more than 10 % above its lowest although the training loss
-        is lower than it was then: the model goes on learning its training data and no longer what they have in common with
-        others.
+        A run overfits if, in the last epoch, the validation loss is more than 10 % above its minimum although the training
+        loss is lower than in the epoch of that minimum: the model keeps fitting the training data, but generalizes worse.
         """
         rows = self._validated()
         if not rows or rows[-1] is not self.rows[-1]:
@@ -132,16 +140,16 @@ class History:
     def _validated(self) -> list[Row]:
         return [row for row in self.rows if row["val_loss"] is not None]
 
-    # Out and in ------------------------------------------------------------------------------------------------------
+    # Input and output ------------------------------------------------------------------------------------------------
 
     def csv_text(self) -> str:
-        """Return the rows as CSV. Floats are written so that they read back exactly; None is an empty field."""
+        """Return the rows as CSV. Floats are written so that reading restores them exactly; None is an empty field."""
         lines = [",".join(FIELDS)]
         lines += [",".join("" if row[name] is None else repr(row[name]) for name in FIELDS) for row in self.rows]
         return "\n".join(lines) + "\n"
 
     def to_csv(self, path: PathLike) -> None:
-        """Write ``csv_text`` to a file, whole or not at all. Raises DataError naming the file where that is impossible."""
+        """Write ``csv_text`` to a file, atomically. Raises DataError, naming the file, if it cannot be written."""
         try:
             atomic_write(path, [self.csv_text().encode("ascii")])
         except (OSError, ValueError) as error:
@@ -149,7 +157,7 @@ class History:
 
     @classmethod
     def read_csv(cls, path: PathLike) -> History:
-        """Read what ``to_csv`` wrote. Raises DataError naming the file and the row where it is anything else."""
+        """Read a file written by ``to_csv``. Raises DataError, naming the file and the row, if it is not valid."""
         where = os.fspath(path)
         try:
             with open(path, encoding="utf-8", newline="") as file:
@@ -180,7 +188,7 @@ class History:
         return pandas.DataFrame(self.rows, columns=list(FIELDS))
 
     def plot(self, path: PathLike | None = None) -> Any:
-        """Draw epoch vs loss and epoch vs accuracy (see curves.py); save them to ``path`` if one is given."""
+        """Draw epoch vs loss and epoch vs accuracy; return the matplotlib Figure, saved to ``path`` if one is given."""
         return curves(self, path)
 
     def __repr__(self) -> str:

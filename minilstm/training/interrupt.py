@@ -1,7 +1,7 @@
-"""Ctrl-C between two training steps, never in the middle of one.
+"""Handle Ctrl-C between two training steps, never within a step.
 
-A KeyboardInterrupt that strikes inside an optimiser leaves half of the weights updated. While a guard is active, the first
-Ctrl-C only raises a flag, which training looks at after each step; a second one means it and raises at once.
+A KeyboardInterrupt inside an optimiser would leave half of the weights updated. While a guard is active, the first Ctrl-C only
+sets a flag, which training checks after each step; a second Ctrl-C raises at once.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any
 
 
 class Interrupted(KeyboardInterrupt):
-    """Training was interrupted from the keyboard after a whole step, and can go on from there.
+    """Training was interrupted from the keyboard after a complete step, and can be resumed from there.
 
-    Attributes: epoch (the running one, from 1), step (steps done in it), run_dir (where last.ckpt lies, or None).
+    Attributes: epoch (the current one, from 1), step (steps finished in it), run_dir (the folder of last.ckpt, or None).
     """
 
     def __init__(self, epoch: int, step: int, run_dir: str | None = None) -> None:
@@ -29,7 +29,7 @@ class InterruptGuard:
     """A ``with`` block in which SIGINT sets ``pending`` instead of raising.
 
     Only the main thread may install signal handlers; in another thread, and where SIGINT is ignored or handled outside
-    Python, the guard does nothing. The previous handler is put back at the end.
+    Python, the guard does nothing. The previous handler is restored at the end.
     """
 
     def __init__(self) -> None:
@@ -50,14 +50,14 @@ class InterruptGuard:
             signal.signal(signal.SIGINT, self._previous)
             self._previous = None
         pending, self.pending = self.pending, False
-        if pending and kind is None:        # nobody looked any more: Ctrl-C is late, but not lost
+        if pending and kind is None:        # Ctrl-C came after the last check: it is late, but not lost
             raise KeyboardInterrupt
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self.pending:
             raise KeyboardInterrupt("interrupted a second time: stopped in the middle of a step")
         self.pending = True
-        try:                # not print: the signal may have come in the middle of one
+        try:                # not print: the signal may have interrupted a print
             os.write(2, b"\nInterrupted: stopping after this step (Ctrl-C again stops at once).\n")
         except OSError:
             pass

@@ -1,7 +1,7 @@
-"""Where did the NaN come from? Asked once, when a training step has already been refused.
+"""Find the origin of a NaN or infinity after a training step has been rejected.
 
-The guard itself is two comparisons per step (the loss, and the gradient norm that is logged anyway). Only when one of them
-fails is everything looked at, from the input on, to name the first array that is not finite.
+The guard itself costs two comparisons per step (the loss, and the gradient norm that is logged anyway). Only if one of them is
+not finite are the input, parameters, outputs and gradients searched, in this order, for the first array that is not finite.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from minilstm.layers.sequential import Sequential, accepts_option
 
 
 def is_finite(x: Any) -> bool:
-    """Tell whether every number of an array is finite (integers and bools always are). Waits for the device."""
+    """Return whether every number of an array is finite (integers and bools always are). Waits for the device."""
     return x.dtype.kind not in "fc" or bool(get_array_module(x).isfinite(x).all())
 
 
 def explain_step(model: Module, loss: float, x: Array, y: Array, options: Mapping[str, Any]) -> str:
-    """Say what was not finite in a training step that was refused, given its loss and its batch.
+    """Describe what was not finite in a rejected training step, given its loss and its batch.
 
-    The model's gradients must still be that step's.
+    The model must still hold the gradients of that step.
     """
     if not math.isfinite(loss):
         return f"the loss is {loss}: {explain_forward(model, x, y, options)}; no weight was changed"
@@ -47,9 +47,9 @@ def explain_parameters(model: Module) -> str | None:
 
 
 def explain_forward(model: Module, x: Array, y: Array, options: Mapping[str, Any]) -> str:
-    """Name the first thing on the way from ``x`` to the loss that is not finite.
+    """Name the first array between ``x`` and the loss that is not finite.
 
-    Inputs, parameters, then the layers' outputs, one after another, in evaluation mode (nothing is cached or drawn).
+    Checks the inputs, the parameters, then the layers' outputs in order, in evaluation mode (no caches, no random numbers).
     """
     words = explain_inputs(x, y) or explain_parameters(model)
     if words is not None:
@@ -64,9 +64,9 @@ def explain_forward(model: Module, x: Array, y: Array, options: Mapping[str, Any
 
 
 def explain_tokens(model: Module, x: Array) -> str | None:
-    """Name the first token that is outside the vocabulary of the Embedding that gets ``x``, or return None.
+    """Name the first token that is outside the vocabulary of the Embedding that reads ``x``, or return None.
 
-    On a device an Embedding does not raise, it gives NaN.
+    On a device, an Embedding does not raise an error but outputs NaN.
     """
     while isinstance(model, Sequential) and len(model):
         model = model[0]
@@ -79,7 +79,7 @@ def explain_tokens(model: Module, x: Array) -> str | None:
 
 
 def _outputs(layer: Module, x: Array, options: Mapping[str, Any], name: str) -> Iterator[tuple[str, Module, Array, Array]]:
-    """Yield (name, layer, its input, its output) of each layer on the way."""
+    """Yield (name, layer, its input, its output) for each layer in order."""
     if isinstance(layer, Sequential):
         for position, child in enumerate(layer.layers):
             for found in _outputs(child, x, options, f"{name}.{position}" if name else f"layer {position}"):
@@ -91,7 +91,7 @@ def _outputs(layer: Module, x: Array, options: Mapping[str, Any], name: str) -> 
 
 
 def explain_gradients(model: Module) -> str:
-    """Name the gradient that went wrong first: backward runs from the last layer to the first, so the last one of them."""
+    """Name the first non-finite gradient in the order of backward, which runs from the last layer to the first."""
     for name, (module, key) in reversed(list(model.locate().items())):
         if not is_finite(module.grads[key]):
             return f"the gradient of {name} ({type(module).__name__}) holds NaN or infinite values"

@@ -1,4 +1,4 @@
-"""Progress bars: tqdm's, where it is installed and someone is looking; in a log file or a pipe there are none."""
+"""Progress bars by tqdm, if it is installed and the output is a terminal or notebook, not a log file or a pipe."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class NoBar:
-    """The part of a tqdm bar that is used here, doing nothing."""
+    """A stand-in with the methods of a tqdm bar that are used here; it does nothing."""
 
     def __enter__(self) -> NoBar:
         return self
@@ -23,19 +23,19 @@ class NoBar:
 
 
 def open_bar(description: str, total: int | None, done: int = 0, show: bool = True, unit: str = "batch") -> Any:
-    """Return a bar, to be used in a ``with``, that starts at ``done`` of ``total`` and vanishes when it is closed."""
+    """Return a bar for a ``with`` statement; it starts at ``done`` of ``total`` and disappears when it is closed."""
     if not show or sys.stderr is None:
         return NoBar()
     try:
         from tqdm.auto import tqdm
     except ImportError:
         return NoBar()
-    # disable=None: no bar where standard error is no terminal (a notebook has widgets)
+    # disable=None: no bar if standard error is not a terminal (a notebook has widgets)
     return tqdm(total=total, initial=done, desc=description, unit=unit, leave=False, dynamic_ncols=True, disable=None)
 
 
 def say(text: str) -> None:
-    """Print a line without tearing a bar that is on the screen."""
+    """Print a line without breaking a progress bar on the screen."""
     tqdm = getattr(sys.modules.get("tqdm.std"), "tqdm", None)
     if tqdm is None:
         print(text, flush=True)

@@ -1,6 +1,6 @@
-"""A training run as plain data: what is trained, how, and where it stands.
+"""A training run as plain data: what is trained, how, and how far it has progressed.
 
-The Trainer works on it; callbacks, the state in checkpoints and the run folder see this and nothing else of the Trainer.
+The Trainer works on this object. Callbacks, checkpoints and the run folder use it, and do not access the Trainer itself.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from minilstm.training.history import History
 
 @dataclass
 class Run:
-    """What a training is made of, and how far it has come.
+    """The parts of a training run and its progress.
 
     Attributes:
         model, criterion, optimizer, scheduler, metric, clip_norm, callbacks, config: as given to the Trainer.
         history: the finished epochs.
-        epoch: how many are finished.
-        step: how many steps of the running epoch are done.
-        sums: over these steps: loss, metric, gradient norm (before clipping), and samples.
-        stop: None, or a text that says why training ends after the running epoch; set it to None to train on.
-        validates: whether the running fit has validation data.
-        data: what the loaders of this run are like, by role; None before the first fit.
+        epoch: number of finished epochs.
+        step: number of finished steps of the current epoch.
+        sums: sums over these steps: loss, metric, gradient norm (before clipping), and samples.
+        stop: None, or the reason why training ends after the current epoch; set it to None to continue training.
+        validates: whether the current ``fit`` has validation data.
+        data: settings of the loaders of this run, by role; None before the first ``fit``.
     """
 
     model: Module

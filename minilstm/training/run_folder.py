@@ -1,12 +1,12 @@
-"""A run on disk: the folder that a training leaves.
+"""The folder of a training run on disk.
 
     config.json     what was trained: the caller's config, model, loss, optimiser, data
-    history.csv     one row per epoch, rewritten after each
+    history.csv     one row per epoch, rewritten after each epoch
     curves.png      epoch vs loss, epoch vs accuracy, drawn when training ends or is interrupted
-    last.ckpt       everything needed to go on: written before the first step, after each epoch, and on Ctrl-C
-    best.ckpt       the same, of the best epoch so far
+    last.ckpt       everything needed to resume: written before the first step, after each epoch, and on Ctrl-C
+    best.ckpt       the same, for the best epoch so far
 
-Each file is replaced whole, so a run that is killed at any moment leaves the last.ckpt of its latest finished epoch.
+Each file is replaced atomically, so a run that is killed at any moment leaves the last.ckpt of its latest finished epoch.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ CONFIG, HISTORY, CURVES, LAST, BEST = "config.json", "history.csv", "curves.png"
 
 
 def holds_run(folder: PathLike) -> bool:
-    """Tell whether there is a training run in ``folder``."""
+    """Return whether ``folder`` contains a training run."""
     return any((Path(folder) / name).exists() for name in (LAST, BEST, HISTORY, CONFIG))
 
 
 def in_the_way(folder: PathLike, names: Iterable[str] = ()) -> str | None:
-    """Return why no new run can be written into ``folder``, or None: no file of a run, nor one of ``names``, may be there."""
+    """Return why no new run can be written to ``folder``, or None. It must contain no file of a run and none of ``names``."""
     path = Path(folder)
     nearest = next(place for place in (path, *path.parents) if os.path.lexists(place) or place == place.parent)
     if not nearest.is_dir():
-        return f"{nearest} is there and is no folder"
+        return f"{nearest} exists and is not a folder"
     if holds_run(path):
-        return "there is a run in this folder already"
+        return "this folder already contains a run"
     found = [name for name in (CURVES, *names) if os.path.lexists(path / name)]
-    return f"there is a file {found[0]} in this folder, which would be overwritten" if found else None
+    return f"this folder contains a file {found[0]}, which would be overwritten" if found else None
 
 
 def create_run(run: Run, folder: PathLike) -> None:
-    """Make the folder of a new run with its config.json. Raises ArgumentError where there is a run already."""
+    """Create the folder of a new run with its config.json. Raises ArgumentError if the folder already contains a run."""
     if holds_run(folder):
-        raise ArgumentError(f"{os.fspath(folder)}: this folder holds a training run already; resume it, or choose another")
+        raise ArgumentError(f"{os.fspath(folder)}: this folder already contains a training run; resume it, or choose another")
     words = in_the_way(folder)
     if words is not None:
         raise ArgumentError(f"{os.fspath(folder)}: {words}; choose another folder")
@@ -57,12 +57,12 @@ def create_run(run: Run, folder: PathLike) -> None:
 
 
 def update_config(run: Run, folder: PathLike) -> None:
-    """Put the run's config, which a resumed run may have been given anew, into config.json. Raises CheckpointError."""
+    """Write the run's config, which may be new in a resumed run, to config.json. Raises CheckpointError."""
     path = Path(folder) / CONFIG
     try:
         before = path.read_bytes()
         facts = {**json.loads(before), "config": run.config}
-    except (OSError, ValueError, TypeError, RecursionError):       # lost or damaged: last.ckpt is what counts
+    except (OSError, ValueError, TypeError, RecursionError):       # missing or damaged: last.ckpt is authoritative
         before, facts = b"", _facts(run)
     text = _checked(folder, lambda: _text(facts))
     if text != before:
@@ -87,7 +87,7 @@ def save_run(run: Run, folder: PathLike, *names: str) -> None:
 
 
 def clean_run(folder: PathLike) -> None:
-    """Remove what a killed process left half-written in a run's folder."""
+    """Remove the unfinished files that a killed process left in a run's folder."""
     _checked(folder, lambda: remove_leftovers(folder))
 
 
@@ -114,7 +114,7 @@ def load_config(folder: PathLike) -> dict[str, Any]:
 def load_weights(path: PathLike, model: Module) -> None:
     """Copy the weights of a training checkpoint (last.ckpt, best.ckpt) into ``model``.
 
-    Raises CheckpointError, naming the file, when it is damaged or its weights do not fit; nothing has changed then.
+    Raises CheckpointError, naming the file, if it is damaged or its weights do not fit; the model is then unchanged.
     """
     arrays, _ = load_checkpoint(path)
     try:

@@ -1,8 +1,8 @@
-"""The state of a training: everything from which it goes on, bit for bit.
+"""The state of a training run: everything needed to resume it, bit for bit.
 
-Weights, the optimiser's moments and step, the schedule, what callbacks remember, random states, history and position, as
-named arrays and JSON. It is put back in two halves: first everything is compared with what is there, then everything is put
-in place; if a part refuses at that late point, what was there before is put back.
+The state consists of weights, the optimiser's moments and step, the schedule, the callbacks' states, random states, history
+and position, stored as named arrays and JSON. It is restored in two phases: first everything is checked against the current
+run, then everything is assigned; if an assignment fails, the previous state is restored.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _KIND = "minilstm training state 1"
 
 
 def _word(thing: Any) -> str | None:
-    """Return what a part of the training is, in words that do not change from one process to the next."""
+    """Return a description of a part of the run that is the same in every process."""
     if thing is None or isinstance(thing, (int, float, str)):
         return None if thing is None else str(thing)
     if isinstance(thing, Module) or type(thing).__repr__ is not object.__repr__ and " at 0x" not in repr(thing):
@@ -36,7 +36,7 @@ def _word(thing: Any) -> str | None:
 
 
 def describe(run: Run) -> dict[str, str | None]:
-    """Return what is trained how: the parts that must be the same when a run goes on."""
+    """Return a description of the parts that must be the same when a run is resumed."""
     return {"model": _word(run.model), "criterion": _word(run.criterion),
             "optimizer": type(run.optimizer).__qualname__,
             "scheduler": None if run.scheduler is None else type(run.scheduler).__qualname__,
@@ -48,7 +48,7 @@ def _remembering(callbacks: Iterable[Callback]) -> list[tuple[Callback, dict[str
 
 
 def capture(run: Run) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Return the whole state of a training as (arrays, meta) for ``save_checkpoint``."""
+    """Return the complete state of a run as (arrays, meta) for ``save_checkpoint``."""
     optimizer = run.optimizer.state_dict()
     arrays = {f"model.{name}": value for name, value in run.model.state_dict().items()}
     arrays.update({f"optimizer.{name}": value for name, value in optimizer["arrays"].items()})
@@ -65,9 +65,9 @@ def capture(run: Run) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 
 
 def restore(run: Run, path: PathLike, data: Mapping[str, Any] | None = None) -> None:
-    """Put a training back where the checkpoint ``path`` saw it; ``data`` describes the loaders it will go on with.
+    """Restore a run from the checkpoint ``path``; ``data`` describes the loaders that it will continue with.
 
-    Raises CheckpointError, naming the file and what does not fit; nothing has changed then.
+    Raises CheckpointError, naming the file and what does not fit; the run is then unchanged.
     """
     arrays, meta = load_checkpoint(path)
     where = os.fspath(path)
@@ -94,7 +94,7 @@ def _check_fits(run: Run, arrays: Mapping[str, np.ndarray], meta: Mapping[str, A
     expected = {name: (tuple(p.shape), np.dtype(p.dtype)) for name, p in run.model.named_parameters().items()}
     check_entries(under("model.", arrays), expected, "parameter")
     for name, (_, dtype) in expected.items():
-        if arrays[f"model.{name}"].dtype != dtype:      # a float64 run does not go on, bit for bit, in float32
+        if arrays[f"model.{name}"].dtype != dtype:      # a float64 run cannot be continued, bit for bit, in float32
             raise CheckpointError(f"parameter {name}: expected dtype {dtype}, got {arrays[f'model.{name}'].dtype}")
     names = [type(callback).__qualname__ for callback, _ in _remembering(run.callbacks)]
     if [name for name, _ in meta["callbacks"]] != names:
@@ -113,7 +113,7 @@ def _first_difference(saved: str, now: str) -> str:
 
 
 def under(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return the arrays whose names start with ``prefix``, without it."""
+    """Return the arrays whose names start with ``prefix``, by their names without it."""
     return {name[len(prefix):]: value for name, value in arrays.items() if name.startswith(prefix)}
 
 
@@ -122,7 +122,7 @@ def _put(run: Run, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) ->
     run.model.load_state_dict(under("model.", arrays))
     run.model.load_rng_state(meta["rng"])
     run.model.zero_grad()
-    if run.scheduler is not None:       # before the optimiser, whose own rate, if it was set by hand, is the right one
+    if run.scheduler is not None:       # before the optimiser, whose own rate may have been set by hand
         run.scheduler.load_state_dict(meta["scheduler"])
     run.optimizer.load_state_dict({"arrays": under("optimizer.", arrays), "meta": meta["optimizer"]})
     for number, (callback, _) in enumerate(_remembering(run.callbacks)):

@@ -1,8 +1,9 @@
-"""Trainer: the training loop, written once, with what a long run needs around it.
+"""Trainer: the training loop, with everything that a long run needs.
 
-The loop itself is the five lines of the README (zero_grad, forward, loss, backward, step). Around them: validation after each
-epoch, a history, progress bars, callbacks, a guard that stops at the first NaN before it reaches a weight, and a folder on
-disk from which a run that was interrupted, at any step, goes on as if it had not been.
+The loop itself is the five lines of the README (zero_grad, forward, loss, backward, step). The Trainer adds validation after
+each epoch, a history, progress bars, callbacks, a guard that stops at the first NaN before it reaches a weight, and a folder
+on disk. A run that was interrupted at any step can be resumed from this folder with the same results as without the
+interruption.
 """
 
 from __future__ import annotations
@@ -35,30 +36,43 @@ from minilstm.training.run import Run
 
 
 def _of_run(name: str) -> Any:
-    """Return the property through which a Trainer shows an attribute of its run."""
+    """Return a property of the Trainer that reads and writes an attribute of its run."""
     return property(lambda self: getattr(self.run, name), lambda self, value: setattr(self.run, name, value))
 
 
 class Trainer:
-    """Train a model, epoch by epoch, and keep a record.
+    """Train a model epoch by epoch, and record the results.
 
     Args:
-        model, criterion, optimizer: what is trained, by which loss, and how; any objects that follow their protocols.
-        scheduler: a learning-rate schedule, stepped after each epoch (ReduceLROnPlateau with the validation loss, or the
-            training loss where there is no validation).
+        model, criterion, optimizer: the model, its loss and the optimizer; any objects with the same methods work.
+        scheduler: a learning-rate schedule, stepped after each epoch (ReduceLROnPlateau with the validation loss, or with the
+            training loss if there is no validation data).
         clip_norm: rescale gradients whose total norm is larger than this; None: never.
         callbacks: ``Callback`` objects, called in this order.
-        metric: function (prediction, target) -> mean over the batch, logged as accuracy; None: none. By default the accuracy
-            that fits the loss: probabilities are cut at 0.5, logits at 0, ignored targets left out; MSELoss has none.
-        run_dir: folder for config, history, curves and checkpoints (see run_folder.py); None: nothing is written.
-        config: JSON-able dict of your own that is kept in config.json and in the checkpoints; where a run is resumed, the
-            new one takes the place of the old (none given: the old one stays).
-        progress: show bars where someone is looking.
-        verbose: print a line per epoch and the verdict at the end.
-        print_fn: what prints those lines; None: standard output, between the bars.
+        metric: function (prediction, target) -> mean over the batch, logged as accuracy; None: no metric. The default is the
+            accuracy that fits the loss: probabilities are thresholded at 0.5, logits at 0, and ignored targets are left out;
+            MSELoss has none.
+        run_dir: folder for config.json, history.csv, curves.png, last.ckpt and best.ckpt; None: nothing is written.
+        config: your own JSON-able dict, stored in config.json and in the checkpoints. If a run is resumed with a new config,
+            it replaces the old one; if none is given, the old one is kept.
+        progress: show progress bars if the output is a terminal or a notebook.
+        verbose: print a line after each epoch and a summary at the end.
+        print_fn: function that prints these lines; None: print to standard output without breaking the bars.
 
     Attributes:
-        run: the ``Run``, whose attributes the Trainer shows as its own: history, epoch, step, stop and so on.
+        run: the ``Run``; its attributes (history, epoch, step, stop and so on) are also available on the Trainer.
+
+    >>> import numpy as np
+    >>> import minilstm as ml
+    >>> x = np.random.default_rng(0).standard_normal((32, 5, 2)).astype("float32")
+    >>> y = (x[:, -1, :1] > 0).astype("float32")
+    >>> model = ml.Sequential(ml.LSTM(2, 4, return_sequences=False, rng=0), ml.Linear(4, 1, rng=1))
+    >>> trainer = ml.Trainer(model, ml.BCEWithLogitsLoss(), ml.Adam(model, lr=0.01), progress=False, verbose=False)
+    >>> history = trainer.fit(ml.DataLoader(x, y, batch_size=8, shuffle=True), epochs=2)
+    >>> len(history), trainer.epoch
+    (2, 2)
+    >>> trainer.predict(x).shape
+    (32, 1)
     """
 
     model, criterion, optimizer, scheduler, metric, clip_norm, callbacks, config = map(_of_run, (
@@ -92,21 +106,26 @@ class Trainer:
                        None if clip_norm is None else float(clip_norm), callbacks, dict(config or {}))
         self.run_dir = None if run_dir is None else Path(run_dir)
         self.progress, self.verbose, self._say = progress, verbose, print_fn or say
-        self._resumed = self._recorded = False      # from a checkpoint; run_dir is ours
+        self._resumed = self._recorded = False      # state comes from a checkpoint; run_dir belongs to this run
         self._guard = InterruptGuard()
 
     # Training --------------------------------------------------------------------------------------------------------
 
     def fit(self, train_loader: Any, val_loader: Any = None, epochs: int = 5, *, resume: bool = False) -> History:
-        """Train until the run has ``epochs`` epochs in all, and return its history.
+        """Train until the run has ``epochs`` epochs in total, and return its history.
 
-        A loader gives batches (x, y) or (x, y, lengths). Training loss and accuracy are means over the samples of the epoch,
-        measured on the way, in training mode; validation follows in evaluation mode. A second call goes on where the first
-        one ended. ``resume=True`` goes on from ``run_dir``/last.ckpt.
+        Args:
+            train_loader: iterable of batches (x, y) or (x, y, lengths), such as a DataLoader.
+            val_loader: the same for validation, which follows each epoch in evaluation mode; None: no validation.
+            epochs: total number of epochs of the run, including those already trained.
+            resume: continue from ``run_dir``/last.ckpt.
 
-        Ctrl-C ends the running step, writes last.ckpt, and raises Interrupted (a KeyboardInterrupt that knows epoch and
-        step). Raises NonFiniteError, with no weight changed, at the first loss or gradient that is not finite; ArgumentError
-        for a run_dir that holds another run; CheckpointError when a run cannot be recorded or resumed.
+        Training loss and accuracy are means over the samples of the epoch, measured during training, in training mode. A
+        second call continues where the first one ended.
+
+        On Ctrl-C, the current step is finished, last.ckpt is written, and Interrupted is raised (a KeyboardInterrupt with the
+        attributes epoch and step). Raises NonFiniteError, without changing a weight, at the first loss or gradient that is not
+        finite; ArgumentError if run_dir contains another run; CheckpointError if the run cannot be recorded or resumed.
         """
         epochs = check_positive_int("epochs", epochs)
         data = {"training": describe_loader(train_loader), "validation": describe_loader(val_loader)}
@@ -136,10 +155,15 @@ class Trainer:
         return self.history
 
     def resume(self, path: PathLike | None = None, *, data: Mapping[str, Any] | None = None) -> Trainer:
-        """Take over the state in a checkpoint (``run_dir``/last.ckpt by default; of a folder, its last.ckpt); return self.
+        """Load the state in a checkpoint and return self.
 
-        Weights, optimiser, schedule, callbacks, random states, history and position; ``fit`` then goes on from there, given
-        the same loaders. Raises CheckpointError, before anything changes, when the file is damaged or does not fit.
+        Args:
+            path: a checkpoint, or a folder with a last.ckpt; None: ``run_dir``/last.ckpt.
+            data: descriptions of the loaders to compare with those of the run; ``fit(resume=True)`` passes them.
+
+        The state consists of weights, optimiser, schedule, callbacks, random states, history and position; ``fit`` then
+        continues from there, given the same loaders. Raises CheckpointError, before anything changes, if the file is damaged
+        or does not fit.
         """
         source = self.run_dir if path is None else Path(path)
         if source is None:
@@ -165,7 +189,7 @@ class Trainer:
         if not self.step:
             raise ArgumentError("fit: the training loader gave no batch")
         words = explain_parameters(self.model)
-        if words is not None:       # the last update overflowed: no later step is there to notice
+        if words is not None:       # the last update overflowed, and no later step detects it
             raise NonFiniteError(f"epoch {epoch}, step {self.step}: {words} after the update (is the learning rate "
                                  f"{self.optimizer.lr:g} too high?)")
         val_loss, val_acc = (None, None) if val_loader is None else self.evaluate(val_loader)
@@ -183,9 +207,10 @@ class Trainer:
         self._save(*((run_folder.BEST, run_folder.LAST) if row is self.history.best else (run_folder.LAST,)))
 
     def train_step(self, x: Array, y: Array, options: dict[str, Any]) -> tuple[float, float]:
-        """Make one update of the weights, unless its loss or gradients are not finite, and count it.
+        """Make one update of the weights, unless the loss or a gradient is not finite, and count the step.
 
-        Return loss and gradient norm, which are fetched together before the update: the one time a step waits for a device.
+        Returns the loss and the gradient norm. They are fetched together before the update: the only time that a step waits
+        for a device.
         """
         with quiet():
             self.model.zero_grad()
@@ -211,7 +236,7 @@ class Trainer:
     # Using the model -------------------------------------------------------------------------------------------------
 
     def evaluate(self, loader: Any) -> tuple[float, float | None]:
-        """Return (loss, accuracy) over the samples of ``loader`` in evaluation mode; see ``minilstm.training.evaluation``."""
+        """Return (loss, accuracy) over the samples of ``loader`` in evaluation mode; the accuracy is None without a metric."""
         return evaluation.evaluate(self.model, self.criterion, loader, self.metric, progress=self.progress,
                                    after_batch=self._stop_if_interrupted)
 
@@ -255,5 +280,5 @@ class Trainer:
             return
         try:
             curves(self.history, self.run_dir / run_folder.CURVES)
-        except ArgumentError as error:      # the numbers are safe in history.csv; a picture can be drawn later
+        except ArgumentError as error:      # the numbers are in history.csv; the figure can be drawn later
             self._tell(f"No {run_folder.CURVES}: {error}")

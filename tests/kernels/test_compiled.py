@@ -218,7 +218,7 @@ def test_without_a_place_for_it_numpy_does_the_work(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(f"from pathlib import Path\nimport minilstm.kernels.compiled as c\n"
                                                f"c.HERE = type('Here', (), {{'glob': c.HERE.glob, '__truediv__': "
                                                f"lambda self, name: Path({str(blocked)!r}) / name}})()\n", encoding="utf-8")
-    assert train(tmp_path, HOME=str(blocked))[1:] == ["False", "there is no folder in which compiled code can be kept"]
+    assert train(tmp_path, HOME=str(blocked))[1:] == ["False", "there is no folder where compiled code can be stored"]
 
 
 @needs_numba

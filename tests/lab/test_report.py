@@ -104,7 +104,7 @@ def test_figures_are_read_or_refused(tmp_path: Path) -> None:
     with pytest.raises(ml.ArgumentError, match="none.png: cannot be read"):
         Figure.read(tmp_path / "none.png", "")
     (tmp_path / "a.png").write_text("no picture")
-    with pytest.raises(ml.ArgumentError, match="no PNG"):
+    with pytest.raises(ml.ArgumentError, match="not a PNG"):
         Figure.read(tmp_path / "a.png", "")
     (tmp_path / "b.png").write_bytes(PIXEL)
     assert Figure.read(tmp_path / "b.png", "").source.startswith("data:image/png;base64,iVBORw0KGgoAAAAN")
@@ -152,7 +152,7 @@ def test_confusion_that_leans_either_way_or_neither() -> None:
     assert "errs towards positive: 40 negative" in conclusions.about_confusion([[60, 40], [10, 90]])[1]
     assert "errs towards negative: 10 negative" in conclusions.about_confusion([[90, 10], [40, 60]])[1]
     assert "about as often either way" in conclusions.about_confusion([[80, 20], [22, 78]])[1]
-    assert conclusions.about_confusion([[5, 0], [0, 5]]) == ["10 of 10 validation reviews are judged rightly, 100.0 %."]
+    assert conclusions.about_confusion([[5, 0], [0, 5]]) == ["10 of 10 validation reviews are classified correctly, 100.0 %."]
 
 
 def summary(rows: list[tuple[Any, ...]], names: tuple[str, ...] = ("cell", "length", "mean", "sd", "n")) -> Any:
@@ -194,7 +194,7 @@ def test_who_bridges_longer_lags() -> None:
     assert said[1] == "Adding, lag 50: solved by the RNN in 0 of 3 seeds and the LSTM in 3 of 3 seeds."
     assert "the LSTM bridges longer lags" in said[-1] and "by the LSTM up to lag 50, by the RNN up to lag 10" in said[-1]
     assert "the simple RNN bridges longer lags" in conclusions.about_tasks(tasks({10: 3, 50: 3}, {10: 3, 50: 2}))[-1]
-    assert "reach equally far" in conclusions.about_tasks(tasks({10: 0}, {10: 2}))[-1]
+    assert "bridge equally long lags" in conclusions.about_tasks(tasks({10: 0}, {10: 2}))[-1]
     gap = conclusions.about_tasks(tasks({10: 3, 50: 0}, {10: 0, 50: 3}))[-1]       # "up to" leaves no lag out
     assert "the simple RNN bridges" in gap and "by the LSTM not even at the shortest lag tried" in gap
     without = conclusions.about_tasks([{"task": "Reber", "cell": cell, "lag": None, "solved": 1, "seeds": 2}
@@ -215,8 +215,8 @@ def test_gradients_vanish_or_explode_or_neither_as_they_did() -> None:
     assert "less of it reaches the first step in the LSTM than in the simple RNN, by a factor of 1.0e+15" in other[2]
     assert len(said(0.0, 0.5)) == 2         # no factor of nothing
     assert len(said(math.nan, 0.5)) == 1
-    for alone, words in ((0.95, "95.0 % of what arrives came along the state alone."), (0.5, "alone, the rest through gates."),
-                         (-0.01, "nearly all of what arrives went through a gate")):
+    for alone, words in ((0.95, "95.0 % of what arrives came only along the state."), (0.5, "state, the rest through gates."),
+                         (-0.01, "nearly all of what arrives passed through a gate")):
         assert words in said(1.0, 1.0, alone)[1]
 
 
@@ -262,8 +262,8 @@ def test_the_data_section_counts() -> None:
     table = next(block for block in chapter.blocks if isinstance(block, Table))
     rows = dict(map(tuple, table.rows))     # type: ignore[arg-type]
     assert rows["reviews"] == "4" and rows["positive"] == "1" and rows["exact duplicates"] == "1"
-    assert rows["validation reviews that also stand in the training part"] == "1"
-    assert rows["words in all"] == "8" and rows["different words"] == "4" and rows["words that are <OOV>"] == "25.0 %"
+    assert rows["validation reviews that also occur in the training part"] == "1"
+    assert rows["total number of words"] == "8" and rows["different words"] == "4" and rows["words that are <OOV>"] == "25.0 %"
     assert rows["reviews longer than 2 words, cut there"] == "1"
 
 
@@ -295,6 +295,6 @@ def test_a_finished_stage_is_not_run_again_and_an_interrupted_one_goes_on(tmp_pa
         run_stage("a stage", folder, settings, work)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "file").write_text("mine")
-    with pytest.raises(ml.ArgumentError, match="something else"):
+    with pytest.raises(ml.ArgumentError, match="something other than"):
         run_stage("a stage", tmp_path / "other", settings, work)
     assert len(calls) == 2

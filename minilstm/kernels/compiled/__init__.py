@@ -1,16 +1,17 @@
-"""The fast twins' inner loops, compiled by Numba where it is installed.
+"""The inner loops of the fast versions, compiled by Numba if it is installed.
 
-NumPy makes a gate in several passes, exp among them, which is slow on processors without AVX-512; a compiled loop reads every
-number once, takes it through all the equations of its unit in registers, and writes it once. And a whole block of steps is one
-call, in which Python's global interpreter lock is free, so that threads need not wait for each other.
+NumPy computes a gate in several passes over memory, including exp, which is slow on processors without AVX-512. A compiled
+loop reads every number once, evaluates all equations of its unit in registers, and writes the result once. In addition, a
+whole block of steps is one call that releases Python's global interpreter lock, so threads do not wait for each other.
 
 - ``lstm.py``, ``gru.py``, ``rnn.py``: blocks of steps, forward and back; ``activations.py``, ``padding.py``: what they share;
 - ``gemm.py``: the matrix product of a step;
-- ``layout.py``, ``embedding.py``: what else a training step moves;
+- ``layout.py``, ``embedding.py``: other operations of a training step;
 - ``jit.py``, ``build.py``, ``library.py``: how they are compiled, once, and called.
 
-Only float32 is compiled: it is what models are trained in, and what short formulas are exact enough for. float64 is for checks
-and stays with NumPy. Results do not depend on how rows are cut. ``MINILSTM_NUMBA=0`` in the environment leaves Numba alone.
+Only float32 is compiled: models are trained in float32, and short approximations are accurate enough for it. float64 is used
+for checks and is computed by NumPy. Results do not depend on how rows are cut. The environment variable ``MINILSTM_NUMBA=0``
+turns Numba off.
 """
 
 from __future__ import annotations
@@ -43,14 +44,14 @@ def _load(char: str) -> tuple[Any | None, str]:
         try:
             file = _file(np.dtype(char).name)
             if file is None:
-                return None, "there is no folder in which compiled code can be kept"
+                return None, "there is no folder where compiled code can be stored"
             if not file.exists():
                 _build(file, np.dtype(char).name)
             from minilstm.kernels.compiled.library import load
             return load(file), ""
         except PackageNotFoundError as error:
             return None, f"{error.name} is not installed"
-        except Exception as error:      # whatever is wrong with it: nobody needs it to train
+        except Exception as error:      # any error: training works without Numba
             return None, f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
@@ -72,13 +73,13 @@ def _file(dtype: str) -> Path | None:
             folder.mkdir(parents=True, exist_ok=True)
             if os.access(folder, os.W_OK) or (folder / name).exists():
                 return folder / name
-        except (OSError, RuntimeError):     # the second: nobody's home
+        except (OSError, RuntimeError):     # RuntimeError: no home folder
             continue
     return None
 
 
 def _build(file: Path, dtype: str) -> None:
-    """Let a process of its own compile everything, and say so. Numba refuses versions of NumPy that it does not know."""
+    """Compile everything in a separate process, with a message. Numba rejects NumPy versions that it does not support."""
     print("minilstm: compiling the fast steps for this processor, once (about 15 s) ...", file=sys.stderr, flush=True)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     done = subprocess.run([sys.executable, "-m", f"{__name__}.build", str(file), dtype], env=environment, text=True,
@@ -88,18 +89,18 @@ def _build(file: Path, dtype: str) -> None:
 
 
 def why_not() -> str:
-    """Return why nothing is compiled, in a few words; "" where it is."""
+    """Return the reason why nothing is compiled, or "" if it is."""
     return f"{SWITCH}=0" if os.environ.get(SWITCH) == "0" else _load("f")[1]
 
 
 def words() -> str:
-    """Return how steps in float32 are made, for a line above measured times."""
+    """Return how steps in float32 are computed, for a line above measured times."""
     return "steps in NumPy" if why_not() else f"steps compiled by Numba {version('numba')}"
 
 
 @contextmanager
 def switched_off() -> Iterator[None]:
-    """Leave the work to NumPy inside a ``with``, in all threads."""
+    """Use NumPy instead of compiled code inside a ``with`` block, in all threads."""
     before = os.environ.get(SWITCH)
     os.environ[SWITCH] = "0"
     try:

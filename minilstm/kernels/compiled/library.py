@@ -1,7 +1,7 @@
-"""The compiled functions as this process calls them: machine code from a file, called through ctypes.
+"""Load the compiled functions: machine code from a file, called through ctypes.
 
-Numba itself is not imported here, which would cost most of a second and a hundred megabytes: ``build.py`` used it once, and
-llvmlite only has to put the code into memory. While a function runs, Python's global interpreter lock is free.
+Numba itself is not imported here, which would cost almost a second and a hundred megabytes: ``build.py`` has used it once, and
+llvmlite only loads the code into memory. While a function runs, Python's global interpreter lock is free.
 
 Numba's own cache would do this in fewer lines, but has two traps. A function that was just compiled differs in the last bits
 from the copy that the next process takes from the cache, so that a resumed run would not be the run that went on; here every
@@ -28,9 +28,9 @@ import numpy as np
 # rows.
 _NUMBERS: dict[str, Any] = {"int": ctypes.c_int64, "bool": ctypes.c_bool}
 _DTYPES = {"mask": np.dtype(bool), "index": np.dtype(np.int64)}
-_NOTHING = [ctypes.c_void_p] * 2            # where a result and an exception would go
+_NOTHING = [ctypes.c_void_p] * 2            # places for a result and an exception
 
-_engines: list[Any] = []                    # their code lives as long as they do
+_engines: list[Any] = []                    # keep a reference: the code lives as long as its engine
 
 
 def axes(kind: str) -> int:

@@ -1,8 +1,8 @@
-"""The fast twin of ``gru_forward`` and ``gru_backward``.
+"""The fast versions of ``gru_forward`` and ``gru_backward``.
 
 The candidate adds r * q between its two products, so the one product of a step makes four blocks: r, z, w_nx x + b_nx and
-q = w_nh h + b_nh, the last two with zeros where the other has weights. That is a third more multiplications than there need
-be, for one call in the place of two. One step keeps five blocks of H rows, in this order:
+q = w_nh h + b_nh, the last two with zeros where the other has weights. This costs a third more multiplications than
+necessary, but replaces two calls by one. One step keeps five blocks of H rows, in this order:
 
     while stepping forward      r    z    n    q    (nothing)
     with local derivatives      K_q  K_z  K_n  K_r  z
@@ -15,7 +15,7 @@ All four are multiples of dh alone (the numbers are those of the derivation in m
     K_r = K_q * q * (1 - r)                 5, 3
     K_z = (h_prev - n) * z * (1 - z)        8, 4
 
-At a padded step all K are 0 and z is 1, which is the identity: no other code back through time knows of padding.
+At a padded step all K are 0 and z is 1, which is the identity; no other backward code handles padding.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The fast twin of ``lstm_forward`` and ``lstm_backward``.
+"""The fast versions of ``lstm_forward`` and ``lstm_backward``.
 
 One step keeps six blocks of H rows, in this order:
 

@@ -1,7 +1,7 @@
-"""Memory that serves again: a training step needs tens of megabytes, and fresh pages from the system cost time.
+"""Reusable memory: a training step needs tens of megabytes, and fresh pages from the operating system cost time.
 
-``take`` hands out an array, ``give`` takes it back; an array that is never given back (its cache was dropped) is simply
-collected.
+``take`` hands out an array, ``give`` takes it back; an array that is never given back (because its cache was
+dropped) is garbage-collected as usual.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-KEPT = 16           # buffers that wait at most
+KEPT = 16           # maximum number of idle buffers
 
 
 class Memory:
@@ -22,7 +22,7 @@ class Memory:
         self._lock = threading.Lock()
 
     def take(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-        """Return an array; what it holds is arbitrary."""
+        """Return an array with arbitrary contents."""
         dtype = np.dtype(dtype)
         nbytes = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
         with self._lock:
@@ -33,7 +33,7 @@ class Memory:
         return buffer[:nbytes].view(dtype).reshape(shape)
 
     def give(self, arrays: list[np.ndarray]) -> None:
-        """Take arrays back. Nobody may use them any more."""
+        """Take arrays back. The caller must not use them afterwards."""
         with self._lock:
             self._free = (self._free + [_whole(array) for array in arrays])[-KEPT:]
 

@@ -1,9 +1,9 @@
-"""The product of a step: a weight matrix (M, K) times a state (K, n), over and over with the same weights.
+"""The product of a step: a weight matrix (M, K) times a state (K, n), repeated with the same weights.
 
 A matrix of a few hundred rows is too small for BLAS to reach its best speed in one call: it copies both operands first.
-OpenBLAS on processors with AVX-512 multiplies pieces of up to a million multiplications straight from where they are, and
-fastest while the state's piece stays in the first-level cache; ``pieces`` cuts so. Elsewhere, and where nothing fits, it is
-one product. Compiled steps have a product of their own, whose weights are packed once for all of them.
+On processors with AVX-512, OpenBLAS computes products of up to a million multiplications without copying, and fastest if the
+state's piece stays in the first-level cache; ``pieces`` cuts accordingly. Otherwise a single product is used. Compiled steps
+have their own product, whose weights are packed once for all steps.
 """
 
 from __future__ import annotations

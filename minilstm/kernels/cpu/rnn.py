@@ -1,4 +1,4 @@
-"""The fast twin of ``rnn_forward`` and ``rnn_backward``.
+"""The fast versions of ``rnn_forward`` and ``rnn_backward``.
 
 One step keeps one block of H rows: z while stepping forward, then K = 1 - h² (tanh; relu: 1 where h > 0), at last dz = dh * K.
 The numbers in the code are those of the derivation in minilstm/cells/rnn.py.

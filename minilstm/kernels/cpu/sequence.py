@@ -1,18 +1,18 @@
-"""One layer and one direction over a whole batch, fast: everything that the cells have in common.
+"""One layer and one direction over a whole batch, fast: the code shared by all cells.
 
-A cell (``LSTMCell``, ``RNNCell``) knows one step; this file cuts the batch into chunks of rows, which know nothing of each
-other and may run on several cores, lays out memory, feeds the steps and collects what they leave behind. Inside, time comes
-first, then features, then rows: a state is (H, n), the gates of a step (G H, n), so that each gate is one piece of memory. For
+A cell (``LSTMCell``, ``RNNCell``) implements one step. This file cuts the batch into chunks of rows, which are independent and
+may run on several cores; it allocates memory, runs the steps and collects their results. The internal axis order is time,
+features, rows: a state is (H, n), the gates of a step (G H, n), so that each gate is one piece of memory. For
 T steps of a chunk of n rows:
 
     hx (T+1, H+D+1, n)  hidden state before each step, the input, and a row of ones whose weights are the biases
     u  (T+1, U H, n)    what the cell keeps of each step: first its gates, in rows 0 to G H, later their local derivatives,
                         at last dz
 
-so that a step forward is one product, z = [W_h, W_x, b] [h; x; 1], a step back another, [dh; dx] = [W_h, W_x]ᵀ dz, and all
-weight gradients of a block of steps a third, [dW_h, dW_x, db] = Σ dz [h; x; 1]ᵀ.
+A step forward is then one product, z = [W_h, W_x, b] [h; x; 1], a step back is another, [dh; dx] = [W_h, W_x]ᵀ dz, and all
+weight gradients of a block of steps are a third, [dW_h, dW_x, db] = Σ dz [h; x; 1]ᵀ.
 
-How rows and steps are cut does not depend on the number of threads, and so results do not.
+The cuts of rows and steps do not depend on the number of threads, and therefore the results do not either.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from minilstm.kernels.cpu.layout import read, side_by_side, write
 from minilstm.kernels.cpu.memory import Memory
 from minilstm.kernels.cpu.products import Packed, Product
 
-# Steps of a block times rows of a chunk: enough for a fast product of the weight gradients, and so few that what the steps
-# leave behind is still in the cache when it is used.
+# Steps of a block times rows of a chunk: large enough for a fast product of the weight gradients, and small enough that the
+# steps' results are still in the cache when they are used.
 BLOCK = 512
 memory = Memory()
 
@@ -76,7 +76,7 @@ class Cell(Protocol):
 
 
 class Chunk(NamedTuple):
-    """Rows of a batch that are computed together, with their memory."""
+    """Rows of a batch that are processed together, with their memory."""
 
     rows: slice
     hx: np.ndarray
@@ -85,7 +85,7 @@ class Chunk(NamedTuple):
 
 
 class SequenceCache(NamedTuple):
-    """What backward needs; of a forward with ``keep=False`` only ``last``, the final states (N, H)."""
+    """The values that backward needs; after a forward with ``keep=False``, only ``last``, the final states (N, H)."""
 
     cell: Any
     W: np.ndarray
@@ -133,7 +133,7 @@ def backward(dy: np.ndarray | None, dlast: list[np.ndarray | None], cache: Seque
              consume: bool) -> tuple[np.ndarray, list[np.ndarray], np.ndarray, np.ndarray]:
     """Return (dx (N, T, D), gradients of the initial states (N, H), dW (H+D, GH), db (GH,)).
 
-    dy (N, T, H) and dlast (N, H) may be None. ``consume``: the cache may be written over and its memory used again.
+    dy (N, T, H) and dlast (N, H) may be None. ``consume``: the cache may be overwritten and its memory reused.
     """
     cell, W, _, chunks, (N, T) = cache
     weights = np.ascontiguousarray(cell.backward_weights(W))

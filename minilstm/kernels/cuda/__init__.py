@@ -1,19 +1,19 @@
-"""The fast twins of the sequence functions, for CuPy: CUDA kernels of our own, one for a whole sequence.
+"""The fast versions of the sequence functions for CuPy: custom CUDA kernels, one launch per sequence.
 
 A recurrent network on a GPU is a long chain of tiny steps, and a step launched from Python costs more than it computes. So
-the fast path is a *persistent* kernel: the time loop is inside it, and a layer takes a dozen device calls a direction, however
-many steps there are. The rows of a batch do not depend on each other, so a block of threads takes a few rows through all steps
-and blocks never wait for each other: no barrier across the grid, no atomic addition, the same bytes at each run. It holds for
-H a multiple of 32 up to 128, where a block's threads can keep the recurrent weights beside them; for any other H one *fused*
-kernel and one matrix product a step do the work.
+the fast path is a *persistent* kernel, which contains the time loop: a layer needs a dozen device calls per direction,
+independent of the number of steps. The rows of a batch are independent, so each block of threads processes a few rows through
+all steps, and blocks never wait for each other: there are no grid-wide barriers and no atomic additions, and every run gives
+the same bytes. The persistent kernels exist for H a multiple of 32 up to 128, where the threads of a block can hold the
+recurrent weights; any other H uses one *fused* kernel and one matrix product per step.
 
-- ``lstm.cu``, ``gru.cu``, ``rnn.cu``: the cell's mathematics, the persistent kernels and the step kernels; ``common.cu`` what
-  they share; ``embedding.cu``, ``adam.cu``, ``layout.cu`` what else there is a kernel for;
-- ``launch.py``: compiled modules and checked launches; ``plan.py``: which kernel, how many rows a block;
+- ``lstm.cu``, ``gru.cu``, ``rnn.cu``: the cell's mathematics, the persistent kernels and the step kernels; ``common.cu``:
+  shared code; ``embedding.cu``, ``adam.cu``, ``layout.cu``: kernels for other operations;
+- ``launch.py``: compiled modules and checked launches; ``plan.py``: choice of kernel and rows per block;
 - ``sequence.py``, ``lstm.py``, ``gru.py``, ``rnn.py``: the twins, with the signatures of those in ``kernels/cpu``;
 - ``embedding.py``, ``adam.py``: the other kernels behind plain functions.
 
-Nothing here waits for the device, and nothing but host ``lengths`` is uploaded. tests/cuda runs the sources, unchanged, on a
+Nothing here waits for the device, and only ``lengths`` on the host are uploaded. tests/cuda runs the sources, unchanged, on a
 CPU.
 """
 

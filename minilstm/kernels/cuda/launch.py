@@ -1,8 +1,8 @@
-"""Compile and launch CUDA kernels: the one place that does, with arguments that are checked first.
+"""Compile and launch CUDA kernels, after checking their arguments; no other module launches kernels.
 
-A kernel takes bare addresses: a wrong dtype, a transposed view or a short array gives wrong numbers or writes into a
-stranger's memory, and a Python number goes over with a size the kernel does not expect. So each array is handed over with the
-shape and dtype the kernel expects, and each number becomes exactly the kernel's type.
+A kernel receives bare addresses: a wrong dtype, a transposed view or a short array would give wrong numbers or overwrite other
+memory, and a Python number may not have the size that the kernel expects. Each array is therefore passed together with the
+shape and dtype that the kernel expects, and each number is converted to exactly the kernel's type.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ THREADS = 256                   # of a block, where a kernel has one thread for 
 
 
 def takes(*arrays: Array) -> bool:
-    """Tell whether there are kernels for these device arrays: contiguous, all of one dtype, float32 or float64."""
+    """Return whether kernels exist for these device arrays: contiguous, all of one dtype, float32 or float64."""
     return all(x.dtype in REALS and x.dtype == arrays[0].dtype and x.flags.c_contiguous for x in arrays)
 
 
 class Pointer(NamedTuple):
-    """An array as a kernel's argument, and what the kernel takes it for. None stands for a null pointer."""
+    """An array argument of a kernel, with the shape and dtype that the kernel expects. None stands for a null pointer."""
 
     array: Array | None
     shape: tuple[int, ...]
@@ -82,7 +82,7 @@ def _multiprocessors(cupy: Any, device: int) -> int:
 
 
 def multiprocessors() -> int:
-    """Return how many blocks of threads the current device can work on side by side, at least."""
+    """Return the minimum number of thread blocks that the current device can run in parallel."""
     cupy = require("cupy")
     return _multiprocessors(cupy, current_device())
 
@@ -98,13 +98,13 @@ def device_of(array: Array) -> int:
 
 
 def _checked(kernel: Kernel, position: int, argument: Any) -> Any:
-    """Return one argument as the kernel's launch takes it."""
+    """Return one argument in the form that the launch needs."""
     what = f"{kernel.name}: argument {position}"
     if isinstance(argument, (int, np.integer)) and not isinstance(argument, (bool, np.uint64, np.int64)):
         if not -INT_MAX <= argument <= INT_MAX:
             raise ShapeError(f"{what}: {argument} does not fit into 32 bits")
         return np.int32(argument)
-    if isinstance(argument, (np.int64, np.float32, np.float64)):        # meant as they are
+    if isinstance(argument, (np.int64, np.float32, np.float64)):        # already have their final type
         return argument
     if not isinstance(argument, Pointer):
         raise DtypeError(f"{what}: expected an int, a NumPy number or a Pointer, got {type(argument).__name__}")
@@ -124,10 +124,10 @@ def _checked(kernel: Kernel, position: int, argument: Any) -> Any:
 
 
 def prepare(kernel: Kernel, blocks: int | tuple[int, int], threads: int, *arguments: Any) -> Callable[..., None]:
-    """Check the arguments once and return what launches the kernel; further ints come after them, for example the step.
+    """Check the arguments once and return a function that launches the kernel; it takes further ints, such as the step.
 
-    ``blocks``: of the grid, (x, y) or x; with none of them there is nothing to do, and nothing is launched. ``arguments``:
-    Pointers, ints (which become 32 bits) and NumPy numbers (which stay as they are).
+    ``blocks``: size of the grid, (x, y) or x; if it is 0, nothing is launched. ``arguments``: Pointers, ints (converted to 32
+    bits) and NumPy numbers (passed unchanged).
 
     Raises DtypeError, ShapeError or BackendError, naming the kernel and the argument.
     """
@@ -146,5 +146,5 @@ def launch(kernel: Kernel, blocks: int | tuple[int, int], threads: int, *argumen
 
 
 def blocks_for(size: int) -> int:
-    """Return how many blocks give each of ``size`` numbers a thread."""
+    """Return the number of blocks that gives each of ``size`` numbers a thread."""
     return -(-size // THREADS)

@@ -1,9 +1,9 @@
-"""One layer and one direction over a whole batch on a device: everything that the cells' twins have in common.
+"""One layer and one direction over a whole batch on a device: the code shared by all cells.
 
-Forward: x becomes time-major (with 0 at padded steps), one product makes the inputs' share of all steps, then the kernel goes
-through the steps. Backward: the kernel goes back and leaves dz, the gradient of each step's products, and the products over
-all steps at once make dW and dx of it. Which kernel is the plan's business: a persistent one that is launched once, or a
-fused one and a product for each step.
+Forward: x is copied to time-major order (with 0 at padded steps), one product computes the contribution of the inputs at all
+steps, then the kernel runs through the steps. Backward: the kernel runs backwards and stores dz, the gradient with respect to
+each step's products; then products over all steps compute dW and dx from dz. The plan chooses the kernel: a persistent one,
+launched once, or a fused one with one product per step.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from minilstm.kernels.cuda.launch import THREADS, Kernel, Pointer, blocks_for, k
 
 
 class Plan(NamedTuple):
-    """One call: sizes, padding, and which kernels do it."""
+    """The plan of one call: sizes, padding, and the choice of kernels."""
 
     cell: str                   # "lstm", "gru" or "rnn"
     N: int
@@ -62,7 +62,7 @@ class DeviceCache(NamedTuple):
     W: Array                    # a reference: do not change it between forward and backward
     x: Array | None             # (T, N, D), 0 at padded steps
     h: Array | None             # (T+1, N, H), row t the state before step t
-    values: tuple[Array, ...]   # what else the cell keeps of each step
+    values: tuple[Array, ...]   # the other values that the cell keeps for each step
     relu: int = 0               # an RNN's nonlinearity
 
 
