@@ -28,56 +28,63 @@ from minilstm.backend.checks import is_array
 CUDA = Path(__file__).parent / "cuda"
 
 BOTH: tuple[str, ...] = (
-    "test_activations.py", "test_bad_input.py", "test_bad_layers.py", "test_example.py", "test_gradcheck.py",
-    "test_gradients.py", "test_losses.py", "test_metrics.py", "test_module.py", "test_optim.py", "test_recurrent_arrays.py",
-    "test_recurrent_rules.py", "test_reference.py", "test_torch_parity.py", "test_torch_training.py", "test_training.py",
-    "data/test_loader.py")
+    *(f"cells/test_{name}.py" for name in ("activations", "gru", "lstm", "padding", "rnn")),
+    *(f"layers/test_{name}.py" for name in (
+        "against_reference", "bad_input", "gradients", "module", "recurrent", "recurrent_arrays", "recurrent_bad_input",
+        "torch_parity")),
+    "losses/test_losses.py", "losses/test_metrics.py",
+    *(f"optim/test_{name}.py" for name in ("adam", "clipping", "optimizer", "sgd")),
+    "training/test_torch_parity.py", "training/test_trainer.py",
+    "data/test_loader.py", "examples/test_imdb_lstm.py", "gradients/test_gradcheck.py")
 
 # Nothing of these would be different on a device.
 HOST_ONLY: dict[str, str] = {
     "cuda": "about the device already: its own tests choose the stand-in, the emulator or a GPU",
-    "backend": "threads and BLAS of the host",
+    "backend": "threads and BLAS of the host, and which backend pretended arrays belong to",
     "kernels": "the fast twins for CPUs",
-    "data/test_imdb.py": "files, archives and downloads",
+    "data/test_csv_rows.py": "files on a disk",
+    "data/test_imdb.py": "archives and downloads",
+    "data/test_padding.py": "lists of numbers",
+    "data/test_word_ids.py": "text and words",
     "data/test_split.py": "index arrays as scikit-learn draws them, before anything is uploaded",
     "data/test_tasks.py": "sequences drawn on the host; no layer sees them",
-    "data/test_text.py": "text and token lists",
-    "lab": "the instruments fetch a model's arrays and compute on the host, in float64, wherever it lives",
+    "data/test_tokenizer.py": "text and token lists",
+    **dict.fromkeys([f"gradients/test_{name}.py" for name in ("flow", "jacobians", "paths", "saturation")],
+                    "the instruments fetch a model's arrays and compute on the host, in float64, wherever it lives"),
+    "lab": "experiments on the CPU",
     "test_architecture.py": "source files",
-    "test_backend.py": "which backend arrays belong to, tried with pretended ones",
     "test_backends.py": "about these lists",
-    "test_bench_cuda.py": "a program of its own process, which runs on the stand-in there",
-    "test_bench_programs.py": "programs of their own processes that time the CPU",
-    "test_checkpoint.py": "bytes of files; a device's arrays come through state_dict, in test_training.py",
+    "benchmarks/test_bench_cuda.py": "a program of its own process, which runs on the stand-in there",
+    "benchmarks/test_programs.py": "programs of their own processes that time the CPU",
+    "training/test_checkpoint.py": "bytes of files; a device's arrays come through state_dict, in test_trainer.py",
     "test_docstrings.py": "small examples, printed",
-    "test_doctor.py": "what is installed",
-    "test_history.py": "numbers and CSV files",
-    "test_imdb_comparison.py": "a program of the laboratory, whose trials are on the CPU",
-    "test_init.py": "weights are drawn on the host, whatever the backend, and moved afterwards",
-    "test_keras_parity.py": "a third opinion on a few of the configurations that test_torch_parity.py runs on a device",
-    "test_lab_report.py": "a program of the laboratory: pages and sentences",
-    "test_long_dependencies.py": "a program of the laboratory, whose trials are on the CPU",
-    "test_main.py": "the command line: arguments and messages",
-    "test_plots.py": "pictures from numbers on the host",
+    "command_line/test_doctor.py": "what is installed",
+    "training/test_history.py": "numbers and CSV files",
+    "examples/test_imdb_comparison.py": "a program of the laboratory, whose trials are on the CPU",
+    "layers/test_initial_weights.py": "weights are drawn on the host, whatever the backend, and moved afterwards",
+    "layers/test_keras_parity.py": "a third opinion on a few of the configurations that test_torch_parity.py runs on a device",
+    "examples/test_lab_report.py": "a program of the laboratory: pages and sentences",
+    "examples/test_long_dependencies.py": "a program of the laboratory, whose trials are on the CPU",
+    "command_line/test_main.py": "the command line: arguments and messages",
+    "training/test_curves.py": "pictures from numbers on the host",
+    "test_reference.py": "the oracle itself, which is loops over host numbers",
     "test_readme.py": "runs the README's lines as they are printed, in processes of their own",
-    "test_sdist.py": "an archive",
-    "test_schedules.py": "one number an epoch, no array",
-    "test_vanishing_gradients.py": "a program of the laboratory, whose trials are on the CPU",
-    "test_word_by_word.py": "a program of the laboratory that reads a checkpoint on the CPU"}
+    "test_sdist.py": "an archive of files",
+    "optim/test_schedules.py": "one number an epoch, no array",
+    "examples/test_vanishing_gradients.py": "a program of the laboratory, whose trials are on the CPU",
+    "examples/test_word_by_word.py": "a program of the laboratory that reads a checkpoint on the CPU"}
 
 # Single tests of files in BOTH.
 HOST_ONLY_TESTS: dict[str, str] = {
-    **{f"test_example.py::test_{name}": "in a process of its own"
+    **{f"examples/test_imdb_lstm.py::test_{name}": "in a process of its own"
        for name in ("ctrl_c_leaves_a_run_that_goes_on_bit_for_bit", "terminals_and_pipes_of_all_kinds")},
-    **{f"test_example.py::test_{name}": "arguments and files, before any array" for name in (
+    **{f"examples/test_imdb_lstm.py::test_{name}": "arguments and files, before any array" for name in (
         "mistakes_give_one_line_and_status_2", "runs_of_the_same_second_get_folders_of_their_own",
         "all_settings_survive_a_config", "messages_speak_of_numbers_not_of_functions", "a_config_with_nonsense_is_named",
         "reviews_of_one_kind_are_refused")},
-    "test_example.py::test_cupy_without_a_gpu_is_one_line": "about a machine without a device",
-    "test_gradients.py::test_twenty_steps_two_layers": "as test_recurrent_layers beside it, T = 20: minutes when emulated",
-    **{f"test_reference.py::test_{name}": "the oracle itself, which is loops over host numbers"
-       for name in ("oracle_sigmoid", "oracle_gates_by_hand", "oracle_rows_of_w_are_h_then_x", "oracle_walks_time_by_hand",
-                    "oracle_stack_by_hand", "oracle_padding_sides", "complex_step_by_hand")}}
+    "examples/test_imdb_lstm.py::test_cupy_without_a_gpu_is_one_line": "about a machine without a device",
+    "layers/test_gradients.py::test_twenty_steps_two_layers":
+        "as test_recurrent_layers beside it, T = 20: minutes when emulated"}
 
 TOLERANCE = {"float64": 1e-12, "float32": 1e-5, "complex128": 1e-12, "complex64": 1e-5}
 _backend = "numpy"

@@ -10,56 +10,14 @@ from typing import Any
 
 import numpy as np
 from backends import backend, put, xp
-from cases import LAYERS, Case, cases, close, core_backward, core_forward
+from cases import LAYERS, Case, cases, close
+from cell_tests import frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
 import minilstm as ml
-from minilstm.backend.checks import is_array
 
 single = {"num_layers": 1, "bidirectional": False, "return_sequences": True}
-
-
-def frozen(value: Any) -> Any:
-    """The bytes of everything inside a cache or a list of arrays, to be compared later."""
-    if is_array(value):
-        return value.dtype.str, value.shape, value.tobytes()
-    return [frozen(part) for part in value] if isinstance(value, (tuple, list)) else repr(value)
-
-
-def core_inputs(case: Case) -> tuple[Any, Any, Any, Any]:
-    params = case.params()
-    return case.x(), tuple(s[0] for s in case.state()) if case.states else None, params["W"], params["b"]
-
-
-@given(cases(**single, padding="none", states=True))
-def test_steps_chained_are_the_sequence(case: Case) -> None:
-    x, state, W, b = core_inputs(case)
-    h, c_last, cache = core_forward(case, x, state, W, b)
-    caches = []
-    for t in range(case.T):
-        if case.kind == "lstm":
-            *state, step_cache = ml.lstm_step(x[:, t], *state, W, b)
-        else:
-            *state, step_cache = case.function("step")(x[:, t], *state, W, b, **case.named)
-        caches.append(step_cache)
-        close(h[:, t], state[0], 1e-13)
-    dy, (*_, dc) = case.state(6)[0], case.state(7)
-    dh, dc = xp.zeros((case.N, case.H)), dc[0]
-    dy = case.draw(8, h.shape)
-    sequence = core_backward(case, dy, dc if case.kind == "lstm" else None, cache)
-    dW, db, dx = xp.zeros_like(W), xp.zeros_like(b), xp.zeros_like(x)
-    for t in reversed(range(case.T)):
-        if case.kind == "lstm":
-            dx[:, t], dh, dc, dW_t, db_t = ml.lstm_step_backward(dy[:, t] + dh, dc, caches[t])
-        else:
-            dx[:, t], dh, dW_t, db_t = case.function("step_backward")(dy[:, t] + dh, caches[t])
-        dW, db = dW + dW_t, db + db_t
-    chained = (dx, dh, dc, dW, db) if case.kind == "lstm" else (dx, dh, dW, db)
-    if case.kind == "lstm":
-        close(c_last, state[1], 1e-13)
-    for got, want in zip(sequence, chained, strict=True):
-        close(got, want, 1e-12)
 
 
 @given(cases(padding=st.sampled_from(["post", "pre"]), T=7), st.sampled_from([np.nan, np.inf, 1e308]), st.booleans())
@@ -107,33 +65,6 @@ def test_full_lengths_are_no_lengths(case: Case) -> None:
     layer, state = case.layer(), case.pack(case.state())
     for padding in ("post", "pre"):
         close(layer(case.x(), state, lengths=xp.full(case.N, case.T), padding=padding), layer(case.x(), state), 1e-13)
-
-
-@given(cases(**single))
-def test_core_is_pure_and_backward_repeats(case: Case) -> None:
-    inputs = core_inputs(case)
-    before = frozen(inputs)
-    h, c_last, cache = core_forward(case, *inputs)
-    in_cache, dh, dc = frozen(cache), case.dy(), case.dstate()[-1]
-    dc = dc[0] if case.kind == "lstm" and dc is not None else None
-    upstream = frozen([dh, dc])
-    first = frozen(core_backward(case, dh, dc, cache))
-    second = frozen(core_backward(case, dh, dc, cache))
-    assert first == second and frozen(inputs) == before and frozen(cache) == in_cache and frozen([dh, dc]) == upstream
-
-
-@given(cases(**single))
-def test_a_cache_outlives_the_callers_arrays(case: Case) -> None:
-    """Only W and b are kept by reference: they are the parameters, which nobody changes between forward and backward."""
-    results = []
-    for spoil in (False, True):
-        x, state, W, b = core_inputs(case)
-        h, c_last, cache = core_forward(case, x, state, W, b)
-        for array in (x, *(state or ()), h, c_last):
-            if spoil and array is not None:
-                array.fill(9.0)
-        results.append(frozen(core_backward(case, xp.ones_like(h), None, cache)))
-    assert results[0] == results[1]
 
 
 @given(cases())

@@ -13,7 +13,7 @@ import pytest
 
 import minilstm as ml
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 SMALL = ["--max-length", "6", "--num-words", "30", "--embedding-size", "4", "--hidden-size", "5", "--epochs", "2",
          "--no-progress"]
 

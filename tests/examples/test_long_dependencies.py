@@ -16,7 +16,7 @@ import minilstm as ml
 from minilstm.lab import lag_results
 from minilstm.lab.cells import CELLS, COLOURS
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 BUDGET = ["--parameters", "60", "--steps", "2", "--batch-size", "4", "--no-progress"]
 SETTINGS = {"parameters": 60, "steps": 2, "batch_size": 4}
 PLACE = {"T": 100, "cell": "lstm", "seed": 0, "task": "adding-1997"}

@@ -16,7 +16,7 @@ import minilstm as ml
 from minilstm.lab import imdb_results, imdb_trials
 from minilstm.lab.cells import CELLS
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 BUDGET = ["--train", "60", "--validation", "20", "--epochs", "2", "--num-words", "20", "--embedding-size", "3",
           "--hidden-size", "4", "--batch-size", "20", "--no-progress"]
 SETTINGS = {"train": 60, "validation": 20, "epochs": 2, "num_words": 20, "embedding_size": 3, "hidden_size": 4,

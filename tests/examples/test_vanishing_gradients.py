@@ -16,7 +16,7 @@ import minilstm as ml
 from minilstm.lab.cells import COLOURS
 from minilstm.lab.gradient_tables import BASE, clipping, summary, tables, variant_of, variants, words
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 SETTINGS: dict[str, Any] = {"problems": ("adding",), "steps": 3, "lag": 6, "length": 6, "hidden_size": 4, "sequences": 3,
                             "forget_biases": (0.0, 1.0), "gains": (2.0,), "clip_norm": 0.01}
 ARGV = ["--problems", "adding", "--cells", "gru", "--steps", "2", "--lag", "5", "--hidden-size", "3", "--sequences", "2",

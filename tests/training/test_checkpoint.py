@@ -23,7 +23,7 @@ from minilstm.backend.errors import CheckpointError
 from minilstm.training import atomic_write as files
 from minilstm.training.checkpoint import DTYPES, load_checkpoint, save_checkpoint
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 ARRAYS = {"0.W": np.arange(6, dtype=np.float32).reshape(2, 3), "0.b": np.array([1.5, np.nan, -0.0]), "n": np.array(7),
           "empty": np.zeros((0, 3), np.int32)}
 META = {"epoch": 3, "lr": 0.1, "best": float("inf"), "rng": {"state": 2 ** 127 + 1}, "words": ["ü", None, True]}

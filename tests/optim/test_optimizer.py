@@ -1,4 +1,4 @@
-"""The optimisers: twenty steps beside PyTorch's, the NaN guard, saving and resuming to the bit, clipping, moving."""
+"""Every optimiser: gradients that are refused, state, moving between backends, hyperparameters."""
 
 from __future__ import annotations
 
@@ -10,72 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 from backends import assert_allclose, assert_equal, backend, host, put, running, xp
-from hypothesis import given
-from hypothesis import strategies as st
+from optimizer_cases import MOVING, OPTIMIZERS, fill_gradients, run, snapshot, tiny_model
 
 import minilstm as ml
 from minilstm.kernels import compiled
-
-
-class Tiny(ml.Module):
-    """Two parameters of given shapes, and nothing to compute: tests write its gradients themselves."""
-
-    def __init__(self, rng: np.random.Generator, shape: tuple[int, ...] = (3, 5), dtype: Any = np.float64) -> None:
-        super().__init__()
-        self.add_param("W", rng.normal(size=shape).astype(dtype))
-        self.add_param("b", rng.normal(size=shape[-1:]).astype(dtype))
-
-
-def tiny_model(dtype: Any = np.float64, seed: int = 0) -> ml.Sequential:
-    rng = np.random.default_rng(seed)
-    return put(ml.Sequential(Tiny(rng, dtype=dtype), Tiny(rng, (7, 2), dtype)))
-
-
-def fill_gradients(model: ml.Module, step: int) -> None:
-    rng = np.random.default_rng([1, step])
-    for g in model.named_gradients().values():
-        g[...] = put(rng.normal(size=g.shape) * 10.0 ** rng.integers(-4, 2))
-
-
-def run(model: ml.Module, optimizer: Any, steps: Any) -> None:
-    for step in steps:
-        fill_gradients(model, step)
-        optimizer.step()
-
-
-def snapshot(model: ml.Module, optimizer: Any) -> dict[str, bytes]:
-    moments = {f"{name}.{k}": m for name, held in optimizer._moments.items() for k, m in enumerate(held)}
-    return {name: x.tobytes() for name, x in {**model.named_parameters(), **moments}.items()}
-
-
-OPTIMIZERS = [
-    (ml.SGD, {"lr": 0.1}), (ml.SGD, {"lr": 0.1, "weight_decay": 0.3}), (ml.SGD, {"lr": 0.1, "momentum": 0.9}),
-    (ml.SGD, {"lr": 0.1, "momentum": 0.9, "dampening": 0.4, "weight_decay": 0.1}),
-    (ml.SGD, {"lr": 0.1, "momentum": 0.8, "nesterov": True}),
-    (ml.SGD, {"lr": 0.1, "momentum": 0.8, "nesterov": True, "weight_decay": 0.2}),
-    (ml.Adam, {}), (ml.Adam, {"lr": 0.03, "betas": (0.7, 0.95), "eps": 1e-3, "weight_decay": 0.2}),
-    (ml.Adam, {"betas": (0.0, 0.0)}),
-    (ml.AdamW, {}), (ml.AdamW, {"lr": 0.03, "betas": (0.7, 0.95), "weight_decay": 0.2})]
-MOVING = [OPTIMIZERS[3], OPTIMIZERS[5], OPTIMIZERS[7], OPTIMIZERS[10]]
-
-
-@pytest.mark.parametrize("kind, options", OPTIMIZERS)
-def test_twenty_steps_agree_with_pytorch(kind: Any, options: dict) -> None:
-    torch = pytest.importorskip("torch", reason="the oracles extra is not installed")
-    model = tiny_model()
-    theirs = [torch.tensor(ml.to_numpy(p), requires_grad=True) for p in model.named_parameters().values()]
-    ours, reference = kind(model, **options), getattr(torch.optim, kind.__name__)(theirs, **options)
-    for step in range(20):
-        fill_gradients(model, step)
-        for t, g in zip(theirs, model.named_gradients().values()):
-            t.grad = torch.tensor(ml.to_numpy(g))
-        if step == 10:                                  # a schedule changes the rate in between
-            ours.lr = reference.param_groups[0]["lr"] = 0.05
-        ours.step()
-        reference.step()
-        for (name, p), t in zip(model.named_parameters().items(), theirs):
-            t = t.detach().numpy()
-            assert np.abs(host(p) - t).max() / max(1, np.abs(t).max()) <= 1e-12, (name, step)
 
 
 @pytest.mark.parametrize("kind, options", OPTIMIZERS)
@@ -283,71 +221,6 @@ def test_a_model_with_parameters_is_needed() -> None:
         ml.SGD(ml.Sequential(ml.Sigmoid()), lr=0.1)
 
 
-# Clipping ------------------------------------------------------------------------------------------------------------
-
-
-@given(max_norm=st.floats(0, 100), scale=st.floats(1e-3, 1e3))
-def test_clipping_agrees_with_pytorch(max_norm: float, scale: float) -> None:
-    torch = pytest.importorskip("torch", reason="the oracles extra is not installed")
-    model = tiny_model()
-    fill_gradients(model, 0)
-    theirs = []
-    for g in model.named_gradients().values():
-        g *= scale
-        theirs.append(torch.zeros(g.shape, dtype=torch.float64))
-        theirs[-1].grad = torch.tensor(ml.to_numpy(g))
-    norm = ml.clip_grad_norm(model, max_norm)
-    expected = torch.nn.utils.clip_grad_norm_(theirs, max_norm)
-    assert_allclose(norm, expected.item(), rtol=1e-13)
-    for g, t in zip(model.named_gradients().values(), theirs):
-        assert_allclose(g, t.grad.numpy(), rtol=1e-12, atol=1e-300)
-
-
-def test_clipping_measures_without_change() -> None:
-    model = tiny_model(np.float32)
-    fill_gradients(model, 0)
-    before = [g.copy() for g in model.named_gradients().values()]
-    norm = ml.clip_grad_norm(model, math.inf)
-    assert type(norm) is type(before[0]) and norm.shape == ()
-    assert_allclose(norm, np.sqrt(sum((host(g).astype(float) ** 2).sum() for g in before)), rtol=1e-14)
-    for g, same in zip(model.named_gradients().values(), before):
-        assert_equal(g, same)
-
-
-def test_clipping_survives_float32_overflow() -> None:
-    model = tiny_model(np.float32)
-    for g in model.named_gradients().values():
-        g.fill(3e38)
-    norm = ml.clip_grad_norm(model, 1.0)
-    assert_allclose(norm, 3e38 * math.sqrt(model.num_parameters()), rtol=1e-6)
-    assert_allclose(ml.clip_grad_norm(model, math.inf), 1.0, rtol=1e-5)
-    assert all(g.dtype == np.float32 for g in model.named_gradients().values())
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-@pytest.mark.parametrize("max_norm", [1e-9, 1.0, math.inf])
-def test_clipping_leaves_bad_gradients_for_the_guard(bad: float, max_norm: float) -> None:
-    model = tiny_model()
-    fill_gradients(model, 0)
-    model[1].grads["b"][0] = bad
-    before = {name: g.copy() for name, g in model.named_gradients().items()}
-    assert not np.isfinite(host(ml.clip_grad_norm(model, max_norm)))
-    for name, g in model.named_gradients().items():
-        assert_equal(g, before[name])
-    with pytest.raises(ml.NonFiniteError, match="1.b"):
-        optimizer = ml.Adam(model)
-        optimizer.step()
-        optimizer.check()           # on a device it waits to be asked
-
-
-def test_clipping_checks_its_arguments() -> None:
-    for bad in (-1, math.nan, "1", None):
-        with pytest.raises(ml.ArgumentError, match="max_norm"):
-            ml.clip_grad_norm(tiny_model(), bad)
-    with pytest.raises(ml.DtypeError):
-        ml.clip_grad_norm([np.ones(3)], 1.0)
-
-
 @pytest.mark.parametrize(("kind", "name", "value"), [
     (ml.SGD, "momentum", "much"), (ml.SGD, "momentum", -1), (ml.SGD, "nesterov", True), (ml.Adam, "betas", (2, 3)),
     (ml.Adam, "betas", 0.9), (ml.Adam, "eps", 0.0), (ml.AdamW, "weight_decay", math.nan)])
@@ -361,13 +234,3 @@ def test_a_hyperparameter_set_later_is_checked_before_a_step(kind: Any, name: st
     with pytest.raises(ml.ArgumentError, match=name):
         optimizer.step()
     assert (model.params["W"].tobytes(), optimizer.steps) == before
-
-
-def test_momentum_can_be_switched_on_later() -> None:
-    model = put(ml.Linear(2, 2, rng=0))
-    optimizer = ml.SGD(model, 0.1)
-    for momentum in (0.0, 0.9, 0.0, 0.5):
-        model.grads["W"] += 1
-        optimizer.momentum = momentum
-        optimizer.step()
-    assert optimizer.steps == 4

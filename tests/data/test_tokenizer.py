@@ -1,18 +1,17 @@
-"""Tokenizer and padding against Keras itself, on texts chosen to be awkward."""
+"""Tokenizer against Keras itself, on texts chosen to be awkward."""
 
 from __future__ import annotations
 
 import json
 import os
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minilstm.backend.errors import ArgumentError, DataError, DtypeError, ShapeError
-from minilstm.data import Tokenizer, pad_sequences, sequence_lengths
+from minilstm.backend.errors import ArgumentError, DataError, DtypeError
+from minilstm.data import Tokenizer
 from minilstm.data import tokenizer as text
 from minilstm.data import word_ids as wordids
 
@@ -37,12 +36,6 @@ options = st.fixed_dictionaries({}, optional={
 def keras_tokenizer():
     os.environ.setdefault("KERAS_BACKEND", "torch")
     return pytest.importorskip("keras.src.legacy.preprocessing.text", reason="compares with Keras' Tokenizer").Tokenizer
-
-
-@pytest.fixture(scope="session")
-def keras_pad():
-    os.environ.setdefault("KERAS_BACKEND", "torch")
-    return pytest.importorskip("keras.utils", reason="compares with Keras' pad_sequences").pad_sequences
 
 
 def assert_same_state(ours, theirs):
@@ -72,41 +65,6 @@ def test_same_as_keras(keras_tokenizer, first, second, unseen, kwargs):
         assert restored.sequences_to_texts(got) == theirs.sequences_to_texts(expected)
     ids = [[0, 1, 2, 3, 9, 10**6]]
     assert ours.sequences_to_texts(ids) == theirs.sequences_to_texts(ids)
-
-
-@pytest.mark.parametrize("slots", [1, 3, 17])
-def test_same_as_keras_when_words_fight_for_slots(keras_tokenizer, monkeypatch, slots):
-    """Many words, several chunks, a table far too small: every way through the table is taken."""
-    monkeypatch.setattr(wordids, "SLOTS_LOG2", slots)
-    rng = np.random.default_rng(0)
-    words = ["".join(rng.choice(list("abcdeé\x00"), size=n)) for n in rng.integers(1, 24, size=600)]
-    corpus = [" ".join(rng.choice(words, size=n)) for n in rng.integers(0, 60, size=3 * text.CHUNK + 5)]
-    corpus[text.CHUNK + 3] = list(rng.choice(words, size=9).tolist())
-    for kwargs in ({}, {"num_words": 200, "oov_token": "<OOV>"}, {"num_words": 200}):
-        ours, theirs = Tokenizer(**kwargs), keras_tokenizer(**kwargs)
-        ours.fit_on_texts(iter(corpus[:150]))
-        theirs.fit_on_texts(corpus[:150])
-        assert_same_state(ours, theirs)
-        assert ours.texts_to_sequences(iter(corpus)) == theirs.texts_to_sequences(corpus)
-
-
-def test_words_that_share_bytes_are_told_apart():
-    """The table compares 15 bytes and the length: prefixes, NUL endings and words of 15 to 17 bytes must not be mixed up."""
-    words = ["x" * n for n in range(1, 20)] + ["x" * n + "\0" for n in range(1, 19)] + ["x" * 15 + "y", "x" * 16 + "y"]
-    tokenizer = Tokenizer()
-    for _ in range(3):
-        tokenizer.fit_on_texts([" ".join(words)] * 70)
-    assert tokenizer.word_counts == {word: 210 for word in words}
-    assert tokenizer.word_docs == {word: 210 for word in words}
-
-
-def test_words_that_begin_alike():
-    """More words than a table of 2**18 slots keeps apart: some share a slot, and all of them their first eight letters."""
-    letters = np.random.default_rng(0).integers(97, 123, (20_000, 7), dtype=np.uint8)
-    words = [*dict.fromkeys(f"internat{bytes(row).decode()}" for row in letters)]
-    tokenizer = Tokenizer()
-    tokenizer.fit_on_texts([" ".join(words)] + [""] * text.CHUNK + [" ".join(words)])      # the second is looked up
-    assert tokenizer.word_counts == dict.fromkeys(words, 2)
 
 
 def test_rules_by_hand():
@@ -172,64 +130,23 @@ def test_bad_configs(change):
             Tokenizer.from_config(other)
 
 
-# pad_sequences -------------------------------------------------------------------------------------------------------
-
-@given(st.lists(st.lists(st.integers(-5, 1000), max_size=9), min_size=1, max_size=7), st.one_of(st.none(), st.integers(1, 12)),
-       st.sampled_from(["int32", "int64", "float32", np.float64, "complex64"]), st.sampled_from(["pre", "post"]),
-       st.sampled_from(["pre", "post"]), st.sampled_from([0.0, 7, -1, 2.5]), st.sampled_from([list, tuple, np.array]))
-@settings(max_examples=100, deadline=None)
-def test_pad_same_as_keras(keras_pad, sequences, maxlen, dtype, padding, truncating, value, make):
-    arguments = [make(s) for s in sequences], maxlen, dtype, padding, truncating, value
-    got, expected = pad_sequences(*arguments), keras_pad(*arguments)
-    assert got.dtype == expected.dtype and got.shape == expected.shape
-    np.testing.assert_array_equal(got, expected)
-
-
-@pytest.mark.parametrize("sequences, kwargs", [
-    ([[[1, 2], [3, 4]], [], [[5, 6]]], {"maxlen": 3}), ([["a", "bc"], ["d"]], {"dtype": object, "value": "<pad>"}),
-    ([["a", "bc"], ["d"]], {"dtype": "U3", "value": "-"}), ([[1.7, -2.7]], {"maxlen": 3}), ([], {"maxlen": 4}),
-    ([[], []], {})])
-def test_pad_odd_cases_same_as_keras(keras_pad, sequences, kwargs):
-    got, expected = pad_sequences(sequences, **kwargs), keras_pad(sequences, **kwargs)
-    assert got.dtype == expected.dtype and got.shape == expected.shape
-    np.testing.assert_array_equal(got, expected)
-
-
-def test_pad_by_hand():
-    assert pad_sequences([[1], [2, 3, 4]], maxlen=2).tolist() == [[0, 1], [3, 4]]
-    assert pad_sequences([[1], [2, 3, 4]], maxlen=2, padding="post", truncating="post").tolist() == [[1, 0], [2, 3]]
-
-
-def test_pad_refuses():
-    for arguments in (([1, 2],), (3,), ([],), ([[1]], 0), ([[1]], -2), ([[1]], 2.0), ([[1]], 2, "int32", "left"),
-                      ([[1]], 2, "int32", "pre", "both"), ([[1]], 2, "int32", "pre", "pre", "x")):
-        with pytest.raises(ArgumentError):
-            pad_sequences(*arguments)
-    with pytest.raises(ShapeError, match=r"sequences\[1\]"):
-        pad_sequences([[[1, 2]], [[1, 2, 3]]])
-
-
-def test_sequence_lengths():
-    assert sequence_lengths([[1], [], [1, 2, 3]], 2).tolist() == [1, 1, 2]
-    assert sequence_lengths([[1], [], [1, 2, 3]], minimum=0).tolist() == [1, 0, 3]
-    assert sequence_lengths([[1]]).dtype == np.int64
-
-
-@pytest.mark.parametrize(("sequences", "options", "error", "words"), [
-    (["abc"], {}, DtypeError, r"sequences\[0\]: .*text 'abc'"), ("abc", {}, DtypeError, "text 'a'"),
-    ([[1], ["x"]], {}, DtypeError, r"sequences\[1\]"), ([[1, [2, 3]]], {}, ShapeError, "one shape"),
-    ([[1], [[1, 2], [3]]], {}, ShapeError, r"sequences\[1\]"), ([[1]], {"dtype": "float99"}, ArgumentError, "dtype"),
-    ([[1], [2 ** 40]], {}, ArgumentError, r"sequences\[1\]"), ([[-1]], {"dtype": "uint8"}, ArgumentError, "uint8"),
-    ([np.array([300])], {"dtype": "uint8"}, ArgumentError, "uint8"), ([[1e10]], {}, ArgumentError, "int32"),
-    ([np.array([np.nan])], {}, ArgumentError, "int32"), ([[1]], {"dtype": "uint8", "value": 300}, ArgumentError, "value"),
-    ([[1]], {"value": float("nan")}, ArgumentError, "value")])
-def test_what_cannot_be_padded_is_said_in_words(sequences: Any, options: dict[str, Any], error: type[Exception],
-                                                words: str) -> None:
-    with pytest.raises(error, match=words):
-        pad_sequences(sequences, maxlen=3, **options)
-
-
 def test_texts_that_are_no_list_are_refused() -> None:
     for texts in (None, 5):
         with pytest.raises(DtypeError, match="expected a list of texts"):
             Tokenizer().fit_on_texts(texts)
+
+
+@pytest.mark.parametrize("slots", [1, 3, 17])
+def test_same_as_keras_when_words_fight_for_slots(keras_tokenizer, monkeypatch, slots):
+    """Many words, several chunks, a table far too small: every way through the table is taken."""
+    monkeypatch.setattr(wordids, "SLOTS_LOG2", slots)
+    rng = np.random.default_rng(0)
+    words = ["".join(rng.choice(list("abcdeé\x00"), size=n)) for n in rng.integers(1, 24, size=600)]
+    corpus = [" ".join(rng.choice(words, size=n)) for n in rng.integers(0, 60, size=3 * text.CHUNK + 5)]
+    corpus[text.CHUNK + 3] = list(rng.choice(words, size=9).tolist())
+    for kwargs in ({}, {"num_words": 200, "oov_token": "<OOV>"}, {"num_words": 200}):
+        ours, theirs = Tokenizer(**kwargs), keras_tokenizer(**kwargs)
+        ours.fit_on_texts(iter(corpus[:150]))
+        theirs.fit_on_texts(corpus[:150])
+        assert_same_state(ours, theirs)
+        assert ours.texts_to_sequences(iter(corpus)) == theirs.texts_to_sequences(corpus)

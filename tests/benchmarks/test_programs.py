@@ -21,7 +21,7 @@ import pytest
 import minilstm as ml
 from minilstm.kernels import compiled
 
-BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 PASSES = ("forward", "forward+backward")
 
 

@@ -59,16 +59,6 @@ def test_a_complex_state_beside_a_real_input(kind: str) -> None:
         close(got, want, 1e-12)
 
 
-@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int32, np.uint64])
-@pytest.mark.parametrize("padding", ["post", "pre"])
-def test_any_integer_dtype_of_lengths(dtype: Any, padding: str) -> None:
-    case, T = Case(N=3, T=300, D=1, H=1), 300
-    lengths = np.array([1, 100, 127])
-    expected = case.layer()(case.x(), lengths=lengths, padding=padding)
-    got = case.layer()(case.x(), lengths=lengths.astype(dtype), padding=padding)
-    assert got.shape == (3, T, 1) and got.tobytes() == expected.tobytes()
-
-
 @given(cases())
 def test_memory_layout_does_not_matter(case: Case) -> None:
     results = []

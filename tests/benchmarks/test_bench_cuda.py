@@ -15,7 +15,7 @@ import pytest
 
 import minilstm as ml
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PROGRAM = ROOT / "benchmarks" / "bench_cuda.py"
 STANDIN = ROOT / "tests" / "cuda" / "standin"
 SMALL = ["--batch-size", "4", "--length", "5", "--num-words", "30", "--embedding-size", "4", "--hidden-size", "32",

@@ -16,7 +16,7 @@ import pytest
 import minilstm as ml
 from minilstm.lab.report import outside_references
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 SIZES = {"num_words": 30, "max_length": 8, "embedding_size": 3, "hidden_size": 4, "batch_size": 16, "lr": 0.02}
 PLAN: dict[str, dict[str, Any]] = {
     "training": {**SIZES, "epochs": 6},

@@ -19,7 +19,7 @@ from minilstm.__main__ import main
 from minilstm.backend import arrays as backend
 from minilstm.command_line import doctor
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 NO_DRIVER = """
 import warnings
 if {wheels} > 1:

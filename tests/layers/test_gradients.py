@@ -12,17 +12,11 @@ import numpy as np
 import pytest
 from backends import put
 from cases import KINDS, Case, cases
+from cell_tests import check
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minilstm as ml
-
-FINITE, COMPLEX = 1e-6, 1e-10
-
-
-def check(target: Any, inputs: Any, **options: Any) -> None:
-    report = ml.gradcheck(put(target), put(inputs), tolerance=FINITE, complex_tolerance=COMPLEX, **options)
-    assert not np.isnan(report.worst("complex")), "complex step was not possible"
 
 
 @settings(max_examples=100)
@@ -44,30 +38,6 @@ def test_recurrent_layers(case: Case) -> None:
 def test_twenty_steps_two_layers(kind: str, bidirectional: bool) -> None:
     case = Case(kind, 2, bidirectional, "pre", N=2, T=20, D=2, H=3)
     check(case.layer(), (case.x(), case.pack(case.state())), return_state=True, **case.options)
-
-
-@settings(max_examples=40)
-@given(case=cases(num_layers=1, bidirectional=False, return_sequences=True), weights_float32=st.booleans())
-def test_functional_core(case: Case, weights_float32: bool) -> None:
-    state: list[Any] = [s[0] for s in case.state()] if case.states else [None] * len(case.state())
-    W, b = case.params()["W"], case.params()["b"]
-    if weights_float32:
-        W, b = W.astype(np.float32), b.astype(np.float32)       # gradcheck brings everything to float64
-    pair, options = (case.function("forward"), case.function("backward")), {**case.options, **case.named}
-    upstream: list[Any] = [case.draw(7, (case.N, case.T, case.H))]
-    if case.kind == "lstm":
-        upstream.append(case.draw(8, (case.N, case.H)))
-        if case.upstream != "all":
-            upstream[int(case.upstream == "outputs")] = None
-    check(pair, (case.x(), *state, W, b), upstream=upstream, **options)
-
-
-@settings(max_examples=20)
-@given(case=cases(num_layers=1, bidirectional=False, T=1))
-def test_steps(case: Case) -> None:
-    state = [s[0] for s in case.state()]
-    pair = case.function("step"), case.function("step_backward")
-    check(pair, (case.x()[:, 0], *state, case.params()["W"], case.params()["b"]), **case.named)
 
 
 def test_dropout_between_layers(rng: np.random.Generator) -> None:

@@ -14,7 +14,7 @@ from minilstm.training.curves import curves
 from minilstm.training.history import History
 
 pytest.importorskip("matplotlib")
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def history(epochs: int, validation: bool = True, metric: bool = True) -> History:

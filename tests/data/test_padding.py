@@ -1,0 +1,75 @@
+"""pad_sequences and sequence_lengths, against Keras itself."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minilstm.backend.errors import ArgumentError, DtypeError, ShapeError
+from minilstm.data import pad_sequences, sequence_lengths
+
+
+@pytest.fixture(scope="session")
+def keras_pad():
+    os.environ.setdefault("KERAS_BACKEND", "torch")
+    return pytest.importorskip("keras.utils", reason="compares with Keras' pad_sequences").pad_sequences
+
+
+@given(st.lists(st.lists(st.integers(-5, 1000), max_size=9), min_size=1, max_size=7), st.one_of(st.none(), st.integers(1, 12)),
+       st.sampled_from(["int32", "int64", "float32", np.float64, "complex64"]), st.sampled_from(["pre", "post"]),
+       st.sampled_from(["pre", "post"]), st.sampled_from([0.0, 7, -1, 2.5]), st.sampled_from([list, tuple, np.array]))
+@settings(max_examples=100, deadline=None)
+def test_pad_same_as_keras(keras_pad, sequences, maxlen, dtype, padding, truncating, value, make):
+    arguments = [make(s) for s in sequences], maxlen, dtype, padding, truncating, value
+    got, expected = pad_sequences(*arguments), keras_pad(*arguments)
+    assert got.dtype == expected.dtype and got.shape == expected.shape
+    np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize("sequences, kwargs", [
+    ([[[1, 2], [3, 4]], [], [[5, 6]]], {"maxlen": 3}), ([["a", "bc"], ["d"]], {"dtype": object, "value": "<pad>"}),
+    ([["a", "bc"], ["d"]], {"dtype": "U3", "value": "-"}), ([[1.7, -2.7]], {"maxlen": 3}), ([], {"maxlen": 4}),
+    ([[], []], {})])
+def test_pad_odd_cases_same_as_keras(keras_pad, sequences, kwargs):
+    got, expected = pad_sequences(sequences, **kwargs), keras_pad(sequences, **kwargs)
+    assert got.dtype == expected.dtype and got.shape == expected.shape
+    np.testing.assert_array_equal(got, expected)
+
+
+def test_pad_by_hand():
+    assert pad_sequences([[1], [2, 3, 4]], maxlen=2).tolist() == [[0, 1], [3, 4]]
+    assert pad_sequences([[1], [2, 3, 4]], maxlen=2, padding="post", truncating="post").tolist() == [[1, 0], [2, 3]]
+
+
+def test_pad_refuses():
+    for arguments in (([1, 2],), (3,), ([],), ([[1]], 0), ([[1]], -2), ([[1]], 2.0), ([[1]], 2, "int32", "left"),
+                      ([[1]], 2, "int32", "pre", "both"), ([[1]], 2, "int32", "pre", "pre", "x")):
+        with pytest.raises(ArgumentError):
+            pad_sequences(*arguments)
+    with pytest.raises(ShapeError, match=r"sequences\[1\]"):
+        pad_sequences([[[1, 2]], [[1, 2, 3]]])
+
+
+def test_sequence_lengths():
+    assert sequence_lengths([[1], [], [1, 2, 3]], 2).tolist() == [1, 1, 2]
+    assert sequence_lengths([[1], [], [1, 2, 3]], minimum=0).tolist() == [1, 0, 3]
+    assert sequence_lengths([[1]]).dtype == np.int64
+
+
+@pytest.mark.parametrize(("sequences", "options", "error", "words"), [
+    (["abc"], {}, DtypeError, r"sequences\[0\]: .*text 'abc'"), ("abc", {}, DtypeError, "text 'a'"),
+    ([[1], ["x"]], {}, DtypeError, r"sequences\[1\]"), ([[1, [2, 3]]], {}, ShapeError, "one shape"),
+    ([[1], [[1, 2], [3]]], {}, ShapeError, r"sequences\[1\]"), ([[1]], {"dtype": "float99"}, ArgumentError, "dtype"),
+    ([[1], [2 ** 40]], {}, ArgumentError, r"sequences\[1\]"), ([[-1]], {"dtype": "uint8"}, ArgumentError, "uint8"),
+    ([np.array([300])], {"dtype": "uint8"}, ArgumentError, "uint8"), ([[1e10]], {}, ArgumentError, "int32"),
+    ([np.array([np.nan])], {}, ArgumentError, "int32"), ([[1]], {"dtype": "uint8", "value": 300}, ArgumentError, "value"),
+    ([[1]], {"value": float("nan")}, ArgumentError, "value")])
+def test_what_cannot_be_padded_is_said_in_words(sequences: Any, options: dict[str, Any], error: type[Exception],
+                                                words: str) -> None:
+    with pytest.raises(error, match=words):
+        pad_sequences(sequences, maxlen=3, **options)
