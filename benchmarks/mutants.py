@@ -64,32 +64,34 @@ class Verdict(NamedTuple):
     seconds: float
 
 
-CELL = ("tests/test_reference.py tests/layers/test_recurrent.py tests/layers/test_gradients.py "
-        '-k "numpy and (core or chained or padding or padded or carried)"')
+def cell(name: str) -> Part:
+    """Return the part that a cell's functions are."""
+    return Part(f"minilstm/cells/{name}.py", f"tests/cells/test_{name}.py tests/layers/test_recurrent.py "
+                '-k "numpy and (test_lstm or test_gru or test_rnn or padding or padded or carried)"')
+
+
 TWIN = 'tests/kernels/test_sequences.py -k "numpy and (readable or any_upstream)"'
 COMPILED = ("tests/kernels/test_sequences.py tests/kernels/test_compiled.py "
             '-k "compiled and (products or readable) and not large"')
-OPTIM, LOSS = "tests/optim/test_optimizer.py -k numpy", "tests/losses/test_losses.py -k numpy"
+LAYERS = "tests/layers/test_gradients.py tests/layers/test_bad_input.py"
+OPTIM, LOSS = "tests/optim -k numpy", "tests/losses/test_losses.py -k numpy"
+TOKENIZER = "tests/data/test_tokenizer.py tests/data/test_word_ids.py"
 PARTS = {
-    "lstm": Part("minilstm/cells/lstm.py", CELL),
-    "gru": Part("minilstm/cells/gru.py", CELL),
-    "rnn": Part("minilstm/cells/rnn.py", CELL),
-    "padding mask": Part("minilstm/cells/padding.py", "tests/test_reference.py tests/layers/test_recurrent_arrays.py "
-                         'tests/layers/test_recurrent_bad_input.py -k "numpy and (core_forward or lengths)"'),
-    "activations": Part("minilstm/cells/activations.py", "tests/cells/test_activations.py tests/layers/test_gradients.py "
-                        'tests/layers/test_bad_input.py -k "numpy and (test_activations or elementwise or outlive)"'),
-    "activation layers": Part("minilstm/layers/activations.py", "tests/layers/test_gradients.py tests/layers/test_bad_input.py "
-                              '-k "numpy and (elementwise or outlive)"'),
-    "stack": Part("minilstm/layers/recurrent.py", "tests/test_reference.py tests/layers/test_recurrent.py tests/layers/test_initial_weights.py "
-                  '-k "not standin and not gpu"'),
-    "linear": Part("minilstm/layers/linear.py", "tests/layers/test_gradients.py tests/layers/test_torch_parity.py tests/layers/test_bad_input.py "
+    "lstm": cell("lstm"), "gru": cell("gru"), "rnn": cell("rnn"),
+    "padding mask": Part("minilstm/cells/padding.py", "tests/cells/test_padding.py tests/layers/test_recurrent_bad_input.py "
+                         "-k numpy"),
+    "activations": Part("minilstm/cells/activations.py", f"tests/cells/test_activations.py {LAYERS} "
+                        '-k "numpy and (test_activations or elementwise or outlive)"'),
+    "activation layers": Part("minilstm/layers/activations.py", f'{LAYERS} -k "numpy and (elementwise or outlive)"'),
+    "stack": Part("minilstm/layers/recurrent.py", "tests/layers/test_against_reference.py tests/layers/test_recurrent.py "
+                  'tests/layers/test_initial_weights.py -k "not standin and not gpu"'),
+    "linear": Part("minilstm/layers/linear.py", f"{LAYERS} tests/layers/test_torch_parity.py "
                    '-k "numpy and (test_linear or outlive)"'),
-    "embedding": Part("minilstm/layers/embedding.py", "tests/layers/test_gradients.py tests/layers/test_torch_parity.py "
-                      'tests/layers/test_bad_input.py tests/layers/test_initial_weights.py tests/layers/test_module.py -k "not standin and not gpu and '
-                      'embedding"'),
-    "dropout": Part("minilstm/layers/dropout.py", "tests/layers/test_gradients.py tests/layers/test_recurrent.py "
-                    'tests/layers/test_module.py tests/layers/test_bad_input.py -k "not standin and not gpu and (elementwise or dropout or '
-                    'drops or Dropout)"'),
+    "embedding": Part("minilstm/layers/embedding.py", f"{LAYERS} tests/layers/test_torch_parity.py "
+                      "tests/layers/test_initial_weights.py tests/layers/test_module.py "
+                      '-k "not standin and not gpu and embedding"'),
+    "dropout": Part("minilstm/layers/dropout.py", f"{LAYERS} tests/layers/test_recurrent.py tests/layers/test_module.py "
+                    '-k "not standin and not gpu and (elementwise or dropout or drops or Dropout)"'),
     "initial weights": Part("minilstm/layers/initial_weights.py", "tests/layers/test_initial_weights.py"),
     "binary cross-entropy": Part("minilstm/losses/binary_cross_entropy.py", LOSS),
     "cross-entropy": Part("minilstm/losses/cross_entropy.py", LOSS),
@@ -102,16 +104,17 @@ PARTS = {
     "clipping": Part("minilstm/optim/clipping.py", OPTIM),
     "schedules": Part("minilstm/optim/schedules.py", "tests/optim/test_schedules.py"),
     "checkpoint": Part("minilstm/training/checkpoint.py", "tests/training/test_checkpoint.py"),
-    "state": Part("minilstm/training/state.py", 'tests/training/test_trainer.py -k "numpy and (resume or interrupt or fit or state)"'),
+    "state": Part("minilstm/training/state.py", "tests/training/test_trainer.py "
+                  '-k "numpy and (resume or interrupt or fit or state)"'),
     "gradient check": Part("minilstm/gradients/gradcheck.py", "tests/gradients/test_gradcheck.py -k numpy"),
     "gradient subjects": Part("minilstm/gradients/subjects.py", "tests/gradients/test_gradcheck.py -k numpy"),
     "numerical": Part("minilstm/gradients/numerical.py", "tests/gradients/test_gradcheck.py -k numpy"),
-    "text": Part("minilstm/data/tokenizer.py", 'tests/data/test_tokenizer.py -k "not pad"'),
-    "word ids": Part("minilstm/data/word_ids.py", 'tests/data/test_tokenizer.py -k "not pad"'),
-    "pad": Part("minilstm/data/padding.py", 'tests/data/test_tokenizer.py -k "pad or lengths"'),
+    "text": Part("minilstm/data/tokenizer.py", TOKENIZER),
+    "word ids": Part("minilstm/data/word_ids.py", TOKENIZER),
+    "pad": Part("minilstm/data/padding.py", "tests/data/test_padding.py"),
     "split": Part("minilstm/data/split.py", "tests/data/test_split.py"),
     "loader": Part("minilstm/data/loader.py", "tests/data/test_loader.py -k numpy"),
-    "csv": Part("minilstm/data/csv_rows.py", "tests/data/test_imdb.py"),
+    "csv": Part("minilstm/data/csv_rows.py", "tests/data/test_csv_rows.py tests/data/test_imdb.py"),
     "lstm twin": Part("minilstm/kernels/cpu/lstm.py", TWIN),
     "gru twin": Part("minilstm/kernels/cpu/gru.py", TWIN),
     "rnn twin": Part("minilstm/kernels/cpu/rnn.py", TWIN),

@@ -144,7 +144,7 @@ def load_reviews(settings: dict[str, Any], data: str | None, tell: Callable[[str
 
 
 def check_folder(folder: Path, config: dict[str, Any]) -> str | None:
-    """Return the digest of a folder's reviews. Raise ArgumentError unless it holds only trials with this budget."""
+    """Return the digest of a folder's reviews. Raise ArgumentError if it holds anything but trials of this budget."""
     path = folder / CONFIG
     if path.exists():
         try:

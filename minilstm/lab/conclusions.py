@@ -200,8 +200,8 @@ def about_gradients(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return sentences about gradients.
 
     ``rows``: cell, when (words), steps (between first and last), state ("h" or "c"), ratio = norm at the first step over norm
-    at the last (NaN: unknown), alone = share of the gradient at the first step that never went through a gate (NaN if there
-    is none).
+    at the last (NaN: unknown), alone = the share of the gradient at the first step that never went through a gate (NaN if
+    there is none).
     """
     said = []
     for row in rows:

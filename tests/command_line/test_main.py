@@ -84,7 +84,7 @@ def more(tmp_path: Path) -> str:
 
 @pytest.mark.parametrize(("target", "arguments", "status", "words"), [
     ("Scale", ["--shape", "2,5,3", "3"], 0, "33 entries agree"), ("Scale", ["3", "--shape", "2,5,3"], 0, "33 entries agree"),
-    ("made", [], 0, "33 entries agree"), ("made", ["3"], 2, "takes none"), ("right", [], 0, "30 entries agree"),
+    ("made", [], 0, "33 entries agree"), ("made", ["3"], 2, "takes no ARG"), ("right", [], 0, "30 entries agree"),
     ("wrong", [], 1, "wrong"), ("two", [], 2, "takes x, h"), ("Leaves", ["3"], 2, "SystemExit"),
     ("Waits", ["3"], 130, "interrupted"), ("Real", ["3", "--method", "complex"], 2, "complex")])
 def test_what_is_named_is_checked_as_it_is(target: str, arguments: list[str], status: int, words: str, more: str,

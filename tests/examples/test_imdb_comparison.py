@@ -223,7 +223,7 @@ def test_mistakes_are_one_line_and_change_nothing(example: Any, folder: Path, re
     assert not (tmp_path / "c").exists()
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "results.csv").write_text("mine")
-    assert "something else" in refused(example, capsys, *data, str(tmp_path / "d"), *BUDGET)
+    assert "contains other files" in refused(example, capsys, *data, str(tmp_path / "d"), *BUDGET)
     (tmp_path / "e").mkdir()
     (tmp_path / "e" / "config.json").write_text("{")
     assert "cannot be read" in refused(example, capsys, *data, str(tmp_path / "e"), *BUDGET)

@@ -252,8 +252,8 @@ def test_nothing_of_others_is_overwritten_and_states_are_seen_before_the_data(ex
         assert name in refused(example, capsys, "--out", str(folder))
         assert [path.name for path in folder.iterdir()] == [name] and (folder / name).read_text() == "mine"
     assert "this folder already contains a run" in refused(example, capsys, "--out", str(run))
-    assert "no folder" in refused(example, capsys, "--out", str(run / "config.json"))
-    assert "no folder" in refused(example, capsys, "--out", str(run / "config.json" / "below"))
+    assert "not a folder" in refused(example, capsys, "--out", str(run / "config.json"))
+    assert "not a folder" in refused(example, capsys, "--out", str(run / "config.json" / "below"))
     for option in ("--out", "--resume", "--run"):
         assert "name of a folder" in refused(example, capsys, option, "")
     for name in ("config.json", "tokenizer.json", "last.ckpt"):

@@ -170,7 +170,7 @@ def test_mistakes_are_one_line(example: Any, out: Path, reviews: Path, tmp_path:
                                capsys: pytest.CaptureFixture[str]) -> None:
     new = ["--out", str(tmp_path / "lab"), "--data", str(reviews)]
     assert "no such folder" in refused(example, capsys, *new, "--tasks", str(tmp_path / "none"))
-    assert "no folder of a run" in refused(example, capsys, *new, "--reference", str(tmp_path))
+    assert "not the folder of a run" in refused(example, capsys, *new, "--reference", str(tmp_path))
     assert "--jobs" in refused(example, capsys, *new, "--jobs", "0")
     assert "no such file" in refused(example, capsys, *new, "--data", str(tmp_path / "none.csv"))
     run = str(out / "training" / "run")

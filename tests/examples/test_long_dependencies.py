@@ -256,7 +256,7 @@ def test_folders_that_are_something_else(example: Any, tmp_path: Path, capsys: p
     (tmp_path / "damaged").mkdir()
     for text in ("{", "[]", '{"budget": {}}', '{"budget": 3}'):
         (tmp_path / "damaged" / "config.json").write_text(text)
-        assert "config.json: does not say" in refused(example, capsys, "--out", str(tmp_path / "damaged"), *BUDGET)
+        assert "config.json: does not describe" in refused(example, capsys, "--out", str(tmp_path / "damaged"), *BUDGET)
 
 
 def test_settings_that_are_none(example: Any, tmp_path: Path) -> None:

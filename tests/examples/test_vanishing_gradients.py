@@ -309,7 +309,7 @@ def test_folders_that_are_something_else(example: Any, folder: Path, tmp_path: P
     (tmp_path / "damaged").mkdir()
     for text in ("{", "[]", '{"budget": {}}'):
         (tmp_path / "damaged" / "config.json").write_text(text)
-        assert "config.json: does not say" in refused(example, capsys, "--out", str(tmp_path / "damaged"), *ARGV)
+        assert "config.json: does not describe" in refused(example, capsys, "--out", str(tmp_path / "damaged"), *ARGV)
     line = refused(example, capsys, "--out", str(folder), *ARGV)
     assert "--steps 3, not 2" in line and "--lag 6, not 5" in line
 

@@ -94,7 +94,7 @@ def test_every_kind_of_run_ends_on_its_own_prediction(example: Any, reviews: Pat
 
 def test_mistakes_are_one_line(example: Any, run: Path, reviews: Path, tmp_path: Path,
                                capsys: pytest.CaptureFixture[str]) -> None:
-    assert "no folder of a run" in refused(example, capsys, "good", "--run", str(tmp_path))
+    assert "not the folder of a run" in refused(example, capsys, "good", "--run", str(tmp_path))
     assert "contains no word" in refused(example, capsys, "?", "--run", str(run))
     assert "start" in refused(example, capsys, "good", "--run", str(run), "--start", "2")
     assert "required: text" in refused(example, capsys)
