@@ -145,6 +145,14 @@ def lstm_forward(x: Array, h0: Array | None, c0: Array | None, W: Array, b: Arra
         real step; cache for lstm_backward. The dtype is the promotion of all arguments' dtypes.
 
     Raises ShapeError, DtypeError, ArgumentError (lengths, padding) before anything is computed.
+
+    >>> import numpy as np, minilstm as ml
+    >>> rng, (N, T, D, H) = np.random.default_rng(0), (2, 7, 3, 5)
+    >>> x, W, b = rng.standard_normal((N, T, D)), rng.standard_normal((H + D, 4 * H)), np.zeros(4 * H)
+    >>> h, c_last, cache = ml.lstm_forward(x, None, None, W, b)
+    >>> dx, dh0, dc0, dW, db = ml.lstm_backward(np.ones_like(h), None, cache)
+    >>> h.shape, c_last.shape, dx.shape, dW.shape
+    ((2, 7, 5), (2, 5), (2, 7, 3), (8, 20))
     """
     xp, (N, T, D, H), real, dtype = check_sequence(x, {"h0": h0, "c0": c0}, W, b, GATES, GATES, lengths, padding)
     fio = slice(0, 3 * H)

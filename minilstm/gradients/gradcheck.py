@@ -89,6 +89,15 @@ def gradcheck(target: Any, inputs: Any, *, method: str = "both", upstream: Any =
 
     Returns a GradcheckReport. Raises GradientError (an AssertionError), ArgumentError for an unknown method, and whatever
     the target raises for these inputs.
+
+    >>> import numpy as np, minilstm as ml
+    >>> report = ml.gradcheck(ml.LSTM(3, 2, rng=0), np.random.default_rng(0).standard_normal((2, 5, 3)))
+    >>> report.worst("complex") < 1e-10
+    True
+    >>> square = (lambda x: (x * x, x), lambda dy, x: dy * x)             # the factor 2 is missing
+    >>> ml.gradcheck(square, np.array([1.0, 2.0]))                        # doctest: +IGNORE_EXCEPTION_DETAIL
+    Traceback (most recent call last):
+    minilstm.GradientError: gradcheck pair of functions: the gradient of x is wrong
     """
     check_choice("method", method, METHODS)
     subject = make_subject(target, inputs, options)

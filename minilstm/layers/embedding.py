@@ -110,6 +110,16 @@ class Embedding(Module):
         rng: seed or numpy Generator for the initial rows.
 
     Parameters: ``W`` (V, D).
+
+    >>> import numpy as np, minilstm as ml
+    >>> embedding = ml.Embedding(10, 4, rng=0)
+    >>> tokens = np.array([[1, 7, 7], [2, 0, 0]])           # any shape of whole numbers from 0 to 9
+    >>> y = embedding(tokens)
+    >>> y.shape
+    (2, 3, 4)
+    >>> embedding.backward(np.ones_like(y))
+    >>> embedding.grads["W"][:, 0].tolist()                 # token 7 occurs twice, and so does 0
+    [2.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 2.0, 0.0, 0.0]
     """
 
     takes_tokens = True

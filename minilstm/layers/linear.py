@@ -77,6 +77,12 @@ class Linear(Module):
         rng: seed or numpy Generator for the initial weights.
 
     Parameters: ``W`` (D, M) and ``b`` (M,).
+
+    >>> import numpy as np, minilstm as ml
+    >>> linear = ml.Linear(3, 2, rng=0)
+    >>> y = linear(np.ones((5, 7, 3), np.float32))
+    >>> y.shape, linear.backward(np.ones_like(y)).shape, linear.grads["b"].tolist()
+    ((5, 7, 2), (5, 7, 3), [35.0, 35.0])
     """
 
     def __init__(self, in_features: int, out_features: int, *, bias: bool = True, init: str = "default",

@@ -8,12 +8,40 @@ from minilstm.layers.recurrent import Recurrent
 
 
 class LSTM(Recurrent):
-    """LSTM layer: one or more layers, one or both directions.
+    """Long short-term memory (Hochreiter & Schmidhuber 1997, forget gate of Gers et al. 2000), one or more layers.
 
-    ``y = lstm(x)`` gives the output alone; ``y, (h_n, c_n) = lstm(x, (h0, c0), return_state=True)`` the final states too,
-    and then ``dx, (dh0, dc0) = lstm.backward(dy, (dh_n, dc_n))``. See Recurrent for all arguments, shapes and errors.
+    Args:
+        input_size, hidden_size: D and H.
+        num_layers: number of layers on top of each other.
+        bidirectional: read each sequence in both directions and concatenate the outputs, forward units first.
+        dropout: probability of dropping a layer's output before the next layer, while training; needs ``num_layers`` >= 2.
+        return_sequences: return the output of every step, (N, T, H · directions); False: the last one, (N, H · directions).
+        padding: the side of the padding where ``lengths`` are given, "post" or "pre".
+        init: "default" (Keras': Glorot for the input, orthogonal for the state, forget bias 1), "chrono"
+            (Tallec & Ollivier 2018) or "uniform" (PyTorch's: ±1/√H).
+        t_max: with "chrono", the longest dependency to learn, in steps.
+        dtype: floating dtype of the parameters.
+        rng: seed or numpy Generator for the initial weights and the dropout masks.
 
-    Parameters: ``W`` (H+D, 4H) and ``b`` (4H,) for each layer and direction; ``gate("f")`` gives one gate's share.
+    Call: ``y = layer(x, state0=None, lengths=None, padding=None, return_state=False)`` with x (N, T, D), and
+    ``dx = layer.backward(dy)`` with dy shaped like y. With ``return_state=True`` or given states,
+    ``y, (h_n, c_n) = layer(x, (h0, c0), return_state=True)`` and ``dx, (dh0, dc0) = layer.backward(dy, (dh_n, dc_n))``;
+    states are (num_layers · directions, N, H).
+
+    Parameters: ``W`` (H+D, 4H), rows [h; x], columns f, i, o, c, and ``b`` (4H,), for each layer and direction
+    (``W_reverse``, ``W_l1``, ...); ``gate("f")`` returns one gate's columns as views.
+
+    Raises ShapeError, DtypeError and ArgumentError for input that does not fit, before anything changes.
+
+    >>> import numpy as np, minilstm as ml
+    >>> lstm = ml.LSTM(3, 5, rng=0)
+    >>> x = np.zeros((2, 7, 3), np.float32)                 # 2 sequences of 7 steps, 3 features each
+    >>> y, (h_n, c_n) = lstm(x, return_state=True)
+    >>> y.shape, h_n.shape
+    ((2, 7, 5), (1, 2, 5))
+    >>> dx, (dh0, dc0) = lstm.backward(np.ones_like(y))     # adds to lstm.grads["W"] and lstm.grads["b"]
+    >>> dx.shape, lstm.grads["W"].shape
+    ((2, 7, 3), (8, 20))
     """
 
     cell, readable = "lstm", SequencePair(lstm.lstm_forward, lstm.lstm_backward)

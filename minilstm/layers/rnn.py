@@ -11,15 +11,35 @@ from minilstm.layers.recurrent import Recurrent
 
 
 class RNN(Recurrent):
-    """Simple recurrent layer: one or more layers, one or both directions.
-
-    ``y = rnn(x)`` gives the output alone; ``y, h_n = rnn(x, h0, return_state=True)`` the final state too, and then
-    ``dx, dh0 = rnn.backward(dy, dh_n)``. See Recurrent for all other arguments, shapes and errors.
+    """Simple recurrent network (Elman 1990), h_t = tanh(w_h [h_{t-1}, x_t] + b_h), one or more layers.
 
     Args:
+        input_size, hidden_size: D and H.
         nonlinearity: "tanh" or "relu".
+        num_layers: number of layers on top of each other.
+        bidirectional: read each sequence in both directions and concatenate the outputs, forward units first.
+        dropout: probability of dropping a layer's output before the next layer, while training; needs ``num_layers`` >= 2.
+        return_sequences: return the output of every step, (N, T, H · directions); False: the last one, (N, H · directions).
+        padding: the side of the padding where ``lengths`` are given, "post" or "pre".
+        init: "default" (Keras': Glorot for the input, orthogonal for the state), "uniform" (PyTorch's: ±1/√H).
+        dtype: floating dtype of the parameters.
+        rng: seed or numpy Generator for the initial weights and the dropout masks.
 
-    Parameters: ``W`` (H+D, H) and ``b`` (H,) for each layer and direction; ``gate("h")`` gives both as views.
+    Call: ``y = layer(x, state0=None, lengths=None, padding=None, return_state=False)`` with x (N, T, D), and
+    ``dx = layer.backward(dy)`` with dy shaped like y. With ``return_state=True`` or a given state,
+    ``y, h_n = layer(x, h0, return_state=True)`` and ``dx, dh0 = layer.backward(dy, dh_n)``; states are
+    (num_layers · directions, N, H).
+
+    Parameters: ``W`` (H+D, H), rows [h; x], and ``b`` (H,), for each layer and direction
+    (``W_reverse``, ``W_l1``, ...).
+
+    Raises ShapeError, DtypeError and ArgumentError for input that does not fit, before anything changes.
+
+    >>> import numpy as np, minilstm as ml
+    >>> rnn = ml.RNN(3, 5, return_sequences=False, rng=0)
+    >>> y = rnn(np.zeros((2, 7, 3), np.float32))            # 2 sequences of 7 steps, 3 features each: their last states
+    >>> y.shape, rnn.backward(np.ones_like(y)).shape
+    ((2, 5), (2, 7, 3))
     """
 
     cell, readable = "rnn", SequencePair(rnn.rnn_forward, rnn.rnn_backward)

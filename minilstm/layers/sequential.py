@@ -17,6 +17,13 @@ class Sequential(Module):
 
     Keyword options of the call (``lengths``, ``padding``) are handed to every layer whose forward takes them. If a layer
     refuses its input, what the layers before it kept for backward is dropped: no backward can go through half a forward.
+
+    >>> import numpy as np, minilstm as ml
+    >>> model = ml.Sequential(ml.Embedding(10, 4, rng=0), ml.LSTM(4, 8, return_sequences=False, rng=1), ml.Linear(8, 1, rng=2))
+    >>> y = model(np.array([[1, 2, 3], [4, 5, 0]]), lengths=[3, 2])         # the LSTM takes the lengths
+    >>> y.shape, len(model), model[1]
+    ((2, 1), 3, LSTM(4, 8, return_sequences=False))
+    >>> model.backward(np.ones_like(y))                                     # fills the gradients of all layers
     """
 
     def __init__(self, *layers: Module) -> None:

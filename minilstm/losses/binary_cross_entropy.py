@@ -77,7 +77,21 @@ def bce_with_logits_backward(cache: PointwiseCache) -> Array:
 
 
 class BCELoss(Loss):
-    """Binary cross-entropy of probabilities (after a Sigmoid); see bce_forward."""
+    """Binary cross-entropy of probabilities, −mean(y ln p + (1 − y) ln(1 − p)), the logarithms cut at −100 as in PyTorch.
+
+    Args:
+        reduction: "mean" or "sum" over all elements.
+
+    Call it with the prediction p, (N,) or (N, 1) or any shape, in [0, 1], and a target y of the same shape in [0, 1]; then
+    ``backward()`` returns the gradient of the prediction. Raises ShapeError, DtypeError, ArgumentError.
+
+    >>> import numpy as np, minilstm as ml
+    >>> criterion = ml.BCELoss()
+    >>> print(f"{criterion(np.array([0.5, 0.25]), np.array([1, 0])):.4f}")
+    0.4904
+    >>> criterion.backward().round(4).tolist()
+    [-1.0, 0.6667]
+    """
 
     _forward, _backward = staticmethod(bce_forward), staticmethod(bce_backward)
 

@@ -21,6 +21,21 @@ class Adam(Optimizer):
 
     State arrays: m is "exp_avg", v is "exp_avg_sq". The two corrections are folded into numbers:
     p ← p − [lr·k/(1 − β₁ᵗ)]·m / (√v + ε·k) with k = √(1 − β₂ᵗ).
+
+    Args:
+        model: the module whose parameters are updated.
+        lr: learning rate.
+        betas: β₁ and β₂, decay rates of the two moments, each in [0, 1).
+        eps: ε, above 0.
+        weight_decay: added to the gradient, times p.
+
+    >>> import numpy as np, minilstm as ml
+    >>> model = ml.Linear(1, 1, rng=0)
+    >>> before, optimizer = model.params["b"].copy(), ml.Adam(model, lr=0.01)
+    >>> model.grads["b"][:] = 5.0
+    >>> optimizer.step()
+    >>> round(float((before - model.params["b"])[0]), 6)    # the first step is lr, whatever the gradient's size
+    0.01
     """
 
     _hyper = ("lr", "betas", "eps", "weight_decay")
