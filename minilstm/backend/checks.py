@@ -1,4 +1,4 @@
-"""Checks of what the caller hands in: shapes and dtypes, in words, before anything is computed.
+"""Checks of arguments: shapes and dtypes, before anything is computed.
 
 A wrong shape that broadcasts is the worst kind of bug, because it trains. So each public function says what it expects
 and these helpers compare. They look at metadata only and never wait for a device.

@@ -138,7 +138,7 @@ def lstm_forward(x: Array, h0: Array | None, c0: Array | None, W: Array, b: Arra
         b: (4H,), in the same order.
         lengths: N integers from 1 to T, the number of real steps of each sequence; None: all T.
         padding: "post" or "pre", the side on which sequences shorter than T are filled up. At padded steps the state is
-            carried and the output is 0; what stands in x there does not matter.
+            carried and the output is 0; the values of x there do not matter.
 
     Returns:
         h (N, T, H), the hidden state after each step (0 at padded steps); c_last (N, H), the cell state after the last

@@ -107,7 +107,7 @@ def rnn_forward(x: Array, h0: Array | None, W: Array, b: Array, *, nonlinearity:
         nonlinearity: "tanh" or "relu".
         lengths: N integers from 1 to T, the number of real steps of each sequence; None: all T.
         padding: "post" or "pre", the side on which sequences shorter than T are filled up. At padded steps the state is
-            carried and the output is 0; what stands in x there does not matter.
+            carried and the output is 0; the values of x there do not matter.
 
     Returns:
         h (N, T, H), the hidden state after each step (0 at padded steps); cache for rnn_backward, whose ``h[T]`` (N, H)

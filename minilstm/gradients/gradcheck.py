@@ -43,7 +43,7 @@ class Comparison(NamedTuple):
     entry: tuple[int, ...]  # the index of the worst one
     analytic: float
     numeric: float
-    where: str              # the worst entry in words
+    where: str              # describes the worst entry
     by_gate: dict[str, float]
     by_step: list[float]    # for a sequence input, the error at each time step
 
@@ -75,7 +75,7 @@ def gradcheck(target: Any, inputs: Any, *, method: str = "both", upstream: Any =
             argument), or a pair (forward, backward) with ``forward(*inputs) -> (y, ..., cache)`` and ``backward(dy, ...,
             cache) -> gradients`` in the order of forward's arguments.
         inputs: what forward takes: an array, or a tuple of arrays, None and tuples of arrays (states). Floating point
-            arrays are checked, in float64 whatever they were; integers (tokens, targets) are passed on.
+            arrays are converted to float64 and checked; integers (tokens, targets) are passed on.
         method: "finite" (central differences), "complex" (complex step), or "both": finite differences, and complex
             step too where the forward keeps complex numbers.
         upstream: gradient of each output, in order (a list; None entries are handed to backward as missing). By default

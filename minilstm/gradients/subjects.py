@@ -148,7 +148,7 @@ class Subject:
         return name == self.input_names[0] and self.tensors[name].ndim == 3
 
     def describe(self, name: str, index: tuple[int, ...]) -> str:
-        """Return the entry in words: parameter, gate and unit, or sequence and time step."""
+        """Describe the entry: parameter, gate and unit, or sequence and time step."""
         shape = self.tensors[name].shape
         entry = f"{name}[{', '.join(map(str, index))}]" if index else name
         for gate, columns in self.gate_blocks(name).items():
@@ -227,7 +227,7 @@ class LayerSubject(Subject):
         self.parameters = tuple(self.owners)
 
     def counts_agree(self, returned: int, expected: int) -> bool:
-        """A layer that was asked for final states returns the gradients of initial states nobody gave."""
+        """A layer called with ``return_state=True`` also returns gradients of initial states that were not given."""
         return returned == expected or returned > expected and self.several_outputs
 
     def _rewind(self, drop_caches: bool = True) -> None:

@@ -97,7 +97,7 @@ class Module:
         return len(self._caches)
 
     def drop_caches(self) -> None:
-        """Forget, in this module and all below it, the forwards that nobody has gone back through."""
+        """Drop the caches of this module and of all modules below it: forwards without their backward."""
         for _, module in self.modules():
             module._caches.clear()
 
@@ -159,7 +159,7 @@ class Module:
         return sum(int(p.size) for p in self.named_parameters().values())
 
     def zero_grad(self) -> None:
-        """Set every gradient to zero and drop the caches of forwards nobody went back through."""
+        """Set every gradient to zero and drop the caches of forwards without a backward."""
         self.drop_caches()
         for gradient in self.named_gradients().values():
             gradient.fill(0)

@@ -71,7 +71,7 @@ class Recurrent(Module):
     state_names: tuple[str, ...] = ()       # "h" alone, or "h" and "c"
     cell = ""                               # "lstm", "gru" or "rnn"
     readable: SequencePair                  # its functions in cells/
-    cell_options: dict[str, Any] = {}       # what these take beside everybody's arguments
+    cell_options: dict[str, Any] = {}       # further keyword arguments of these functions
 
     def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, *, bidirectional: bool = False,
                  dropout: float = 0.0, return_sequences: bool = True, padding: str = "post", init: str = "default",
@@ -257,7 +257,7 @@ class Recurrent(Module):
                 place = layer * dirs + direction
                 share = None if dy is None else _flip(dy[:, :, direction * H:(direction + 1) * H], direction)
                 pair, cache = cells[layer][direction]
-                options = {} if pair == self.readable else {"consume": True}        # nobody needs the cache any more
+                options = {} if pair == self.readable else {"consume": True}        # the cache is not needed afterwards
                 dh_last, *dc_last = dstates[place]
                 d, *dstate0, dW, db = pair.backward(share, *dc_last, cache, dh_last=dh_last, **options)
                 initials[place] = tuple(dstate0)

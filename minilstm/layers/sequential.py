@@ -13,7 +13,7 @@ from minilstm.layers.module import Module
 
 
 class Sequential(Module):
-    """A chain of layers: the output of one is the input of the next; backward walks the chain the other way.
+    """A chain of layers: the output of one is the input of the next; backward runs through the chain in reverse.
 
     Keyword options of the call (``lengths``, ``padding``) are handed to every layer whose forward takes them. If a layer
     refuses its input, what the layers before it kept for backward is dropped: no backward can go through half a forward.

@@ -19,7 +19,7 @@ def summarize(layers: Sequence[tuple[str, Any]], shapes: Sequence[str] | None, p
     """Return the table.
 
     Args:
-        layers: (name, module) in the order of the forward; a module that stands there twice counts once.
+        layers: (name, module) in the order of the forward; a module that occurs twice is counted once.
         shapes: of each layer's output; None: the column is left out.
         parameters: of the whole model, by name.
     """

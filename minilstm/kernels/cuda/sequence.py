@@ -97,7 +97,7 @@ def ready(array: Array | None, plan: Plan) -> Array | None:
 
 
 def time_major(x: Array, plan: Plan) -> Array:
-    """Return x (N, T, D) as (T, N, D), with 0 at padded steps, whatever stands there."""
+    """Return x (N, T, D) as (T, N, D), with 0 at padded steps."""
     N, T, D = plan.N, plan.T, plan.D
     result = get_array_module(x).empty((T, N, D), dtype=plan.dtype)
     launch(kernel("layout", "time_major", plan.dtype), blocks_for(N * T * D), THREADS,
