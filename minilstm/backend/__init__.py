@@ -1,1 +1,1 @@
-"""What everything else stands on: NumPy or CuPy arrays, checks of arguments, errors, seeds and threads."""
+"""The foundation of all other rooms: NumPy or CuPy arrays, checks of arguments, errors, seeds and threads."""

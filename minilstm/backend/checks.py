@@ -45,7 +45,7 @@ def check_not_empty(name: str, x: Any) -> None:
 
 
 def check_real(name: str, x: Any) -> None:
-    """Raise DtypeError unless ``x`` is an array of real floating point numbers: forwards take complex ones, backwards not."""
+    """Raise DtypeError unless ``x`` is an array of real floating point numbers: only forward functions accept complex ones."""
     check_floating(name, x)
     if x.dtype.kind != "f":
         raise DtypeError(f"{name}: expected real floating point numbers, got dtype {x.dtype}; complex numbers go forward only "

@@ -176,7 +176,7 @@ def gru_backward(dh: Array | None, cache: GRUCache, *,
     """Back through time. Return (dx, dh0, dW, db), the gradients of gru_forward's arguments.
 
     Args:
-        dh: (N, T, H) gradient of every output; None stands for zeros. What stands at padded steps does not matter.
+        dh: (N, T, H) gradient of every output; None stands for zeros. Values at padded steps are ignored.
         cache: from gru_forward. It is read, never written: a second call gives the same bytes.
         dh_last: (N, H) gradient of the hidden state after the last real step, where that was used beside (or instead of)
             the outputs; None stands for zeros.

@@ -194,7 +194,7 @@ def lstm_backward(dh: Array | None, dc_last: Array | None, cache: LSTMCache, *,
     """Back through time. Return (dx, dh0, dc0, dW, db), the gradients of lstm_forward's arguments.
 
     Args:
-        dh: (N, T, H) gradient of every output; None stands for zeros. What stands at padded steps does not matter.
+        dh: (N, T, H) gradient of every output; None stands for zeros. Values at padded steps are ignored.
         dc_last: (N, H) gradient of c_last; None stands for zeros.
         cache: from lstm_forward. It is read, never written: a second call gives the same bytes.
         dh_last: (N, H) gradient of the hidden state after the last real step, where that was used beside (or instead of)

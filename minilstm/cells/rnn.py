@@ -140,7 +140,7 @@ def rnn_backward(dh: Array | None, cache: RNNCache, *,
     """Back through time. Return (dx, dh0, dW, db), the gradients of rnn_forward's arguments.
 
     Args:
-        dh: (N, T, H) gradient of every output; None stands for zeros. What stands at padded steps does not matter.
+        dh: (N, T, H) gradient of every output; None stands for zeros. Values at padded steps are ignored.
         cache: from rnn_forward. It is read, never written: a second call gives the same bytes.
         dh_last: (N, H) gradient of the hidden state after the last real step, where that was used beside (or instead of)
             the outputs; None stands for zeros.

@@ -74,7 +74,7 @@ def gradient_flow(layer: Recurrent, x: Any, dh: Any = None, dh_last: Any = None,
     Args:
         layer: an RNN, GRU or LSTM, one layer, one direction. It is neither changed nor are its ``grads`` added to.
         x: (N, T, D), real floating point numbers.
-        dh: (N, T, H) gradient of every output; None stands for zeros. What stands at padded steps does not matter.
+        dh: (N, T, H) gradient of every output; None stands for zeros. Values at padded steps are ignored.
         dh_last, dc_last: (N, H) gradients of the last hidden and cell state; None stands for zeros.
         state0: initial state, h0 (N, H), or (h0, c0) for an LSTM; None stands for zeros.
         lengths, padding: as for the layer. A padded step carries the state; there ∂L/∂h_t and ∂L/∂c_t pass through.

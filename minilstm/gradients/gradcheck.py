@@ -141,7 +141,7 @@ def gradcheck(target: Any, inputs: Any, *, method: str = "both", upstream: Any =
         if method == "both":
             subject.notes.append("finite differences alone: the forward does not keep complex numbers")
     if kinks:
-        subject.notes.append(f"{kinks} entries stand on a kink, where any slope between the two sides is right")
+        subject.notes.append(f"{kinks} entries lie on a kink, where any slope between the two one-sided ones is correct")
     note = f" ({'; '.join(subject.notes)})" if subject.notes else ""
     report = GradcheckReport(subject.title, comparisons, sum(int(a.size) for a in analytic.values()), note)
     limits = {"finite": tolerance, "complex": complex_tolerance}

@@ -1,4 +1,4 @@
-"""By which way the gradient comes back: along the state, or through the gates.
+"""The paths along which the gradient flows back: along the state, or through the gates.
 
 LSTM. Step t+1 reads c_t in one place, c_{t+1} = f_{t+1} * c_t + ..., and h_t in four, the gates' pre-activations z. So, with
 dh_t and dc_t the whole gradients of minilstm/gradients/flow.py, and W_gate the rows of h in a gate's weights,

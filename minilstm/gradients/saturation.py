@@ -70,7 +70,7 @@ def gate_statistics(layer: Recurrent, x: Any, *, state0: Any = None, lengths: An
     Raises ArgumentError, ShapeError, DtypeError before anything is computed.
     """
     if getattr(layer, "nonlinearity", "tanh") != "tanh":
-        raise ArgumentError(f"layer: saturation is a matter of tanh and sigmoid, got {layer!r}")
+        raise ArgumentError(f"layer: saturation is defined for tanh and sigmoid only, got {layer!r}")
     run = unroll(layer, x, state0=state0, lengths=lengths, padding=padding)
     T, N, _ = run.sizes
     values = {gate: np.stack([getattr(cache, gate) for cache in run.caches]) for gate in GATES_OF[run.cell]}

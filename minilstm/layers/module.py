@@ -81,9 +81,9 @@ class Module:
     def peek(self) -> Any:
         """Return the latest cache and leave it on the stack, so that ``dy`` can be checked before anything changes."""
         if not self._caches:
-            raise BackwardError(f"{type(self).__name__}.backward: there is no forward pass to go back through: each backward "
-                                "needs a forward of its own, in training mode, and no zero_grad() in between (call it before "
-                                "the forward)")
+            raise BackwardError(f"{type(self).__name__}.backward: there is no forward pass to backpropagate through: each "
+                                "backward needs a forward of its own, in training mode, and no zero_grad() in between (call it "
+                                "before the forward)")
         return self._caches[-1]
 
     def pop(self) -> Any:
@@ -248,7 +248,7 @@ class Module:
     def summary(self, input_shape: tuple[int, ...] | None = None) -> Summary:
         """Return a table of layers, parameter counts and, given ``input_shape`` (with the batch axis), output shapes.
 
-        Shapes are not computed by rules but seen: an input of zeros runs through the layers in evaluation mode. Raises
+        Shapes are found by running an input of zeros through the layers in evaluation mode. Raises
         ArgumentError for an ``input_shape`` that is not a tuple of whole numbers, and what the layers raise where it does not
         fit them.
         """

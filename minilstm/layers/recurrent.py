@@ -48,8 +48,8 @@ class Recurrent(Module):
     Args:
         input_size: D, size of the input's last axis.
         hidden_size: H, size of the hidden state.
-        num_layers: how many layers stand on each other.
-        bidirectional: run a second cell over the reversed sequence and put both outputs side by side.
+        num_layers: number of stacked layers.
+        bidirectional: run a second cell over the reversed sequence and concatenate both outputs.
         dropout: probability of dropping between layers (not after the last one) while training; needs num_layers > 1.
         return_sequences: True returns all outputs (N, T, H·dirs); False the last layer's final hidden state, of both
             directions side by side (N, H·dirs), each direction's after its own last real step.
@@ -174,7 +174,8 @@ class Recurrent(Module):
         Args:
             x: (N, T, D), floating point.
             state0: initial state, (num_layers·dirs, N, H): one array h0 for an RNN or GRU, a tuple (h0, c0) for an LSTM; None
-                stands for zeros. With one layer and one direction (N, H) will do, and states then come back so.
+                stands for zeros. With one layer and one direction, (N, H) is accepted, too; returned states then have that
+                shape.
             lengths: N integers from 1 to T, the real steps of each sequence (None: all T).
             padding: "post" or "pre"; None: the layer's own.
             return_state: return the final states too. Carried into the next call as ``state0`` they are what truncated

@@ -1,4 +1,4 @@
-"""Losses: what training makes small, each with its hand-derived gradient.
+"""Loss functions, which training minimises, each with its hand-derived gradient.
 
 A loss turns a batch of predictions and targets into one number; its gradient is where going back starts. Each is a pair of
 pure functions, ``foo_forward(prediction, target) -> (loss, cache)`` and ``foo_backward(cache) -> dprediction``, and a small

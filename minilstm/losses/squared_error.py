@@ -1,4 +1,4 @@
-"""Squared error, for targets that are numbers and no classes."""
+"""Squared error, for numeric targets (regression)."""
 
 from __future__ import annotations
 

@@ -325,7 +325,7 @@ def test_units_that_stand_on_the_kink_of_relu_are_no_error(seed: int) -> None:
     x = np.random.default_rng(seed).standard_normal((3, 4, 3))
     gradcheck(ml.RNN(3, 4, 2, nonlinearity="relu", rng=seed), x)
     at_zero = gradcheck(ml.ReLU(), np.array([[0.0, 1.0, -1.0]]))
-    assert "1 entries stand on a kink" in str(at_zero)
+    assert "1 entries lie on a kink" in str(at_zero)
 
 
 def test_names_that_clash_empty_inputs_and_classes_are_refused(rng: np.random.Generator) -> None:

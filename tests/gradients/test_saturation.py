@@ -74,7 +74,7 @@ def test_mistakes_are_refused(rng: np.random.Generator) -> None:
     for ask in (found.saturation, found.mean, found.over_time):
         with pytest.raises(ml.ArgumentError, match="gate: expected one of f, i, o, c_tilde, got 'z'"):
             ask("z")
-    with pytest.raises(ml.ArgumentError, match="saturation is a matter of tanh"):
+    with pytest.raises(ml.ArgumentError, match="saturation is defined for tanh"):
         gate_statistics(make("RNN", rng, nonlinearity="relu"), x)
     with pytest.raises(ml.ArgumentError, match="one layer"):
         gate_statistics(ml.LSTM(D, H, 2), x)
