@@ -82,8 +82,8 @@ class Module:
         """Return the latest cache and leave it on the stack, so that ``dy`` can be checked before anything changes."""
         if not self._caches:
             raise BackwardError(f"{type(self).__name__}.backward: there is no forward pass to backpropagate through: each "
-                                "backward needs a forward of its own, in training mode, and no zero_grad() in between (call it "
-                                "before the forward)")
+                                "backward needs a forward of its own, in training mode, and no zero_grad() in between (call "
+                                "it before the forward)")
         return self._caches[-1]
 
     def pop(self) -> Any:
