@@ -73,25 +73,23 @@ def cell(name: str) -> Part:
 TWIN = 'tests/kernels/test_sequences.py -k "numpy and (readable or any_upstream)"'
 COMPILED = ("tests/kernels/test_sequences.py tests/kernels/test_compiled.py "
             '-k "compiled and (products or readable) and not large"')
-LAYERS = "tests/layers/test_gradients.py tests/layers/test_bad_input.py"
-OPTIM, LOSS = "tests/optim -k numpy", "tests/losses/test_losses.py -k numpy"
+EVERY_LAYER = "tests/layers/test_bad_input.py"
+OPTIM, LOSS = "tests/optim -k numpy", "tests/losses -k numpy"
 TOKENIZER = "tests/data/test_tokenizer.py tests/data/test_word_ids.py"
 PARTS = {
     "lstm": cell("lstm"), "gru": cell("gru"), "rnn": cell("rnn"),
     "padding mask": Part("minilstm/cells/padding.py", "tests/cells/test_padding.py tests/layers/test_recurrent_bad_input.py "
                          "-k numpy"),
-    "activations": Part("minilstm/cells/activations.py", f"tests/cells/test_activations.py {LAYERS} "
-                        '-k "numpy and (test_activations or elementwise or outlive)"'),
-    "activation layers": Part("minilstm/layers/activations.py", f'{LAYERS} -k "numpy and (elementwise or outlive)"'),
+    "activations": Part("minilstm/cells/activations.py", f"tests/cells/test_activations.py tests/layers/test_activations.py {EVERY_LAYER} "
+                        '-k "numpy and (test_activations or outlive)"'),
+    "activation layers": Part("minilstm/layers/activations.py", f'tests/layers/test_activations.py {EVERY_LAYER} -k "numpy and (test_activations or outlive)"'),
     "stack": Part("minilstm/layers/recurrent.py", "tests/layers/test_against_reference.py tests/layers/test_recurrent.py "
                   'tests/layers/test_initial_weights.py -k "not standin and not gpu"'),
-    "linear": Part("minilstm/layers/linear.py", f"{LAYERS} tests/layers/test_torch_parity.py "
-                   '-k "numpy and (test_linear or outlive)"'),
-    "embedding": Part("minilstm/layers/embedding.py", f"{LAYERS} tests/layers/test_torch_parity.py "
-                      "tests/layers/test_initial_weights.py tests/layers/test_module.py "
-                      '-k "not standin and not gpu and embedding"'),
-    "dropout": Part("minilstm/layers/dropout.py", f"{LAYERS} tests/layers/test_recurrent.py tests/layers/test_module.py "
-                    '-k "not standin and not gpu and (elementwise or dropout or drops or Dropout)"'),
+    "linear": Part("minilstm/layers/linear.py", f'tests/layers/test_linear.py {EVERY_LAYER} -k "numpy and (test_linear or outlive)"'),
+    "embedding": Part("minilstm/layers/embedding.py", f"tests/layers/test_embedding.py {EVERY_LAYER} "
+                      'tests/layers/test_initial_weights.py -k "not standin and not gpu and (test_embedding or embedding)"'),
+    "dropout": Part("minilstm/layers/dropout.py", f"tests/layers/test_dropout.py {EVERY_LAYER} tests/layers/test_recurrent.py "
+                    'tests/layers/test_state_dict.py -k "numpy and (test_dropout or dropout or Dropout or random_states)"'),
     "initial weights": Part("minilstm/layers/initial_weights.py", "tests/layers/test_initial_weights.py"),
     "binary cross-entropy": Part("minilstm/losses/binary_cross_entropy.py", LOSS),
     "cross-entropy": Part("minilstm/losses/cross_entropy.py", LOSS),
@@ -104,8 +102,8 @@ PARTS = {
     "clipping": Part("minilstm/optim/clipping.py", OPTIM),
     "schedules": Part("minilstm/optim/schedules.py", "tests/optim/test_schedules.py"),
     "checkpoint": Part("minilstm/training/checkpoint.py", "tests/training/test_checkpoint.py"),
-    "state": Part("minilstm/training/state.py", "tests/training/test_trainer.py "
-                  '-k "numpy and (resume or interrupt or fit or state)"'),
+    "state": Part("minilstm/training/state.py", "tests/training/test_resume.py "
+                  "tests/training/test_interrupt.py tests/training/test_trainer.py -k numpy"),
     "gradient check": Part("minilstm/gradients/gradcheck.py", "tests/gradients/test_gradcheck.py -k numpy"),
     "gradient subjects": Part("minilstm/gradients/subjects.py", "tests/gradients/test_gradcheck.py -k numpy"),
     "numerical": Part("minilstm/gradients/numerical.py", "tests/gradients/test_gradcheck.py -k numpy"),

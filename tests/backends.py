@@ -30,11 +30,12 @@ CUDA = Path(__file__).parent / "cuda"
 BOTH: tuple[str, ...] = (
     *(f"cells/test_{name}.py" for name in ("activations", "gru", "lstm", "padding", "rnn")),
     *(f"layers/test_{name}.py" for name in (
-        "against_reference", "bad_input", "gradients", "module", "recurrent", "recurrent_arrays", "recurrent_bad_input",
-        "torch_parity")),
-    "losses/test_losses.py", "losses/test_metrics.py",
+        "activations", "against_reference", "bad_input", "dropout", "embedding", "gradients", "linear", "module", "recurrent",
+        "recurrent_arrays", "recurrent_bad_input", "sequential", "state_dict", "summary", "torch_parity")),
+    *(f"losses/test_{name}.py" for name in ("binary_cross_entropy", "cross_entropy", "loss", "metrics", "squared_error")),
     *(f"optim/test_{name}.py" for name in ("adam", "clipping", "optimizer", "sgd")),
-    "training/test_torch_parity.py", "training/test_trainer.py",
+    *(f"training/test_{name}.py" for name in (
+        "callbacks", "evaluation", "interrupt", "nonfinite", "resume", "run_folder", "torch_parity", "trainer")),
     "data/test_loader.py", "examples/test_imdb_lstm.py", "gradients/test_gradcheck.py")
 
 # Nothing of these would be different on a device.
@@ -55,11 +56,13 @@ HOST_ONLY: dict[str, str] = {
     "test_architecture.py": "source files",
     "test_backends.py": "about these lists",
     "benchmarks/test_bench_cuda.py": "a program of its own process, which runs on the stand-in there",
-    "benchmarks/test_programs.py": "programs of their own processes that time the CPU",
-    "training/test_checkpoint.py": "bytes of files; a device's arrays come through state_dict, in test_trainer.py",
+    **dict.fromkeys([f"benchmarks/test_{name}.py" for name in ("bench_imdb", "bench_lstm", "bench_parts", "lstm_libraries")],
+                    "programs that time the CPU"),
+    "training/test_checkpoint.py": "bytes of files; a device's arrays come through state_dict, in test_resume.py",
     "test_docstrings.py": "small examples, printed",
     "command_line/test_doctor.py": "what is installed",
     "training/test_history.py": "numbers and CSV files",
+    "training/test_progress.py": "a bar on a terminal",
     "examples/test_imdb_comparison.py": "a program of the laboratory, whose trials are on the CPU",
     "layers/test_initial_weights.py": "weights are drawn on the host, whatever the backend, and moved afterwards",
     "layers/test_keras_parity.py": "a third opinion on a few of the configurations that test_torch_parity.py runs on a device",

@@ -1,0 +1,24 @@
+"""A clock for tests of programs that take the time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+
+class Clock:
+    """A clock that only moves when told to."""
+
+    def __init__(self, module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        monkeypatch.setattr(module.time, "perf_counter", lambda: self.now)
+
+    def run(self, *seconds: float) -> Callable[[], None]:
+        """Return a call that takes the given seconds in turn, the last ever after."""
+        left = list(seconds)
+
+        def call() -> None:
+            self.now += left.pop(0) if len(left) > 1 else left[0]
+        return call
