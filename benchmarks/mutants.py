@@ -80,12 +80,14 @@ PARTS = {
     "lstm": cell("lstm"), "gru": cell("gru"), "rnn": cell("rnn"),
     "padding mask": Part("minilstm/cells/padding.py", "tests/cells/test_padding.py tests/layers/test_recurrent_bad_input.py "
                          "-k numpy"),
-    "activations": Part("minilstm/cells/activations.py", f"tests/cells/test_activations.py tests/layers/test_activations.py {EVERY_LAYER} "
-                        '-k "numpy and (test_activations or outlive)"'),
-    "activation layers": Part("minilstm/layers/activations.py", f'tests/layers/test_activations.py {EVERY_LAYER} -k "numpy and (test_activations or outlive)"'),
+    "activations": Part("minilstm/cells/activations.py", "tests/cells/test_activations.py tests/layers/test_activations.py "
+                        f'{EVERY_LAYER} -k "numpy and (test_activations or outlive)"'),
+    "activation layers": Part("minilstm/layers/activations.py", 'tests/layers/test_activations.py '
+                              f'{EVERY_LAYER} -k "numpy and (test_activations or outlive)"'),
     "stack": Part("minilstm/layers/recurrent.py", "tests/layers/test_against_reference.py tests/layers/test_recurrent.py "
                   'tests/layers/test_initial_weights.py -k "not standin and not gpu"'),
-    "linear": Part("minilstm/layers/linear.py", f'tests/layers/test_linear.py {EVERY_LAYER} -k "numpy and (test_linear or outlive)"'),
+    "linear": Part("minilstm/layers/linear.py", f"tests/layers/test_linear.py {EVERY_LAYER} "
+                   '-k "numpy and (test_linear or outlive)"'),
     "embedding": Part("minilstm/layers/embedding.py", f"tests/layers/test_embedding.py {EVERY_LAYER} "
                       'tests/layers/test_initial_weights.py -k "not standin and not gpu and (test_embedding or embedding)"'),
     "dropout": Part("minilstm/layers/dropout.py", f"tests/layers/test_dropout.py {EVERY_LAYER} tests/layers/test_recurrent.py "

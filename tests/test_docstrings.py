@@ -25,7 +25,10 @@ def test_examples_print_what_they_say(name: str) -> None:
     assert tried and not failed
 
 
-@pytest.mark.parametrize("name", ["LSTM", "GRU", "RNN", "Embedding", "Linear", "Dropout", "Sequential", "Trainer", "Tokenizer",
-                                  "DataLoader", "Adam", "BCELoss", "gradcheck", "pad_sequences", "lstm_forward"])
+@pytest.mark.parametrize("name", [
+    "LSTM", "GRU", "RNN", "Embedding", "Linear", "Dropout", "Sigmoid", "Tanh", "ReLU", "Sequential", "Trainer", "Callback",
+    "EarlyStopping", "Tokenizer", "DataLoader", "SGD", "Adam", "AdamW", "clip_grad_norm", "BCELoss", "BCEWithLogitsLoss",
+    "CrossEntropyLoss", "MSELoss", "accuracy", "confusion_matrix", "precision_recall_f1", "gradcheck", "pad_sequences",
+    "lstm_forward", "gru_forward", "rnn_forward"])
 def test_what_students_use_most_has_an_example(name: str) -> None:
     assert ">>>" in (inspect.getdoc(getattr(ml, name)) or "")

@@ -138,6 +138,14 @@ def gru_forward(x: Array, h0: Array | None, W: Array, b: Array, *, lengths: Any 
         is the state after the last real step. The dtype is the promotion of all arguments' dtypes.
 
     Raises ShapeError, DtypeError, ArgumentError (lengths, padding) before anything is computed.
+
+    >>> import numpy as np, minilstm as ml
+    >>> rng, (N, T, D, H) = np.random.default_rng(0), (2, 7, 3, 5)
+    >>> x, W, b = rng.standard_normal((N, T, D)), rng.standard_normal((H + D, 3 * H)), np.zeros(4 * H)
+    >>> h, cache = ml.gru_forward(x, None, W, b)
+    >>> dx, dh0, dW, db = ml.gru_backward(np.ones_like(h), cache)
+    >>> h.shape, dx.shape, dh0.shape, dW.shape
+    ((2, 7, 5), (2, 7, 3), (2, 5), (8, 15))
     """
     xp, (N, T, D, H), real, dtype = check_sequence(x, {"h0": h0}, W, b, GATES, BIASES, lengths, padding)
     rz, candidate = slice(0, 2 * H), gate_columns(GATES, "n", H)

@@ -114,6 +114,14 @@ def rnn_forward(x: Array, h0: Array | None, W: Array, b: Array, *, nonlinearity:
         is the state after the last real step. The dtype is the promotion of all arguments' dtypes.
 
     Raises ShapeError, DtypeError, ArgumentError before anything is computed.
+
+    >>> import numpy as np, minilstm as ml
+    >>> rng, (N, T, D, H) = np.random.default_rng(0), (2, 7, 3, 5)
+    >>> x, W, b = rng.standard_normal((N, T, D)), rng.standard_normal((H + D, H)), np.zeros(H)
+    >>> h, cache = ml.rnn_forward(x, None, W, b)
+    >>> dx, dh0, dW, db = ml.rnn_backward(np.ones_like(h), cache)
+    >>> h.shape, dx.shape, dh0.shape, dW.shape
+    ((2, 7, 5), (2, 7, 3), (2, 5), (8, 5))
     """
     check_choice("nonlinearity", nonlinearity, NONLINEARITIES)
     xp, (N, T, D, H), real, dtype = check_sequence(x, {"h0": h0}, W, b, GATES, GATES, lengths, padding)

@@ -44,14 +44,26 @@ class _Activation(Module):
 
 
 class Sigmoid(_Activation):
-    """y = σ(x) = 1 / (1 + exp(-x)); dx = dy · y (1 - y)."""
+    """y = σ(x) = 1 / (1 + exp(-x)), for x of any shape; dx = dy · y (1 - y).
+
+    >>> import numpy as np, minilstm as ml
+    >>> layer = ml.Sigmoid()
+    >>> layer(np.array([0.0, 100.0])).tolist(), layer.backward(np.ones(2)).round(3).tolist()
+    ([0.5, 1.0], [0.25, 0.0])
+    """
 
     activate = staticmethod(sigmoid)
     derivative = staticmethod(d_sigmoid)
 
 
 class Tanh(_Activation):
-    """y = tanh(x); dx = dy · (1 - y²)."""
+    """y = tanh(x), for x of any shape; dx = dy · (1 - y²).
+
+    >>> import numpy as np, minilstm as ml
+    >>> layer = ml.Tanh()
+    >>> layer(np.array([0.0, 100.0])).tolist(), layer.backward(np.ones(2)).tolist()
+    ([0.0, 1.0], [1.0, 0.0])
+    """
 
     @staticmethod
     def activate(z: Array) -> Array:
@@ -61,7 +73,13 @@ class Tanh(_Activation):
 
 
 class ReLU(_Activation):
-    """y = max(x, 0); dx = dy where x > 0, else 0."""
+    """y = max(x, 0), for x of any shape; dx = dy where x > 0, else 0.
+
+    >>> import numpy as np, minilstm as ml
+    >>> layer = ml.ReLU()
+    >>> layer(np.array([-1.0, 2.0])).tolist(), layer.backward(np.ones(2)).tolist()
+    ([0.0, 2.0], [0.0, 1.0])
+    """
 
     activate = staticmethod(relu)
     derivative = staticmethod(d_relu)

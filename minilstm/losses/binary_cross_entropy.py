@@ -97,7 +97,22 @@ class BCELoss(Loss):
 
 
 class BCEWithLogitsLoss(Loss):
-    """Binary cross-entropy of logits (no Sigmoid before it), stable at any size; see bce_with_logits_forward."""
+    """Binary cross-entropy of logits: BCELoss of σ(z), in one step that is stable for logits of any size.
+
+    Args:
+        reduction: "mean" or "sum" over all elements.
+        pos_weight: w, multiplies the cost of positive targets; a finite number above 0.
+
+    Call it with the logits z (no Sigmoid before it), (N,) or (N, 1) or any shape, and a target y of the same shape in
+    [0, 1]; then ``backward()`` returns the gradient of z. Raises ShapeError, DtypeError, ArgumentError.
+
+    >>> import numpy as np, minilstm as ml
+    >>> criterion = ml.BCEWithLogitsLoss()
+    >>> print(f"{criterion(np.array([0.0, 2.0]), np.array([1, 1])):.4f}")
+    0.4100
+    >>> criterion.backward().round(4).tolist()              # (σ(z) - y) / 2
+    [-0.25, -0.0596]
+    """
 
     _forward, _backward = staticmethod(bce_with_logits_forward), staticmethod(bce_with_logits_backward)
     threshold = 0.0         # σ(0) = ½

@@ -69,7 +69,22 @@ def cross_entropy_backward(cache: CrossEntropyCache) -> Array:
 
 
 class CrossEntropyLoss(Loss):
-    """Cross-entropy of logits (..., C) with class ids (...); see cross_entropy_forward."""
+    """Cross-entropy of logits over classes, −log softmax(z)[target].
+
+    Args:
+        reduction: "mean" over the targets that count, or "sum".
+        ignore_index: a class id whose targets cost nothing (padding); None: every target counts.
+
+    Call it with logits (N, C) or (N, T, C), the classes on the last axis, and integer class ids (N,) or (N, T); then
+    ``backward()`` returns the gradient of the logits. Raises ShapeError, DtypeError, ArgumentError.
+
+    >>> import numpy as np, minilstm as ml
+    >>> criterion = ml.CrossEntropyLoss(ignore_index=-1)
+    >>> print(f"{criterion(np.zeros((2, 3)), np.array([2, -1])):.4f}")      # log 3
+    1.0986
+    >>> criterion.backward().round(3).tolist()              # softmax(z) - onehot(target)
+    [[0.333, 0.333, -0.667], [0.0, 0.0, 0.0]]
+    """
 
     _forward, _backward = staticmethod(cross_entropy_forward), staticmethod(cross_entropy_backward)
 

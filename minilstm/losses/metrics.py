@@ -74,6 +74,10 @@ def accuracy(prediction: Array, target: Array, threshold: float = 0.5, ignore_in
         target: true classes 0, 1, ..., integer, bool or whole floats.
         ignore_index: entries with this target are left out (padding), as in CrossEntropyLoss.
     Raises ShapeError, DtypeError and, on the host, ArgumentError for a target that is no class.
+
+    >>> import numpy as np, minilstm as ml
+    >>> float(ml.accuracy(np.array([0.9, 0.2, 0.6, 0.4]), np.array([1, 0, 0, 1])))
+    0.5
     """
     predicted, true, _, _ = _classes(prediction, target, threshold, ignore_index)
     xp = get_array_module(true)
@@ -101,6 +105,10 @@ def confusion_matrix(prediction: Array, target: Array, num_classes: int | None =
 
     Arguments as for accuracy. C is ``num_classes``, else the size of the class axis, 2 for binary predictions, and for class
     numbers the largest that occurs plus 1. Raises ArgumentError too when a class is >= num_classes.
+
+    >>> import numpy as np, minilstm as ml
+    >>> ml.confusion_matrix(np.array([0.9, 0.2, 0.6, 0.4, 0.1]), np.array([1, 0, 0, 1, 0])).tolist()
+    [[2, 1], [1, 1]]
     """
     predicted, true, count, _ = _classes(prediction, target, threshold)
     xp = get_array_module(true)
@@ -119,6 +127,11 @@ def precision_recall_f1(prediction: Array, target: Array, num_classes: int | Non
 
     A ratio 0/0 (a class never predicted, or absent) counts as 0, as in scikit-learn with zero_division=0. Arguments as
     for confusion_matrix; binary means float scores in the target's shape, or bool. ``.mean()`` gives the macro average.
+
+    >>> import numpy as np, minilstm as ml
+    >>> scores = ml.precision_recall_f1(np.array([0.9, 0.8, 0.6, 0.4]), np.array([1, 0, 1, 0]))
+    >>> print(f"{scores.precision:.3f} {scores.recall:.3f} {scores.f1:.3f}")
+    0.667 1.000 0.800
     """
     matrix = confusion_matrix(prediction, target, num_classes, threshold)
     xp = get_array_module(matrix)

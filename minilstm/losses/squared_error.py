@@ -20,7 +20,21 @@ def mse_backward(cache: PointwiseCache) -> Array:
 
 
 class MSELoss(Loss):
-    """Mean (or summed) squared error; see mse_forward."""
+    """Squared error, mean((prediction − target)²), for numeric targets.
+
+    Args:
+        reduction: "mean" or "sum" over all elements.
+
+    Call it with a prediction and a target of the same shape, or (N, 1) and (N,); then ``backward()`` returns the gradient of
+    the prediction. Raises ShapeError, DtypeError, ArgumentError.
+
+    >>> import numpy as np, minilstm as ml
+    >>> criterion = ml.MSELoss()
+    >>> float(criterion(np.array([1.0, 4.0]), np.array([1.0, 2.0])))
+    2.0
+    >>> criterion.backward().tolist()
+    [0.0, 2.0]
+    """
 
     _forward, _backward = staticmethod(mse_forward), staticmethod(mse_backward)
     threshold = None        # numbers, not classes

@@ -103,7 +103,19 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay (Loshchilov & Hutter 2019): p ← (1 − lr·weight_decay)·p, then Adam's step."""
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019): p ← (1 − lr·weight_decay)·p, then Adam's step.
+
+    Args:
+        model, lr, betas, eps: as in Adam.
+        weight_decay: how fast weights shrink, in units of lr; the decay does not pass through the moments.
+
+    >>> import minilstm as ml
+    >>> model = ml.Linear(1, 1, rng=0)
+    >>> model.params["b"][:] = 1.0
+    >>> ml.AdamW(model, lr=0.1, weight_decay=0.5).step()    # the gradient is 0, so b only shrinks: 1 − 0.1 · 0.5
+    >>> print(model.params["b"].round(3))
+    [0.95]
+    """
 
     _decoupled = True
 

@@ -21,6 +21,14 @@ def clip_grad_norm(model: Module, max_norm: float) -> Array:
     the gradients' backend; squares are summed in float64, where those of float32 cannot overflow. ``max_norm=math.inf`` only
     measures. Gradients whose norm is not finite are left alone, so that the optimiser can name the one that is wrong.
     Raises ArgumentError unless max_norm >= 0, DtypeError for something that is no Module.
+
+    >>> import minilstm as ml
+    >>> model = ml.Linear(1, 1, rng=0)
+    >>> model.grads["W"][:], model.grads["b"][:] = 3.0, 4.0
+    >>> float(ml.clip_grad_norm(model, 1.0))                # the norm before; afterwards it is 1
+    5.0
+    >>> print(model.grads["W"].round(3), model.grads["b"].round(3))
+    [[0.6]] [0.8]
     """
     if not isinstance(model, Module):
         raise DtypeError(f"clip_grad_norm: expected a minilstm Module, got {type(model).__name__}")

@@ -4,7 +4,17 @@ A schedule holds an optimiser and sets its ``lr``; call ``step()`` once at the e
 PyTorch's. Where PyTorch multiplies the previous rate, epoch by epoch, these compute the rate from the epoch number alone
 (the same sequence, without its rounding errors), so that a schedule can be put back to any epoch. It follows that the rate
 belongs to the schedule: one schedule per optimiser, and a rate set by hand lasts until the next step.
-ReduceLROnPlateau, which depends on how training goes, is the exception: it lowers whatever the rate is.
+ReduceLROnPlateau, which depends on how training goes, is the exception: it multiplies the current rate.
+
+>>> import minilstm as ml
+>>> optimizer = ml.Adam(ml.Linear(1, 1, rng=0), lr=0.1)
+>>> schedule = ml.StepLR(optimizer, step_size=2, gamma=0.5)
+>>> rates = []
+>>> for epoch in range(5):
+...     rates.append(optimizer.lr)                          # ... train one epoch at this rate ...
+...     schedule.step()
+>>> rates
+[0.1, 0.1, 0.05, 0.05, 0.025]
 """
 
 from __future__ import annotations

@@ -16,6 +16,23 @@ class SGD(Optimizer):
 
         g ← g + weight_decay·p;   b ← momentum·b + (1 − dampening)·g  (b = g in the first step)
         p ← p − lr·(g + momentum·b if nesterov else b, or g without momentum)
+
+    Args:
+        model: the module whose parameters are updated.
+        lr: learning rate, at least 0.
+        momentum: how much of the previous direction b is kept, at least 0; 0: plain gradient descent.
+        dampening: share of a new gradient that does not enter b.
+        weight_decay: added to the gradient, times p.
+        nesterov: look ahead along b (Nesterov 1983); needs a momentum above 0 and no dampening.
+
+    >>> import minilstm as ml
+    >>> model = ml.Linear(1, 1, rng=0)
+    >>> optimizer = ml.SGD(model, lr=0.1, momentum=0.9)
+    >>> model.grads["b"][:] = 1.0
+    >>> optimizer.step()
+    >>> optimizer.step()                                    # b = 0.9 · 1 + 1
+    >>> print(model.params["b"].round(3))
+    [-0.29]
     """
 
     _hyper = ("lr", "momentum", "dampening", "weight_decay", "nesterov")

@@ -62,7 +62,15 @@ class EarlyStopping(Callback):
         min_delta: a change counts as an improvement only if it is larger than this (absolute, at least 0).
         restore_best: restore the weights of the best epoch when training ends (last.ckpt keeps those of the last epoch).
 
-    Pass it to the Trainer: ``ml.Trainer(..., callbacks=[ml.EarlyStopping(patience=3)])``.
+    Raises ArgumentError for other values; when training begins, for a quantity that the run does not measure.
+
+    >>> import numpy as np, minilstm as ml
+    >>> model, x, y = ml.Sequential(ml.Linear(2, 1, rng=0)), np.ones((4, 2), np.float32), np.ones(4, np.float32)
+    >>> stopping = ml.EarlyStopping(patience=2, monitor="train_loss")
+    >>> trainer = ml.Trainer(model, ml.MSELoss(), ml.SGD(model, lr=0.0), callbacks=[stopping], verbose=False)
+    >>> history = trainer.fit(ml.DataLoader(x, y, batch_size=2), epochs=99)     # with lr = 0 nothing improves
+    >>> len(history), stopping.best_epoch
+    (3, 1)
     """
 
     def __init__(self, patience: int = 3, monitor: str = "val_loss", mode: str | None = None, min_delta: float = 0.0,
