@@ -1,1 +1,1 @@
-"""The foundation of all other rooms: NumPy or CuPy arrays, checks of arguments, errors, seeds and threads."""
+"""What every other package builds on: NumPy or CuPy arrays, argument checks, errors, seeds and threads."""

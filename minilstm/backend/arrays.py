@@ -1,4 +1,4 @@
-"""NumPy or CuPy: the one place that knows which.
+"""NumPy or CuPy arrays: the only module that knows which of the two is in use.
 
 The rest of the library never names a backend. A function that gets arrays starts with ``xp = get_array_module(x)`` and
 calls ``xp.tanh(x)``, so the arrays decide where the work is done. This is the only file that imports CuPy, and it does so
@@ -63,7 +63,7 @@ def require(name: str) -> Any:
 
 def _probe_cupy() -> ModuleType:
     fix = 'for CUDA 12: pip install "cupy-cuda12x[ctk]"; for CUDA 13: pip install "cupy-cuda13x[ctk]"'
-    with warnings.catch_warnings(record=True) as heard:     # CuPy warns of a second wheel in a page of text
+    with warnings.catch_warnings(record=True) as heard:     # holds back CuPy's page-long warning of a second wheel
         try:
             import cupy
         except Exception as error:      # a half-installed wheel fails on import in many ways

@@ -1,7 +1,7 @@
-"""Checks of arguments: shapes and dtypes, before anything is computed.
+"""Argument checks: shapes and dtypes are verified before anything is computed.
 
-A wrong shape that broadcasts is the worst kind of bug, because it trains. So each public function says what it expects
-and these helpers compare. They look at metadata only and never wait for a device.
+A wrong shape that happens to broadcast is the worst kind of bug, because the model still trains. Each public function
+therefore states what it expects, and these helpers compare. They look at metadata only and never wait for a device.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def check_real(name: str, x: Any) -> None:
     """Raise DtypeError unless ``x`` is an array of real floating point numbers: only forward functions accept complex ones."""
     check_floating(name, x)
     if x.dtype.kind != "f":
-        raise DtypeError(f"{name}: expected real floating point numbers, got dtype {x.dtype}; complex numbers go forward only "
-                         "(for complex-step checks)")
+        raise DtypeError(f"{name}: expected real floating point numbers, got dtype {x.dtype}; only forward functions accept "
+                         "complex numbers (for complex-step checks)")
 
 
 def check_integer(name: str, x: Any) -> None:

@@ -1,8 +1,8 @@
 """The errors minilstm raises, one class for each kind of mistake.
 
 Every class also derives from the built-in exception a Python programmer would expect (a wrong shape is a ``ValueError``,
-a token id out of range an ``IndexError``), so code that knows nothing of minilstm catches them too. Messages name the
-thing that is wrong, what was expected and what was got; they are raised before any state changes.
+a token id out of range an ``IndexError``), so code that knows nothing of minilstm catches them too. Messages say
+what is wrong, what was expected and what was given. Errors are raised before any state changes.
 """
 
 from __future__ import annotations

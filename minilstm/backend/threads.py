@@ -1,8 +1,8 @@
-"""Threads: how many, BLAS on one of them, and ways to share work that never change a result.
+"""Threads: how many to use, how to hold BLAS at one, and how to share work without changing a result.
 
-``run`` shares a few tasks out among threads. Which numbers are added to which is the caller's decision and does not depend on
-the number of threads, so results are the same to the last bit; NumPy's own BLAS would split large sums by its number of
-threads, so it is held at one meanwhile. ``matmul`` is a matrix product made that way.
+``run`` distributes a few tasks over threads. The caller decides which numbers are added to which, and that does not depend on
+the number of threads, so results are the same to the last bit. NumPy's own BLAS would split large sums according to its number
+of threads, so it is held at one thread meanwhile. ``matmul`` is a matrix product computed this way.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from minilstm.backend.arrays import Array, get_array_module
 from minilstm.backend.checks import check_positive_int
 
 PIECE = 256                 # rows or columns of a result that one task of ``matmul`` makes
-WORTH_SHARING = 10_000_000  # multiplications, below which one thread is as fast
+WORTH_SHARING = 10_000_000  # below this many multiplications one thread is as fast
 
 _lock = threading.RLock()
 _threads: int | None = None             # None: as many as BLAS was started with
@@ -86,8 +86,8 @@ if hasattr(os, "register_at_fork"):
 
 def _set_blas_threads(numbers: list[int]) -> None:
     for library, number in zip(blas().lib_controllers, numbers):
-        # Since 3.8 threadpoolctl ignores all threads but the one that came first, until that one ends. Whoever is here holds
-        # our lock, and does not mean to keep the library.
+        # Since 3.8 threadpoolctl obeys only the first thread that sets a number, until that thread ends. The caller holds our
+        # lock and needs no lasting claim, so the claim is cleared before and after.
         let_go = getattr(library, "clear_controlling_thread", lambda force: None)
         let_go(force=True)
         library.set_num_threads(number)
@@ -98,7 +98,7 @@ def _set_blas_threads(numbers: list[int]) -> None:
 def one_blas_thread() -> Iterator[None]:
     """Hold NumPy's BLAS at one thread inside a ``with``. May be nested, and entered by several threads."""
     global _users, _before
-    _blas_threads()         # remembered before it is changed
+    _blas_threads()         # caches the original number before it is changed
     with _lock:
         _users += 1
         if _users == 1:
@@ -136,7 +136,7 @@ def run(tasks: Sequence[Callable[[], Any]]) -> list[Any]:
     try:
         work()
     finally:
-        left.clear()        # after an error or Ctrl-C nobody starts another task, and nobody is left writing
+        left.clear()        # after an error or Ctrl-C no further task starts, and none is still writing on return
         wait(futures)
     for future in futures:
         future.result()

@@ -1,1 +1,1 @@
-"""The equations: LSTM, GRU and simple RNN, each with its derivation; one time step and a whole sequence, there and back."""
+"""The equations of LSTM, GRU and simple RNN, with derivations: one time step and a whole sequence, forward and backward."""

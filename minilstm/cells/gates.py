@@ -1,7 +1,7 @@
-"""What the three cells share: where a gate's columns stand, which arguments fit together, and what a missing gradient is.
+"""What the three cells share: the columns of each gate, checks that arguments fit together, and zeros for a missing gradient.
 
-A cell names its gates in the order of W's column blocks, and its biases in the order of b's, in one tuple each (GATES,
-BIASES); everything here takes these.
+Each cell lists its gates in the order of W's column blocks (GATES) and, where they differ, its biases in the order of b's
+blocks (BIASES); the functions here take these tuples.
 """
 
 from __future__ import annotations

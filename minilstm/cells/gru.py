@@ -4,13 +4,13 @@ One step, with * elementwise and [h, x] the concatenation of the previous hidden
 
     r_t = σ(w_r [h_{t-1}, x_t] + b_r)                           reset gate
     z_t = σ(w_z [h_{t-1}, x_t] + b_z)                           update gate
-    q_t = w_nh h_{t-1} + b_nh                                   what the past offers to the candidate ...
-    n_t = tanh(w_nx x_t + b_nx + r_t * q_t)                     candidate: ... of which r_t lets through a part
+    q_t = w_nh h_{t-1} + b_nh                                   the past's share of the candidate
+    n_t = tanh(w_nx x_t + b_nx + r_t * q_t)                     candidate; r_t scales the past's share
     h_t = (1 - z_t) * n_t + z_t * h_{t-1}                       hidden state
 
 The three w stand side by side in one matrix W (H + D, 3H): rows [h; x], column blocks in the order r, z, n. The candidate is
-the one gate with two biases, since r_t stands between them: b (4H,) is b_r, b_z, b_nx, b_nh. Since z is the update gate here,
-as everywhere, pre-activations are called a.
+the one gate with two biases, since r_t stands between them: b (4H,) is b_r, b_z, b_nx, b_nh. As z is the usual name of the
+update gate, pre-activations are called a here.
 
 Backward. A loss depends on h_t directly and through step t+1 (dh, their sum). Reading the equations from the bottom up, with
 σ' = σ(1-σ) and tanh' = 1-tanh²:
@@ -26,10 +26,10 @@ Backward. A loss depends on h_t directly and through step t+1 (dh, their sum). R
     2. dW_r, dW_z = Σ_t [h_{t-1}, x_t]ᵀ da_t,  dW_nh = Σ_t h_{t-1}ᵀ dq_t,  dW_nx = Σ_t x_tᵀ da_n,  the biases alike
     1. dh_prev += [da_r, da_z, dq] W_hᵀ,  dx = [da_r, da_z, da_n] W_xᵀ
 
-So h and x see different gradients in the candidate's block, dq and da_n; elsewhere the same.
+So in the candidate's block h and x receive different gradients, dq and da_n; in the other blocks they receive the same.
 
-``gru_step`` is the textbook, one time step. ``gru_forward`` is the same over a whole sequence: the products with x need
-no recurrence, so they are made for all steps at once, and the weight gradients too, after the loop.
+``gru_step`` is one time step, as in a textbook. ``gru_forward`` does the same over a whole sequence: the products with x
+need no recurrence, so they are computed for all steps at once, and so are the weight gradients, after the backward loop.
 """
 
 from __future__ import annotations
@@ -96,10 +96,10 @@ def gru_step(x_t: Array, h_prev: Array, W: Array, b: Array) -> tuple[Array, GRUS
 
 
 def gru_step_backward(dh: Array | None, cache: GRUStepCache) -> tuple[Array, Array, Array, Array]:
-    """Back through one step. Return (dx_t, dh_prev, dW, db), the gradients of gru_step's arguments.
+    """Backpropagate through one step. Return (dx_t, dh_prev, dW, db), the gradients of gru_step's arguments.
 
-    ``dh`` (N, H) is the gradient of h_t: from above and from step t+1, added up; None stands for zeros. The numbers are
-    those of the derivation at the top of this file.
+    ``dh`` (N, H) is the gradient of h_t: from above and from step t+1, added up; None stands for zeros. The numbers in
+    the comments are those of the derivation at the top of this file.
     """
     x_t, h_prev, r, z, n, q, W = cache
     xp = get_array_module(dh, x_t)
@@ -113,8 +113,8 @@ def gru_step_backward(dh: Array | None, cache: GRUStepCache) -> tuple[Array, Arr
     dq, dr = da_n * r, da_n * q                             # 5
     da_z = dz * z * (1.0 - z)                               # 4
     da_r = dr * r * (1.0 - r)                               # 3
-    from_h = xp.concatenate([da_r, da_z, dq], axis=1)       # what each product's result gets ...
-    from_x = xp.concatenate([da_r, da_z, da_n], axis=1)
+    from_h = xp.concatenate([da_r, da_z, dq], axis=1)       # the gradient of the product h W_h
+    from_x = xp.concatenate([da_r, da_z, da_n], axis=1)     # the gradient of the product x W_x
     dW = xp.concatenate([h_prev.T @ from_h, x_t.T @ from_x])                                            # 2
     db = xp.concatenate([da_r, da_z, da_n, dq], axis=1).sum(axis=0)
     return from_x @ W_x.T, dh_prev + from_h @ W_h.T, dW, db                                             # 1
@@ -181,7 +181,7 @@ def gru_forward(x: Array, h0: Array | None, W: Array, b: Array, *, lengths: Any 
 
 def gru_backward(dh: Array | None, cache: GRUCache, *,
                  dh_last: Array | None = None) -> tuple[Array, Array, Array, Array]:
-    """Back through time. Return (dx, dh0, dW, db), the gradients of gru_forward's arguments.
+    """Backpropagate through time. Return (dx, dh0, dW, db), the gradients of gru_forward's arguments.
 
     Args:
         dh: (N, T, H) gradient of every output; None stands for zeros. Values at padded steps are ignored.
@@ -189,8 +189,8 @@ def gru_backward(dh: Array | None, cache: GRUCache, *,
         dh_last: (N, H) gradient of the hidden state after the last real step, where that was used beside (or instead of)
             the outputs; None stands for zeros.
 
-    The numbers are those of the derivation at the top of this file. A padded step is the identity on the state, so there
-    dh passes through and all da are 0.
+    The numbers in the comments are those of the derivation at the top of this file. A padded step is the identity on the
+    state, so there dh passes through and all da are 0.
     """
     x, h, gates, q, real, W = cache
     xp = get_array_module(dh, dh_last, x)
@@ -205,7 +205,7 @@ def gru_backward(dh: Array | None, cache: GRUCache, *,
     W_hT = xp.ascontiguousarray(W_h.T)
     da = xp.empty((T, N, 4 * H), dtype=h.dtype)                         # blocks r, z, n and q
     columns = [gate_columns(GATES, gate, H) for gate in GATES]
-    to_h = [*range(2 * H), *range(3 * H, 4 * H)]                        # the blocks that h sees: r, z, q
+    to_h = [*range(2 * H), *range(3 * H, 4 * H)]                        # the blocks computed from h: r, z, q
     for t in range(T - 1, -1, -1):
         r, z, n = (gates[t][:, block] for block in columns)
         da_r, da_z, da_n, dq = (da[t][:, k * H:(k + 1) * H] for k in range(4))

@@ -16,7 +16,7 @@ Backward. A loss L depends on h_t directly (dh, from above) and through step t+1
 (dc, from the future). Reading the equations from the bottom up, with σ' = σ(1-σ) and tanh' = 1-tanh²:
 
     12. do      = dh * tanh(c_t)                        from h_t = o_t * tanh(c_t)
-    11. dc      = dc + dh * o_t * (1 - tanh²(c_t))      the cell gets both: its own future and h_t's share
+    11. dc      = dc + dh * o_t * (1 - tanh²(c_t))      c_t gets both: from step t+1 and through h_t
     10. df      = dc * c_{t-1}                          from c_t = f_t * c_{t-1} + i_t * c̃_t
      9. di      = dc * c̃_t
      8. dc̃      = dc * i_t
@@ -28,8 +28,8 @@ Backward. A loss L depends on h_t directly (dh, from above) and through step t+1
      2. dW      = Σ_t [h_{t-1}, x_t]ᵀ dz_t,  db = Σ_t dz_t
      1. [dh_prev, dx] = dz Wᵀ                           first H columns to step t-1, the others to the input
 
-``lstm_step`` is the textbook, one time step. ``lstm_forward`` is the same over a whole sequence: the products with x need
-no recurrence, so they are made for all steps at once, and the weight gradients too, after the loop.
+``lstm_step`` is one time step, as in a textbook. ``lstm_forward`` does the same over a whole sequence: the products with x
+need no recurrence, so they are computed for all steps at once, and so are the weight gradients, after the backward loop.
 """
 
 from __future__ import annotations
@@ -97,13 +97,13 @@ def lstm_step(x_t: Array, h_prev: Array, c_prev: Array, W: Array, b: Array) -> t
 
 def lstm_step_backward(dh: Array | None, dc: Array | None,
                        cache: LSTMStepCache) -> tuple[Array, Array, Array, Array, Array]:
-    """Back through one step. Return (dx_t, dh_prev, dc_prev, dW, db), the gradients of lstm_step's arguments.
+    """Backpropagate through one step. Return (dx_t, dh_prev, dc_prev, dW, db), the gradients of lstm_step's arguments.
 
     Args:
         dh: (N, H) gradient of h_t: from above and from step t+1, added up. None stands for zeros.
         dc: (N, H) gradient of c_t from step t+1. None stands for zeros.
 
-    The numbers are those of the derivation at the top of this file.
+    The numbers in the comments are those of the derivation at the top of this file.
     """
     hx, c_prev, f, i, o, c_tilde, tanh_c, W = cache
     xp = get_array_module(dh, dc, hx)
@@ -191,7 +191,7 @@ def lstm_forward(x: Array, h0: Array | None, c0: Array | None, W: Array, b: Arra
 
 def lstm_backward(dh: Array | None, dc_last: Array | None, cache: LSTMCache, *,
                   dh_last: Array | None = None) -> tuple[Array, Array, Array, Array, Array]:
-    """Back through time. Return (dx, dh0, dc0, dW, db), the gradients of lstm_forward's arguments.
+    """Backpropagate through time. Return (dx, dh0, dc0, dW, db), the gradients of lstm_forward's arguments.
 
     Args:
         dh: (N, T, H) gradient of every output; None stands for zeros. Values at padded steps are ignored.
@@ -200,8 +200,8 @@ def lstm_backward(dh: Array | None, dc_last: Array | None, cache: LSTMCache, *,
         dh_last: (N, H) gradient of the hidden state after the last real step, where that was used beside (or instead of)
             the outputs; None stands for zeros.
 
-    The numbers are those of the derivation at the top of this file. A padded step is the identity on both states, so
-    there dh and dc pass through and dz is 0.
+    The numbers in the comments are those of the derivation at the top of this file. A padded step is the identity on both
+    states, so there dh and dc pass through and dz is 0.
     """
     x, h, c, gates, tanh_c, real, W = cache
     xp = get_array_module(dh, dc_last, dh_last, x)

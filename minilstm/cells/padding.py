@@ -5,7 +5,7 @@ Sequences of different lengths share one array (N, T, ...). ``padding`` says on 
     "post"  x x x x . .        "pre"  . . x x x x        (length 4 of T = 6)
 
 At a padded step the state is carried on unchanged, the output is 0 and no gradient flows. Everything below follows from
-one boolean mask, real[t, n]. Lengths on a device are taken as they are, since looking at them would make every step wait: one
+one boolean mask, real[t, n]. Lengths on a device are not checked, since reading them would make every step wait: a length
 out of range gives as many real steps as fit.
 """
 

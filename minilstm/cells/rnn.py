@@ -12,8 +12,8 @@ Backward. A loss depends on h_t directly (dh, from above) and through step t+1. 
     2. dW = Σ_t [h_{t-1}, x_t]ᵀ dz_t,  db = Σ_t dz_t
     1. [dh_prev, dx] = dz Wᵀ                        first H columns to step t-1, the others to the input
 
-Every step back multiplies dh by diag(1 - h_t²) W_hᵀ, and nothing else reaches further back: the product of many such
-matrices is what vanishes or explodes (Bengio et al. 1994). Compare step 7 of lstm.py.
+Each step back multiplies dh by diag(1 - h_t²) W_hᵀ, and the gradient has no other way back: it is the product of many
+such matrices that vanishes or explodes (Bengio et al. 1994). Compare step 7 of lstm.py.
 """
 
 from __future__ import annotations
@@ -80,10 +80,10 @@ def rnn_step(x_t: Array, h_prev: Array, W: Array, b: Array, *, nonlinearity: str
 
 
 def rnn_step_backward(dh: Array | None, cache: RNNStepCache) -> tuple[Array, Array, Array, Array]:
-    """Back through one step. Return (dx_t, dh_prev, dW, db), the gradients of rnn_step's arguments.
+    """Backpropagate through one step. Return (dx_t, dh_prev, dW, db), the gradients of rnn_step's arguments.
 
-    ``dh`` (N, H) is the gradient of h_t: from above and from step t+1, added up; None stands for zeros. The numbers are
-    those of the derivation at the top of this file.
+    ``dh`` (N, H) is the gradient of h_t: from above and from step t+1, added up; None stands for zeros. The numbers in
+    the comments are those of the derivation at the top of this file.
     """
     hx, h, W, nonlinearity = cache
     xp = get_array_module(dh, hx)
@@ -145,7 +145,7 @@ def rnn_forward(x: Array, h0: Array | None, W: Array, b: Array, *, nonlinearity:
 
 def rnn_backward(dh: Array | None, cache: RNNCache, *,
                  dh_last: Array | None = None) -> tuple[Array, Array, Array, Array]:
-    """Back through time. Return (dx, dh0, dW, db), the gradients of rnn_forward's arguments.
+    """Backpropagate through time. Return (dx, dh0, dW, db), the gradients of rnn_forward's arguments.
 
     Args:
         dh: (N, T, H) gradient of every output; None stands for zeros. Values at padded steps are ignored.
@@ -153,8 +153,8 @@ def rnn_backward(dh: Array | None, cache: RNNCache, *,
         dh_last: (N, H) gradient of the hidden state after the last real step, where that was used beside (or instead of)
             the outputs; None stands for zeros.
 
-    The numbers are those of the derivation at the top of this file. A padded step is the identity on the state, so there
-    dh passes through and dz is 0.
+    The numbers in the comments are those of the derivation at the top of this file. A padded step is the identity on the
+    state, so there dh passes through and dz is 0.
     """
     x, h, real, W, nonlinearity = cache
     xp = get_array_module(dh, dh_last, x)

@@ -1,14 +1,14 @@
-"""The flow of the gradient: ∂L/∂h_t and ∂L/∂c_t at every step, as backpropagation through time really has them.
+"""The flow of the gradient: ∂L/∂h_t and ∂L/∂c_t at every step, as backpropagation through time computes them.
 
-With dh_t = ∂L/∂h_t what a nudge of h_t alone (c_t held) does to the loss, and dc_t = ∂L/∂c_t what a nudge of c_t does, through
-h_t and through c_{t+1}:
+Here dh_t = ∂L/∂h_t is the effect on the loss of a nudge of h_t alone (c_t held fixed), and dc_t = ∂L/∂c_t that of a nudge of
+c_t, through h_t and through c_{t+1}:
 
     dh_t = from above at step t  +  what step t+1 sends to h_t
     dc_t = dh_t * o_t * (1 - tanh²(c_t))  +  dc_{t+1} * f_{t+1}                         (LSTM)
 
-This is line 11 and the sum in front of line 12 of cells/lstm.py; in an RNN or GRU there is dh_t alone. If the norms shrink by
-a factor a step towards t = 0 the gradient vanishes, if they grow so it explodes (Hochreiter 1991; Bengio, Simard & Frasconi
-1994; Pascanu, Mikolov & Bengio 2013).
+The second equation is line 11 of cells/lstm.py, the first the sum dh that enters line 12; an RNN or GRU has dh_t alone. If the
+norms shrink by some factor per step towards t = 0, the gradient vanishes; if they grow by some factor per step, it explodes
+(Hochreiter 1991; Bengio, Simard & Frasconi 1994; Pascanu, Mikolov & Bengio 2013).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class GradientFlow:
     Attributes:
         cell: "rnn", "gru" or "lstm".
         dh: (T+1, N, H), row t is ∂L/∂h_t, row 0 that of the initial state.
-        dc: the same for c_t; None but for an LSTM.
+        dc: the same for c_t; None except for an LSTM.
         dx: (N, T, D) gradient of the input.
         grads: "W" and "b", the gradients of the parameters.
         real: (T, N) bool, False at padded steps.
@@ -56,12 +56,12 @@ class GradientFlow:
 
     @property
     def c_norms(self) -> np.ndarray | None:
-        """(T+1, N), ‖∂L/∂c_t‖ of each sequence; None but for an LSTM."""
+        """(T+1, N), ‖∂L/∂c_t‖ of each sequence; None except for an LSTM."""
         return None if self.dc is None else norms(self.dc)
 
 
 def norms(v: np.ndarray) -> np.ndarray:
-    """Return the L2 norm over the last axis, also where squares would be 0 or infinite."""
+    """Return the L2 norm over the last axis, even where the squares would underflow to 0 or overflow."""
     largest = np.abs(v).max(axis=-1)
     scale = np.where((largest > 0) & np.isfinite(largest), largest, 1.0)
     return np.asarray(scale * np.linalg.norm(v / scale[..., None], axis=-1))
@@ -72,7 +72,7 @@ def gradient_flow(layer: Recurrent, x: Any, dh: Any = None, dh_last: Any = None,
     """Run ``layer`` forward and backward, and return the gradient at every step.
 
     Args:
-        layer: an RNN, GRU or LSTM, one layer, one direction. It is neither changed nor are its ``grads`` added to.
+        layer: an RNN, GRU or LSTM, one layer, one direction. Neither it nor its ``grads`` are changed.
         x: (N, T, D), real floating point numbers.
         dh: (N, T, H) gradient of every output; None stands for zeros. Values at padded steps are ignored.
         dh_last, dc_last: (N, H) gradients of the last hidden and cell state; None stands for zeros.
@@ -91,8 +91,8 @@ def model_gradient_flow(model: Module, criterion: Any, x: Any, targets: Any, *, 
 
     Args:
         model: a Sequential with exactly one recurrent layer, such as Embedding -> LSTM -> Dropout -> Linear -> Sigmoid. A
-            float64 copy of it without dropout does the work; the model is not changed.
-        criterion: the loss. A mean over N sequences gives each of them 1/N of its own loss' gradient.
+            float64 copy without dropout is used; the model itself is not changed.
+        criterion: the loss. A mean over N sequences gives each of them 1/N of the gradient of its own loss.
         x: the model's input, for example tokens (N, T).
         targets: what the criterion takes.
         lengths, padding: handed to the layers that take them.
@@ -163,7 +163,7 @@ def backward_flow(run: Unrolled, above: np.ndarray, dh_last: np.ndarray, dc_last
         dh[t] = above[t] + from_h
         dc[t] = from_c + (dh[t] * run.output_slope(t) if lstm else 0.0)
         real = True if run.real is None else run.real[t - 1]
-        # A padded step is the identity: the cell's own backward gets nothing there, and so gives nothing back.
+        # A padded step is the identity: the cell's own backward gets zeros there, and so returns zeros.
         dx[t - 1], dh_prev, dc_prev, dW_t, db_t = step_back(run, t, dh[t] * real, from_c * real if lstm else None)
         dW += dW_t
         db += db_t

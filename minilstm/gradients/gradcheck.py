@@ -1,13 +1,13 @@
 """``gradcheck``: is this hand-derived gradient right?
 
-It takes what you wrote (a layer, a loss, or a forward/backward pair of functions), computes every gradient both ways, and
-compares every entry: analytically through your ``backward``, numerically through your ``forward`` alone (numerical.py).
-Where they disagree it raises GradientError and names the worst entry: which parameter, which gate, which time step.
+It takes what you wrote (a layer, a loss, or a forward/backward pair of functions), computes every gradient in two ways,
+analytically through your ``backward`` and numerically through your ``forward`` alone (numerical.py), and compares every
+entry. Where they disagree it raises GradientError and names the worst entry: which parameter, which gate, which time step.
 
-Beyond the values it checks the habits that make a gradient wrong in use: that ``grads`` are added to and not overwritten,
-that a second ``backward`` of a function pair gives the same bytes, that nothing writes into its inputs.
+It also checks for habits that make a correct gradient wrong in use: ``grads`` must be added to, not overwritten; a second
+``backward`` of a function pair must give the same bytes; and no function may write into its inputs.
 
-What it cannot see: a forward that is consistently wrong (a gate too many, lengths ignored) has a consistent gradient.
+It cannot detect a forward that is itself wrong (a gate too many, lengths ignored) if the gradient is consistent with it.
 """
 
 from __future__ import annotations

@@ -8,12 +8,13 @@ J_t[a, b] = ∂s_t[a]/∂s_{t-1}[b]; with W_h the rows of h in a weight matrix,
     LSTM   ∂c_t/∂c_{t-1} = diag(f)             ∂c_t/∂h_{t-1} = A = diag(c_{t-1} f') W_fᵀ + diag(c̃ i') W_iᵀ + diag(i c̃') W_cᵀ
            ∂h_t/∂c_{t-1} = diag(o tanh'(c) f)  ∂h_t/∂h_{t-1} = diag(o tanh'(c)) A + diag(tanh(c) o') W_oᵀ
 
-where a gate's prime is its derivative, g (1 - g) or 1 - g². Over many steps ∂s_T/∂s_t = J_T ... J_{t+1}. Of an LSTM's two
-blocks, ∂h_T/∂h_t holds c_t and ∂c_T/∂c_t holds h_t; all that lies between is in both.
+where a gate's prime is its derivative, g (1 - g) or 1 - g². Over many steps ∂s_T/∂s_t = J_T ... J_{t+1}. Two blocks of an
+LSTM's product are reported: ∂h_T/∂h_t, with c_t held fixed, and ∂c_T/∂c_t, with h_t held fixed. Both include every path
+through the states in between.
 
-Bounds. In an RNN ‖∂h_T/∂h_t‖ <= (σ_max(W_h) max φ')^(T-t) with max φ' = 1, so where σ_max < 1 it must vanish, and only where
-σ_max > 1 may it explode (Pascanu, Mikolov & Bengio 2013, section 2.1). The product of ‖J_s‖ over the steps s that were run
-is tighter. Nothing as simple bounds an LSTM: the product of its f_s is what its cell carries by itself.
+Bounds. In an RNN ‖∂h_T/∂h_t‖ <= (σ_max(W_h) max φ')^(T-t) with max φ' = 1, so it must vanish where σ_max < 1, and can
+explode only where σ_max > 1 (Pascanu, Mikolov & Bengio 2013, section 2.1). The product of ‖J_s‖ over the actual steps s is a
+tighter bound. An LSTM has no bound as simple; the product of its f_s is what its cell state alone carries over.
 
 Products of hundreds of matrices leave the range of floating point numbers, so each is kept as a matrix of norm 1 and the
 logarithm of its scale.
@@ -52,11 +53,12 @@ class JacobianSpectrum:
         cell: "rnn", "gru" or "lstm".
         T: the last step.
         steps: (K,) the t.
-        h: (K, N, H) of ∂h_T/∂h_t, largest first. -inf is 0; NaN is too small beside the largest one to be known in float64.
-        c: the same of ∂c_T/∂c_t; None but for an LSTM.
+        h: (K, N, H) those of ∂h_T/∂h_t, largest first. -inf stands for 0; NaN for a value that is too small, compared with
+            the largest one, to be known in float64.
+        c: the same for ∂c_T/∂c_t; None except for an LSTM.
         keep: (K, N, H) each unit's product of f_s (LSTM) or z_s (GRU) over the steps s = t+1 .. T; None for an RNN.
-        bound: (K,) of the largest one of an RNN, (σ_max(W_h) max φ')^(T-t); None for the others.
-        step_bound: (K, N) the tighter one, the product of each step's own ‖J_s‖; None for the others.
+        bound: (K,) the upper bound of an RNN's largest value, (σ_max(W_h) max φ')^(T-t); None for the others.
+        step_bound: (K, N) the tighter bound, the product of each step's own ‖J_s‖; None for the others.
     """
 
     cell: str
@@ -134,7 +136,7 @@ def _products(run: Unrolled, wanted: Sequence[int]) -> Iterator[tuple[int, Scale
 
 
 def _log_singular_values(product: ScaledProduct, block: slice) -> np.ndarray:
-    """Return log10 of the singular values (N, H) of one diagonal block; NaN below what rounding leaves of them."""
+    """Return log10 of the singular values (N, H) of one diagonal block; NaN for those lost in rounding."""
     values = np.linalg.svd(product.matrix[:, block, block], compute_uv=False)
     with np.errstate(divide="ignore"):
         logs = np.log10(values) + product.log_scale[:, None] / np.log(10)

@@ -2,7 +2,7 @@
 
 Two methods, both one number at a time and in float64:
 
-- central differences, (y(p + ε) - y(p - ε)) / 2ε, what the course teaches. Rounding leaves about ten digits. Where the two
+- central differences, (y(p + ε) - y(p - ε)) / 2ε, as taught in courses. Rounding leaves about ten digits. Where the two
   one-sided slopes disagree there is a kink (relu) between the points, and ε is made smaller; where they still disagree p
   lies on the kink, and every slope between the two is a subgradient.
 - complex step, Im y(p + i·10⁻³⁰) / 10⁻³⁰ (Squire & Trapp 1998). Nothing is subtracted, so all digits are good; but the

@@ -15,16 +15,16 @@ and dc_t is the sum of these six. In a GRU, h_{t+1} = (1 - z) * n + z * h_t read
 
 An RNN has one way only, dh_t[h] = dz W_hᵀ.
 
-These are the ways of one step. Over many steps, the gradient at t is the sum over all successions of them; ``alone`` is the
-part that has kept to the cell (the state) at every step since it came from above, ``gated`` the part that went through a gate
-at least once. s is the LSTM's c, the others' h; k is f for an LSTM, z for a GRU, 0 for an RNN:
+These are the ways through one step. Over many steps, the gradient at t is the sum over all sequences of such ways. ``alone``
+is the part that has stayed on the cell (the state) at every step since it came from above; ``gated`` is the part that went
+through a gate at least once. Below, s is an LSTM's c or the others' h, and k is f for an LSTM, z for a GRU, 0 for an RNN:
 
     alone_t = alone_{t+1} * k_{t+1} + ds_t[above]                     so alone_t = ds_T * k_T * ... * k_{t+1} for a loss at T
     gated_t = gated_{t+1} * k_{t+1} + Σ_gates ds_t[gate]              alone_t + gated_t = ds_t
 
-The first recursion has no w and no tanh' in it: what Hochreiter & Schmidhuber 1997 call the constant error carousel (with
-f = 1; Gers, Schmidhuber & Cummins 2000 brought f). Parts may point against each other, so norms do not add up. Shares do: that
-of a part p is p · ds_t / ‖ds_t‖².
+The first recursion contains no w and no tanh'. It is what Hochreiter & Schmidhuber 1997 call the constant error carousel (with
+f = 1; Gers, Schmidhuber & Cummins 2000 introduced f). Parts may point in opposite directions, so their norms do not add up,
+but their shares do: the share of a part p is p · ds_t / ‖ds_t‖².
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ DIRECT = {"rnn": None, "gru": "state", "lstm": "cell"}      # the way that has n
 
 @dataclass(frozen=True)
 class GradientPaths:
-    """The gradient of the state s (an LSTM's c, the others' h), split by its ways. Rows 0 .. T are the states', all float64.
+    """The gradient of the state s (an LSTM's c, the others' h), split by the ways it takes; row t (0 .. T) for s_t, float64.
 
     Attributes:
         flow: the whole gradients, from the cell's own backward functions; ``total`` is ∂L/∂s_t, (T+1, N, H).
         parts: way -> (T+1, N, H), what arrives at s_t by it. LSTM: cell, f, i, o, c_tilde, above; GRU: state, r, z, n, above;
             RNN: h, above. Their sum is ``total``.
-        into_h: LSTM alone: the same for h_t, f, i, o, c_tilde, above, whose sum is ∂L/∂h_t; else equal to ``parts``.
+        into_h: for an LSTM the same for h_t: f, i, o, c_tilde, above, whose sum is ∂L/∂h_t; otherwise equal to ``parts``.
         alone, gated: (T+1, N, H), along the cell (state) at every step, and through a gate at least once. Their sum is
             ``total``.
     """
@@ -75,7 +75,7 @@ class GradientPaths:
         return self.flow.dh if self.flow.dc is None else self.flow.dc
 
     def share(self, part: np.ndarray) -> np.ndarray:
-        """Return the share (T+1, N) of one part of ``total``: 1 is all of it; below 0 it works against it; NaN of nothing."""
+        """Return the share (T+1, N) of ``part`` in ``total``: 1: all of it; < 0: pointing against it; NaN: ``total`` is 0."""
         size = norms(self.total)
         unit = self.total / np.where(size > 0, size, 1.0)[..., None]        # so that no square underflows
         along = (part / np.where(size > 0, size, 1.0)[..., None] * unit).sum(axis=-1)
@@ -133,7 +133,7 @@ def split(run: Unrolled, above: np.ndarray, dh_last: np.ndarray, dc_last: np.nda
 
 
 def keep_factors(run: Unrolled) -> np.ndarray:
-    """Return (T, N, H), row t what one step multiplies the direct way by, from state t+1 to t: f_{t+1}, z_{t+1}, or 0."""
+    """Return (T, N, H): row t is the factor of the direct way back from state t+1 to t, which is f_{t+1}, z_{t+1}, or 0."""
     T, N, H = run.sizes
     if run.cell == "rnn":
         return np.zeros((T, N, H))
@@ -159,13 +159,13 @@ def _through_gates(run: Unrolled, t: int, flow: GradientFlow) -> dict[str, np.nd
 
 
 def _lstm_gates(cache: LSTMStepCache, dh: np.ndarray, dc: np.ndarray) -> dict[str, np.ndarray]:
-    """Return dz of each gate; dc is that of c_t with h_t's share in it. Lines 12 to 3 of minilstm/cells/lstm.py."""
+    """Return dz of each gate; dc is ∂L/∂c_t, with the share through h_t included. Lines 12 to 3 of minilstm/cells/lstm.py."""
     return {"f": dc * cache.c_prev * d_sigmoid(cache.f), "i": dc * cache.c_tilde * d_sigmoid(cache.i),
             "o": dh * cache.tanh_c * d_sigmoid(cache.o), "c_tilde": dc * cache.i * d_tanh(cache.c_tilde)}
 
 
 def _gru_gates(cache: GRUStepCache, dh: np.ndarray) -> dict[str, np.ndarray]:
-    """Return da_r, da_z and, for the candidate, dq: what h sees of it. Lines 9 to 3 of minilstm/cells/gru.py."""
+    """Return da_r, da_z and, for the candidate, dq, which is what reaches h. Lines 9 to 3 of minilstm/cells/gru.py."""
     da_n = dh * (1.0 - cache.z) * d_tanh(cache.n)
     return {"r": da_n * cache.q * d_sigmoid(cache.r), "z": dh * (cache.h_prev - cache.n) * d_sigmoid(cache.z),
             "n": da_n * cache.r}

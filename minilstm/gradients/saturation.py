@@ -1,8 +1,8 @@
 """What the gates do: their values over a batch, and how often they are saturated.
 
 A sigmoid gate is left-saturated below 0.1 (shut) and right-saturated above 0.9 (open), after Karpathy, Johnson & Li 2015; for
-a tanh (c̃ of an LSTM, n of a GRU, h of an RNN) the limits are -0.9 and 0.9. Saturation is where a gate's derivative is small,
-so where little gradient goes through it; a right-saturated forget gate is also where nearly all of it goes along the cell.
+a tanh (c̃ of an LSTM, n of a GRU, h of an RNN) the limits are -0.9 and 0.9. A saturated gate has a small derivative, so
+little gradient goes through it; where the forget gate is right-saturated, nearly all of the gradient goes along the cell.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What gradcheck can be pointed at, seen in one way: named float64 tensors in, arrays out, gradients by name.
+"""One view of everything that gradcheck can check: named float64 tensors in, arrays out, gradients by name.
 
 A layer, a loss and a pair of functions differ in how they are called and how they hand gradients back. A Subject hides
 that. It works on a float64 copy, so the caller's object stays as it was.
@@ -21,7 +21,7 @@ from minilstm.layers.module import Module, draws
 
 
 def _gate_names(gates: Any) -> tuple[str, ...]:
-    """``gates`` if it is a tuple of names; a cell may use that word for something else."""
+    """Return ``gates`` if it is a tuple of names, else (): a cell may use the attribute for something else."""
     return gates if isinstance(gates, tuple) and all(isinstance(gate, str) for gate in gates) else ()
 
 
@@ -52,11 +52,11 @@ class Subject:
     """Base: holds the inputs' tree and the tensors to differentiate.
 
     Attributes:
-        title: how messages call it.
+        title: its name in messages.
         tensors: name -> float64 array; inputs first, then parameters.
-        floating: the names of the inputs among them. parameters: the names of the others.
+        floating: the names of those tensors that are inputs. parameters: the names of the others.
         is_loss: the output is one number and backward takes no upstream gradient.
-        notes: what the report should add.
+        notes: remarks that the report should add.
     """
 
     is_loss = False
@@ -262,7 +262,7 @@ class LayerSubject(Subject):
         return {**named, **{name: owner.grads[key].copy() for name, (owner, key) in self.owners.items()}}
 
     def _check_stack(self, first: dict[str, Array], tensors: Tensors, upstream: list[Array | None]) -> None:
-        """Two forwards, then two backwards: note it where the second backward does not find the first forward's cache."""
+        """Run two forwards, then two backwards; add a note if the second backward does not find the first forward's cache."""
         others = {name: 0.5 * value if name in self.floating else value for name, value in tensors.items()}
         self._rewind()
         try:

@@ -1,7 +1,8 @@
 """A recurrent layer unrolled: one readable step after the other, in float64, every step's values kept.
 
-The common ground of the instruments for gradients: the layer gives its parameters, ``rnn_step``, ``gru_step`` or ``lstm_step``
-the mathematics. States are numbered as in the equations: row 0 is the initial state, row t the state after step t, 1 .. T.
+All instruments for gradients build on this. The layer supplies its parameters; ``rnn_step``, ``gru_step`` or ``lstm_step``
+supplies the mathematics. States are numbered as in the equations: row 0 is the initial state, row t (1 .. T) the state after
+step t.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class Unrolled(NamedTuple):
 
     cell: "rnn", "gru" or "lstm".
     x: (T, N, D), 0 at padded steps.
-    h, c: (T+1, N, H), row t the state after step t; c is None but for an LSTM.
+    h, c: (T+1, N, H), row t the state after step t; c is None except for an LSTM.
     caches: T caches of the cell's step function, the first one that of step 1.
     real: (T, N, 1) bool, False at padded steps; None: no padding.
     W, b: the parameters.

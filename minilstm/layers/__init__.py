@@ -1,1 +1,1 @@
-"""Layers: what owns parameters and gradients and remembers a forward for its backward."""
+"""Layers, which own parameters and gradients and remember each forward for its backward."""

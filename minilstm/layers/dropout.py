@@ -61,7 +61,7 @@ class Dropout(Module):
         p: probability of dropping, 0 <= p < 1.
         rng: seed or numpy Generator of the masks (drawn on the host, the same on every backend).
 
-    What is left is multiplied by 1 / (1 − p), so that the expected value stays the same (Srivastava et al. 2014, inverted).
+    The rest is multiplied by 1 / (1 − p), so that the expected value stays the same (Srivastava et al. 2014, inverted).
 
     >>> import numpy as np, minilstm as ml
     >>> dropout = ml.Dropout(0.5, rng=0)

@@ -3,10 +3,10 @@
     y_nt = W[tokens_nt]                       tokens (...), W (V, D), y (..., D)
     dW[v] = Σ dy_nt over all places where tokens_nt = v
 
-The sum is made by sorting the places by token and adding each token's run of rows: deterministic, and faster than adding
-rows one at a time. With ``padding_idx`` that row starts at 0 and never gets a gradient, so it stays 0. A token that is not in
-the table raises on the host; on a device, where looking would make every step wait, it gets a row of NaN, and the guard
-against NaN (minilstm/training/nonfinite.py) names it.
+The sum is computed by sorting the positions by token and adding each token's run of rows, which is deterministic and faster
+than adding rows one at a time. The row ``padding_idx`` starts at 0 and never gets a gradient, so it stays 0. A token outside
+the table raises an error on the host; on a device, where checking would make every step wait, it gets a row of NaN, and the
+NaN guard (minilstm/training/nonfinite.py) names it.
 """
 
 from __future__ import annotations

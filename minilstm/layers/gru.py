@@ -16,7 +16,7 @@ class GRU(Recurrent):
         bidirectional: read each sequence in both directions and concatenate the outputs, forward units first.
         dropout: probability of dropping a layer's output before the next layer, while training; needs ``num_layers`` >= 2.
         return_sequences: return the output of every step, (N, T, H · directions); False: the last one, (N, H · directions).
-        padding: the side of the padding where ``lengths`` are given, "post" or "pre".
+        padding: the side that is padded when ``lengths`` are given, "post" or "pre".
         init: "default" (Keras': Glorot for the input, orthogonal for the state), "chrono" (Tallec & Ollivier 2018)
             or "uniform" (PyTorch's: ±1/√H).
         t_max: with "chrono", the longest dependency to learn, in steps.
@@ -28,8 +28,8 @@ class GRU(Recurrent):
     ``y, h_n = layer(x, h0, return_state=True)`` and ``dx, dh0 = layer.backward(dy, dh_n)``; states are
     (num_layers · directions, N, H).
 
-    Parameters: ``W`` (H+D, 3H), rows [h; x], columns r, z, n, and ``b`` (4H,), two of them for n, for each layer and direction
-    (``W_reverse``, ``W_l1``, ...); ``gate("z")`` returns one gate's columns as views.
+    Parameters: ``W`` (H+D, 3H), rows [h; x], columns r, z, n, and ``b`` (4H,), with two blocks for n, for each layer and
+    direction (``W_reverse``, ``W_l1``, ...); ``gate("z")`` returns one gate's columns as views.
 
     Raises ShapeError, DtypeError and ArgumentError for input that does not fit, before anything changes.
 

@@ -37,8 +37,8 @@ def glorot_uniform(rng: np.random.Generator, fan_in: int, fan_out: int) -> np.nd
 def orthogonal(rng: np.random.Generator, rows: int, columns: int) -> np.ndarray:
     """Return a (rows, columns) matrix whose shorter side is orthonormal, uniformly distributed over such matrices.
 
-    QR of a Gaussian matrix, with the signs of R's diagonal moved into Q: without that QR's own sign convention would make
-    the distribution uneven.
+    QR decomposition of a Gaussian matrix, with the signs of R's diagonal moved into Q; otherwise QR's own sign convention
+    would make the distribution non-uniform.
     """
     tall = rng.standard_normal((max(rows, columns), min(rows, columns)))
     q, r = np.linalg.qr(tall)
@@ -47,7 +47,7 @@ def orthogonal(rng: np.random.Generator, rows: int, columns: int) -> np.ndarray:
 
 
 def check_t_max(t_max: Any) -> None:
-    """Raise ArgumentError unless ``t_max`` is a whole number of at least 3: log(u) for u from 1 to 2 is above 0 at least."""
+    """Raise ArgumentError unless ``t_max`` is a whole number of at least 3; a smaller one allows no log(u) above 0."""
     if check_positive_int("t_max", t_max) < 3:
         raise ArgumentError(f"t_max: expected a whole number of at least 3 (steps), got {t_max}")
 

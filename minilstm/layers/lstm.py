@@ -16,7 +16,7 @@ class LSTM(Recurrent):
         bidirectional: read each sequence in both directions and concatenate the outputs, forward units first.
         dropout: probability of dropping a layer's output before the next layer, while training; needs ``num_layers`` >= 2.
         return_sequences: return the output of every step, (N, T, H · directions); False: the last one, (N, H · directions).
-        padding: the side of the padding where ``lengths`` are given, "post" or "pre".
+        padding: the side that is padded when ``lengths`` are given, "post" or "pre".
         init: "default" (Keras': Glorot for the input, orthogonal for the state, forget bias 1), "chrono"
             (Tallec & Ollivier 2018) or "uniform" (PyTorch's: ±1/√H).
         t_max: with "chrono", the longest dependency to learn, in steps.

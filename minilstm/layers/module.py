@@ -2,12 +2,12 @@
 
 A layer owns ``params`` and ``grads``, two dicts with the same names. ``y = layer(x)`` runs the forward pass and, in
 training mode, pushes a cache; ``dx = layer.backward(dy)`` pops that cache, adds to ``grads`` and returns the gradient of
-the input. There is no tape and no autograd: what comes back is what the layer's author derived by hand. A cell of your own
-is a subclass that fills ``params`` (with ``add_param``) and writes ``forward`` and ``backward``; ``ml.gradcheck`` then
-checks it like the built-in ones.
+the input. There is no tape and no autograd: each gradient is the one that the layer's author derived by hand. To write a
+cell of your own, subclass Module, fill ``params`` (with ``add_param``) and define ``forward`` and ``backward``;
+``ml.gradcheck`` then checks it like the built-in ones.
 
-Weights must not change between a forward and its backward: caches refer to them. (The usual loop, step after backward, never
-does that.)
+Weights must not change between a forward and its backward, since caches refer to them. (The usual loop, which calls ``step``
+after ``backward``, never changes them in between.)
 """
 
 from __future__ import annotations
@@ -93,11 +93,11 @@ class Module:
 
     @property
     def pending(self) -> int:
-        """How many forwards of this module, without those below it, wait for their backward."""
+        """How many forwards of this module alone, not of the modules below it, still wait for their backward."""
         return len(self._caches)
 
     def drop_caches(self) -> None:
-        """Drop the caches of this module and of all modules below it: forwards without their backward."""
+        """Drop the caches that this module and all modules below it keep for a backward still to come."""
         for _, module in self.modules():
             module._caches.clear()
 
@@ -212,7 +212,7 @@ class Module:
         return {name: to_numpy(value).copy() for name, value in self.named_parameters().items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Copy parameters in. Names, shapes, dtype kinds and finiteness are all checked first.
+        """Copy the arrays of ``state`` into the parameters. Names, shapes, dtype kinds and finiteness are all checked first.
 
         Raises CheckpointError naming the first entry that does not fit; nothing is changed then.
         """
@@ -226,7 +226,7 @@ class Module:
         return {name: copy.deepcopy(m.rng.bit_generator.state) for name, m in self.modules() if draws(m)}
 
     def load_rng_state(self, state: Mapping[str, Any]) -> None:
-        """Put random generators back where ``rng_state`` saw them. Raises CheckpointError when names do not match."""
+        """Restore the random generators' states from ``rng_state``. Raises CheckpointError when names do not match."""
         owners = {name: module for name, module in self.modules() if draws(module)}
         if set(owners) != set(state):
             raise CheckpointError(f"random states: expected those of modules {sorted(owners)}, got {sorted(state)}")
@@ -248,16 +248,15 @@ class Module:
     def summary(self, input_shape: tuple[int, ...] | None = None) -> Summary:
         """Return a table of layers, parameter counts and, given ``input_shape`` (with the batch axis), output shapes.
 
-        Shapes are found by running an input of zeros through the layers in evaluation mode. Raises
-        ArgumentError for an ``input_shape`` that is not a tuple of whole numbers, and what the layers raise where it does not
-        fit them.
+        Shapes are found by running an input of zeros through the layers in evaluation mode. Raises ArgumentError for an
+        ``input_shape`` that is not a tuple of whole numbers, and whatever the layers raise if that input does not fit them.
         """
         layers = self.chain()
         shapes = None if input_shape is None else self._output_shapes([layer for _, layer in layers], input_shape)
         return summarize(layers, shapes, self.named_parameters())
 
     def chain(self) -> list[tuple[str, Module]]:
-        """Return what ``summary`` has a line for: (name, layer) in the order of the forward; here, the module itself."""
+        """Return the layers that ``summary`` lists, as (name, layer) in the order of the forward; here, the module itself."""
         return [("", self)]
 
     def _output_shapes(self, layers: list[Module], input_shape: tuple[int, ...]) -> list[str]:

@@ -1,8 +1,8 @@
 """What recurrent layers share: several layers, both directions, dropout between layers, states in and out, padding.
 
-A cell's file has the mathematics of one layer in one direction (``sequence_forward`` and ``sequence_backward``). This file
-stacks them. The reverse direction is the same cell on the time-reversed input, where post-padding becomes pre-padding: no
-other code knows about directions.
+A cell's file has the mathematics of one layer in one direction (such as ``lstm_forward`` and ``lstm_backward``). This file
+combines layers and directions. The reverse direction is the same cell on the time-reversed input, where post-padding becomes
+pre-padding, so no other code needs to know about directions.
 
     layer 0:  x (N, T, D)        -> y (N, T, H·dirs)          dirs = 2 if bidirectional else 1
     layer k:  dropout(y of k-1)  -> y (N, T, H·dirs)
@@ -31,7 +31,7 @@ from minilstm.layers.module import Module
 
 
 class RecurrentCache(NamedTuple):
-    """One forward of the whole stack: by [layer][direction], which functions ran and their cache; the masks between layers."""
+    """One forward of the stack: by [layer][direction], the functions that ran and their cache; the masks between layers."""
 
     cells: list[list[tuple[SequencePair, Any]]]
     masks: list[Array | None]
@@ -51,12 +51,13 @@ class Recurrent(Module):
         num_layers: number of stacked layers.
         bidirectional: run a second cell over the reversed sequence and concatenate both outputs.
         dropout: probability of dropping between layers (not after the last one) while training; needs num_layers > 1.
-        return_sequences: True returns all outputs (N, T, H·dirs); False the last layer's final hidden state, of both
-            directions side by side (N, H·dirs), each direction's after its own last real step.
+        return_sequences: True returns all outputs (N, T, H·dirs); False returns the last layer's final hidden state
+            (N, H·dirs), both directions side by side, each after its own last real step.
         padding: "post" or "pre", the side that ``lengths`` leaves unused; a call can override it.
         init: "default" (Glorot-uniform input weights, orthogonal recurrent weights, biases 0, an LSTM's forget bias 1),
             "uniform" (everything uniform in ±1/√H, PyTorch's) or "chrono" (the default, with the biases of the gate that keeps
-            the state drawn for memories of up to ``t_max`` steps; LSTM and GRU; see ``init.chrono_bias``).
+            the state drawn for memories of up to ``t_max`` steps; LSTM and GRU; see
+            ``initial_weights.chrono_bias``).
         t_max: with init="chrono", and only there: the longest dependency to be learned, in steps, at least 3.
         dtype: floating dtype of the parameters.
         rng: seed or numpy Generator for the initial weights and the dropout masks.
@@ -128,7 +129,7 @@ class Recurrent(Module):
                     if self.t_max is not None:
                         keep = chrono_bias(rng, H, self.t_max)
                         b[gate_columns(biases, self.keep_gate, H)] = keep
-                        if "i" in biases:       # what is kept leaves as little room for what comes in
+                        if "i" in biases:       # i starts at 1 - f: the more is kept, the less comes in
                             b[gate_columns(biases, "i", H)] = -keep
                     elif "f" in biases:         # σ(1) = 0.73: a new LSTM remembers
                         b[gate_columns(biases, "f", H)] = 1.0
@@ -138,7 +139,7 @@ class Recurrent(Module):
     def gate(self, name: str, layer: int = 0, reverse: bool = False) -> tuple[Array, Array]:
         """Return (w, b) of one gate as views: w (H+D, H), rows [h; x], and b (H,). Writing into them changes the layer.
 
-        A GRU's candidate "n" has two biases, and then b is (2H,): b_nx, b_nh.
+        For a GRU's candidate "n", which has two biases, b is (2H,): b_nx, b_nh.
 
         Raises ArgumentError for an unknown gate, layer or direction.
         """
@@ -178,8 +179,8 @@ class Recurrent(Module):
                 shape.
             lengths: N integers from 1 to T, the real steps of each sequence (None: all T).
             padding: "post" or "pre"; None: the layer's own.
-            return_state: return the final states too. Carried into the next call as ``state0`` they are what truncated
-                BPTT needs: plain arrays, so no gradient runs from one call into the one before.
+            return_state: return the final states too. Passing them to the next call as ``state0`` gives truncated BPTT:
+                they are plain arrays, so no gradient flows from one call back into the previous one.
 
         Returns:
             y (N, T, H·dirs), or (N, H·dirs) with return_sequences=False; states as described for ``state0``.

@@ -16,7 +16,7 @@ class Sequential(Module):
     """A chain of layers: the output of one is the input of the next; backward runs through the chain in reverse.
 
     Keyword options of the call (``lengths``, ``padding``) are handed to every layer whose forward takes them. If a layer
-    refuses its input, what the layers before it kept for backward is dropped: no backward can go through half a forward.
+    refuses its input, the caches of the layers before it are dropped, since no backward can follow half a forward.
 
     >>> import numpy as np, minilstm as ml
     >>> model = ml.Sequential(ml.Embedding(10, 4, rng=0), ml.LSTM(4, 8, return_sequences=False, rng=1), ml.Linear(8, 1, rng=2))

@@ -1,4 +1,4 @@
-"""State dicts: does a dict of arrays fit, by names, shapes, kinds of numbers and finiteness, before any of it is used?"""
+"""State dicts: check names, shapes, kinds of numbers and finiteness of a dict of arrays before any of it is used."""
 
 from __future__ import annotations
 

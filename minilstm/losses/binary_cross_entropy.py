@@ -9,7 +9,7 @@ from minilstm.backend.errors import ArgumentError
 from minilstm.cells.activations import sigmoid
 from minilstm.losses.loss import Loss, PointwiseCache, aligned_target, reduce, refuse
 
-LOG_FLOOR = -100.0                  # BCELoss: no logarithm is taken for smaller than this (PyTorch's clamp)
+LOG_FLOOR = -100.0                  # BCELoss: logarithms are clamped to at least this, as in PyTorch
 P_FLOOR = math.exp(LOG_FLOOR)       # the probability whose logarithm that is, 3.7e-44: still above 0 in float32
 
 
@@ -39,9 +39,9 @@ def bce_forward(prediction: Array, target: Array, *, reduction: str = "mean") ->
 def bce_backward(cache: PointwiseCache) -> Array:
     """Return dprediction = (p − y) / max(p(1 − p), 1e-12), times 1/size for the mean; shape and dtype of the prediction.
 
-    From −y/p + (1 − y)/(1 − p) = (p − y) / (p(1 − p)). The floor of 1e-12 is PyTorch's; where it or the clamp of the forward
-    pass is at work (p within 1e-12 of 0 or 1), this gradient is not the derivative of the forward pass: it still points
-    towards the target, so that a saturated sigmoid is not stuck.
+    From −y/p + (1 − y)/(1 − p) = (p − y) / (p(1 − p)). The floor of 1e-12 is PyTorch's; where this floor or the clamp of the
+    forward pass applies (p within 1e-12 of 0 or 1), this gradient is not the derivative of the forward pass. It still points
+    towards the target, so a saturated sigmoid does not get stuck.
     """
     p, y, scale, _ = cache
     xp = get_array_module(p)

@@ -1,12 +1,12 @@
 """Loss functions, which training minimises, each with its hand-derived gradient.
 
-A loss turns a batch of predictions and targets into one number; its gradient is where going back starts. Each is a pair of
+A loss turns a batch of predictions and targets into one number; backpropagation starts from its gradient. Each is a pair of
 pure functions, ``foo_forward(prediction, target) -> (loss, cache)`` and ``foo_backward(cache) -> dprediction``, and a small
 class that keeps the latest cache, for ``loss = criterion(prediction, target)``; ``criterion.backward()``. Entries are summed
-in double precision whatever the dtype. A target never broadcasts against a prediction: shapes must agree, and only a (N,)
-target beside a (N, 1) prediction is taken for the same thing. Values that make no sense (a probability of 1.5, a class
-that does not exist) raise on the host; on a device, where looking would make every step wait, they turn their entry into
-NaN, so that loss and gradient stop at the NaN guard instead of being quietly wrong.
+in double precision whatever the dtype. A target never broadcasts against a prediction: shapes must agree, with one
+exception: a target (N,) fits a prediction (N, 1). Values that make no sense (a probability of 1.5, a class that does not
+exist) raise an error on the host. On a device, where checking would make every step wait, they turn their entry into NaN, so
+that the NaN guard stops loss and gradient instead of letting them be silently wrong.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ class Loss:
     """A loss that remembers its latest call: ``loss = criterion(prediction, target)``, then ``criterion.backward()``.
 
     Attributes:
-        threshold: a binary prediction from here on counts as class 1 in the accuracy that the Trainer reports; None where
-            the predictions are no classes at all, and there is no accuracy.
-        ignore_index: the target that costs nothing, and is left out of that accuracy too; None: each counts.
+        threshold: a binary prediction of at least this counts as class 1 in the accuracy that the Trainer reports; None where
+            predictions are not classes, so that there is no accuracy.
+        ignore_index: a target that costs nothing and is left out of that accuracy too; None: every target counts.
     """
 
     threshold: ClassVar[float | None] = 0.5
@@ -92,7 +92,7 @@ def aligned_target(name: str, prediction: Any, target: Any, reduction: str) -> A
 
 
 def refuse(bad: Array, x: Array, name: str, words: str, shown: Array | None = None) -> Array:
-    """Raise ArgumentError at the first True of ``bad``; on a device, return ``x`` with NaN there instead of looking."""
+    """Raise ArgumentError at the first True of ``bad``; on a device, return ``x`` with NaN at each True instead."""
     xp = get_array_module(bad)
     if backend_name(x) != "numpy":
         return xp.where(bad.reshape(bad.shape + (1,) * (x.ndim - bad.ndim)), xp.nan, x)

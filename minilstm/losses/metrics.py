@@ -1,8 +1,8 @@
 """Metrics: how often the model is right, counted exactly.
 
 All of them turn predictions into class numbers in the same way, so that accuracy, confusion matrix and F1 can never mean
-different things. They return arrays on the backend of the predictions; accuracy does not wait for a device, the others,
-which are meant for the end of a run, do.
+different things. They return arrays on the backend of the predictions; accuracy does not wait for a device; the others
+do, since they are meant for the end of a run.
 """
 
 from __future__ import annotations
@@ -88,9 +88,9 @@ def accuracy(prediction: Array, target: Array, threshold: float = 0.5, ignore_in
 
 
 def accuracy_of(criterion: Any) -> Callable[[Array, Array], Any] | None:
-    """Return the accuracy that belongs to a loss, by its ``threshold`` and ``ignore_index``; None for a loss of numbers.
+    """Return the accuracy that suits a loss, given its ``threshold`` and ``ignore_index``; None for a regression loss.
 
-    A loss of your own that has neither attribute is taken to be one of probabilities.
+    A loss of your own that has neither attribute is assumed to take probabilities.
     """
     threshold, ignore_index = getattr(criterion, "threshold", 0.5), getattr(criterion, "ignore_index", None)
     if threshold is None:
@@ -103,8 +103,8 @@ def accuracy_of(criterion: Any) -> Callable[[Array, Array], Any] | None:
 def confusion_matrix(prediction: Array, target: Array, num_classes: int | None = None, threshold: float = 0.5) -> Array:
     """Return how often each true class (row) was predicted as each class (column): (C, C) int64.
 
-    Arguments as for accuracy. C is ``num_classes``, else the size of the class axis, 2 for binary predictions, and for class
-    numbers the largest that occurs plus 1. Raises ArgumentError too when a class is >= num_classes.
+    Arguments as for accuracy. C is ``num_classes`` if given; otherwise the size of the class axis, 2 for binary
+    predictions, or for class numbers the largest that occurs plus 1. Also raises ArgumentError when a class is >= num_classes.
 
     >>> import numpy as np, minilstm as ml
     >>> ml.confusion_matrix(np.array([0.9, 0.2, 0.6, 0.4, 0.1]), np.array([1, 0, 0, 1, 0])).tolist()

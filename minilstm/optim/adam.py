@@ -19,7 +19,7 @@ class Adam(Optimizer):
         g ← g + weight_decay·p  (not in AdamW, which shrinks p by lr·weight_decay instead)
         m ← β₁m + (1 − β₁)g;   v ← β₂v + (1 − β₂)g²;   p ← p − lr·[m/(1 − β₁ᵗ)] / (√[v/(1 − β₂ᵗ)] + ε)
 
-    State arrays: m is "exp_avg", v is "exp_avg_sq". The two corrections are folded into numbers:
+    State arrays: m is "exp_avg", v is "exp_avg_sq". The two bias corrections are folded into the step size and ε:
     p ← p − [lr·k/(1 − β₁ᵗ)]·m / (√v + ε·k) with k = √(1 − β₂ᵗ).
 
     Args:

@@ -1,4 +1,4 @@
-"""Clipping: all gradients of a model made smaller together, so that their common norm has a bound."""
+"""Clipping: all gradients of a model are scaled down together, so that their common norm stays within a bound."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def clip_grad_norm(model: Module, max_norm: float) -> Array:
         return xp.asarray(norm)
     finite = xp.isfinite(norm)
     factor = xp.where(finite, xp.minimum(max_norm / (xp.where(finite, norm, 0.0) + 1e-6), 1.0), 1.0)
-    if xp is not np or factor < 1:          # on the host the answer is at hand, and 1 needs no work
+    if xp is not np or factor < 1:          # on the host, reading the factor costs no wait, and 1 needs no work
         for g in gradients:
             g *= factor.astype(g.dtype)
     return xp.asarray(norm)

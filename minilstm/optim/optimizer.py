@@ -1,8 +1,8 @@
 """Optimisers: how gradients change weights; what SGD, Adam and AdamW share.
 
-An optimiser holds a model, not arrays: at each step it looks the arrays up by name, so a model that has moved to another
-backend or dtype just goes on, and the optimiser's own arrays (momentum, Adam's moments; here all called moments) follow. A
-step first makes sure that every gradient is finite, then updates in place with the formulas of PyTorch's optimisers.
+An optimiser holds a model, not arrays: at each step it looks the arrays up by name. So training continues after the model has
+moved to another backend or dtype, and the optimiser's own arrays (momentum, Adam's moments; all called moments here) move too.
+A step first makes sure that every gradient is finite, then updates in place with the formulas of PyTorch's optimisers.
 """
 
 from __future__ import annotations
@@ -92,8 +92,8 @@ class Optimizer:
 
         Raises NonFiniteError naming the first gradient that holds NaN or infinity (and ShapeError, DtypeError for a gradient
         that does not fit its parameter, ArgumentError for a hyperparameter outside its allowed range) before anything changes.
-        To look at gradients on a device means to wait for it, once a step; ``checked=True`` leaves that out where the caller
-        has made sure that all are finite, as the Trainer has from their norm.
+        Checking gradients on a device means waiting for it, once per step. ``checked=True`` skips the check where the caller
+        has already made sure that all are finite, as the Trainer does from their norm.
         """
         self._set(self._validated({name: getattr(self, name) for name in self._hyper}))
         work = self._gather()
@@ -115,7 +115,7 @@ class Optimizer:
                 raise ShapeError(f"gradient of {name} ({type(layer).__name__}): expected shape {p.shape}, got {g.shape}")
             xp = get_array_module(p, g)
             moments = self._moments.get(name)
-            if moments is None or len(moments) < len(self._slots()):        # the second: momentum was switched on later
+            if moments is None or len(moments) < len(self._slots()):        # too few: momentum was switched on later
                 moments = tuple(xp.zeros_like(p) for _ in self._slots())
             elif any(m.shape != p.shape for m in moments):
                 raise ShapeError(f"{name} ({type(layer).__name__}): the shape changed from {moments[0].shape} to {p.shape} "
@@ -131,7 +131,7 @@ class Optimizer:
         return ()
 
     def _fast_update(self, p: Array, g: Array, moments: tuple[Array, ...]) -> bool:
-        """Do the same by a fast twin; return False, with nothing done, where there is none."""
+        """Do what ``_update`` does, with a fast twin; where there is none, do nothing and return False."""
         return False
 
     def _update(self, p: Array, g: Array, moments: tuple[Array, ...], s: Array, r: Array) -> None:

@@ -64,11 +64,11 @@ class Schedule:
         self.optimizer.lr = self.lr_at(self.last_epoch)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return where the schedule stands, JSON-able. Its settings are not in it: make the schedule anew, then load."""
+        """Return the schedule's progress, JSON-able, without its settings: make the same schedule again, then load."""
         return {"type": type(self).__name__, **{name: getattr(self, name) for name in self._saved}}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go back to a saved place and set the optimiser's rate. Raises CheckpointError, and changes nothing, if unfit."""
+        """Restore a saved state and set the optimiser's rate. If it does not fit, raises CheckpointError, changing nothing."""
         if not isinstance(state, Mapping) or set(state) != {"type", *self._saved} or state["type"] != type(self).__name__:
             got = dict(state) if isinstance(state, Mapping) else state
             raise CheckpointError(f"schedule state: expected type {type(self).__name__!r} with {', '.join(self._saved)}; "
