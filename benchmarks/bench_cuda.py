@@ -44,7 +44,7 @@ class Way(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """Seconds: a step between CUDA events (NumPy: by the clock), a step of the host's time alone, an epoch."""
+    """Seconds: per step between CUDA events (NumPy: by the clock), per step on the host alone, and per epoch."""
 
     step: float
     host: float
@@ -107,7 +107,7 @@ def make_trainer(a: argparse.Namespace, backend: str, data: tuple[np.ndarray, np
 
 
 def difference(a: argparse.Namespace, which: str) -> float:
-    """Return by how much losses, gradients and weights of a few steps differ from NumPy's, relative to each largest number."""
+    """Return the largest difference from NumPy's losses, gradients and weights, relative to each array's largest number."""
     results = []
     for backend in ("numpy", "cupy"):
         trainer, loader = make_trainer(a, backend, make_reviews(a, CHECKED * a.batch_size))
@@ -126,7 +126,7 @@ def difference(a: argparse.Namespace, which: str) -> float:
 
 
 def time_steps(way: Way, number: int, cupy: Any) -> tuple[float, float]:
-    """Return seconds a step on the device, between CUDA events, and of the host until all was asked for."""
+    """Return seconds per step: on the device, between CUDA events; and on the host, until all work has been launched."""
     if cupy is None:
         start = time.perf_counter()
         way.steps(number)
@@ -175,7 +175,7 @@ def measure(a: argparse.Namespace, ways: dict[str, Way], cupy: Any) -> dict[str,
 
 
 def count_calls(a: argparse.Namespace) -> dict[str, str]:
-    """Return the device calls of a step of each kind of kernel, in words, counted on the stand-in in a process of its own."""
+    """Return, as text, the device calls per step for each kind of kernel, counted on the stand-in in a separate process."""
     standin = ROOT / "tests" / "cuda" / "standin"
     path = os.pathsep.join([str(standin), str(standin.parent), str(ROOT)])
     words = ["--child-count", "--cell", a.cell, "--hidden-size", str(a.hidden_size)]

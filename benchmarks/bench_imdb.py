@@ -5,8 +5,8 @@
 
 The two take turns (A B A B ...) in one process, so that a busy machine slows both. Each turn is a block of steps over the
 same batches, with a pause before it, in which the other library's threads stop spinning; the first turns are not counted.
-Beside the ratios stand the floating point operations a second that each gets out of the machine, with what its matrix product
-alone reaches in the same run, and the peak memory of two processes of their own that load the same encoded reviews and train.
+Besides the ratios, the program prints the floating point operations per second of each library and, for comparison, of a large
+matrix product alone, and the peak memory of two separate processes that load the same encoded reviews and train.
 """
 
 from __future__ import annotations
@@ -86,8 +86,8 @@ def torch_model(cell: str = "lstm") -> tuple[Run, Run]:
             return torch.sigmoid(self.linear(self.dropout(h[-1])))[:, 0]
 
     model: Any = Model()
-    ours = reference_model(ReferenceSettings(cell, V, D, H))        # the same weights, so that gradients that fade cost both
-    W, blocks = ours[1].params["W"], {"lstm": [1, 0, 3, 2], "gru": [0, 1, 2], "rnn": [0]}[cell]     # the same; PyTorch's order
+    ours = reference_model(ReferenceSettings(cell, V, D, H))        # the same weights: vanishing gradients slow down both
+    W, blocks = ours[1].params["W"], {"lstm": [1, 0, 3, 2], "gru": [0, 1, 2], "rnn": [0]}[cell]     # PyTorch's order
     with torch.no_grad():
         model.embedding.weight.copy_(torch.from_numpy(ours[0].params["W"]))
         for name, rows in (("weight_hh_l0", slice(0, H)), ("weight_ih_l0", slice(H, None))):
@@ -149,7 +149,7 @@ def compare(runs: dict[str, Run], data: list[tuple[np.ndarray, np.ndarray]], pai
 
 
 def sgemm_peak() -> float:
-    """Return the most GFLOP/s of a large float32 matrix product, all BLAS threads, of a few tries."""
+    """Return the GFLOP/s of a large float32 matrix product on all BLAS threads, the best of a few tries."""
     a = np.random.default_rng(0).standard_normal((2048, 2048), dtype=np.float32)
     out = np.empty_like(a)
     seconds = []
@@ -179,9 +179,9 @@ def child(*words: str) -> str:
 
 
 def peak_memory(name: str, cell: str, file: Path, steps: int) -> float:
-    """Return MB of ru_maxrss of a process of its own that loads the reviews and trains with ``name``.
+    """Return the peak memory (ru_maxrss, in MB) of a separate process that loads the reviews and trains with ``name``.
 
-    To be called while this process is small: at its start a new process counts as large as the one that started it.
+    Call it while this process is still small: a new process starts with the memory count of the process that started it.
     """
     return float(child("--child", name, "--cell", cell, "--encoded", str(file), "--steps", str(steps)))
 

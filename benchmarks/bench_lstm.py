@@ -6,9 +6,9 @@
     python benchmarks/bench_lstm.py --linear-in-t           is time linear in T?
 
 Before a cell is timed, the libraries must agree on the same weights and data. Then they take turns (A B A B ...) in one
-process; a turn repeats its call for at least 0.1 s, and the first turns are not counted. Run it on an idle machine: where
-other programs want the cores, PyTorch's threads spin while they wait for each other, and a short call can take hundreds of
-times as long. So each cell says how busy others were just before it, and the summary says when that was too much.
+process; a turn repeats its call for at least 0.1 s, and the first turns are not counted. Run it on an idle machine: if other
+programs use the cores, PyTorch's threads spin while they wait for each other, and a short call can take hundreds of times as
+long. Therefore each cell's line shows how many cores other programs used just before, and the summary warns of too many.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def warn(busy: float) -> None:
 
 
 def deviation(T: tuple[int, ...], seconds: list[float]) -> float:
-    """Return by how many percent of itself a time is off the least-squares line a + b T, at most."""
+    """Return the largest deviation of the least-squares line a + b T from a time, in percent of that time."""
     line = np.polyval(np.polyfit(T, seconds, 1), T)
     return float(100 * np.max(np.abs(line / seconds - 1)))
 
@@ -181,7 +181,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command line; return 0, 1 where libraries disagree, 2 where an argument, PyTorch or memory is amiss."""
+    """Run the command line; return 0, 1 if libraries disagree, 2 for a bad argument, missing PyTorch or too little memory."""
     arguments = parse_arguments(argv)
     try:
         libraries, words = find_libraries()

@@ -51,7 +51,7 @@ def nothing(*arguments: Any) -> None:
 
 
 class Part(NamedTuple):
-    """One part of the fast path: how many threads it is measured on, what takes it away, and whether among compiled steps."""
+    """One part of the fast path: the threads it is measured on, what removes it, and whether the other steps are compiled."""
 
     name: str
     threads: int

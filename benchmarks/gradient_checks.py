@@ -2,8 +2,9 @@
 
     python benchmarks/gradient_checks.py                  320 configurations, prints the figures of RESULTS.md
 
-Cells (LSTM, GRU, tanh RNN, relu RNN), 1 and 2 layers, one and both directions, lengths on both sides, initial states, dropout
-between layers, one upstream gradient missing, T up to 20. Every argument and parameter, every element.
+The configurations cover all cells (LSTM, GRU, tanh RNN, relu RNN), 1 and 2 layers, one and both directions, padding on either
+side, initial states, dropout between layers, a missing upstream gradient, and T up to 20. Every element of every argument and
+parameter is checked.
 """
 
 from __future__ import annotations

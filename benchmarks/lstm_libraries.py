@@ -49,8 +49,8 @@ def make_problem(N: int, T: int, D: int, H: int) -> Problem:
     """Draw a problem whose gradients do not fade away.
 
     Every output has an upstream gradient, and the forget biases are about 1. With a gradient of the last state alone, dh would
-    shrink from step to step until it is made of subnormal float32 numbers, which slow a processor down by a factor of twenty:
-    then they would be measured, and not the libraries.
+    shrink from step to step until it consists of subnormal float32 numbers, which slow a processor down by a factor of twenty;
+    the times would then measure these numbers, not the libraries.
     """
     rng = np.random.default_rng(0)
     x, dy = (rng.standard_normal((N, T, size), dtype=np.float32) for size in (D, H))

@@ -5,12 +5,12 @@
     python benchmarks/mutants.py --only lstm        those with this word in their part or description
     python benchmarks/mutants.py --list             what would be planted
 
-A bug is a line of the table below: in the file of its part one text becomes another. It is killed when the part's tests fail,
-cannot even start, or run out of time, and survives when they pass. The paths of files and tests are in PARTS only. The bugs
-in the CUDA sources have a table of their own, in their tests, where each counts as killed if the test about it passes.
+Each line of the table below is one bug: in the file of its part, one text is replaced by another. A bug is killed if the
+part's tests fail, cannot even start, or run out of time; it survives if they pass. The paths of files and tests are only in
+PARTS. The bugs in the CUDA sources have their own table, in their tests; such a bug counts as killed if its test passes.
 
-The exit status is 0 if all were killed, 1 if some survived, 2 if there is nothing to count: a text that is not in its file
-exactly once, or tests that fail without any bug.
+The exit status is 0 if all were killed, 1 if some survived, and 2 if nothing can be counted, because a text does not occur
+exactly once in its file or because tests fail without any bug.
 """
 
 from __future__ import annotations
@@ -441,7 +441,7 @@ class Copy:
             return status, output.read()
 
     def write(self, file: str, text: str) -> None:
-        """Write a source, and forget what Python compiled of it: a change within a second might go unnoticed."""
+        """Write a source, and delete its compiled .pyc files: Python might not notice a change within the same second."""
         path = self.folder / file
         path.write_text(text)
         for stale in (path.parent / "__pycache__").glob(f"{path.stem}.*.pyc"):

@@ -27,7 +27,7 @@ TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
 
 
 def train(cell: str, dtype: str, fast: bool) -> np.ndarray:
-    """Return all weights, one after another, after the steps: dropout, clipping and padding in front among them."""
+    """Train with dropout, clipping and padding in front; return all weights afterwards as one array."""
     rng = np.random.default_rng(7)
     model = ml.Sequential(ml.Embedding(V, D, rng=rng), CELLS[cell](D, H, 2, bidirectional=True, rng=rng),
                           CELLS[cell](2 * H, H, return_sequences=False, rng=rng), ml.Dropout(0.5, rng=rng),

@@ -1,10 +1,11 @@
-"""One body for every backend: what puts a test's arrays on NumPy or on a device, and brings its results back.
+"""One test body for every backend: helpers that put a test's arrays on NumPy or on a device, and bring the results back.
 
-A test file listed in ``BOTH`` runs three times: on NumPy, on the strict stand-in for CuPy (tests/cuda/standin), and, where
-there is one, on a GPU (``pytest -m gpu``; skipped elsewhere). Its bodies make arrays with ``xp`` or ``put`` them, call the
-library, and compare what comes ``host``. What is fetched on a device is compared, too, with what the same line fetched on
-NumPy: float64 to 1e-12, float32 to 1e-5, whatever the body itself allows. Files that need no array of the library's, or are
-about the host alone, are in ``HOST_ONLY``, each with the reason; tests/test_backends.py sees to it that no file is in neither.
+A test file listed in ``BOTH`` runs three times: on NumPy, on the strict stand-in for CuPy (tests/cuda/standin), and, if there
+is one, on a GPU (``pytest -m gpu``; skipped elsewhere). Its test functions make arrays with ``xp`` or ``put``, call the
+library, and compare results that ``host`` has fetched. In addition, each array fetched from a device is compared with the one
+that the same line fetched on NumPy: float64 to 1e-12, float32 to 1e-5, whatever tolerance the test itself allows. Files that
+need no arrays of the library, or concern only the host, are in ``HOST_ONLY``, each with the reason; tests/test_backends.py
+checks that every file is in one of the two.
 """
 
 from __future__ import annotations
@@ -187,7 +188,7 @@ def standing_in() -> Iterator[Any]:
 
 @contextmanager
 def running(name: str, test: str | None) -> Iterator[None]:
-    """Be on a backend while a test runs; ``test``: under which name what it fetches is compared."""
+    """Use a backend while a test runs; ``test``: the name under which fetched arrays are compared (None: not at all)."""
     global _backend, _test, _place
     before = _backend, _test, _place
     _backend, _test, _place = name, test, count()

@@ -16,7 +16,7 @@ class Clock:
         monkeypatch.setattr(module.time, "perf_counter", lambda: self.now)
 
     def run(self, *seconds: float) -> Callable[[], None]:
-        """Return a call that takes the given seconds in turn, the last ever after."""
+        """Return a function whose calls take the given seconds, one after another; the last number is then repeated."""
         left = list(seconds)
 
         def call() -> None:

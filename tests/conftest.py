@@ -1,7 +1,8 @@
 """What all tests share: the backend they run on, a seeded generator, the hypothesis profile, and the backend Keras uses.
 
-On a CI machine (the environment says ``CI``) hypothesis draws the same examples each time, so that a red run means the
-code changed; at home it goes on looking for new ones. There is no deadline: a first call pays for imports and caches.
+On a CI machine (the environment variable ``CI`` is set), hypothesis draws the same examples each time, so that a new failure
+means that the code has changed; elsewhere it keeps drawing new ones. There is no deadline, because a first call includes
+imports and fills caches.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """With ``-n``, keep a file's tests in one process: what a device gives is compared with what NumPy gave before."""
+    """With ``-n``, keep a file's tests in one process, because results on a device are compared with earlier ones on NumPy."""
     from xdist.scheduler import LoadFileScheduling
     return LoadFileScheduling(config, log)
 
@@ -78,10 +79,10 @@ def on_backend(request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def compared_with_numpy(on_backend: str, request: pytest.FixtureRequest) -> Iterator[None]:
-    """Keep what the test fetches on NumPy, and compare with it what the same test fetches on a device.
+    """Keep the arrays that a test fetches on NumPy, and compare those that the same test fetches on a device with them.
 
-    Not where hypothesis draws, since it need not draw the same twice; there a device gets fewer examples, because it
-    is emulated.
+    Tests with hypothesis are not compared, since it need not draw the same examples twice; on a device they get fewer
+    examples, because it is emulated.
     """
     drawn = getattr(request.function, "hypothesis", None) is not None
     with ExitStack() as stack:

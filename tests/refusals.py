@@ -21,7 +21,7 @@ def snapshot(module: Any) -> Any:
 
 
 def on_device(x: Any, error: type[Exception], words: list[str]) -> tuple[type[Exception], list[str]]:
-    """Return what is refused, and how, of an array that a device cannot hold (text, objects): there it is a host array."""
+    """Return the expected error and words; text or objects stay on the host, and are refused on a device as mixed arrays."""
     impossible = isinstance(x, np.ndarray) and x.dtype.kind not in "biufc"
     return (ml.BackendError, ["mixed"]) if impossible and backend() != "numpy" else (error, words)
 

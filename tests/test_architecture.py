@@ -1,4 +1,4 @@
-"""The house: which room may import which, no circles, and no import that hides from this test."""
+"""The architecture: which package may import which, no circular imports, and no import that this test cannot see."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training": BELOW_TRAINING,
     "lab": {*BELOW_TRAINING, "training"}, "command_line": {*BELOW_TRAINING, "training"},
     "__main__": {*BELOW_TRAINING, "training", "command_line"},
-    "__init__": set(),          # the face: it looks its names up when they are first used, and nobody imports it
+    "__init__": set(),          # the public interface: it imports names when they are first used; no file imports it
 }
 HEAVY = {"cupy", "jinja2", "joblib", "llvmlite", "matplotlib", "numba", "pandas", "threadpoolctl", "tqdm", "distributed"}
 

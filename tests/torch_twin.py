@@ -2,9 +2,9 @@
 
 Ours: one W (H + D, 4H) with rows [h; x] and columns f, i, o, c̃, and one b. PyTorch's: weight_ih (4H, D) and weight_hh
 (4H, H) with rows i, f, g, o, and two biases that are only ever added. So b goes into bias_ih, and bias_hh is zero and
-frozen: trained, both would get the same gradient and their sum would learn twice as fast. A GRU's gates are r, z, n in both;
-of its second bias the last third is our b_nh, and the rest stays zero. PyTorch knows only
-post-padding: rows padded in front are rolled to the start of the row, and the outputs rolled back.
+frozen: if both were trained, they would get the same gradient, and their sum would learn twice as fast. A GRU's gates are
+r, z, n in both; of its second bias the last third is our b_nh, and the rest stays zero. PyTorch knows only post-padding: rows
+padded in front are rolled to the start of the row, and the outputs rolled back.
 
 Importing this file skips the importing test file where PyTorch is not installed.
 """

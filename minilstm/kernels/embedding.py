@@ -1,6 +1,6 @@
-"""The fast twin of the embedding's gradient: each place of a batch is added to its token's row, in place.
+"""The fast twin of the embedding's gradient: the gradient at each position of a batch is added to its token's row, in place.
 
-On the host a compiled loop does it, on a device a kernel; either adds up in one order, so with the same bytes at each run.
+On the host, a compiled loop does this; on a device, a kernel. Both add in a fixed order, so every run gives the same bytes.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from minilstm.kernels.cuda.launch import takes
 
 
 def embedding_twin(dy: Array, dW: Array) -> Callable[[Array, Array, Array, int | None], None] | None:
-    """Return the function that takes these arrays, or None: there is none.
+    """Return the fast function for these arrays, or None if there is none.
 
-    ``twin(dy, tokens, dW, padding_idx)`` adds to each row of dW (V, D) the sum of dy (..., D) over the places where its token
-    stands in tokens (...). The row ``padding_idx`` gets nothing.
+    ``twin(dy, tokens, dW, padding_idx)`` adds to each row of dW (V, D) the sum of dy (..., D) over the positions of its token
+    in tokens (...). The row ``padding_idx`` is not changed.
     """
     if get_array_module(dy, dW) is not np:
         return add_on_device if takes(dy, dW) else None

@@ -132,7 +132,7 @@ def _check_prefix(where: str, prefix: bytes, size: int) -> int:
     if version != VERSION:
         raise CheckpointError(f"{where}: has format version {version}, this minilstm reads version {VERSION}")
     if total != size:
-        raise CheckpointError(f"{where}: is damaged: it says it has {total} bytes and has {size}")
+        raise CheckpointError(f"{where}: is damaged: its header gives {total} bytes, but it has {size}")
     if length > min(MAX_HEADER, size - _PREFIX.size - _DIGEST):
         raise CheckpointError(f"{where}: is damaged: a header of {length} bytes does not fit")
     return int(length)
@@ -167,7 +167,7 @@ def _parse(header: Any, body: memoryview) -> tuple[dict[str, np.ndarray], dict[s
         count = math.prod(shape)
         length = count * np.dtype(code).itemsize
         if type(offset) is not int or offset != end or length > len(body) - end:
-            raise ValueError(f"array {name} does not lie where it should")
+            raise ValueError(f"array {name} has a wrong offset, or does not fit into the file")
         end += length
         values = np.frombuffer(body, np.dtype(code), count, offset) if count else np.empty(0, np.dtype(code))
         arrays[name] = values.reshape(shape).astype(np.dtype(code).newbyteorder("="))

@@ -22,7 +22,7 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, epoch: int, step: int, run_dir: str | None = None) -> None:
         self.epoch, self.step, self.run_dir = epoch, step, run_dir
         super().__init__(f"interrupted at epoch {epoch}, step {step}"
-                         + (f"; last.ckpt in {run_dir} goes on from there" if run_dir else ""))
+                         + (f"; resume from last.ckpt in {run_dir}" if run_dir else ""))
 
 
 class InterruptGuard:

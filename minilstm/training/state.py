@@ -98,7 +98,7 @@ def _check_fits(run: Run, arrays: Mapping[str, np.ndarray], meta: Mapping[str, A
             raise CheckpointError(f"parameter {name}: expected dtype {dtype}, got {arrays[f'model.{name}'].dtype}")
     names = [type(callback).__qualname__ for callback, _ in _remembering(run.callbacks)]
     if [name for name, _ in meta["callbacks"]] != names:
-        raise CheckpointError(f"the callbacks that remember something were {[name for name, _ in meta['callbacks']]}, "
+        raise CheckpointError(f"the callbacks with a saved state were {[name for name, _ in meta['callbacks']]}, "
                               f"now they are {names}")
     if data is not None and meta["data"] is not None:
         check_data(meta["data"], data)

@@ -1,6 +1,6 @@
-"""The backend layer: arrays decide, mixing is refused, and a missing GPU is said in one line.
+"""The backend layer: the arrays determine the backend, mixing is refused, and a missing GPU is reported in one line.
 
-CuPy itself is not needed: a class that calls itself a CuPy array is enough to see who is asked.
+CuPy itself is not needed: a class that calls itself a CuPy array is enough to see which module is used.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ def train(steps: int = 3) -> bytes:
 
 @pytest.fixture(scope="module", params=["numpy", "compiled"])
 def on_one_thread(request: pytest.FixtureRequest) -> Iterator[bytes]:
-    """What training on one thread gives, with steps in NumPy and with compiled ones; they stay so for the test."""
+    """The result of training on one thread, with steps in NumPy or compiled; the test runs with the same kind of steps."""
     with compiled.switched_off() if request.param == "numpy" else nullcontext():
         if request.param == "compiled" and compiled.why_not():
             pytest.skip(f"nothing is compiled here: {compiled.why_not()}")
@@ -243,7 +243,10 @@ def test_blas_gets_its_threads_back() -> None:
 
 
 def overlapping() -> tuple[list[int], ...]:
-    """What BLAS would use before, inside and after, where the thread that came first leaves first, and lives on."""
+    """The threads that BLAS would use before two overlapping blocks, in both, in the second alone, and after them.
+
+    The thread that enters first also leaves first, and lives on.
+    """
     get_num_threads()
     before, inside, may_leave, is_out, may_end = of_blas(), *(threading.Event() for _ in range(4))
 

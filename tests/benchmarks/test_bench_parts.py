@@ -1,4 +1,4 @@
-"""bench_parts: each part can be taken away, and is really the one that is."""
+"""bench_parts: each part can be removed, and what is removed is really that part."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_every_part_can_be_taken_away_and_changes_no_result(program: Callable[[s
 
 def test_parts_that_are_patched_are_used(program: Callable[[str], Any], imdb: Any, encoded: Path,
                                          monkeypatch: pytest.MonkeyPatch) -> None:
-    """What stands in the place of a part is really called: each part's name in the code is the one that counts."""
+    """The replacement of a part is really called: the name that is patched is the one that the code uses."""
     parts, data = program("bench_parts"), imdb.batches(encoded, 1)
     called: list[str] = []
     for name in ("nothing", "quarters"):

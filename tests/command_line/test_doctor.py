@@ -1,7 +1,7 @@
-"""``python -m minilstm doctor``, and how a missing or broken GPU is said: one line, status 2, at once.
+"""``python -m minilstm doctor``, and how a missing or broken GPU is reported: one line, status 2, at once.
 
-What is installed is pretended: a folder in front of the path with a ``cupy`` that is missing, broken or without a driver, and
-with the metadata of the wheels.
+The installation is faked by a folder at the front of the path. It contains a ``cupy`` that is missing, broken or without a
+driver, and the metadata of the wheels.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The text of a cupy.ElementwiseKernel, compiled by g++ and run on NumPy arrays.
 
-Understood are typed parameters (``float32 x``), type placeholders (``T x``; one letter stands for one dtype), ``raw`` arrays
+It understands typed parameters (``float32 x``), type placeholders (``T x``; one letter stands for one dtype), ``raw`` arrays
 (indexed, not broadcast; ``x.size()``), several outputs, the index ``i`` and ``_ind.size()``.
 """
 

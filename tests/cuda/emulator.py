@@ -78,7 +78,7 @@ def _library(text: str, flags: tuple[str, ...]) -> ctypes.CDLL:
 class Memory:
     """The arrays of one launch in memory of their own, between two strips in which a kernel must not write.
 
-    The strips are NaN to one who reads them. An array that is given twice stands there once, as on a device.
+    A kernel that reads from the strips gets NaN. An array that is passed twice is stored once, as on a device.
     """
 
     def __init__(self) -> None:
@@ -156,7 +156,7 @@ class Emulated:
 
     def launch(self, grid: Any, block: Any, arguments: Iterable[Any], shared: int = 0, *,
                seed: int | None = None) -> None:
-        """Run the kernel. ``seed``: threads and blocks take turns in a random order; 0: in theirs; None: see ``shuffled``.
+        """Run the kernel. ``seed``: of the random order of threads and blocks; 0: their natural order; None: see ``shuffled``.
 
         Raises EmulationError where arguments do not fit, some threads return while others wait at a
         barrier, or the kernel writes outside an array.

@@ -2,8 +2,8 @@
 
     python tests/cuda/make_manifest.py        in an environment with CuPy; no GPU and no driver are needed
 
-Functions written in Python tell their parameters; what is compiled tells them in the first line of its docstring. A name whose
-parameters nobody tells is kept with null.
+The parameters of a Python function come from its signature, those of a compiled function from the first line of its docstring.
+A name whose parameters are unknown is kept with null.
 """
 
 from __future__ import annotations

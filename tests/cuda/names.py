@@ -1,8 +1,8 @@
-"""Find what a source text asks of the array module and of arrays that CuPy does not have: names, keywords, positions.
+"""Find names, keywords and positional arguments that a source text uses on array modules or arrays, but that CuPy lacks.
 
 ``xp`` (or whatever a line takes from ``get_array_module`` or ``require``) is the array module, and everything below it is
-looked up in the manifest. Of a method call nobody can say from the text alone whose method it is; in files that work on arrays
-of either kind every method with the name of one of NumPy's arrays' is taken for theirs.
+looked up in the manifest. The text alone does not show which class a method belongs to; in files that work on arrays of
+either kind, every method whose name is that of a method of NumPy's arrays is taken to be a method of an array.
 """
 
 from __future__ import annotations

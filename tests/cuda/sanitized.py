@@ -1,7 +1,7 @@
 """Kernels in programs of their own, with real threads, built with ThreadSanitizer or AddressSanitizer.
 
-The fibers of the emulator run one at a time; these threads run side by side, and the sanitizer sees two that touch the same
-memory with no barrier between them, or a step outside an array: each array is a piece of memory of exactly its size.
+The fibers of the emulator run one at a time; these threads run in parallel. The sanitizers detect two threads that touch the
+same memory with no barrier between them, and an access outside an array, since each array has memory of exactly its size.
 """
 
 from __future__ import annotations

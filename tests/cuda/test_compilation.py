@@ -19,7 +19,7 @@ from minilstm.kernels.cuda import launch, plan
 
 SOURCES = Path(launch.__file__).parent
 FILES = sorted(path.stem for path in SOURCES.glob("*.cu") if path.stem != "common")
-SPILL = 32              # bytes that may miss a register: they cost less than the weights that would have to go instead
+SPILL = 32              # bytes that may spill: this costs less than keeping fewer weights in registers
 REGISTERS = 65_536      # of a multiprocessor, of all three architectures
 MACROS: dict[str, dict[str, Any]] = {"embedding": {"TOKEN": "int"}}
 

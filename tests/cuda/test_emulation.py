@@ -18,7 +18,7 @@ from minilstm.kernels.cuda import sequence
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="g++ is not installed, so the kernels cannot be emulated")
 
-# Rows that a block takes all and only in part, one row alone, one step alone; sizes up to the largest.
+# Blocks that are full and blocks that are partly empty, a single row, a single step; sizes up to the largest.
 SIZES: dict[str, dict[str, Any]] = {
     "one row": {"H": 32, "rows": 1, "N": 1},
     "one step": {"H": 32, "rows": 1, "N": 2, "T": 1},

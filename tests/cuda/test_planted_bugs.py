@@ -1,7 +1,7 @@
-"""Bugs planted in the kernels, and what sees them.
+"""Bugs planted in the kernels, and the methods that detect them.
 
-Each is a change of a few characters in a source that compiles all the same. The table says which way of looking must see it,
-and the test also makes sure that the cheaper ways before it do not: each of them has its reason.
+Each bug changes a few characters of a source, which still compiles. The table names the method that must detect the bug; the
+test also checks that the cheaper methods listed before it do not, so that each method is needed.
 
 - numbers: results against the readable functions;
 - emulator: the emulator refuses the launch (an argument's type, barriers that do not agree, writing outside an array);

@@ -1,8 +1,8 @@
-"""The structure of speed, which no clock is needed for: device calls of a training step, one that waits, one upload.
+"""Speed, tested without a clock: a training step makes few device calls, waits once for the device, and uploads once.
 
-A device call costs a few microseconds of the host, whatever it computes; a wait costs everything that the device could have
-done meanwhile. Counted on the stand-in, for the reference model (Embedding, LSTM, Dropout, Linear, Sigmoid, BCE, Adam) in the
-Trainer.
+A device call costs a few microseconds of the host's time, whatever it computes; a wait costs all the work that the device
+could have done meanwhile. Both are counted on the stand-in, for the reference model (Embedding, LSTM, Dropout, Linear,
+Sigmoid, BCE, Adam) in the Trainer.
 """
 
 from __future__ import annotations

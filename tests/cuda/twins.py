@@ -25,7 +25,7 @@ CELLS = tuple(READABLE)
 
 @dataclass(frozen=True)
 class Call:
-    """What is computed; arrays follow from it. ``rows``: that a block of the persistent kernels takes, 0: the fused ones."""
+    """One computation, from which all arrays follow. ``rows``: rows per block of the persistent kernels; 0: fused kernels."""
 
     cell: str
     H: int = 32

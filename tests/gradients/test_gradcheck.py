@@ -19,7 +19,7 @@ METHODS = ("finite", "complex")
 
 
 def gradcheck(target: Any, inputs: Any, **options: Any) -> Any:
-    """``ml.gradcheck`` on the running test's backend; a report's figures are rounding, so that nothing of it is compared."""
+    """``ml.gradcheck`` on the running test's backend; a report's figures are rounding errors, so they are not compared."""
     return ml.gradcheck(put(target), put(inputs), **put(options))
 
 

@@ -47,7 +47,7 @@ def test_the_parts_add_up(cell: str, rng: np.random.Generator) -> None:
 
 @pytest.mark.parametrize("cell", ("GRU", "LSTM"))
 def test_alone_is_the_gradient_with_frozen_gates(cell: str, rng: np.random.Generator) -> None:
-    """Freeze the gates at what they are, and only the way along the state is left: c_t = f_t c_{t-1} + constant."""
+    """With the gates frozen at their values, only the path along the state is left: c_t = f_t c_{t-1} + constant."""
     layer, x, given = make(cell, rng), rng.standard_normal((N, T, D)), upstream(cell, rng)
     paths = gradient_paths(layer, x, **given)
     W, b = layer.params["W"], layer.params["b"]
@@ -75,7 +75,7 @@ def test_alone_is_the_gradient_with_frozen_gates(cell: str, rng: np.random.Gener
 
 @pytest.mark.parametrize("cell, gates", [("RNN", "h"), ("GRU", "rzn"), ("LSTM", "fioc")])
 def test_a_gate_that_does_not_see_h_sends_nothing(cell: str, gates: str, rng: np.random.Generator) -> None:
-    """One gate's recurrent weights set to 0 empties that way, and with all of them at 0 ``alone`` is all there is."""
+    """If one gate's recurrent weights are 0, nothing flows through that gate; if all are 0, only ``alone`` is left."""
     x, given = rng.standard_normal((N, T, D)), upstream(cell, rng)
     for gate in gates:
         layer = make(cell, rng)

@@ -1,6 +1,6 @@
-"""Compiled loops: tanh alone, that they are used, and that nothing is lost where they cannot be had.
+"""Compiled loops: their tanh, that they are used, and that everything still works where they are not available.
 
-That they compute what NumPy's steps compute is tested with these, in test_sequences.py and test_threads.py.
+test_sequences.py and test_threads.py test that they compute the same as the steps in NumPy.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ def test_training_on_padded_tokens_is_that_of_the_readable_functions(make: Any, 
     np.testing.assert_allclose(*losses, atol=1e-4)
 
 
-# How it is had -----------------------------------------------------------------------------------------------------------
+# Availability ------------------------------------------------------------------------------------------------------------
 
 @needs_numba
 def test_the_machine_code_is_kept_and_numba_is_not_needed_to_run_it(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Memory that serves again: nobody shares it, and what waits has a bound."""
+"""Reusable memory: no buffer is handed out twice at the same time, and the number of idle buffers is limited."""
 
 from __future__ import annotations
 

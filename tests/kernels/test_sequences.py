@@ -1,8 +1,8 @@
 """The fast twins of the sequence functions against the readable ones, and against the oracle's loops.
 
-Numbers of rows are chosen for where ``kernels.cpu.sequence`` cuts them into chunks, numbers of steps for where it cuts them
-into blocks. Gradients meet the oracle
-along a random direction of each argument: one complex step tells Σ gradient · direction, whatever the number of elements.
+The numbers of rows and steps are chosen around those at which ``kernels.cpu.sequence`` cuts rows into chunks and steps into
+blocks. Gradients are compared with the oracle along a random direction of each argument: one complex step gives
+Σ gradient · direction, whatever the number of elements.
 """
 
 from __future__ import annotations

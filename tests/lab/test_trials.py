@@ -78,7 +78,7 @@ def test_a_perfect_answer_solves_a_problem(task: str) -> None:
 
 
 def test_temporal_order_is_judged_by_probabilities() -> None:
-    """Seven wrong classes of 0.065 to the right one's 1, before they are made to add up to 1: 0.69 is too unsure."""
+    """Before normalisation the right class has 1 and the seven wrong ones 0.065 each; its probability, 0.69, is too low."""
     problem, _, test = start("temporal-order-3")
     outputs = np.where(np.eye(8)[test.target] > 0, 0.0, math.log(0.065))
     assert not problem.judge(outputs, test)[1]

@@ -45,7 +45,7 @@ def test_dropout_between_layers(rng: np.random.Generator) -> None:
 
 
 class Classifier(ml.Module):
-    """The whole main job as one layer: tokens -> loss."""
+    """The whole reference model and its loss as one layer: tokens -> loss."""
 
     def __init__(self, cell: str, padding: str) -> None:
         super().__init__()

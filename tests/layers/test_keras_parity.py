@@ -1,7 +1,7 @@
 """minilstm against Keras (on its PyTorch backend): the third opinion, on a few configurations.
 
-Keras keeps one bias, as we do, but its columns are in the order i, f, c, o and x's rows stand in a matrix of their own. Of a
-GRU it keeps z, r, n and two biases for each, of which we have the first of z and r.
+Keras keeps one bias, as we do, but its columns are in the order i, f, c, o and x's rows stand in a matrix of their own. Its
+GRU has the order z, r, n and two biases for each; of z and r, ours has only the first.
 A layer of dtype float64 computes in float64 only where Keras has one fused operation for it (the LSTM without a mask):
 ``keras.ops.matmul`` rounds to float32 by its promotion rule (64-bit types become 32-bit ones, as in JAX by default), hence
 the two tolerances.

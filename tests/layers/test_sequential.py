@@ -23,7 +23,7 @@ def test_sequential_is_made_of_modules(bad: Any) -> None:
 
 
 def test_a_refused_input_leaves_a_sequential_that_can_be_used() -> None:
-    """What the layers before the refusal kept is dropped, so that no backward goes through half a forward."""
+    """The caches of the layers before the refusal are dropped, so that no backward pass uses half a forward pass."""
     third = ml.Linear(4, 1, dtype=np.float64, rng=0)        # would want 5 features
     inner = ml.Sequential(ml.Embedding(7, D, dtype=np.float64, rng=0), ml.Linear(D, D, dtype=np.float64, rng=1))
     model = ml.Sequential(inner, ml.LSTM(D, D, 2, dtype=np.float64, rng=2), third)

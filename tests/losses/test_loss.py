@@ -119,7 +119,7 @@ def test_refuses_other_dtypes_and_empty_batches(kind: Any) -> None:
     (ml.CrossEntropyLoss, [[0.5, 0.5]], [2], r"target\[0\] is 2, not one of the 2 classes 0..1"),
     (ml.CrossEntropyLoss, [[[0.5, 0.5], [1, 2]]], [[0, -1]], r"target\[0, 1\] is -1")])
 def test_values_that_make_no_sense(kind: Any, prediction: Any, target: Any, words: str) -> None:
-    """The host says what is wrong. A device does not look, it poisons: the loss, and that entry's gradient, become NaN."""
+    """On the host, an error says what is wrong. A device does not check: the loss and that entry's gradient become NaN."""
     prediction, target, criterion = put(np.array(prediction)), put(np.array(target)), kind()
     if backend() == "numpy":
         with pytest.raises(ml.ArgumentError, match=words):

@@ -1,4 +1,4 @@
-"""A checkpoint is what was saved, bit for bit, or a CheckpointError that names the file; and the old one survives anything."""
+"""Loading returns what was saved, bit for bit, or raises CheckpointError, naming the file; a failed save keeps the old one."""
 
 from __future__ import annotations
 

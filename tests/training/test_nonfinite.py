@@ -38,7 +38,7 @@ def test_the_first_nan_stops_training_before_any_weight_changes(tmp_path: Path, 
     assert everything(bad)["moments"] == everything(good)["moments"]
     assert everything(bad)["position"] == everything(good)["position"] and bad.optimizer.steps == at - 1
     assert ml.load_checkpoint(tmp_path / runs.LAST)[1]["epoch"] == epoch
-    poison.forward_at = poison.backward_at = 0          # mended: the same trainer goes on, as if nothing had been
+    poison.forward_at = poison.backward_at = 0          # repaired: the same trainer continues as if nothing had happened
     bad.fit(train, epochs=2)
     good.callbacks.clear()
     good.fit(train, epochs=2)
@@ -66,7 +66,7 @@ def test_a_norm_that_overflows_is_no_fault_of_one_gradient() -> None:
 
 
 def test_random_streams_stand_where_the_refused_step_left_them() -> None:
-    """Mended, the run goes on with the masks that it would have drawn."""
+    """Once the fault is removed, the run continues with the dropout masks that it would have drawn without the fault."""
     model = build(p=0.5)
     t = Trainer(model, ml.BCELoss(), ml.Adam(model, lr=0.05), verbose=False)
     batches = [(put(X[k:k + 8]), put(Y[k:k + 8])) for k in range(0, 32, 8)]

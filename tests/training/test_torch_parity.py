@@ -1,4 +1,4 @@
-"""The main job's model beside the same model in PyTorch, float64: the first gradients and ten steps of Adam.
+"""The reference model against the same model in PyTorch, in float64: the first gradients and ten steps of Adam.
 
 Embedding, recurrent layer with lengths, last hidden state, dropout with the same masks, Linear, sigmoid, BCE.
 """
@@ -20,7 +20,7 @@ KEEP_SEED = 5
 
 
 def whole_model(kind: str) -> ml.Sequential:
-    """The main job's model, small; its default initialisation, biases moved away from 0."""
+    """A small reference model with the default initialisation, but biases moved away from 0."""
     recurrent = (ml.LSTM if kind == "lstm" else ml.RNN)(D, H, return_sequences=False, dtype=np.float64, rng=2)
     model = ml.Sequential(ml.Embedding(V, D, dtype=np.float64, rng=1), recurrent, ml.Dropout(0.5, rng=KEEP_SEED),
                           ml.Linear(H, 1, dtype=np.float64, rng=3), ml.Sigmoid())
@@ -83,7 +83,7 @@ def test_ten_steps_of_the_whole_model(kind: str, padding: str, rng: np.random.Ge
         expected = torch.nn.functional.binary_cross_entropy(theirs(ids, lengths, padding, mask)[:, 0], to_torch(target))
         expected.backward()
         worst.append(close(loss, expected.detach().numpy(), 1e-10 if step == 0 else 1e-8))
-        if step == 0:       # from the same weights; later steps start from weights that ten Adam steps have rounded
+        if step == 0:       # both from the same weights; later weights differ by the rounding of earlier Adam steps
             for name, gradient in theirs.arrays(gradient=True).items():
                 worst.append(close(ours.named_gradients()[name], gradient, 1e-10))
         optimizer.step()

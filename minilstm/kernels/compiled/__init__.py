@@ -33,7 +33,7 @@ import numpy as np
 SWITCH = "MINILSTM_NUMBA"           # the environment variable; "0" means NumPy only
 HERE = Path(__file__).parent
 DTYPES = "f"                        # characters of the dtypes that are compiled
-ROWS, PANELS = 4, 4                 # rows of a packed weight matrix side by side, and how many such panels go together
+ROWS, PANELS = 4, 4                 # rows of W that are packed side by side (a panel), and panels that are used together
 _lock = threading.Lock()
 
 
@@ -56,10 +56,10 @@ def _load(char: str) -> tuple[Any | None, str]:
 
 
 def _file(dtype: str) -> Path | None:
-    """Return the file for what these very sources become on this processor, or None: there is no place to keep it.
+    """Return the file for these sources, compiled for this processor, or None if there is no folder to keep it in.
 
-    Its name is a digest of every source in this folder, of the versions that compile, and of the processor: an edit in any of
-    them is noticed.
+    The file's name is a digest of all sources in this folder, the versions of Numba and llvmlite, the dtype and the processor,
+    so a change in any of them is noticed.
     """
     versions = [version("numba"), version("llvmlite")]
     import llvmlite.binding as llvm
@@ -79,7 +79,10 @@ def _file(dtype: str) -> Path | None:
 
 
 def _build(file: Path, dtype: str) -> None:
-    """Compile everything in a separate process, with a message. Numba rejects NumPy versions that it does not support."""
+    """Compile everything in a separate process, after printing a message.
+
+    Raises ImportError if this fails, for example because Numba does not support the NumPy version.
+    """
     print("minilstm: compiling the fast steps for this processor, once (about 15 s) ...", file=sys.stderr, flush=True)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     done = subprocess.run([sys.executable, "-m", f"{__name__}.build", str(file), dtype], env=environment, text=True,
@@ -111,9 +114,9 @@ def switched_off() -> Iterator[None]:
 
 
 def functions(*arrays: np.ndarray) -> Any | None:
-    """Return the compiled functions, by the names of their files (``functions(x).lstm.forward``), or None: NumPy is to do it.
+    """Return the compiled functions, by the names of their files (``functions(x).lstm.forward``), or None to use NumPy.
 
-    There are some for arrays that are all of one dtype, if that is compiled.
+    They exist for arrays that all have the same dtype, if that dtype is compiled.
     """
     dtype = arrays[0].dtype
     if dtype.char not in DTYPES or any(a.dtype != dtype for a in arrays) or os.environ.get(SWITCH) == "0":

@@ -2,8 +2,8 @@
 
     tanh(x) = x P(x²) / Q(x²)  for |x| <= 8,        beyond, tanh differs from ±1 by less than 2.3e-7
 
-The coefficients have the least largest relative error there, 6.5e-9 (found by linearised least squares with Lawson's weights);
-with the roundings of float32 it is 3.5e-7. Other dtypes take the C library's tanh.
+The coefficients minimise the largest relative error for |x| <= 8, which is 6.5e-9 (found by linearised least squares with
+Lawson's weights); with float32 rounding it is 3.5e-7. Other dtypes use the C library's tanh.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     python -m minilstm.kernels.compiled.build FILE float32
 
-``minilstm.kernels.compiled`` calls it once in a process of its own, so that no training process has to carry Numba. The file
-begins with a line of JSON: the target, and the symbol and arguments of each function.
+``minilstm.kernels.compiled`` runs this program once, in a separate process, so that no training process has to load Numba.
+The file begins with a line of JSON: the target, and the symbol and arguments of each function.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from minilstm.kernels.compiled import embedding, gemm, gru, layout, lstm, rnn
 from minilstm.kernels.compiled.jit import OPTIONS, REGISTERED
 from minilstm.kernels.compiled.library import axes, load
 
-MODULES = (embedding, gemm, gru, layout, lstm, rnn)        # what their functions are, they have registered
+MODULES = (embedding, gemm, gru, layout, lstm, rnn)        # importing these has registered their functions
 EXTERNAL = ("llvm.", "mem", "tanh", "sqrt")     # what the code may call: intrinsics, and C's own library
 
 
@@ -37,7 +37,7 @@ def _type(kind: str, number: types.Type) -> types.Type:
 
 
 def build(file: Path, dtype: np.dtype) -> None:
-    """Compile everything for arrays of this dtype, and write the file in one piece. Raises whatever goes wrong."""
+    """Compile everything for arrays of this dtype, and write the file atomically. Errors of any kind are passed on."""
     number, njit = numba.from_dtype(dtype), cast(Any, numba.njit)
     functions, whole = {}, None
     for name, (function, kinds) in REGISTERED.items():
@@ -61,7 +61,7 @@ def build(file: Path, dtype: np.dtype) -> None:
     unfinished = file.with_name(f"{file.name}.{os.getpid()}")
     try:
         unfinished.write_bytes(json.dumps(head).encode() + b"\n" + code)
-        load(unfinished)                # if LLVM cannot link it, this process is the one that ends
+        load(unfinished)                # if LLVM cannot link it, it kills this process, not a training process
         unfinished.replace(file)
     finally:
         unfinished.unlink(missing_ok=True)

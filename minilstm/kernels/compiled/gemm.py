@@ -1,14 +1,14 @@
 """The matrix product of a step, in compiled loops: W (M, K) times a state (K, n) whose n is a few dozen.
 
-BLAS copies both matrices before it multiplies them, and takes a lock for the memory. Here W is packed once for the whole
-sequence, four rows side by side (``pack``), and a state is used where it stands:
+BLAS copies both matrices before it multiplies them, and takes a lock for the memory. Here, W is packed once for the whole
+sequence, with four rows side by side (``pack``), and a state is used without copying:
 
     tile      a panel (4 rows of W) times two vectors of columns: 8 sums in registers, which keeps the multipliers busy
               (Goto & van de Geijn 2008)
-    column    four panels times one column, for states of fewer columns than a vector has numbers
+    column    four panels times one column, for states with fewer than 8 columns
 
-Each sum goes through k = 0 to K - 1 in order, so that its bits do not depend on the tile it falls into. What is left of the
-columns is covered by a vector that reaches back into the last one; it leaves the columns alone that are done.
+Each sum runs over k = 0 to K - 1 in order, so its bits do not depend on which tile computes it. If the number of columns is
+not a multiple of the vector length, the last vector overlaps the one before it; columns that are already done do not change.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CONTRACT = ("contract",)
 
 
 class _Code:
-    """A few words for LLVM's instructions on numbers of one type, those of the array type ``like``."""
+    """Shorthands for LLVM instructions on numbers of one type, the element type of the array type ``like``."""
 
     def __init__(self, builder: Any, like: Any) -> None:
         self.builder = builder
@@ -74,8 +74,8 @@ class _Code:
 def _make_tile(vectors: int, lanes: int) -> Any:
     """Return a function of compiled code: C (ROWS, vectors·lanes) = W (ROWS, K) B (K, ...).
 
-    Its arguments: an array of the numbers' dtype, the address of a panel of W, that of B, that of C, the distance n of
-    their rows, K, how many rows there are, and how many of the first columns to leave alone.
+    Its arguments: an array of the numbers' dtype; the addresses of a panel of W, of B and of C; the distance n between the
+    rows of B and between those of C; K; the number of rows; and the number of first columns that must not be changed.
     """
     @intrinsic
     def tile(typing: Any, like: Any, W: Any, B: Any, C: Any, n: Any, K: Any, rows: Any, skip: Any) -> Any:
@@ -139,7 +139,7 @@ def panel(like: np.ndarray, W: int, B: int, C: int, n: int, K: int, columns: int
         one(like, W, B + j * size, C + j * size, n, K, rows, 0)
         j += LANES
     while j < columns:
-        start = min(j, columns - 8)                 # a vector that reaches back
+        start = min(j, columns - 8)                 # this vector may overlap the previous one
         narrow(like, W, B + start * size, C + start * size, n, K, rows, j - start)
         j = start + 8
 

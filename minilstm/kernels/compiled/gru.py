@@ -1,6 +1,6 @@
-"""Blocks of steps of the GRU; ``kernels/gru.py`` has the same in NumPy, the order of the blocks and what the numbers mean.
+"""Blocks of steps of the GRU; ``kernels/cpu/gru.py`` does the same in NumPy and explains the order of blocks and the numbers.
 
-A step is one row: ``u[t]`` has 5 blocks of ``size`` = H n numbers, ``hx[t]`` begins with the H n of the hidden state.
+Step t is one row: ``u[t]`` has 5 blocks of ``size`` = H n numbers, ``hx[t]`` begins with the H n numbers of the hidden state.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def step(u: np.ndarray, hx: np.ndarray, t: int, size: int) -> None:
 
 @inside
 def derive(u: np.ndarray, hx: np.ndarray, t: int, size: int) -> None:
-    """K_q, K_z, K_n, K_r, z into u[t]: local derivatives in the place of what ``step`` left."""
+    """Replace what ``step`` left in u[t] by the local derivatives K_q, K_z, K_n, K_r, and z."""
     one = u.dtype.type(1)
     for k in range(size):
         r, z, n, q = u[t, k], u[t, size + k], u[t, 2 * size + k], u[t, 3 * size + k]

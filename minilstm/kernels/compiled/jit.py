@@ -1,4 +1,4 @@
-"""How the functions of this folder ask to be compiled: ``build.py`` does it, in a process of its own."""
+"""Register the functions of this folder for compilation; ``build.py`` compiles them, in a separate process."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Copies between a batch, (n, steps, F) with one row after another, and a chunk's memory, steps first, then features, rows.
+"""Copies between a batch, (n, steps, F) with one row after another, and a chunk's memory, in the order steps, features, rows.
 
-``packed[t]`` has one step: feature f of row r stands at ``first`` + f n + r.
+``packed[t]`` holds one step: feature f of row r is at index ``first`` + f n + r.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """Load the compiled functions: machine code from a file, called through ctypes.
 
-Numba itself is not imported here, which would cost almost a second and a hundred megabytes: ``build.py`` has used it once, and
-llvmlite only loads the code into memory. While a function runs, Python's global interpreter lock is free.
+Numba itself is not imported here, because that would cost almost a second and a hundred megabytes: ``build.py`` has used it
+once, and llvmlite only loads the result into memory. While a function runs, Python's global interpreter lock is free.
 
-Numba's own cache would do this in fewer lines, but has two traps. A function that was just compiled differs in the last bits
-from the copy that the next process takes from the cache, so that a resumed run would not be the run that went on; here every
-process, the first too, runs the same file. And the cache of a function does not notice that another file, whose functions it
-calls, has changed; here the name of the file holds the digest of all sources.
+Numba's own cache would do this in fewer lines, but has two traps. First, the results of a function that was just compiled
+differ in the last bits from those of the copy that the next process takes from the cache, so a resumed run would differ from
+an uninterrupted one; here every process, including the first, runs the same file. Second, a function's cache does not notice
+changes in another file whose functions it calls; here the file's name contains a digest of all sources.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from typing import Any
 import llvmlite.binding as llvm
 import numpy as np
 
-# Kinds of arguments: "array2", a contiguous array of the working dtype, seen as one with two axes (further ones are taken
-# together); "strided3", one of any strides; "mask2", truth values; "index1", int64; and the numbers. None is an array without
-# rows.
+# Kinds of arguments: "array2": a contiguous array of the working dtype, passed with two axes (further axes are merged into the
+# last one); "strided3": an array with any strides; "mask2": bool; "index1": int64; "int" and "bool": numbers. None is passed
+# as an array without rows.
 _NUMBERS: dict[str, Any] = {"int": ctypes.c_int64, "bool": ctypes.c_bool}
 _DTYPES = {"mask": np.dtype(bool), "index": np.dtype(np.int64)}
 _NOTHING = [ctypes.c_void_p] * 2            # places for a result and an exception
@@ -39,9 +39,9 @@ def axes(kind: str) -> int:
 
 
 def _fields(array: np.ndarray | None, kind: str, dtype: np.dtype) -> tuple[int, ...]:
-    """Return what compiled code takes for an array: no owner, no parent, size, size of an element, address, shape, strides.
+    """Return the fields of an array for compiled code: no owner, no parent, size, size of an element, address, shape, strides.
 
-    Compiled code trusts its arguments blindly, so they are looked at here. Raises TypeError.
+    Compiled code does not check its arguments, so they are checked here. Raises TypeError.
     """
     wanted, K, strided = _DTYPES.get(kind[:-1], dtype), axes(kind), kind.startswith("strided")
     if array is None:

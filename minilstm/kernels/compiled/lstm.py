@@ -1,6 +1,6 @@
-"""Blocks of steps of the LSTM; ``kernels/lstm.py`` has the same in NumPy, the order of the blocks and what the numbers mean.
+"""Blocks of steps of the LSTM; ``kernels/cpu/lstm.py`` does the same in NumPy, and explains the block order and the numbers.
 
-A step is one row: ``u[t]`` has 6 blocks of ``size`` = H n numbers, ``hx[t]`` begins with the H n of the hidden state.
+Step t is one row: ``u[t]`` has 6 blocks of ``size`` = H n numbers, ``hx[t]`` begins with the H n numbers of the hidden state.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def step(u: np.ndarray, hx: np.ndarray, t: int, size: int) -> None:
 
 @inside
 def derive(u: np.ndarray, t: int, size: int) -> None:
-    """f, K_o, K_i, K_c, K_f, A into u[t]: local derivatives in the place of what ``step`` left."""
+    """Replace what ``step`` left in u[t] by f and the local derivatives K_o, K_i, K_c, K_f, A."""
     one = u.dtype.type(1)
     for k in range(size):
         f, o, i, c_tilde = u[t, k], u[t, size + k], u[t, 2 * size + k], u[t, 3 * size + k]
@@ -43,7 +43,7 @@ def derive(u: np.ndarray, t: int, size: int) -> None:
 
 @inside
 def step_back(u: np.ndarray, dhx: np.ndarray, dc: np.ndarray, t: int, size: int) -> None:
-    """dz_o, dz_i, dz_c, dz_f into u[t], given dh in dhx[t+1] (L+1, ...); dc (size,) becomes that before the step."""
+    """Write dz_o, dz_i, dz_c, dz_f into u[t], given dh in dhx[t+1] (L+1, ...); dc (size,) becomes the gradient of c_prev."""
     for k in range(size):
         dh = dhx[t + 1, k]
         d = dc[k] + dh * u[t, 5 * size + k]             # 11

@@ -1,4 +1,4 @@
-"""What a padded step does, and upstream gradients, one step at a time: for the blocks of steps of every cell."""
+"""Padded steps and upstream gradients, one step at a time; all cells use these functions in their blocks of steps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from minilstm.kernels.compiled.jit import inside
 
 @inside
 def carry(a: np.ndarray, t: int, first: int, size: int, padded: np.ndarray) -> None:
-    """A padded step carries the state: of a[t], numbers ``first`` to ``first + size``, into a[t+1], row by row."""
+    """Carry the state: in each padded row, copy numbers ``first`` to ``first + size`` of a[t] into a[t+1]."""
     n = padded.shape[1]
     for row in range(n):
         if padded[t, row]:
@@ -19,7 +19,7 @@ def carry(a: np.ndarray, t: int, first: int, size: int, padded: np.ndarray) -> N
 
 @inside
 def put(a: np.ndarray, t: int, first: int, size: int, value: float, padded: np.ndarray) -> None:
-    """Of a[t], numbers ``first`` to ``first + size``: ``value`` in each padded row."""
+    """In each padded row, set numbers ``first`` to ``first + size`` of a[t] to ``value``."""
     n = padded.shape[1]
     for row in range(n):
         if padded[t, row]:
@@ -29,7 +29,7 @@ def put(a: np.ndarray, t: int, first: int, size: int, value: float, padded: np.n
 
 @inside
 def pass_through(dhx: np.ndarray, t: int, size: int, padded: np.ndarray) -> None:
-    """The way back through a padded step is the identity, too: the gradient of h joins what the product left."""
+    """Backward through a padded step is the identity, too: in each padded row, add the gradient of h to the product."""
     n = padded.shape[1]
     for row in range(n):
         if padded[t, row]:

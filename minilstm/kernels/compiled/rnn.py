@@ -1,6 +1,6 @@
-"""Blocks of steps of the simple RNN; ``kernels/rnn.py`` has the same in NumPy, and what the numbers mean.
+"""Blocks of steps of the simple RNN; ``kernels/cpu/rnn.py`` does the same in NumPy and explains the numbers.
 
-A step is one row: ``u[t]`` has ``size`` = H n numbers, ``hx[t]`` begins with the H n of the hidden state.
+Step t is one row: ``u[t]`` has ``size`` = H n numbers, ``hx[t]`` begins with the H n numbers of the hidden state.
 """
 
 from __future__ import annotations

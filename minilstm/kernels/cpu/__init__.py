@@ -1,10 +1,11 @@
-"""The fast twins for NumPy arrays, one pair a cell.
+"""The fast twins for NumPy arrays, one pair per cell.
 
-- ``sequence.py``: a whole batch through one layer and direction, cut into chunks of rows for several cores, time-major and
-  feature-major inside; ``layout.py`` copies between this form and the batch's, ``memory.py`` keeps buffers for the next step;
-- ``lstm.py``, ``gru.py``, ``rnn.py``: a step of each cell, one product each way; forward leaves the local derivatives behind,
-  so that a step back is a few multiplications;
-- ``products.py``: the product of a step.
+- ``sequence.py``: runs a whole batch through one layer and direction, in chunks of rows for several cores; inside a chunk,
+  time is the first axis and features the second; ``layout.py`` copies between this layout and the batch's; ``memory.py``
+  keeps buffers for the next training step;
+- ``lstm.py``, ``gru.py``, ``rnn.py``: one step of each cell, with one matrix product forward and one backward; forward stores
+  the local derivatives, so that a step backward needs only a few more multiplications;
+- ``products.py``: the matrix product of a step.
 """
 
 from __future__ import annotations

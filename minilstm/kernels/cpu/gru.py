@@ -1,21 +1,21 @@
 """The fast versions of ``gru_forward`` and ``gru_backward``.
 
-The candidate adds r * q between its two products, so the one product of a step makes four blocks: r, z, w_nx x + b_nx and
-q = w_nh h + b_nh, the last two with zeros where the other has weights. This costs a third more multiplications than
-necessary, but replaces two calls by one. One step keeps five blocks of H rows, in this order:
+In the candidate, r multiplies only the product with h, so the one product of a step computes four blocks: r, z, w_nx x + b_nx
+and q = w_nh h + b_nh; each of the last two has zeros where the other has weights. This costs a third more multiplications
+than necessary, but replaces two calls by one. One step keeps five blocks of H rows, in this order:
 
     while stepping forward      r    z    n    q    (nothing)
     with local derivatives      K_q  K_z  K_n  K_r  z
     after backward_steps        dq   da_z da_n da_r z
 
-All four are multiples of dh alone (the numbers are those of the derivation in minilstm/cells/gru.py):
+All four gradients are multiples of dh, with these factors (the numbers are those of the derivation in minilstm/cells/gru.py):
 
     K_n = (1 - z) * (1 - n²)                9, 6
     K_q = K_n * r                           5
     K_r = K_q * q * (1 - r)                 5, 3
     K_z = (h_prev - n) * z * (1 - z)        8, 4
 
-At a padded step all K are 0 and z is 1, which is the identity; no other backward code handles padding.
+At a padded step, all K are 0 and z is 1, so the step backward is the identity; no other backward code handles padding.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from minilstm.kernels.cpu.sequence import SequenceCache
 
 
 class GRUCell:
-    """See ``sequence.Cell``. Of the product's blocks r, z, n, q, the minus of σ(a) = 1 / (1 + exp(-a)) is in the weights."""
+    """See ``sequence.Cell``. Of the product's blocks r, z, n, q, the weights of r and z are negated, for exp(-a) in σ(a)."""
 
     G, U, states = 4, 5, 1
 

@@ -1,7 +1,7 @@
 """Copies between a batch, (n, steps, features), and a chunk's memory, (steps, features, n).
 
-The compiled functions make them where they are given. At padded steps, ``padded`` (steps, 1, n), inputs and upstream gradients
-are read as 0, whatever their values, and outputs are written as 0.
+If the compiled functions are given, they make the copies. At padded steps, ``padded`` (steps, 1, n), inputs and upstream
+gradients are read as 0, whatever their values, and outputs are written as 0.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ The six are all that a step back needs (the numbers are those of the derivation 
     K_f = c_prev * f * (1 - f)              dz_f = dc * K_f                 10, 6
                                             dc_prev = dc * f                7
 
-They are elementwise, so they are made for a block of steps at once. The minus in σ(z) = 1 / (1 + exp(-z)) is in the copy of
-the weights.
+They are elementwise, so they are computed for a block of steps at once. The weights of f, o and i are copied with a minus
+sign, because σ(z) = 1 / (1 + exp(-z)) needs -z.
 """
 
 from __future__ import annotations

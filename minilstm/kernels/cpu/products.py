@@ -63,11 +63,11 @@ class Product:
 
 
 class Packed:
-    """The same for compiled steps.
+    """A fixed W for the product of compiled steps.
 
     Attributes:
         compiled: the compiled functions.
-        parts: what their product wants, the packed matrix and its rows.
+        parts: the arguments of their product: the packed matrix and the number of rows, M.
     """
 
     def __init__(self, W: np.ndarray, compiled: Any) -> None:

@@ -59,11 +59,11 @@ class Cell(Protocol):
 
     def forward_steps(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None, product: Any,
                       spare: np.ndarray | None) -> None:
-        """Make the steps of a block: hx (s+1, H+D+1, n), u (s+1, UH, n); ``padded`` (s, 1, n) bool, or None.
+        """Run the steps of a block forward: hx (s+1, H+D+1, n), u (s+1, UH, n); ``padded`` (s, 1, n) bool, or None.
 
-        ``product``: a Product, or a Packed where steps are compiled.
+        ``product``: a Product, or a Packed if the steps are compiled.
 
-        Given ``spare`` (2, s, H, n), u[:-1] becomes what ``backward_steps`` multiplies with: local derivatives.
+        If ``spare`` (2, s, H, n) is given, u[:-1] receives the local derivatives that ``backward_steps`` multiplies by.
         """
 
     def backward_steps(self, u: np.ndarray, dhx: np.ndarray, d: list[np.ndarray], dy: np.ndarray | None,
@@ -95,9 +95,10 @@ class SequenceCache(NamedTuple):
 
 
 def row_chunks(N: int, compiled: bool) -> list[slice]:
-    """Cut N rows into chunks, by their number alone (benchmarks/RESULTS.md, "Rows of a chunk").
+    """Cut N rows into chunks; the number of threads does not matter (benchmarks/RESULTS.md, "Rows of a chunk").
 
-    BLAS is slow at fewer than 32 rows and wants 64 or more; compiled steps are as fast with 16, and slower above 32.
+    BLAS is slow with fewer than 32 rows and best with 64 or more; compiled steps are as fast with 16 as with 32 rows, and
+    slower with more.
     """
     if compiled:
         count = 1 if N <= 16 else 2 if N <= 32 else -(-N // 32)
@@ -111,8 +112,8 @@ def forward(cell: Cell, x: np.ndarray, state0: list[np.ndarray | None], W: np.nd
             real: np.ndarray | None, *, outputs: bool, keep: bool) -> tuple[np.ndarray | None, SequenceCache]:
     """Return (y (N, T, H), or None without ``outputs``; cache).
 
-    x (N, T, D); state0 (N, H) each, None for zeros; W (H+D, GH); real (T, N, 1) bool or None, as ``real_steps`` makes it. All
-    of one dtype, checked before.
+    x (N, T, D); state0 (N, H) each, None for zeros; W (H+D, GH); real (T, N, 1) bool or None, as ``real_steps``
+    returns it. The floating point arrays have one dtype, and the caller has checked all arguments.
     """
     N, T, _ = x.shape
     weights = np.ascontiguousarray(cell.forward_weights(W, b))
@@ -216,7 +217,7 @@ def _backward_chunk(cell: Cell, dy: np.ndarray | None, dlast: list[np.ndarray | 
         cell.backward_steps(chunk.u[t0:t1], dhx[:steps + 1], others, None if dy is None else above[:steps], padded, product,
                             spare)
         dh = dhx[0, :H]
-        # Steps and rows side by side make it one product.
+        # With all steps and rows side by side, one product gives the weight gradients of the block.
         left, right = left_panel[:GH * steps * n].reshape(GH, -1), right_panel[:K * steps * n].reshape(K, -1)
         side_by_side(chunk.u[t0:t1], cell.dz, left, product.compiled)
         side_by_side(chunk.hx[t0:t1], slice(0, K), right, product.compiled)

@@ -1,14 +1,14 @@
-// What the kernels share: the floating point type, the sigmoid, padding, and one thread's column of a matrix.
+// Code shared by the kernels: the floating point type, the sigmoid, padding, and one thread's column of a matrix.
 //
-// Every module is this file and one more, put together by launch.py and compiled with -DREAL=float or double. Nothing is
-// included, so the sources compile with NVRTC alone.
+// launch.py puts this file in front of one other file and compiles the two together with -DREAL=float or double. No header is
+// included, so NVRTC alone can compile the sources.
 
 typedef REAL real;
 
 // Four numbers that leave shared memory in one load (two, if they are doubles).
 struct __align__(16) quad { real x, y, z, w; };
 
-// σ(z) = 1 / (1 + exp(-z)), with the exponential of a number that is never positive: as exact as minilstm.activations.sigmoid.
+// σ(z) = 1 / (1 + exp(-z)), but exp never gets a positive number: as accurate as sigmoid in minilstm/cells/activations.py.
 __device__ __forceinline__ real sigmoid(real z) {
     const real e = exp(z < 0 ? z : -z);
     return (z < 0 ? e : (real)1) / (1 + e);
@@ -16,8 +16,8 @@ __device__ __forceinline__ real sigmoid(real z) {
 
 __device__ __forceinline__ real not_a_number() { return (real)nan(""); }
 
-// The real steps of row n, from start to stop - 1; all T where there are no lengths. A length out of range, which nobody
-// refuses on a device, gives as many steps as there are.
+// The real steps of row n: start to stop - 1, or all T if there are no lengths. Lengths are not checked on a device; they are
+// clipped to the range 0 to T.
 struct Span {
     int start, stop;
     __device__ Span() : start(0), stop(0) {}
@@ -35,8 +35,8 @@ struct Span {
 constexpr int H = HIDDEN;       // size of the hidden state, a multiple of 32: then all threads of a warp are in one gate
 constexpr int R = ROWS;         // rows of the batch that a block takes
 
-// H numbers of a column of weights, the first HELD of them in registers for the whole sequence, the others read at each step
-// through the read-only cache, by threads side by side from addresses side by side. Each serves R rows.
+// A column of H weights: the first HELD stay in registers for the whole sequence; the others are read at each step through the
+// read-only cache, where neighbouring threads read neighbouring addresses. Each weight is used for R rows.
 struct Column {
     static constexpr int SUMS = R > 2 ? 1 : 2;          // with few rows, two sums: the additions need not wait for each other
     real held[HELD];

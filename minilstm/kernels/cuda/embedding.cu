@@ -2,10 +2,10 @@
 
 typedef TOKEN token;
 
-// In two steps without atomic additions, so that it is the same at each run. The places are sorted by token
-// (order (P,), stable), and the sorted places cut into chunks of CHUNK. Here each chunk adds up its runs of one token. A run
-// that begins and ends inside is done, and goes to dW. The first and the last one may go on beyond the chunk: their sums go
-// to edges (chunks, 2, D), [0] for the first and [1] for the last if that is another run.
+// Two kernels without atomic additions, so that the result is always the same. The positions in the batch are sorted by token
+// (order (P,), stable) and cut into chunks of CHUNK. This kernel adds up each run of equal tokens within a chunk. A run that
+// begins and ends inside the chunk is complete, and its sum is added to dW. The first and the last run may extend beyond the
+// chunk: their sums are stored in edges (chunks, 2, D), [0] for the first and [1] for the last if that is another run.
 constexpr int CHUNK = 32;
 
 extern "C" __global__ void embedding_chunks(const token* tokens, const long long* order, const real* dy, real* edges, real* dW,
@@ -38,7 +38,7 @@ extern "C" __global__ void embedding_edges(const token* tokens, const long long*
     for (int last = 0; last < 2; ++last) {
         const token v = last ? tail : head;
         if (last && tail == head) break;                                            // one run fills the chunk
-        if (!last && start > 0 && tokens[order[start - 1]] == head) continue;       // begins further ahead
+        if (!last && start > 0 && tokens[order[start - 1]] == head) continue;       // begins in an earlier chunk
         real sum = edge[last ? D : 0];
         if (v == tail)
             for (int p = stop, c = 1; p < P && tokens[order[p]] == v; p += CHUNK, ++c) sum += edge[(size_t)c * 2 * D];

@@ -7,8 +7,8 @@ import numpy as np
 from minilstm.backend.arrays import Array, get_array_module
 from minilstm.kernels.cuda.launch import Kernel, Pointer, kernel, launch
 
-CHUNK = 32          # sorted places that a block adds up, as in embedding.cu
-COLUMNS = 128       # threads of a block, one for each column, at most
+CHUNK = 32          # sorted positions that a block adds up; the same number as in embedding.cu
+COLUMNS = 128       # maximum number of threads per block, one for each column
 
 
 def _kernel(name: str, dtype: np.dtype, tokens: Array) -> Kernel:
@@ -22,9 +22,10 @@ def _flat(tokens: Array) -> Array:
 
 
 def add_on_device(dy: Array, tokens: Array, dW: Array, padding_idx: int | None) -> None:
-    """Add to each row of dW (V, D) the sum of dy (..., D) over the places where its token stands in tokens (...).
+    """Add to each row of dW (V, D) the sum of dy (..., D) over the positions of its token in tokens (...).
 
-    Always in the same order, so with the same bytes. The row ``padding_idx`` and tokens out of range get nothing.
+    The order of the additions is fixed, so every run gives the same bytes. The row ``padding_idx`` is not changed, and tokens
+    out of range are ignored.
     """
     (V, D), xp, flat = dW.shape, get_array_module(dW), _flat(tokens)
     P = flat.size

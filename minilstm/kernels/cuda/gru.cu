@@ -1,9 +1,9 @@
-// The GRU on the device; equations, derivation and its numbers are in minilstm/cells/gru.py.
+// The GRU on the device; the equations and the numbered steps of the derivation are in minilstm/cells/gru.py.
 //
-// The products with x are made beforehand: on entry gates (T, N, 3H) is x W_x, on return r, z, n after their nonlinearity;
-// q (T, N, H) is the candidate's product with h. Biases b (4H) are b_r, b_z, b_nx, b_nh. Arrays are time-major, row t of h
-// (T+1, N, H) is the state before step t; y and dy alone are (N, T, H). Null pointers stand for what is not given or not
-// wanted.
+// The products with x are computed beforehand: on entry, gates (T, N, 3H) is x W_x; on return, r, z, n after their
+// nonlinearity. q (T, N, H) is the candidate's product with h. The biases b (4H) are b_r, b_z, b_nx, b_nh. Arrays are
+// time-major; row t of h (T+1, N, H) is the state before step t. Only y and dy are (N, T, H). A null pointer stands for an
+// array that is not given or not wanted.
 
 struct Values { real r, z, n, q; };
 
@@ -12,7 +12,7 @@ __device__ __forceinline__ real gru_cell(const Values& v, real h) {
     return (1 - v.z) * v.n + v.z * h;
 }
 
-// Returns da_r, da_z, da_n, dq, given dh, which becomes the part of dh_prev that no product makes.
+// Returns da_r, da_z, da_n, dq, given dh; changes dh to the part of dh_prev that does not come from a matrix product.
 __device__ __forceinline__ Values gru_cell_backward(const Values& v, real h_prev, real& dh) {
     const real da_n = dh * (1 - v.z) * (1 - v.n * v.n);             // 9, 6
     const Values d = {da_n * v.q * v.r * (1 - v.r),                 // 5, 3
@@ -27,8 +27,8 @@ __device__ __forceinline__ Values gru_cell_backward(const Values& v, real h_prev
 constexpr int THREADS = 3 * H;
 constexpr int CELLS = (R + 2) / 3;      // cells (a row's unit) of each thread: number e = thread + s * THREADS of R * H
 
-// The whole sequence for R rows. First thread j makes column j of the products, for all rows, then its cells. Without h
-// nothing is kept.
+// The whole sequence for R rows. At each step, thread j first computes column j of the products for all rows, then its own
+// cells. Without h, nothing is kept for backward.
 extern "C" __global__ void __launch_bounds__(THREADS) gru_forward(
         real* gates, real* q, const real* W_h, const real* b, const real* h0, real* h, real* h_last, real* y,
         const int* lengths, int pre, int N, int T) {
@@ -95,9 +95,9 @@ extern "C" __global__ void __launch_bounds__(THREADS) gru_forward(
     }
 }
 
-// Back through the whole sequence for R rows: da (T, N, 3H) of r, z, n and dq (T, N, H), which may be gates and q themselves,
-// and dh0, given W_hT (3H, H), W_h transposed. First each thread makes its cells; then thread j = (gate, k) what unit k of
-// step t-1 gets through that gate, and the three are added up at the next step.
+// Backward through the whole sequence for R rows: computes da (T, N, 3H) of r, z, n and dq (T, N, H), which may be gates and q
+// themselves, and dh0, given W_hT (3H, H), the transpose of W_h. At each step, each thread first handles its cells; then
+// thread j = (gate, k) computes the gradient that unit k of step t-1 gets through that gate, and the three are added up.
 extern "C" __global__ void __launch_bounds__(THREADS) gru_backward(
         const real* gates, const real* q, const real* W_hT, const real* h, const real* dy, const real* dh_last, real* da,
         real* dq, real* dh0, const int* lengths, int pre, int N, int T) {
@@ -109,7 +109,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) gru_backward(
     Values v[CELLS];
     real dh[CELLS], h_prev[CELLS], above[CELLS];
 
-    // What step t needs of a cell, asked for one step before.
+    // Load the values of a cell that step t needs, one step before they are used.
     auto ask = [&](int s, int n, int k, int t) {
         const size_t row = (size_t)t * N + n;
         const real* g = gates + row * 3 * H + k;
@@ -167,8 +167,8 @@ extern "C" __global__ void __launch_bounds__(THREADS) gru_backward(
 
 #else
 
-// One step for any H, a thread for each unit of each row; from_h (N, 3H) is h_{t-1} W_h. The states have T+1 rows, or 2 that
-// take turns where nothing is kept.
+// One step for any H, with one thread for each unit of each row; from_h (N, 3H) is h_{t-1} W_h. h has T+1 rows, or 2 that are
+// used alternately if nothing is kept for backward.
 extern "C" __global__ void gru_forward_step(
         real* gates, real* q, const real* from_h, const real* b, real* h, real* y, const int* lengths, int pre,
         int N, int T, int H, int rows, int t) {
@@ -190,8 +190,8 @@ extern "C" __global__ void gru_forward_step(
     if (y) y[((size_t)n * T + t) * H + k] = here ? state : (real)0;
 }
 
-// One step back. What h_t gets from step t+1 comes in two parts: carried (N, H), written by that step, and from_later (N, H),
-// its product with W_hT; null at the last step. to_h (N, 3H) is what that product takes of this step: da_r, da_z, dq.
+// One step backward. The gradient of h_t from step t+1 has two parts: carried (N, H), written by that step, and from_later
+// (N, H), its to_h W_hT, which is not read at the last step. to_h (N, 3H) receives da_r, da_z, dq of this step.
 extern "C" __global__ void gru_backward_step(
         const real* gates, const real* q, const real* h, const real* dy, const real* from_later, real* carried, real* da,
         real* dq, real* to_h, const int* lengths, int pre, int N, int T, int H, int t) {

@@ -45,7 +45,7 @@ class Kernel(NamedTuple):
 
 
 def source(file: str) -> str:
-    """Return the CUDA source of ``file`` ("lstm", ...) with what all of them share before it."""
+    """Return the CUDA source of ``file`` ("lstm", ...), preceded by the shared code of common.cu."""
     folder = Path(__file__).parent
     return "\n".join((folder / f"{name}.cu").read_text(encoding="utf-8") for name in ("common", file))
 

@@ -1,8 +1,8 @@
-// The LSTM on the device; equations, derivation and its numbers are in minilstm/cells/lstm.py.
+// The LSTM on the device; the equations and the numbered steps of the derivation are in minilstm/cells/lstm.py.
 //
-// The products with x are made beforehand: on entry gates (T, N, 4H) is x W_x, on return f, i, o, c̃ after their nonlinearity.
-// Arrays are time-major, row t of h and c (T+1, N, H) is the state before step t; y and dy alone are (N, T, H). Null pointers
-// stand for what is not given or not wanted.
+// The products with x are computed beforehand: on entry, gates (T, N, 4H) is x W_x; on return, f, i, o, c̃ after their
+// nonlinearity. Arrays are time-major; row t of h and c (T+1, N, H) is the state before step t. Only y and dy are (N, T, H).
+// A null pointer stands for an array that is not given or not wanted.
 
 struct Gates { real f, i, o, c; };
 
@@ -28,8 +28,8 @@ __device__ __forceinline__ Gates lstm_cell_backward(const Gates& g, real c_prev,
 constexpr int THREADS = 4 * H;
 constexpr int CELLS = (R + 3) / 4;      // cells (a row's unit) of each thread: number e = thread + s * THREADS of R * H
 
-// The whole sequence for R rows. First thread j makes column j of the gates, for all rows, then its cells. Without h and c
-// nothing is kept.
+// The whole sequence for R rows. At each step, thread j first computes column j of the gates for all rows, then its own cells.
+// Without h and c, nothing is kept for backward.
 extern "C" __global__ void __launch_bounds__(THREADS) lstm_forward(
         real* gates, const real* W_h, const real* b, const real* h0, const real* c0, real* h, real* c, real* h_last,
         real* c_last, real* y, const int* lengths, int pre, int N, int T) {
@@ -98,9 +98,9 @@ extern "C" __global__ void __launch_bounds__(THREADS) lstm_forward(
     }
 }
 
-// Back through the whole sequence for R rows: dz (T, N, 4H), which may be gates itself, dh0 and dc0, given W_hT (4H, H), W_h
-// transposed. First each thread makes its cells; then thread j = (gate, k) what unit k of step t-1 gets through that gate,
-// and the four are added up at the next step.
+// Backward through the whole sequence for R rows: computes dz (T, N, 4H), which may be gates itself, dh0 and dc0, given W_hT
+// (4H, H), the transpose of W_h. At each step, each thread first handles its cells; then thread j = (gate, k) computes the
+// gradient that unit k of step t-1 gets through that gate, and the four are added up.
 extern "C" __global__ void __launch_bounds__(THREADS) lstm_backward(
         const real* gates, const real* W_hT, const real* c, const real* dy, const real* dh_last, const real* dc_last, real* dz,
         real* dh0, real* dc0, const int* lengths, int pre, int N, int T) {
@@ -112,7 +112,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) lstm_backward(
     Gates g[CELLS];
     real dh[CELLS], dc[CELLS], c_t[CELLS], c_prev[CELLS], above[CELLS];
 
-    // What step t needs of a cell, asked for one step before.
+    // Load the values of a cell that step t needs, one step before they are used.
     auto ask = [&](int s, int n, int k, int t) {
         const real* v = gates + ((size_t)t * N + n) * 4 * H + k;
         g[s] = {v[0], v[H], v[2 * H], v[3 * H]};
@@ -173,8 +173,8 @@ extern "C" __global__ void __launch_bounds__(THREADS) lstm_backward(
 
 #else
 
-// One step for any H, a thread for each unit of each row; from_h (N, 4H) is h_{t-1} W_h. The states have T+1 rows, or 2 that
-// take turns where nothing is kept.
+// One step for any H, with one thread for each unit of each row; from_h (N, 4H) is h_{t-1} W_h. h and c have T+1 rows, or 2
+// that are used alternately if nothing is kept for backward.
 extern "C" __global__ void lstm_forward_step(
         real* gates, const real* from_h, const real* b, real* h, real* c, real* y, const int* lengths, int pre,
         int N, int T, int H, int rows, int t) {
@@ -196,8 +196,8 @@ extern "C" __global__ void lstm_forward_step(
     if (y) y[((size_t)n * T + t) * H + k] = here ? state : (real)0;
 }
 
-// One step back. What h_t gets from step t+1 comes in two parts: carried (N, H), written by that step, and from_later (N, H),
-// its dz W_hT; null at the last step. dc (N, H) is that of c_t on entry, of c_{t-1} on return.
+// One step backward. The gradient of h_t from step t+1 has two parts: carried (N, H), written by that step, and from_later
+// (N, H), its dz W_hT, which is not read at the last step. dc (N, H) is the gradient of c_t on entry, of c_{t-1} on return.
 extern "C" __global__ void lstm_backward_step(
         const real* gates, const real* c, const real* dy, const real* from_later, real* carried, real* dc, real* dz,
         const int* lengths, int pre, int N, int T, int H, int t) {

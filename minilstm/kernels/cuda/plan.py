@@ -1,8 +1,8 @@
-"""Which kernel runs a sequence: the persistent one where it fits, and with how many rows a block.
+"""Choose the kernel for a sequence: the persistent one if the sizes fit, and the number of batch rows per block.
 
-A thread of the persistent kernels owns H recurrent weights. As many as its share of the registers allows stay there for the
-whole sequence, the rest is read at each step through the cache. What fits without spilling was found with the compiler's own
-report (tests/cuda/test_compilation.py holds it).
+In the persistent kernels, each thread owns H recurrent weights. As many of them as fit into the thread's registers stay there
+for the whole sequence; the others are read through the cache at each step. The numbers that fit without spilling come from
+the compiler's report; tests/cuda/test_compilation.py checks them.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from minilstm.kernels.cuda import launch
 
 LARGEST = 128                           # H above which weights spill
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
-ROWS = (1, 2, 4, 8)                     # that a block may take; of doubles, no more than 4 fit into its shared memory
-# Weights of a thread in registers (float32; doubles take twice the room, and more for their sums), by the rows of a block:
-# with more rows there are more sums to hold, and each weight that is read serves more of them.
+ROWS = (1, 2, 4, 8)                     # possible rows per block; with doubles, at most 4 fit into its shared memory
+# Weights that a thread keeps in registers, by rows per block (for float32; doubles take twice the space, and more for their
+# sums). With more rows there are more sums to hold, but each weight that is read serves more of them.
 HELD = {"rnn": {1: 96, 2: 96, 4: 96, 8: 96}, "gru": {1: 64, 2: 64, 4: 64, 8: 32}, "lstm": {1: 64, 2: 64, 4: 48, 8: 32}}
 
 
@@ -27,7 +27,7 @@ def fits(cell: str, H: int, dtype: Any) -> bool:
 
 
 def rows_for(N: int, multiprocessors: int, dtype: Any) -> int:
-    """Return how many rows of a batch a block takes: as few as leave every multiprocessor one block at most, if possible."""
+    """Return the number of rows per block: the smallest with at most one block per multiprocessor, or else the largest."""
     possible = [rows for rows in ROWS if rows <= 32 // np.dtype(dtype).itemsize]
     return next((rows for rows in possible if rows * multiprocessors >= N), possible[-1])
 

@@ -1,7 +1,7 @@
 // The simple recurrent network on the device: h_t = a(w_h [h_{t-1}, x_t] + b_h), a = tanh or relu. See minilstm/cells/rnn.py.
 //
-// The products with x are made beforehand: xw (T, N, H) is x W_x. Arrays are time-major, row t of h (T+1, N, H) is the state
-// before step t; y and dy alone are (N, T, H). Null pointers stand for what is not given or not wanted.
+// The products with x are computed beforehand: xw (T, N, H) is x W_x. Arrays are time-major; row t of h (T+1, N, H) is the
+// state before step t. Only y and dy are (N, T, H). A null pointer stands for an array that is not given or not wanted.
 
 __device__ __forceinline__ real activate(real z, int relu) {
     return relu ? (z <= 0 ? (real)0 : z) : tanh(z);             // NaN stays NaN
@@ -13,7 +13,7 @@ __device__ __forceinline__ real derivative(real h, int relu) {
 
 #ifdef HIDDEN
 
-// The whole sequence for R rows. Thread k makes unit k of each row. One barrier a step: h alternates between two places.
+// The whole sequence for R rows. Thread k computes unit k of each row. One barrier per step: h alternates between two buffers.
 extern "C" __global__ void __launch_bounds__(H) rnn_forward(
         const real* xw, const real* W_h, const real* b, const real* h0, real* h, real* h_last, real* y, const int* lengths,
         int pre, int relu, int N, int T) {
@@ -110,8 +110,8 @@ extern "C" __global__ void __launch_bounds__(H) rnn_backward(
 
 #else
 
-// One step for any H, a thread for each unit of each row; from_h (N, H) is h_{t-1} W_h. The states have T+1 rows, or 2 that
-// take turns where nothing is kept.
+// One step for any H, with one thread for each unit of each row; from_h (N, H) is h_{t-1} W_h. h has T+1 rows, or 2 that are
+// used alternately if nothing is kept for backward.
 extern "C" __global__ void rnn_forward_step(
         const real* xw, const real* from_h, const real* b, real* h, real* y, const int* lengths, int pre, int relu,
         int N, int T, int H, int rows, int t) {
@@ -125,8 +125,8 @@ extern "C" __global__ void rnn_forward_step(
     if (y) y[((size_t)n * T + t) * H + k] = here ? state : (real)0;
 }
 
-// One step back. What h_t gets from step t+1 comes in two parts: carried (N, H), written by that step, and from_later (N, H),
-// its dz W_hT; null at the last step.
+// One step backward. The gradient of h_t from step t+1 has two parts: carried (N, H), written by that step, and from_later
+// (N, H), its dz W_hT, which is not read at the last step.
 extern "C" __global__ void rnn_backward_step(
         const real* h, const real* dy, const real* from_later, real* carried, real* dz, const int* lengths, int pre, int relu,
         int N, int T, int H, int t) {

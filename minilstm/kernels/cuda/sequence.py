@@ -55,7 +55,7 @@ class Plan(NamedTuple):
 
 
 class DeviceCache(NamedTuple):
-    """What backward needs, time-major; of a forward with ``keep=False`` only ``last``, the final states (N, H)."""
+    """What backward needs, time-major; after a forward with ``keep=False``, only ``last``, the final states (N, H)."""
 
     plan: Plan
     last: list[Array]
@@ -67,10 +67,10 @@ class DeviceCache(NamedTuple):
 
 
 def device_lengths(lengths: Any, N: int, T: int, padding: str, like: Array) -> Array | None:
-    """Return lengths (N,) as int32 where the kernels want them, or None when every step is real.
+    """Return lengths (N,) as int32 on the device, or None if every step is known to be real.
 
-    Host lengths are checked and uploaded. Those of a device are not looked at, which would make the host wait: a value out
-    of 1 to T gives as many real steps as fit.
+    Host lengths are checked and uploaded. Lengths on a device are not checked, because that would make the host wait; the
+    kernels clip them to the range 0 to T.
     """
     check_choice("padding", padding, PADDINGS)
     if lengths is None:
@@ -92,7 +92,7 @@ def make_plan(cell: str, sizes: tuple[int, int, int, int], dtype: Any, lengths: 
 
 
 def ready(array: Array | None, plan: Plan) -> Array | None:
-    """Return an array as kernels want it: of the plan's dtype and contiguous, itself where it is so already."""
+    """Return an array as the kernels need it, contiguous and of the plan's dtype; it is copied only if necessary."""
     return None if array is None else get_array_module(array).ascontiguousarray(array, dtype=plan.dtype)
 
 
@@ -114,14 +114,14 @@ def input_products(x: Array, W_x: Array, plan: Plan) -> Array:
 
 
 def start_rows(value: Array | None, plan: Plan, rows: int, like: Array) -> Array:
-    """Return room for ``rows`` states (N, H), the first of them the initial state (None: 0)."""
+    """Return an array for ``rows`` states (N, H); the first is set to the initial state ``value`` (None: 0)."""
     states = get_array_module(like).empty((rows, *plan.states), dtype=plan.dtype)
     states[0] = 0 if value is None else value
     return states
 
 
 def step_forward(plan: Plan, h: Array, W_h: Array, arguments: Callable[[Pointer], tuple[Any, ...]]) -> None:
-    """Go through all steps with the fused kernel; ``arguments`` gives its own ones, given h_{t-1} W_h."""
+    """Run the fused kernel for all steps; ``arguments`` returns the cell's own kernel arguments, given h_{t-1} W_h."""
     xp, rows, columns = get_array_module(h), len(h), W_h.shape[1]
     from_h = xp.empty((plan.N, columns), dtype=plan.dtype)
     step = prepare(*plan.fused("forward"), *arguments(Pointer(from_h, from_h.shape)), plan.N, plan.T, plan.H, rows)
@@ -132,10 +132,10 @@ def step_forward(plan: Plan, h: Array, W_h: Array, arguments: Callable[[Pointer]
 
 def step_backward(plan: Plan, W_hT: Array, dh_last: Array | None, to_h: Callable[[int], Array],
                   arguments: Callable[[Pointer, Pointer], tuple[Any, ...]]) -> Array:
-    """Go back through all steps with the fused kernel and return dh0 (N, H).
+    """Run the fused kernel backwards through all steps and return dh0 (N, H).
 
-    to_h: gives what the product with W_hT takes of a step; ``arguments``: the kernel's own ones, given the two parts that the
-    gradient of h comes in, from_later and carried.
+    ``to_h`` returns the gradients of a step that are multiplied by W_hT. ``arguments`` returns the cell's own kernel
+    arguments, given from_later and carried, the two parts of the gradient of h.
     """
     xp = get_array_module(W_hT)
     from_later = xp.empty(plan.states, dtype=plan.dtype)

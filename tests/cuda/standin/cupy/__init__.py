@@ -1,7 +1,7 @@
-"""A stand-in for CuPy: as strict as a device, on NumPy, and counting.
+"""A stand-in for CuPy on NumPy arrays: as strict as a device, and it counts what a program does.
 
-It has what the library may use and no more: another name is an AttributeError here, and whether the real CuPy has the names
-and keywords that the library uses is what tests/cuda/test_names.py checks. ``with cupy.counted() as counts`` (the one
+It has only what the library may use; any other name raises AttributeError. tests/cuda/test_names.py checks that the real CuPy
+has the names and keywords that the library uses. ``with cupy.counted() as counts`` (the one
 addition) counts device calls, matrix products, syncs and uploads. Kernels written in CUDA run on the CPU, through
 tests/cuda/emulator.py.
 """

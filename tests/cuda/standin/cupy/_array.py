@@ -1,8 +1,8 @@
-"""The array: NumPy memory that pretends to be on a device, and insists on it.
+"""The array: NumPy memory that behaves strictly like memory on a device.
 
-Operators take arrays of this class and Python or NumPy scalars; a host array is a TypeError, as an index it is one too (CuPy
-would upload it at each use). Reductions stay 0-d arrays. What makes the host wait on a real device (float, bool, int, item,
-get, printing) is counted as a sync, what comes from the host as an upload. Indices out of range wrap round silently, as they
+Operators take arrays of this class and Python or NumPy scalars; a host array raises TypeError, also as an index (CuPy would
+upload it at each use). Reductions return 0-d arrays. Whatever makes the host wait on a real device (float, bool, int, item,
+get, printing) is counted as a sync, and a copy from the host as an upload. Indices out of range wrap round silently, as they
 do on a device.
 """
 
