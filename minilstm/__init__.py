@@ -12,7 +12,7 @@ from typing import Any
 _PUBLIC = {
     "backend.arrays": ("asarray", "get_array_module", "synchronize", "to_numpy"),
     "backend.errors": ("ArgumentError", "BackendError", "BackwardError", "CheckpointError", "DataError", "DtypeError",
-                       "GradientError", "MinilstmError", "NonFiniteError", "ShapeError", "TokenError"),
+                       "GradientError", "MinilstmError", "NonFiniteError", "ParameterError", "ShapeError", "TokenError"),
     "backend.threads": ("get_num_threads", "set_num_threads"),
     "cells.activations": ("relu", "sigmoid"),
     "cells.gru": ("gru_backward", "gru_forward", "gru_step", "gru_step_backward"),

@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
-from backends import backend
-
-import minilstm as ml
 
 
 def snapshot(module: Any) -> Any:
@@ -18,12 +14,6 @@ def snapshot(module: Any) -> Any:
             {name: value.tobytes() for name, value in module.named_gradients().items()},
             {name: [id(cache) for cache in m._caches] for name, m in module.modules()},
             module.rng_state(), {name: m.training for name, m in module.modules()})
-
-
-def on_device(x: Any, error: type[Exception], words: list[str]) -> tuple[type[Exception], list[str]]:
-    """Return the expected error and words; text or objects stay on the host, and are refused on a device as mixed arrays."""
-    impossible = isinstance(x, np.ndarray) and x.dtype.kind not in "biufc"
-    return (ml.BackendError, ["mixed"]) if impossible and backend() != "numpy" else (error, words)
 
 
 def refuses(error: type[Exception], call: Callable[[], Any], *words: str, unchanged: Any = None) -> None:

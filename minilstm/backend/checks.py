@@ -10,20 +10,79 @@ from typing import Any
 
 import numpy as np
 
+from minilstm.backend.arrays import Array, backend_name
 from minilstm.backend.errors import ArgumentError, DtypeError, ShapeError
+
+_PROMOTED = {"e": np.float32, "g": np.float64, "G": np.complex128}      # float16 and long doubles, by their dtype characters
 
 
 def is_array(x: object) -> bool:
     return isinstance(x, np.ndarray) or (hasattr(x, "dtype") and hasattr(x, "shape") and hasattr(x, "__array_ufunc__"))
 
 
-def check_floating(name: str, x: Any) -> None:
-    """Raise DtypeError unless ``x`` is an array of real or complex floating point numbers."""
-    if not is_array(x):
-        raise DtypeError(f"{name}: expected an array, got {type(x).__name__}")
+def as_array(name: str, x: Any) -> Array:
+    """Return ``x`` as an array that all code further in can take: this function alone decides what counts as an array.
+
+    Taken are NumPy arrays of any strides, byte order and alignment, read-only or not; memory maps; lists and numbers; pandas
+    Series; PyTorch tensors on the CPU; CuPy arrays. Nothing is copied unless the bytes have to be reordered. Raises DtypeError
+    for masked arrays and np.matrix, whose arithmetic means something else, for ragged lists, and for what NumPy cannot read.
+    """
+    if type(x) is not np.ndarray:
+        if backend_name(x) != "numpy":
+            return x
+        if isinstance(x, np.ma.MaskedArray):
+            raise DtypeError(f"{name}: a masked array would lose its mask; give {name}.filled(...), or lengths for padding")
+        if isinstance(x, np.matrix):
+            raise DtypeError(f"{name}: expected an array, got np.matrix, whose * is a matrix product; give np.asarray({name})")
+        try:
+            array = np.asarray(x)
+        except Exception as error:      # whatever an object raises that cannot be read: a tensor on a GPU, a ragged list
+            hint = " (ragged lists: see pad_sequences)" if isinstance(x, (list, tuple)) else ""
+            raise DtypeError(f"{name}: expected an array, got {type(x).__name__}{hint}: "
+                             f"{' '.join(str(error).split())[:200]}") from None
+        if array.dtype.kind == "O":
+            raise DtypeError(f"{name}: expected an array of numbers, got {type(x).__name__}, with dtype object")
+        x = array
+    if not (x.dtype.isnative and x.flags.aligned):
+        x = x.astype(x.dtype.newbyteorder("="), order="C")
+    return x
+
+
+def as_floating(name: str, x: Any) -> Array:
+    """Return ``x`` as an array of float32, float64, complex64 or complex128; float16 becomes float32, long double float64.
+
+    Raises DtypeError for what is no array, see ``as_array``, or not of floating point numbers.
+    """
+    x = as_array(name, x)
     if x.dtype.kind not in "fc":
         raise DtypeError(f"{name}: expected floating point numbers, got dtype {x.dtype}; convert with "
                          f"{name}.astype(np.float32)")
+    return x.astype(_PROMOTED[x.dtype.char]) if x.dtype.char in _PROMOTED else x
+
+
+def as_not_empty(name: str, x: Any) -> Array:
+    """Return ``as_floating(name, x)``; raise ShapeError if it has no element."""
+    x = as_floating(name, x)
+    if x.size == 0:
+        raise ShapeError(f"{name}: is empty, got shape {tuple(x.shape)}")
+    return x
+
+
+def as_real(name: str, x: Any) -> Array:
+    """Return ``as_floating(name, x)``; raise DtypeError if it is complex: only forward functions accept complex numbers."""
+    x = as_floating(name, x)
+    if x.dtype.kind != "f":
+        raise DtypeError(f"{name}: expected real floating point numbers, got dtype {x.dtype}; only forward functions accept "
+                         "complex numbers (for complex-step checks)")
+    return x
+
+
+def as_integers(name: str, x: Any) -> Array:
+    """Return ``x`` as an array of integers. Raises DtypeError for anything else, bools too."""
+    x = as_array(name, x)
+    if x.dtype.kind not in "iu":
+        raise DtypeError(f"{name}: expected integers, got dtype {x.dtype}")
+    return x
 
 
 def check_dtype(dtype: Any) -> np.dtype:
@@ -37,27 +96,10 @@ def check_dtype(dtype: Any) -> np.dtype:
     return known
 
 
-def check_not_empty(name: str, x: Any) -> None:
-    """Raise DtypeError unless ``x`` is a floating point array, and ShapeError if it has no element."""
-    check_floating(name, x)
-    if x.size == 0:
-        raise ShapeError(f"{name}: is empty, got shape {tuple(x.shape)}")
-
-
-def check_real(name: str, x: Any) -> None:
-    """Raise DtypeError unless ``x`` is an array of real floating point numbers: only forward functions accept complex ones."""
-    check_floating(name, x)
-    if x.dtype.kind != "f":
-        raise DtypeError(f"{name}: expected real floating point numbers, got dtype {x.dtype}; only forward functions accept "
-                         "complex numbers (for complex-step checks)")
-
-
-def check_integer(name: str, x: Any) -> None:
-    """Raise DtypeError unless ``x`` is an array of integers."""
-    if not is_array(x):
-        raise DtypeError(f"{name}: expected an array, got {type(x).__name__}")
-    if x.dtype.kind not in "iu":
-        raise DtypeError(f"{name}: expected integers, got dtype {x.dtype}")
+def check_writeable(name: str, x: Any) -> None:
+    """Raise ArgumentError if ``x`` is read-only, where it would have to be changed in place."""
+    if isinstance(x, np.ndarray) and not x.flags.writeable:
+        raise ArgumentError(f"{name}: is read-only, so it cannot be updated; put a copy in its place: {name}.copy()")
 
 
 def check_shape(name: str, x: Any, expected: tuple[int | None, ...], axes: str) -> None:
@@ -76,6 +118,13 @@ def check_shape(name: str, x: Any, expected: tuple[int | None, ...], axes: str) 
             raise ShapeError(f"{name}: expected shape {words}, got {shape}: axis {axis} ({letter}) is {got}, not {want}")
 
 
+def is_number(value: Any) -> bool:
+    """Return whether ``value`` is one real number, and not a bool; 0-d arrays count."""
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        return value.dtype.kind in "iuf"
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+
+
 def check_positive_int(name: str, value: Any) -> int:
     """Return ``value`` as an int; raise ArgumentError unless it is a whole number of at least 1."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)) or value < 1:
@@ -89,7 +138,15 @@ def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
         raise ArgumentError(f"{name}: expected one of {', '.join(map(repr, choices))}, got {value!r}")
 
 
-def check_gradient(name: str, dy: Any, expected: tuple[int, ...], axes: str) -> None:
-    """Raise DtypeError or ShapeError unless ``dy`` is an array of real numbers of exactly the expected shape."""
-    check_real(name, dy)
+def as_gradient(name: str, dy: Any, expected: tuple[int, ...], axes: str, dtype: Any) -> Array:
+    """Return the upstream gradient ``dy`` in the dtype of the output it belongs to.
+
+    Raises DtypeError or ShapeError unless it is an array of real numbers of exactly the expected shape, and unless the forward
+    was real.
+    """
+    dy = as_real(name, dy)
+    if np.dtype(dtype).kind != "f":
+        raise DtypeError(f"x of the forward: expected real floating point numbers, got dtype {dtype}; only forward functions "
+                         "accept complex numbers (for complex-step checks)")
     check_shape(name, dy, expected, axes)
+    return dy.astype(dtype, copy=False)

@@ -16,6 +16,12 @@ class ArgumentError(MinilstmError, ValueError):
     """An argument has a value that makes no sense (a negative learning rate, an unknown option)."""
 
 
+class ParameterError(ArgumentError, KeyError):
+    """A layer has no parameter or gradient of this name."""
+
+    __str__ = Exception.__str__         # a KeyError would show its message in quotes
+
+
 class ShapeError(MinilstmError, ValueError):
     """An array has the wrong shape."""
 
@@ -59,5 +65,5 @@ class CheckpointError(MinilstmError, RuntimeError):
     """A checkpoint or state dict cannot be written, read or fitted to the model; nothing was changed."""
 
 
-for _error in [MinilstmError, *MinilstmError.__subclasses__()]:
+for _error in [MinilstmError, ParameterError, *MinilstmError.__subclasses__()]:
     _error.__module__ = "minilstm"      # tracebacks name them as users do: minilstm.ShapeError

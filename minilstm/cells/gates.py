@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from minilstm.backend.arrays import Array, get_array_module
-from minilstm.backend.checks import check_floating, check_gradient, check_shape
+from minilstm.backend.checks import as_floating, as_gradient, check_shape
 from minilstm.backend.errors import ShapeError
 from minilstm.cells.padding import real_steps
 
@@ -29,19 +29,16 @@ def gate_columns(gates: tuple[str, ...], gate: str, H: int) -> slice:
 
 
 def upstream(name: str, d: Array | None, shape: tuple[int, ...], axes: str, like: Array) -> Array:
-    """Return a checked upstream gradient; a missing one (None) is zero, in the dtype of ``like``."""
+    """Return an upstream gradient, checked and in the dtype of ``like``; a missing one (None) is zero."""
     if d is None:
         return get_array_module(like).zeros(shape, dtype=like.dtype)
-    check_gradient(name, d, shape, axes)
-    return d
+    return as_gradient(name, d, shape, axes, like.dtype)
 
 
 def check_weights(W: Array, b: Array, gates: tuple[str, ...], biases: tuple[str, ...]) -> int:
-    """Check W (H+D, G·H) and b (B·H,) of a cell with G gates and B biases; return H. Raises DtypeError or ShapeError."""
+    """Check W (H+D, G·H) and b (B·H,) of a cell with G gates and B biases; return H. Raises ShapeError."""
     G, B = len(gates), len(biases)
     columns, entries = (f"{n}H" if n > 1 else "H" for n in (G, B))
-    check_floating("W", W)
-    check_floating("b", b)
     check_shape("W", W, (None, None), f"H+D, {columns}")
     H = int(W.shape[1]) // G
     if W.shape[1] % G or W.shape[0] <= H:
@@ -50,36 +47,52 @@ def check_weights(W: Array, b: Array, gates: tuple[str, ...], biases: tuple[str,
     return H
 
 
-def check_step(x_t: Array, states: Mapping[str, Array], W: Array, b: Array, gates: tuple[str, ...],
-               biases: tuple[str, ...]) -> tuple[Any, int]:
-    """Check the arguments of one step, x_t (N, D) and the states (N, H) by name; return (array module, H)."""
-    xp = get_array_module(x_t, *states.values(), W, b)
+def check_step(x_t: Any, states: Mapping[str, Any], W: Any, b: Any, gates: tuple[str, ...],
+               biases: tuple[str, ...]) -> tuple[Any, int, tuple[Array, ...]]:
+    """Check the arguments of one step, x_t (N, D) and the states (N, H) by name.
+
+    Return (array module, H, (x_t, *states, W, b) as arrays). Raises ShapeError or DtypeError.
+    """
+    given = {"x_t": x_t, **states, "W": W, "b": b}
+    x_t, *rows, W, b = (as_floating(name, value) for name, value in given.items())
+    xp = get_array_module(x_t, *rows, W, b)
     H = check_weights(W, b, gates, biases)
-    check_floating("x_t", x_t)
     check_shape("x_t", x_t, (None, W.shape[0] - H), "N, D")
-    for name, state in states.items():
-        check_floating(name, state)
+    for name, state in zip(states, rows):
         check_shape(name, state, (x_t.shape[0], H), "N, H")
-    return xp, H
+    return xp, H, (x_t, *rows, W, b)
 
 
-def check_sequence(x: Array, states: Mapping[str, Array | None], W: Array, b: Array, gates: tuple[str, ...],
-                   biases: tuple[str, ...], lengths: Any,
-                   padding: str) -> tuple[Any, tuple[int, int, int, int], Array | None, Any]:
+class Checked(NamedTuple):
+    """The arguments of a whole sequence, as arrays that fit together, all of one dtype, which the results have too."""
+
+    xp: Any                             # the array module
+    sizes: tuple[int, int, int, int]    # N, T, D, H
+    x: Array                            # (N, T, D)
+    states: tuple[Array | None, ...]    # (N, H) each; None for zeros
+    W: Array                            # (H+D, G·H)
+    b: Array                            # (B·H,)
+    real: Array | None                  # (T, N, 1) bool, False at padded steps; None: no padding
+    dtype: Any
+
+
+def check_sequence(x: Any, states: Mapping[str, Any], W: Any, b: Any, gates: tuple[str, ...], biases: tuple[str, ...],
+                   lengths: Any, padding: str) -> Checked:
     """Check the arguments of a whole sequence, x (N, T, D) and the initial states (N, H), None for zeros, by name.
 
-    Return (array module, (N, T, D, H), real (T, N, 1) or None, dtype of the results). Raises ShapeError, DtypeError,
-    ArgumentError.
+    Raises ShapeError, DtypeError, ArgumentError.
     """
-    xp = get_array_module(x, *states.values(), W, b)
+    x, W, b = as_floating("x", x), as_floating("W", W), as_floating("b", b)
+    rows = [None if state is None else as_floating(name, state) for name, state in states.items()]
+    given = [array for array in (x, *rows, W, b) if array is not None]
+    xp = get_array_module(*given)
     H = check_weights(W, b, gates, biases)
-    check_floating("x", x)
     check_shape("x", x, (None, None, W.shape[0] - H), "N, T, D")
     N, T, D = x.shape
-    for name, state in states.items():
+    for name, state in zip(states, rows):
         if state is not None:
-            check_floating(name, state)
             check_shape(name, state, (N, H), "N, H")
     real = real_steps(lengths, N, T, padding, like=x)
-    dtype = xp.result_type(*[a.dtype for a in (x, *states.values(), W, b) if a is not None])
-    return xp, (N, T, D, H), real, dtype
+    dtype = xp.result_type(*[array.dtype for array in given])
+    x, W, b, *rows = (None if array is None else array.astype(dtype, copy=False) for array in (x, W, b, *rows))
+    return Checked(xp, (N, T, D, H), x, tuple(rows), W, b, real, dtype)

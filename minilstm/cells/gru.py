@@ -83,7 +83,7 @@ def gru_step(x_t: Array, h_prev: Array, W: Array, b: Array) -> tuple[Array, GRUS
 
     Raises ShapeError or DtypeError when they do not fit.
     """
-    xp, H = check_step(x_t, {"h_prev": h_prev}, W, b, GATES, BIASES)
+    xp, H, (x_t, h_prev, W, b) = check_step(x_t, {"h_prev": h_prev}, W, b, GATES, BIASES)
     W_h, W_x = W[:H], W[H:]
     (w_rh, w_zh, w_nh), (w_rx, w_zx, w_nx) = ([w[:, gate_columns(GATES, gate, H)] for gate in GATES] for w in (W_h, W_x))
     b_r, b_z, b_nx, b_nh = (b[gate_columns(BIASES, bias, H)] for bias in BIASES)
@@ -147,10 +147,9 @@ def gru_forward(x: Array, h0: Array | None, W: Array, b: Array, *, lengths: Any 
     >>> h.shape, dx.shape, dh0.shape, dW.shape
     ((2, 7, 5), (2, 7, 3), (2, 5), (8, 15))
     """
-    xp, (N, T, D, H), real, dtype = check_sequence(x, {"h0": h0}, W, b, GATES, BIASES, lengths, padding)
+    xp, (N, T, D, H), x, (h0,), W, b, real, dtype = check_sequence(x, {"h0": h0}, W, b, GATES, BIASES, lengths, padding)
     rz, candidate = slice(0, 2 * H), gate_columns(GATES, "n", H)
 
-    W = W.astype(dtype, copy=False)
     x = x.transpose(1, 0, 2).astype(dtype, order="C")           # time-major, a copy: (T, N, D)
     if real is not None:
         x = xp.where(real, x, xp.zeros_like(x))

@@ -84,7 +84,7 @@ def lstm_step(x_t: Array, h_prev: Array, c_prev: Array, W: Array, b: Array) -> t
 
     Raises ShapeError or DtypeError when they do not fit.
     """
-    xp, H = check_step(x_t, {"h_prev": h_prev, "c_prev": c_prev}, W, b, GATES, GATES)
+    xp, H, (x_t, h_prev, c_prev, W, b) = check_step(x_t, {"h_prev": h_prev, "c_prev": c_prev}, W, b, GATES, GATES)
     hx = xp.concatenate([h_prev, x_t], axis=1)
     z = hx @ W + b
     f, i, o = (sigmoid(z[:, gate_columns(GATES, gate, H)]) for gate in "fio")
@@ -154,10 +154,10 @@ def lstm_forward(x: Array, h0: Array | None, c0: Array | None, W: Array, b: Arra
     >>> h.shape, c_last.shape, dx.shape, dW.shape
     ((2, 7, 5), (2, 5), (2, 7, 3), (8, 20))
     """
-    xp, (N, T, D, H), real, dtype = check_sequence(x, {"h0": h0, "c0": c0}, W, b, GATES, GATES, lengths, padding)
+    xp, (N, T, D, H), x, (h0, c0), W, b, real, dtype = check_sequence(x, {"h0": h0, "c0": c0}, W, b, GATES, GATES, lengths,
+                                                                      padding)
     fio = slice(0, 3 * H)
 
-    W = W.astype(dtype, copy=False)
     x = x.transpose(1, 0, 2).astype(dtype, order="C")           # time-major, a copy: (T, N, D)
     if real is not None:
         x = xp.where(real, x, xp.zeros_like(x))

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from minilstm.backend.arrays import Array, asarray, backend_name, get_array_module, to_numpy
-from minilstm.backend.checks import check_choice, check_integer, check_shape, is_array
-from minilstm.backend.errors import ArgumentError, DtypeError
+from minilstm.backend.checks import as_integers, check_choice, check_shape
+from minilstm.backend.errors import ArgumentError
 
 PADDINGS = ("post", "pre")
 
@@ -29,11 +29,7 @@ def check_lengths(lengths: Any, N: int, T: int, padding: str) -> Array:
     ``padding``.
     """
     check_choice("padding", padding, PADDINGS)
-    try:
-        host = lengths if is_array(lengths) else np.asarray(lengths)
-    except ValueError:      # NumPy cannot make an array of a ragged list
-        raise DtypeError(f"lengths: expected {N} integers, got {lengths!r}") from None
-    check_integer("lengths", host)
+    host = as_integers("lengths", lengths)
     check_shape("lengths", host, (N,), "N")
     if backend_name(host) != "numpy":
         return host.astype(np.int64, copy=False)

@@ -72,7 +72,7 @@ def rnn_step(x_t: Array, h_prev: Array, W: Array, b: Array, *, nonlinearity: str
     Raises ShapeError, DtypeError or ArgumentError when they do not fit.
     """
     check_choice("nonlinearity", nonlinearity, NONLINEARITIES)
-    xp, _ = check_step(x_t, {"h_prev": h_prev}, W, b, GATES, GATES)
+    xp, _, (x_t, h_prev, W, b) = check_step(x_t, {"h_prev": h_prev}, W, b, GATES, GATES)
     activate, _ = _activation(nonlinearity, xp)
     hx = xp.concatenate([h_prev, x_t], axis=1)
     h_t = activate(hx @ W + b)
@@ -124,10 +124,8 @@ def rnn_forward(x: Array, h0: Array | None, W: Array, b: Array, *, nonlinearity:
     ((2, 7, 5), (2, 7, 3), (2, 5), (8, 5))
     """
     check_choice("nonlinearity", nonlinearity, NONLINEARITIES)
-    xp, (N, T, D, H), real, dtype = check_sequence(x, {"h0": h0}, W, b, GATES, GATES, lengths, padding)
+    xp, (N, T, D, H), x, (h0,), W, b, real, dtype = check_sequence(x, {"h0": h0}, W, b, GATES, GATES, lengths, padding)
     activate, _ = _activation(nonlinearity, xp)
-
-    W = W.astype(dtype, copy=False)
     x = x.transpose(1, 0, 2).astype(dtype, order="C")           # time-major, a copy: (T, N, D)
     if real is not None:
         x = xp.where(real, x, xp.zeros_like(x))

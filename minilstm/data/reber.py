@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from minilstm.backend.checks import check_dtype, check_floating, check_positive_int, check_shape
+from minilstm.backend.checks import as_floating, check_dtype, check_positive_int, check_shape
 from minilstm.backend.errors import ArgumentError, DtypeError
 from minilstm.backend.seeds import as_generator
 
@@ -80,7 +80,7 @@ def reber_right(scores: np.ndarray, y: np.ndarray) -> np.ndarray:
 
     Raises ShapeError, DtypeError or ArgumentError for invalid arrays.
     """
-    check_floating("scores", scores)
+    scores = as_floating("scores", scores)
     check_shape("y", y, (None, None, len(SYMBOLS)), "N, T, symbols")
     check_shape("scores", scores, y.shape, "N, T, symbols")
     if not np.isfinite(scores).all():

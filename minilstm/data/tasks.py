@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from minilstm.backend.checks import check_choice, check_dtype, check_floating, check_positive_int, check_shape, is_array
+from minilstm.backend.checks import as_floating, check_choice, check_dtype, check_positive_int, check_shape
 from minilstm.backend.errors import ArgumentError, DtypeError, ShapeError
 from minilstm.backend.seeds import as_generator
 
@@ -248,7 +248,6 @@ def _check(task: str, n: int, T: int, rng: Any, dtype: Any) -> tuple[int, int, n
 
 def _recent(name: str, values: Any, axes: int) -> np.ndarray:
     """Return the last 2,000 rows of a floating point array."""
-    values = values if is_array(values) else np.asarray(values, np.float64)
-    check_floating(name, values)
+    values = as_floating(name, values)
     check_shape(name, values, (None,) * axes, "N, classes" if axes == 2 else "N")
     return values[-RECENT:]

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from minilstm.backend.arrays import to_numpy
-from minilstm.backend.checks import check_gradient, is_array
+from minilstm.backend.checks import as_array, as_gradient
 from minilstm.backend.errors import ArgumentError
 from minilstm.gradients.unrolled import Unrolled, check_layer, step_back, unroll
 from minilstm.layers.dropout import Dropout
@@ -116,14 +116,14 @@ def model_upstream(model: Module, criterion: Any, x: Any, targets: Any, *, lengt
     twin.to("numpy", np.float64)
     twin.train()
     twin.zero_grad()
+    twin.drop_caches()
     for _, module in twin.modules():
         if isinstance(module, Dropout):
             module.p = 0.0
     layer: Recurrent = twin[place]
     layer.fast = False
-    if is_array(x):
-        x = to_numpy(x)
-        x = x.astype(np.float64) if x.dtype.kind == "f" else x
+    x = to_numpy(as_array("x", x))
+    x = x.astype(np.float64) if x.dtype.kind == "f" else x
     options = {name: value for name, value in (("lengths", lengths), ("padding", padding)) if value is not None}
     head = twin[place + 1:]
     below = twin[:place](x, **{k: v for k, v in options.items() if accepts_option(twin[:place], k)})
@@ -138,17 +138,14 @@ def check_upstream(run: Unrolled, dh: Any, dh_last: Any, dc_last: Any) -> tuple[
     T, N, H = run.sizes
     above = np.zeros((T + 1, N, H))
     if dh is not None:
-        check_gradient("dh", dh, (N, T, H), "N, T, H")
-        above[1:] = to_numpy(dh).transpose(1, 0, 2)
+        above[1:] = to_numpy(as_gradient("dh", dh, (N, T, H), "N, T, H", np.float64)).transpose(1, 0, 2)
         if run.real is not None:
             above[1:] = np.where(run.real, above[1:], 0.0)
     if dc_last is not None and run.cell != "lstm":
         raise ArgumentError(f"dc_last: {run.cell.upper()} has no cell state")
     last = []
     for name, d in (("dh_last", dh_last), ("dc_last", dc_last)):
-        if d is not None:
-            check_gradient(name, d, (N, H), "N, H")
-        last.append(np.zeros((N, H)) if d is None else to_numpy(d).astype(np.float64))
+        last.append(np.zeros((N, H)) if d is None else to_numpy(as_gradient(name, d, (N, H), "N, H", np.float64)))
     return above, last[0], last[1]
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from minilstm.backend.arrays import Array, get_array_module, to_numpy
 from minilstm.backend.checks import is_array
 from minilstm.backend.errors import ArgumentError, GradientError
+from minilstm.backend.passes import one_pass
 from minilstm.gradients.numerical import Tensors
 from minilstm.layers.module import Module, draws
 
@@ -266,9 +267,10 @@ class LayerSubject(Subject):
         others = {name: 0.5 * value if name in self.floating else value for name, value in tensors.items()}
         self._rewind()
         try:
-            outputs = self._forward(tensors)
-            self._rewind(drop_caches=False)
-            later = self._forward(others)
+            with one_pass():
+                outputs = self._forward(tensors)
+                self._rewind(drop_caches=False)
+                later = self._forward(others)
             self._back(later, upstream)
             again = self._back(outputs, upstream)
         except Exception:       # a cell of one's own may keep one cache only and say so in its own way
@@ -304,12 +306,13 @@ class LossSubject(Subject):
         self.criterion = copy.deepcopy(criterion)
 
     def run(self, tensors: Tensors) -> list[Array]:
-        loss = self.criterion(*self.arguments(tensors), **self.options)
+        loss = copy.copy(self.criterion)(*self.arguments(tensors), **self.options)
         return [loss if is_array(loss) else np.asarray(loss)]
 
     def gradients(self, tensors: Tensors, upstream: list[Array | None]) -> dict[str, Array]:
-        self.criterion(*self.arguments(tensors), **self.options)
-        return self.match_gradients(self.criterion.backward())
+        criterion = copy.copy(self.criterion)
+        criterion(*self.arguments(tensors), **self.options)
+        return self.match_gradients(criterion.backward())
 
 
 def make_subject(target: Any, inputs: Any, options: dict[str, Any]) -> Subject:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minilstm.backend.arrays import to_numpy
-from minilstm.backend.checks import check_real, check_shape, is_array
+from minilstm.backend.checks import as_real, check_shape, is_array
 from minilstm.backend.errors import ArgumentError, ShapeError
 from minilstm.cells.activations import d_tanh
 from minilstm.cells.gru import gru_step, gru_step_backward
@@ -79,7 +79,7 @@ def unroll(layer: Recurrent, x: Any, *, state0: Any = None, lengths: Any = None,
     Raises ArgumentError, ShapeError, DtypeError before anything is computed.
     """
     cell = check_layer(layer)
-    check_real("x", x)
+    x = as_real("x", x)
     check_shape("x", x, (None, None, layer.input_size), "N, T, D")
     N, T, _ = x.shape
     W, b = (to_numpy(layer.params[name]).astype(np.float64) for name in ("W", "b"))
@@ -90,7 +90,7 @@ def unroll(layer: Recurrent, x: Any, *, state0: Any = None, lengths: Any = None,
     states = [np.zeros((T + 1, N, layer.hidden_size)) for _ in layer.state_names]
     for name, rows, given in zip(layer.state_names, states, _initial(layer, state0)):
         if given is not None:
-            check_real(f"state0 {name}", given)
+            given = as_real(f"state0 {name}", given)
             check_shape(f"state0 {name}", given, (N, layer.hidden_size), "N, H")
             rows[0] = to_numpy(given)
     caches = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from minilstm.backend.arrays import Array, get_array_module
-from minilstm.backend.checks import check_gradient, check_not_empty
+from minilstm.backend.checks import as_gradient, as_not_empty
 from minilstm.cells.activations import d_relu, d_sigmoid, d_tanh, relu, sigmoid
 from minilstm.layers.module import Module
 
@@ -29,16 +29,15 @@ class _Activation(Module):
 
     def forward(self, x: Array) -> Array:
         """Return a(x): same shape and dtype as ``x``. Raises DtypeError unless it is floating point, ShapeError if empty."""
-        check_not_empty("x", x)
-        y = self.activate(x)
+        y = self.activate(as_not_empty("x", x))
         # The caller may write into y, so the cache keeps its own copy.
-        self.push(ActivationCache(y.copy()) if self.training else None)
+        self.push(ActivationCache(y.copy()) if self.keeps else None)
         return y
 
     def backward(self, dy: Array) -> Array:
         """Return dx = dy · a'(x), shaped like ``x``. Raises ShapeError, DtypeError, BackwardError before any change."""
-        y = self.peek().y
-        check_gradient("dy", dy, tuple(y.shape), ", ".join(f"axis {axis}" for axis in range(y.ndim)))
+        y = self.peek(dy).y
+        dy = as_gradient("dy", dy, tuple(y.shape), ", ".join(f"axis {axis}" for axis in range(y.ndim)), y.dtype)
         self.pop()
         return dy * self.derivative(y)
 

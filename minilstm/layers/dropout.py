@@ -12,17 +12,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minilstm.backend.arrays import Array, asarray, backend_name, get_array_module
-from minilstm.backend.checks import check_floating, check_gradient, check_not_empty, check_shape
+from minilstm.backend.checks import as_floating, as_gradient, as_not_empty, check_shape
 from minilstm.backend.errors import ArgumentError
 from minilstm.backend.seeds import as_generator
 from minilstm.layers.module import Module
 
 
 class DropoutCache(NamedTuple):
-    """What backward needs: the scaled mask, shaped like the input (None: nothing was dropped)."""
+    """What backward needs: the scaled mask, shaped like the input (None: nothing was dropped), and the output's dtype."""
 
     mask: Array | None
     shape: tuple[int, ...]
+    dtype: Any
 
 
 def check_probability(name: str, p: Any) -> float:
@@ -40,17 +41,19 @@ def dropout_mask(rng: np.random.Generator, shape: tuple[int, ...], p: float, lik
 
 def dropout_forward(x: Array, mask: Array | None) -> tuple[Array, DropoutCache]:
     """Return (x · mask, cache); ``mask`` is shaped like ``x`` and already scaled, or None to pass ``x`` on."""
-    check_floating("x", x)
+    x = as_floating("x", x)
     if mask is None:
-        return x.copy(), DropoutCache(None, tuple(x.shape))
+        return x.copy(), DropoutCache(None, tuple(x.shape), x.dtype)
+    mask = as_floating("mask", mask)
     get_array_module(x, mask)
     check_shape("mask", mask, tuple(x.shape), ", ".join(f"axis {axis}" for axis in range(x.ndim)))
-    return x * mask, DropoutCache(mask, tuple(x.shape))
+    y = x * mask
+    return y, DropoutCache(mask, tuple(x.shape), y.dtype)
 
 
 def dropout_backward(dy: Array, cache: DropoutCache) -> Array:
     """Return dx = dy · mask, shaped like the input."""
-    check_gradient("dy", dy, cache.shape, ", ".join(f"axis {axis}" for axis in range(len(cache.shape))))
+    dy = as_gradient("dy", dy, cache.shape, ", ".join(f"axis {axis}" for axis in range(len(cache.shape))), cache.dtype)
     return dy.copy() if cache.mask is None else dy * cache.mask
 
 
@@ -81,7 +84,7 @@ class Dropout(Module):
 
     def forward(self, x: Array) -> Array:
         """Return x · mask, shaped like ``x``. Raises DtypeError unless it is floating point, ShapeError if empty."""
-        check_not_empty("x", x)
+        x = as_not_empty("x", x)
         drops = self.training and self.p > 0.0
         y, cache = dropout_forward(x, dropout_mask(self.rng, tuple(x.shape), self.p, x) if drops else None)
         self.push(cache)
@@ -89,6 +92,6 @@ class Dropout(Module):
 
     def backward(self, dy: Array) -> Array:
         """Return dx, shaped like the input. Raises ShapeError, DtypeError, BackwardError before any change."""
-        dx = dropout_backward(dy, self.peek())
+        dx = dropout_backward(dy, self.peek(dy))
         self.pop()
         return dx

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minilstm.backend.arrays import Array, get_array_module
-from minilstm.backend.checks import (check_choice, check_dtype, check_floating, check_gradient, check_integer,
-                                     check_positive_int, check_shape)
+from minilstm.backend.checks import (as_floating, as_gradient, as_integers, check_choice, check_dtype, check_positive_int,
+                                     check_shape)
 from minilstm.backend.errors import ArgumentError, ShapeError, TokenError
 from minilstm.backend.seeds import as_generator
 from minilstm.kernels.embedding import embedding_twin
@@ -32,6 +32,7 @@ class EmbeddingCache(NamedTuple):
     num_embeddings: int
     embedding_dim: int
     padding_idx: int | None
+    dtype: Any              # of the table
 
 
 def check_padding_idx(padding_idx: Any, V: int) -> None:
@@ -52,15 +53,14 @@ def embedding_forward(tokens: Array, W: Array, *, padding_idx: int | None = None
     Raises DtypeError, ShapeError, and on the host TokenError naming the first token out of range and its place; on a device
     such a token's row is NaN.
     """
+    tokens, W = as_integers("tokens", tokens), as_floating("W", W)
     xp = get_array_module(tokens, W)
-    check_integer("tokens", tokens)
-    check_floating("W", W)
     check_shape("W", W, (None, None), "V, D")
     V, D = W.shape
     check_padding_idx(padding_idx, V)
     if tokens.size == 0:
         raise ShapeError(f"tokens: expected at least one token, got shape {tuple(tokens.shape)}")
-    cache = EmbeddingCache(tokens.copy(), V, D, padding_idx)
+    cache = EmbeddingCache(tokens.copy(), V, D, padding_idx, W.dtype)
     if xp is np:
         check_tokens(tokens, V)
         return xp.take(W, tokens, axis=0), cache
@@ -76,17 +76,17 @@ def check_tokens(tokens: Array, V: int) -> None:
         raise TokenError(f"tokens: {int(tokens[place])} at {list(place)} is outside the vocabulary: expected 0 to {V - 1}")
 
 
-def check_dy(dy: Array, cache: EmbeddingCache) -> None:
-    """Raise DtypeError or ShapeError unless dy (..., D) is a gradient of the output."""
+def as_dy(dy: Any, cache: EmbeddingCache) -> Array:
+    """Return the gradient dy (..., D) of the output as an array. Raises DtypeError or ShapeError unless it fits."""
     axes = [f"N{axis}" for axis in range(cache.tokens.ndim)]
-    check_gradient("dy", dy, (*cache.tokens.shape, cache.embedding_dim), ", ".join([*axes, "D"]))
+    return as_gradient("dy", dy, (*cache.tokens.shape, cache.embedding_dim), ", ".join([*axes, "D"]), cache.dtype)
 
 
 def embedding_backward(dy: Array, cache: EmbeddingCache) -> Array:
     """Return dW (V, D), given dy (..., D): each token's row is the sum of dy over the places where it stands."""
+    dy = as_dy(dy, cache)
     xp = get_array_module(dy, cache.tokens)
     tokens, V, D = cache.tokens, cache.num_embeddings, cache.embedding_dim
-    check_dy(dy, cache)
     flat = tokens.reshape(-1)
     order = xp.argsort(flat, kind="stable")
     ordered = flat[order]
@@ -155,8 +155,9 @@ class Embedding(Module):
 
     def backward(self, dy: Array) -> None:
         """Add to ``grads["W"]``, given dy (..., D). Tokens have no gradient, so this returns None."""
-        cache = self.peek()
-        check_dy(dy, cache)
+        cache = self.peek(dy)
+        dy = as_dy(dy, cache)
+        get_array_module(dy, cache.tokens)
         self.pop()
         dW = self.grads["W"]
         twin = embedding_twin(dy, dW) if self.fast else None

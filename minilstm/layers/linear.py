@@ -17,8 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minilstm.backend.arrays import Array, get_array_module
-from minilstm.backend.checks import (check_choice, check_dtype, check_floating, check_gradient, check_positive_int, check_real,
-                                     check_shape)
+from minilstm.backend.checks import as_floating, as_gradient, check_choice, check_dtype, check_positive_int, check_shape
 from minilstm.backend.seeds import as_generator
 from minilstm.backend.threads import matmul
 from minilstm.layers.initial_weights import INITS, glorot_uniform, uniform
@@ -42,10 +41,8 @@ def linear_forward(x: Array, W: Array, b: Array | None) -> tuple[Array, LinearCa
 
     Raises ShapeError or DtypeError when they do not fit.
     """
+    x, W, b = as_floating("x", x), as_floating("W", W), None if b is None else as_floating("b", b)
     get_array_module(x, W, b)
-    for name, array in (("x", x), ("W", W), ("b", b)):
-        if array is not None:
-            check_floating(name, array)
     check_shape("W", W, (None, None), "D, M")
     D, M = W.shape
     check_shape("x", x, (None,) * (x.ndim - 1) + (D,), ", ".join([f"N{axis}" for axis in range(x.ndim - 1)] + ["D"]))
@@ -59,8 +56,8 @@ def linear_backward(dy: Array, cache: LinearCache) -> tuple[Array, Array, Array]
     """Return (dx, dW, db), the gradients of linear_forward's arguments, given dy (..., M). See the file's derivation."""
     x, W = cache
     D, M = W.shape
-    check_real("x of the forward", x)
-    check_gradient("dy", dy, (*x.shape[:-1], M), ", ".join([f"N{axis}" for axis in range(x.ndim - 1)] + ["M"]))
+    axes = ", ".join([f"N{axis}" for axis in range(x.ndim - 1)] + ["M"])
+    dy = as_gradient("dy", dy, (*x.shape[:-1], M), axes, np.result_type(x.dtype, W.dtype))
     rows = dy.reshape(-1, M)
     return matmul(rows, W.T).reshape(x.shape), matmul(x.reshape(-1, D).T, rows), rows.sum(axis=0)
 
@@ -114,7 +111,7 @@ class Linear(Module):
 
     def backward(self, dy: Array) -> Array:
         """Return dx (..., D) for dy (..., M) and add to ``grads``. Raises ShapeError, DtypeError, BackwardError."""
-        dx, dW, db = linear_backward(dy, self.peek())
+        dx, dW, db = linear_backward(dy, self.peek(dy))
         self.pop()
         self.grads["W"] += dW
         if self.bias:

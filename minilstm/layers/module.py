@@ -6,23 +6,27 @@ the input. There is no tape and no autograd: each gradient is the one that the l
 cell of your own, subclass Module, fill ``params`` (with ``add_param``) and define ``forward`` and ``backward``;
 ``ml.gradcheck`` then checks it like the built-in ones.
 
-Weights must not change between a forward and its backward, since caches refer to them. (The usual loop, which calls ``step``
-after ``backward``, never changes them in between.)
+A backward belongs to the one forward, in training mode, that waits for it; what is ambiguous is a BackwardError
+(backend/passes.py). Weights must not change in between, since caches refer to them: ``optimizer.step()`` comes after backward.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from types import ModuleType
+from typing import Any, Self
 
 import numpy as np
 
 from minilstm.backend.arrays import Array, asarray, backend_name, get_array_module, require, to_numpy
-from minilstm.backend.checks import check_dtype, check_floating
-from minilstm.backend.errors import ArgumentError, BackwardError, CheckpointError
+from minilstm.backend.checks import as_floating, check_dtype, check_writeable
+from minilstm.backend.errors import ArgumentError, CheckpointError, ParameterError
+from minilstm.backend.passes import KEPT, Pass, choose, current_pass, evaluating, is_evaluating, one_pass
 from minilstm.backend.seeds import as_generator
+from minilstm.layers.foreign import refuse_foreign
 from minilstm.layers.state_dict import check_entries
 from minilstm.layers.summary import Summary, summarize
 
@@ -40,13 +44,23 @@ class Module:
 
     rng: np.random.Generator
     takes_tokens = False
-    _fast = True
+    _fast, _frozen = True, False
+
+    def __new__(cls, *args: Any, **options: Any) -> Self:
+        """Set up what every module has, so that a subclass may define ``__init__`` without calling this one's."""
+        if cls.__module__.startswith("minilstm."):
+            refuse_foreign(cls, options)
+        module = super().__new__(cls)
+        module.params, module.grads = Named(cls.__name__, "parameter"), Named(cls.__name__, "gradient")
+        module._caches, module._passes, module._training = [], [], True
+        return module
 
     def __init__(self) -> None:
-        self.params: dict[str, Array] = {}
-        self.grads: dict[str, Array] = {}
-        self.training = True
-        self._caches: list[Any] = []
+        self.params: dict[str, Array]
+        self.grads: dict[str, Array]
+        self._caches: list[Any]             # in the order they were pushed, ...
+        self._passes: list[Pass]            # ... and the pass that each belongs to
+        self._training: bool
 
     # What a subclass writes ------------------------------------------------------------------------------------------
 
@@ -68,38 +82,83 @@ class Module:
 
     def add_param(self, name: str, value: Any) -> None:
         """Register a copy of ``value`` (a floating point array of any shape) as a parameter and allocate its gradient."""
-        check_floating(name, value)
-        xp = get_array_module(value)
+        value = as_floating(name, value)
         self.params[name] = value.copy()
-        self.grads[name] = xp.zeros_like(value)
+        self.grads[name] = get_array_module(value).zeros_like(self.params[name])
+
+    @property
+    def training(self) -> bool:
+        """Whether this module is in training mode; ``train()`` and ``eval()`` set it for all modules below, too."""
+        return self._training and not is_evaluating()
+
+    @training.setter
+    def training(self, value: bool) -> None:
+        self._training = bool(value)
+
+    @property
+    def keeps(self) -> bool:
+        """Whether a forward keeps what backward needs: in training mode, or inside a module that is in training mode."""
+        this = current_pass()
+        return self.training or this is not None and this.training
 
     def push(self, cache: Any) -> None:
         """Keep what backward will need; evaluation mode keeps nothing."""
-        if self.training:
-            self._caches.append(cache)
+        if not self.keeps:
+            return
+        this = current_pass() or Pass(True)         # forward was called by its name: a pass of its own
+        self._forget(lambda one: one.forgotten)
+        others = [one for one in dict.fromkeys(self._passes) if one is not this]
+        for other in others:
+            other.contested = this.contested = True
+        if len(others) >= KEPT:
+            self._forget(lambda one: one is others[0])
+            for one in (this, *others):
+                one.beside_lost = True
+        self._caches.append(cache)
+        self._passes.append(this)
 
-    def peek(self) -> Any:
-        """Return the latest cache and leave it on the stack, so that ``dy`` can be checked before anything changes."""
-        if not self._caches:
-            raise BackwardError(f"{type(self).__name__}.backward: there is no forward pass to backpropagate through: each "
-                                "backward needs a forward of its own, in training mode, and no zero_grad() in between (call "
-                                "it before the forward)")
-        return self._caches[-1]
+    def peek(self, dy: Any = None) -> Any:
+        """Return the cache to go back through, and leave it where it is, so that ``dy`` can be checked before any change.
 
-    def pop(self) -> Any:
-        """Return the latest cache and drop it. Raises BackwardError when there is none."""
-        self.peek()
-        return self._caches.pop()
+        ``dy`` helps to find it where several forwards wait. Raises BackwardError when there is none, or when it is not clear
+        which.
+        """
+        return self._caches[self._place(dy)]
+
+    def pop(self, dy: Any = None) -> Any:
+        """Return the cache to go back through, and drop it. Raises BackwardError like ``peek``."""
+        place = self._place(dy)
+        del self._passes[place]
+        return self._caches.pop(place)
+
+    def _place(self, dy: Any) -> int:
+        """Return the place of the latest cache of the pass that a backward belongs to."""
+        self._passes = (self._passes + [Pass(True) for _ in self._caches])[:len(self._caches)]     # where push was overridden
+        chosen = choose(self._passes, type(self).__name__, dy)
+        return max(place for place, one in enumerate(self._passes) if one is chosen)
+
+    def _forget(self, which: Callable[[Pass], bool]) -> None:
+        """Drop the caches of some passes."""
+        kept = [pair for pair in zip(self._passes, self._caches) if not which(pair[0])]
+        self._passes, self._caches = [one for one, _ in kept], [cache for _, cache in kept]
 
     @property
     def pending(self) -> int:
-        """How many forwards of this module alone, not of the modules below it, still wait for their backward."""
-        return len(self._caches)
+        """How many caches of this module alone, not of the modules below it, still wait for their backward."""
+        return sum(not one.forgotten for one, _ in zip(self._passes, self._caches))
 
     def drop_caches(self) -> None:
         """Drop the caches that this module and all modules below it keep for a backward still to come."""
         for _, module in self.modules():
-            module._caches.clear()
+            for one in module._passes:
+                one.forgotten = True
+            module._caches, module._passes = [], []
+
+    def outdate(self) -> None:
+        """Note that weights have changed: forwards made before can no longer be gone back through."""
+        for _, module in self.modules():
+            for one in module._passes:
+                one.outdated = True
 
     @property
     def fast(self) -> bool:
@@ -114,18 +173,50 @@ class Module:
         for _, module in self.modules():
             module._fast = bool(value)
 
+    @property
+    def frozen(self) -> bool:
+        """Whether optimisers leave this module's own parameters as they are; gradients still pass through it.
+
+        Setting it reaches every module below.
+        """
+        return self._frozen
+
+    @frozen.setter
+    def frozen(self, value: bool) -> None:
+        for _, module in self.modules():
+            module._frozen = bool(value)
+
     # The tree of modules ---------------------------------------------------------------------------------------------
 
     def __call__(self, *args: Any, **options: Any) -> Any:
-        return self.forward(*args, **options)
+        if current_pass() is not None:              # inside another module's forward
+            return self.forward(*args, **options)
+        if not self.training:
+            with one_pass(False):
+                return self.forward(*args, **options)
+        before = [(module, module._caches[:], module._passes[:]) for _, module in self.modules()]
+        streams = [(module.rng.bit_generator, module.rng.bit_generator.state) for module, _, _ in before if draws(module)]
+        with one_pass() as this:
+            try:
+                output = self.forward(*args, **options)
+            except BaseException:                   # a refused input leaves no trace
+                for module, caches, passes in before:
+                    module._caches, module._passes = caches, passes
+                for generator, state in streams:
+                    generator.state = state
+                raise
+        this.outputs = output if isinstance(output, tuple) else (output,)
+        return output
 
     def children(self) -> dict[str, Module]:
-        """Return the modules this one is made of, by attribute name; lists and dicts of modules count too."""
+        """Return the modules this one is made of, by attribute name, also those in lists, tuples and dicts of any depth.
+
+        Raises ArgumentError for modules where they are not looked for: in sets, and in objects that are no modules.
+        """
         found: dict[str, Module] = {}
         for name, value in vars(self).items():
-            parts = enumerate(value) if isinstance(value, (list, tuple)) else value.items() if isinstance(value, dict) else ()
-            found |= {name: value} if isinstance(value, Module) else \
-                {f"{name}.{key}": part for key, part in parts if isinstance(part, Module)}
+            if name not in ("params", "grads", "_caches", "_passes"):
+                _collect(f"{type(self).__name__}.{name}", name, value, found, ())
         return found
 
     def modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
@@ -154,13 +245,19 @@ class Module:
         """Return dotted name -> gradient array, in the order of ``named_parameters``."""
         return {name: module.grads[key] for name, (module, key) in self.locate().items()}
 
+    def parameters(self) -> list[Array]:
+        """Return the parameter arrays, without their names. An optimiser takes the model itself: ``ml.Adam(model)``."""
+        return list(self.named_parameters().values())
+
     def num_parameters(self) -> int:
         """Return how many numbers there are to learn."""
         return sum(int(p.size) for p in self.named_parameters().values())
 
-    def zero_grad(self) -> None:
-        """Set every gradient to zero and drop the caches of forwards without a backward."""
-        self.drop_caches()
+    def zero_grad(self, set_to_none: bool = False) -> None:
+        """Set every gradient to zero. Forwards that wait for their backward are not touched.
+
+        ``set_to_none``, PyTorch's argument, makes no difference: gradients are always arrays.
+        """
         for gradient in self.named_gradients().values():
             gradient.fill(0)
 
@@ -203,6 +300,7 @@ class Module:
             if draws(module):
                 module.rng = rng.spawn(1)[0]
         self.zero_grad()
+        self.outdate()
         return self
 
     # Saving ----------------------------------------------------------------------------------------------------------
@@ -217,9 +315,12 @@ class Module:
         Raises CheckpointError naming the first entry that does not fit; nothing is changed then.
         """
         own = self.named_parameters()
-        check_entries(state, {name: (tuple(p.shape), np.dtype(p.dtype)) for name, p in own.items()}, "parameter")
+        fitting = check_entries(state, {name: (tuple(p.shape), np.dtype(p.dtype)) for name, p in own.items()}, "parameter")
         for name, value in own.items():
-            value[...] = asarray(to_numpy(state[name]).astype(value.dtype), backend_name(value))
+            check_writeable(name, value)
+        for name, value in own.items():
+            value[...] = asarray(fitting[name], backend_name(value))
+        self.outdate()
 
     def rng_state(self) -> dict[str, Any]:
         """Return dotted module name -> state of its random generator, as plain JSON-able values."""
@@ -241,7 +342,8 @@ class Module:
     def __repr__(self) -> str:
         children = self.children()
         if not children:
-            return f"{type(self).__name__}({self.extra_repr()})"
+            words = [self.extra_repr(), "frozen=True" if self.frozen else ""]
+            return f"{type(self).__name__}({', '.join(filter(None, words))})"
         lines = [f"({name}): {child!r}".replace("\n", "\n  ") for name, child in children.items()]
         return f"{type(self).__name__}(\n  " + "\n  ".join(lines) + "\n)"
 
@@ -268,12 +370,43 @@ class Module:
         dtype = np.int64 if first.takes_tokens else parameters[0].dtype if parameters else np.float32
         x = asarray(np.zeros(tuple(input_shape), dtype=dtype), backend_name(parameters[0]) if parameters else "numpy")
         shapes = []
-        with modes_kept(self):
-            self.eval()
+        with evaluating():
             for layer in layers:
                 x = layer(x)
                 shapes.append(str(tuple(x.shape)))
         return shapes
+
+
+class Named(dict[str, Any]):
+    """A module's parameters, or gradients, by name; a name that is not there is an error in words."""
+
+    def __init__(self, owner: str, what: str) -> None:
+        super().__init__()
+        self.owner, self.what = owner, what
+
+    def __missing__(self, name: str) -> Any:
+        raise ParameterError(f"{self.owner} has no {self.what} {name!r}: it has {', '.join(map(repr, self)) or 'none'}; "
+                             "add_param(name, value) makes one")
+
+
+def _collect(where: str, name: str, value: Any, found: dict[str, Module], inside: tuple[Any, ...]) -> None:
+    """Add to ``found`` the modules in an attribute, by dotted name."""
+    if isinstance(value, Module):
+        found[name] = value
+    elif isinstance(value, (list, tuple, deque)) and not any(value is outer for outer in inside):
+        for key, part in enumerate(value):
+            _collect(where, f"{name}.{key}", part, found, (*inside, value))
+    elif isinstance(value, Mapping) and not any(value is outer for outer in inside):
+        for key, part in value.items():
+            _collect(where, f"{name}.{key}", part, found, (*inside, value))
+    elif isinstance(value, (set, frozenset)) and any(isinstance(part, Module) for part in value):
+        raise ArgumentError(f"{where}: layers in a set have no order and no names; keep them in a list or a dict")
+    elif isinstance(value, np.ndarray) and value.dtype.kind == "O" and any(isinstance(part, Module) for part in value.flat):
+        raise ArgumentError(f"{where}: layers in an array are not found; keep them in a list or a dict")
+    elif not isinstance(value, type) and hasattr(value, "__dict__") and not isinstance(value, ModuleType):
+        if any(isinstance(part, Module) for part in vars(value).values()):
+            raise ArgumentError(f"{where}: a {type(value).__name__} holds layers but is no ml.Module, so its parameters would "
+                                "not be found; derive the class from ml.Module")
 
 
 def draws(module: Module) -> bool:

@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minilstm.backend.arrays import Array, get_array_module
-from minilstm.backend.checks import (check_choice, check_dtype, check_floating, check_gradient, check_positive_int, check_real,
-                                     check_shape, is_array)
+from minilstm.backend.checks import (as_floating, as_gradient, as_real, check_choice, check_dtype, check_positive_int,
+                                     check_shape)
 from minilstm.backend.errors import ArgumentError, ShapeError
 from minilstm.backend.seeds import as_generator
 from minilstm.cells.gates import SequencePair, gate_columns
@@ -187,8 +187,8 @@ class Recurrent(Module):
 
         Raises ShapeError, DtypeError, ArgumentError before anything is computed.
         """
+        x = as_floating("x", x)
         get_array_module(x, *self.params.values())
-        check_floating("x", x)
         check_shape("x", x, (None, None, self.input_size), "N, T, D")
         N, T, _ = x.shape
         padding = self.padding if padding is None else padding
@@ -212,7 +212,7 @@ class Recurrent(Module):
                 pair = self.pair_for(x, *state)
                 options = {"lengths": lengths, "padding": _flip_padding(padding, direction), **self.cell_options}
                 if pair != self.readable:
-                    options |= {"outputs": needed, "keep": self.training}
+                    options |= {"outputs": needed, "keep": self.keeps}
                 y, *_, cache = pair.forward(_flip(x, direction), *state, self.params["W" + suffix],
                                             self.params["b" + suffix], **options)
                 outputs.append(y if y is None else _flip(y, direction))
@@ -236,13 +236,14 @@ class Recurrent(Module):
 
         Adds to ``grads``. Raises ShapeError, DtypeError, BackwardError before any change.
         """
-        cells, masks, like, N, T, paired, flat = self.peek()
-        xp = get_array_module(dy, like)
+        cells, masks, like, N, T, paired, flat = self.peek(dy)
         H, dirs = self.hidden_size, self.directions
         if dy is not None:
             steps: tuple[int, ...] = (T,) if self.return_sequences else ()
-            check_gradient("dy", dy, (N, *steps, H * dirs), f"N, {'T, ' if steps else ''}H{'·2' if dirs == 2 else ''}")
-        check_real("x of the forward", like)
+            axes = f"N, {'T, ' if steps else ''}H{'·2' if dirs == 2 else ''}"
+            dy = as_gradient("dy", dy, (N, *steps, H * dirs), axes, like.dtype)
+        as_real("x of the forward", like)
+        xp = get_array_module(dy, like)
         dstates, _ = self._unstack("dstate", dstate, N)
         self.pop()
         if not self.return_sequences and dy is not None:        # y was the final hidden state
@@ -285,17 +286,16 @@ class Recurrent(Module):
         elif not isinstance(state, (tuple, list)) or len(state) != len(names):
             got = f"a {type(state).__name__}" + (f" of {len(state)}" if isinstance(state, (tuple, list)) else "")
             raise ShapeError(f"{name}: expected a tuple ({', '.join(names)}) of {len(names)} arrays, got {got}")
-        flat = cells == 1 and any(is_array(part) and part.ndim == 2 for part in state)
+        convert = as_real if name.startswith("d") else as_floating
+        state = [None if part is None else convert(f"{name} {part_name}", part) for part_name, part in zip(names, state)]
+        flat = cells == 1 and any(part is not None and part.ndim == 2 for part in state)
         columns = []
         for part_name, part in zip(names, state):
             if part is None:
                 columns.append([None] * cells)
                 continue
             full_name = f"{name} {part_name}"
-            check_floating(full_name, part)
             get_array_module(part, *self.params.values())
-            if name.startswith("d"):
-                check_real(full_name, part)
             if cells == 1 and part.ndim == 2:
                 check_shape(full_name, part, (N, self.hidden_size), "N, H")
                 part = part[None]

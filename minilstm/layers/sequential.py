@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 from minilstm.backend.arrays import Array
-from minilstm.backend.errors import ArgumentError, BackwardError, DtypeError
+from minilstm.backend.errors import ArgumentError, DtypeError
+from minilstm.backend.passes import choose
 from minilstm.layers.module import Module
 
 
@@ -55,26 +58,53 @@ class Sequential(Module):
         for option in options:
             if not accepts_option(self, option):
                 raise ArgumentError(f"Sequential: no layer takes the option {option!r}")
-        try:
-            for layer in self.layers:
-                x = layer(x, **{name: value for name, value in options.items() if accepts_option(layer, name)})
-        except BaseException:
-            self.drop_caches()
-            raise
+        for layer in self.layers:
+            x = layer(x, **{name: value for name, value in options.items() if accepts_option(layer, name)})
         return x
 
     def backward(self, dy: Array) -> Array:
         """Return the gradient of the input, given ``dy``, the gradient of the output (None when the input was tokens).
 
-        Raises BackwardError, before anything changes, where a layer kept nothing because it is in evaluation mode.
+        If a layer refuses its gradient, all layers are left as they were: gradients and caches.
         """
-        for name, module in self.modules():
-            if not (module.training or module.pending or module.children()):
-                raise BackwardError(f"Sequential.backward: layer {name} ({type(module).__name__}) is in evaluation mode and "
-                                    "kept nothing to go back through; call model.train() before the forward")
-        for layer in reversed(self.layers):
-            dy = layer.backward(dy)
+        modules = [module for _, module in self.modules()]
+        with _all_or_nothing(modules):
+            for layer, times in Counter(self._leaves()).items():
+                if is_built_in(layer) and layer.pending < times:
+                    choose((), type(layer).__name__)        # no forward, or a part of it was gone back through already
+                elif layer.pending:
+                    layer.peek(dy)
+            for layer in reversed(self.layers):
+                dy = layer.backward(dy)
         return dy
+
+    def _leaves(self) -> Iterator[Module]:
+        for layer in self.layers:
+            yield from layer._leaves() if isinstance(layer, Sequential) else [layer]
+
+
+def is_built_in(module: Module) -> bool:
+    """Return whether a module is one of minilstm's own, which refuse a gradient before they change anything."""
+    return type(module).__module__.startswith("minilstm.")
+
+
+@contextmanager
+def _all_or_nothing(modules: list[Module]) -> Iterator[None]:
+    """Put caches and gradients of the modules back where they were if an error leaves the ``with``.
+
+    Gradients are copied only where a module is not minilstm's own.
+    """
+    before = [(module, module._caches[:], module._passes[:]) for module in modules]
+    foreign = not all(map(is_built_in, modules))
+    grads = [(g, g.copy()) for module in modules for g in module.grads.values()] if foreign else []
+    try:
+        yield
+    except BaseException:
+        for module, caches, passes in before:
+            module._caches, module._passes = caches, passes
+        for gradient, value in grads:
+            gradient[...] = value
+        raise
 
 
 def accepts_option(layer: Module, option: str) -> bool:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 from minilstm.backend.arrays import Array, get_array_module
+from minilstm.backend.checks import is_number
 from minilstm.backend.errors import ArgumentError
 from minilstm.cells.activations import sigmoid
-from minilstm.losses.loss import Loss, PointwiseCache, aligned_target, reduce, refuse
+from minilstm.losses.loss import Loss, PointwiseCache, aligned, reduce, refuse
 
 LOG_FLOOR = -100.0                  # BCELoss: logarithms are clamped to at least this, as in PyTorch
 P_FLOOR = math.exp(LOG_FLOOR)       # the probability whose logarithm that is, 3.7e-44: still above 0 in float32
@@ -23,8 +24,7 @@ def bce_forward(prediction: Array, target: Array, *, reduction: str = "mean") ->
     Returns the 0-d loss in the prediction's dtype, and the cache. Raises ShapeError, DtypeError, ArgumentError.
     The clamp is PyTorch's (torch.nn.BCELoss): p exactly 0 or 1 costs at most 100 and nothing becomes infinite.
     """
-    y = aligned_target("bce", prediction, target, reduction)
-    p = prediction
+    p, y = aligned("bce", prediction, target, reduction)
     xp = get_array_module(p, y)
     p = refuse((p.real < 0) | (p.real > 1), p, "bce: prediction",
                "outside [0, 1]; give probabilities (end the model with Sigmoid), or use BCEWithLogitsLoss for logits")
@@ -56,15 +56,16 @@ def bce_with_logits_forward(prediction: Array, target: Array, *, reduction: str 
     softplus(z) = log(1 + e^z) = max(z, 0) + log1p(e^−|z|) never overflows. ``pos_weight`` w multiplies the cost of positive
     targets (a number above 0). Arguments, returns and errors otherwise as bce_forward, with any real logits z.
     """
-    if isinstance(pos_weight, bool) or not isinstance(pos_weight, (int, float)) or not 0 < pos_weight < math.inf:
+    if not is_number(pos_weight) or not 0 < pos_weight < math.inf:
         raise ArgumentError(f"bce_with_logits: pos_weight must be a finite number above 0, got {pos_weight!r}")
-    y = aligned_target("bce_with_logits", prediction, target, reduction)
-    z = refuse(~((y.real >= 0) & (y.real <= 1)), prediction, "bce_with_logits: target", "outside [0, 1]", shown=y)
+    z, y = aligned("bce_with_logits", prediction, target, reduction)
+    z = refuse(~((y.real >= 0) & (y.real <= 1)), z, "bce_with_logits: target", "outside [0, 1]", shown=y)
     xp = get_array_module(z, y)
     positive = z.real >= 0                                      # no abs, no maximum: complex z stay differentiable
     log_tail = xp.log1p(xp.exp(xp.where(positive, -z, z)))
     loss_if_1 = xp.where(positive, 0, -z) + log_tail            # softplus(−z) = −log σ(z)
     loss_if_0 = xp.where(positive, z, 0) + log_tail             # softplus(z) = −log(1 − σ(z))
+    loss_if_1, loss_if_0 = xp.where(y == 0, 0, loss_if_1), xp.where(y == 1, 0, loss_if_0)       # 0 · ∞ would be NaN
     loss, scale = reduce(float(pos_weight) * y * loss_if_1 + (1 - y) * loss_if_0, reduction)
     return loss, PointwiseCache(z.copy(), y, scale, float(pos_weight))
 

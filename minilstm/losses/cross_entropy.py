@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minilstm.backend.arrays import Array, get_array_module
-from minilstm.backend.checks import check_choice, check_floating, check_integer
+from minilstm.backend.checks import as_floating, as_integers, check_choice
 from minilstm.backend.errors import ArgumentError, ShapeError
 from minilstm.losses.loss import REDUCTIONS, Loss, refuse, total
 
@@ -33,8 +33,8 @@ def cross_entropy_forward(prediction: Array, target: Array, *, reduction: str = 
     Returns the 0-d loss in the prediction's dtype, and the cache. Raises ShapeError, DtypeError, ArgumentError.
     """
     check_choice("reduction", reduction, REDUCTIONS)
-    check_floating("cross_entropy: prediction", prediction)
-    check_integer("cross_entropy: target", target)
+    prediction = as_floating("cross_entropy: prediction", prediction)
+    target = as_integers("cross_entropy: target", target)
     if ignore_index is not None and (isinstance(ignore_index, bool) or not isinstance(ignore_index, (int, np.integer))):
         raise ArgumentError(f"cross_entropy: ignore_index must be None or a whole number, got {ignore_index!r}")
     if prediction.ndim < 2 or 0 in prediction.shape:

@@ -16,10 +16,24 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from minilstm.backend.arrays import Array, backend_name, get_array_module
-from minilstm.backend.checks import check_choice, check_floating, is_array
+from minilstm.backend.checks import as_array, as_floating, check_choice
 from minilstm.backend.errors import ArgumentError, BackwardError, DtypeError, ShapeError
+from minilstm.backend.passes import Pass, going_back_from, latest_pass
 
 REDUCTIONS = ("mean", "sum")
+
+
+class _Call(NamedTuple):
+    """A loss that was computed and not gone back from."""
+
+    latest: Pass | None     # the pass through a model that was made last
+    prediction: Any
+    cache: Any
+
+    @property
+    def mode(self) -> bool | None:
+        """Whether that pass was in training mode; None: there was none."""
+        return None if self.latest is None else self.latest.training
 
 
 class Loss:
@@ -40,23 +54,39 @@ class Loss:
         check_choice("reduction", reduction, REDUCTIONS)
         self.reduction = reduction
         self._options = options
-        self._cache: Any = None
+        self._calls: tuple[_Call, ...] = ()
 
     def __call__(self, prediction: Array, target: Array) -> Array:
         """Return the loss, a 0-d array in the prediction's dtype. Shapes, values and errors: see the forward function."""
-        loss, self._cache = type(self)._forward(prediction, target, reduction=self.reduction, **self._options)
+        loss, cache = type(self)._forward(prediction, target, reduction=self.reduction, **self._options)
+        this = _Call(latest_pass(), prediction, cache)
+        alike = [call for call in self._waiting() if call.mode is this.mode]
+        others = [call for call in self._waiting() if call.mode is not this.mode]
+        self._calls = (*others, *alike[-1:], this)          # two of a kind are enough to know that it is not clear
         return loss
 
-    def backward(self) -> Array:
-        """Return the gradient of the latest loss, in the prediction's shape and dtype, and forget that call.
+    def _waiting(self) -> list[_Call]:
+        return [call for call in self._calls if call.latest is None or not call.latest.forgotten]
 
-        Raises BackwardError when the criterion has not been called since the last backward.
+    def backward(self) -> Array:
+        """Return the gradient of the loss in the prediction's shape and dtype, and forget the calls made so far.
+
+        The loss is that of the one call since the last backward; calls on what a model returned in evaluation mode (a
+        validation loss) do not count beside one in training mode. Raises BackwardError where there was no call, or several.
         """
-        if self._cache is None:
-            raise BackwardError(f"{type(self).__name__}.backward: there is no loss to go back from; call "
-                                "criterion(prediction, target) first, once for each backward")
-        cache, self._cache = self._cache, None
-        return type(self)._backward(cache)
+        by_mode = ([call for call in self._waiting() if call.mode is mode] for mode in (True, None, False))
+        calls, name = next(filter(None, by_mode), []), type(self).__name__
+        self._calls = ()
+        if not calls:
+            raise BackwardError(f"{name}.backward: there is no loss to go back from; call criterion(prediction, target) "
+                                "first, once for each backward")
+        if len(calls) > 1:
+            raise BackwardError(f"{name}.backward: it is not clear which loss to go back from, since the criterion was called "
+                                "several times. Call backward after each loss, and use another criterion for losses that are "
+                                "only looked at. Those calls are forgotten now")
+        gradient = type(self)._backward(calls[0].cache)
+        going_back_from(calls[0].prediction, gradient)
+        return gradient
 
     def __repr__(self) -> str:
         options = {"reduction": self.reduction, **self._options}
@@ -72,23 +102,23 @@ class PointwiseCache(NamedTuple):
     pos_weight: float = 1.0
 
 
-def aligned_target(name: str, prediction: Any, target: Any, reduction: str) -> Array:
-    """Check both arrays; return the target in the prediction's shape and precision. Nothing is ever broadcast."""
+def aligned(name: str, prediction: Any, target: Any, reduction: str) -> tuple[Array, Array]:
+    """Return both as arrays, the target a copy in the prediction's shape and precision. Nothing is ever broadcast."""
     check_choice("reduction", reduction, REDUCTIONS)
-    check_floating(f"{name}: prediction", prediction)
-    if not is_array(target):
-        raise DtypeError(f"{name}: target: expected an array, got {type(target).__name__}")
+    prediction, target = as_floating(f"{name}: prediction", prediction), as_array(f"{name}: target", target)
     if target.dtype.kind not in "biufc" or target.dtype.kind == "c" != prediction.dtype.kind:
         raise DtypeError(f"{name}: target: expected real numbers (float, integer or bool), got dtype {target.dtype}")
     got, expected = tuple(target.shape), tuple(prediction.shape)
     if got != expected and not (len(got) == 1 and expected == (*got, 1)):
+        hint = ("; a recurrent layer returns the output of every step: return_sequences=False returns the last one"
+                if len(expected) == 3 and len(got) < 3 and got[:1] == expected[:1] else "")
         raise ShapeError(f"{name}: target and prediction must have the same shape (or (N,) and (N, 1)), "
-                         f"got target {got} and prediction {expected}")
+                         f"got target {got} and prediction {expected}{hint}")
     if prediction.size == 0:
         raise ShapeError(f"{name}: the batch is empty: prediction has shape {expected}")
     get_array_module(prediction, target)
     dtype = prediction.dtype if target.dtype.kind == "c" else prediction.real.dtype
-    return target.astype(dtype).reshape(expected)       # a copy: the caller may write into theirs before backward
+    return prediction, target.astype(dtype).reshape(expected)   # a copy, since the caller may write into the original
 
 
 def refuse(bad: Array, x: Array, name: str, words: str, shown: Array | None = None) -> Array:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from minilstm.backend.arrays import Array, backend_name, get_array_module
-from minilstm.backend.checks import check_positive_int, is_array
+from minilstm.backend.checks import as_array, check_positive_int
 from minilstm.backend.errors import ArgumentError, DtypeError, ShapeError
 
 
@@ -24,11 +24,11 @@ class Scores(NamedTuple):
     f1: Array
 
 
-def _check(prediction: Any, target: Any) -> bool:
+def _check(prediction: Array, target: Array) -> bool:
     """Check dtypes and shapes; return whether the predictions have a class axis, beside the target's axes."""
     for name, x in (("prediction", prediction), ("target", target)):
-        if not is_array(x) or x.dtype.kind not in "biuf":
-            raise DtypeError(f"{name}: expected an array of real numbers, got {getattr(x, 'dtype', type(x).__name__)}")
+        if x.dtype.kind not in "biuf":
+            raise DtypeError(f"{name}: expected an array of real numbers, got dtype {x.dtype}")
     get_array_module(prediction, target)
     expected, got = tuple(prediction.shape), tuple(target.shape)
     if prediction.size == 0:
@@ -43,14 +43,19 @@ def _check(prediction: Any, target: Any) -> bool:
 
 def _classes(prediction: Any, target: Any, threshold: float,
              ignore_index: int | None = None) -> tuple[Array, Array, int | None, bool]:
-    """Return predicted and true class numbers (same shapes), the number of classes if known, and whether it is binary."""
+    """Return predicted and true class numbers (same shapes), the number of classes if known, and whether it is binary.
+
+    A prediction that is NaN is of no class: -1.
+    """
+    prediction, target = as_array("prediction", prediction), as_array("target", target)
     has_classes, kind = _check(prediction, target), prediction.dtype.kind
     xp = get_array_module(prediction, target)
     count: int | None = None
     if has_classes:
-        predicted, count = prediction.argmax(axis=-1), prediction.shape[-1]
+        predicted, count = xp.where(xp.isnan(prediction).any(axis=-1), -1, prediction.argmax(axis=-1)), prediction.shape[-1]
     else:
-        predicted = (prediction >= threshold if kind == "f" else prediction).reshape(target.shape)
+        predicted = xp.where(xp.isnan(prediction), -1, prediction >= threshold) if kind == "f" else prediction
+        predicted = predicted.reshape(target.shape)
         count = 2 if kind in "fb" else None
     binary = not has_classes and kind in "fb"
     if backend_name(target) == "numpy":         # looking at values would make a device wait
@@ -73,7 +78,7 @@ def accuracy(prediction: Array, target: Array, threshold: float = 0.5, ignore_in
             class numbers, integer or bool, in the target's shape.
         target: true classes 0, 1, ..., integer, bool or whole floats.
         ignore_index: entries with this target are left out (padding), as in CrossEntropyLoss.
-    Raises ShapeError, DtypeError and, on the host, ArgumentError for a target that is no class.
+    A prediction of NaN is wrong. Raises ShapeError, DtypeError and, on the host, ArgumentError for a target that is no class.
 
     >>> import numpy as np, minilstm as ml
     >>> float(ml.accuracy(np.array([0.9, 0.2, 0.6, 0.4]), np.array([1, 0, 0, 1])))
@@ -115,7 +120,8 @@ def confusion_matrix(prediction: Array, target: Array, num_classes: int | None =
     highest = int(max(predicted.max(), true.max()))
     classes = check_positive_int("num_classes", num_classes) if num_classes is not None else count or highest + 1
     if highest >= classes or int(min(predicted.min(), true.min())) < 0:
-        raise ArgumentError(f"classes must be 0..{classes - 1}, got {highest if highest >= classes else 'a negative one'}")
+        got = str(highest) if highest >= classes else "a negative one, or a prediction that is NaN"
+        raise ArgumentError(f"classes must be 0..{classes - 1}, got {got}")
     counts = xp.bincount((true * classes + predicted).ravel(), minlength=classes * classes)
     return counts.reshape(classes, classes).astype(xp.int64)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from minilstm.backend.arrays import Array
-from minilstm.losses.loss import Loss, PointwiseCache, aligned_target, reduce
+from minilstm.losses.loss import Loss, PointwiseCache, aligned, reduce
 
 
 def mse_forward(prediction: Array, target: Array, *, reduction: str = "mean") -> tuple[Array, PointwiseCache]:
     """Squared error (prediction − target)². Shapes, reduction, returns and errors as bce_forward; any real values."""
-    y = aligned_target("mse", prediction, target, reduction)
+    prediction, y = aligned("mse", prediction, target, reduction)
     difference = prediction - y
     loss, scale = reduce(difference * difference, reduction)
     return loss, PointwiseCache(prediction.copy(), y, scale)

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from minilstm.backend.arrays import Array, get_array_module
 from minilstm.backend.errors import ArgumentError
 from minilstm.kernels.adam import adam_twin
@@ -59,6 +61,9 @@ class Adam(Optimizer):
 
     def _slots(self) -> tuple[str, ...]:
         return ("exp_avg", "exp_avg_sq")
+
+    def _largest(self, dtype: np.dtype) -> float:
+        return math.sqrt(float(np.finfo(dtype).max))       # whose square is still finite: an infinite v would freeze a weight
 
     def _folded(self) -> tuple[float, float, float]:
         """Return (rate, eps, decay): the step size and ε with the corrections in them, and the decay added to gradients."""

@@ -15,7 +15,9 @@ from minilstm.optim.optimizer import check_number
 
 
 def clip_grad_norm(model: Module, max_norm: float) -> Array:
-    """Scale all gradients of ``model`` so that their common L2 norm is at most ``max_norm``; return the norm before.
+    """Scale the gradients of ``model`` so that their common L2 norm is at most ``max_norm``; return the norm before.
+
+    Gradients of frozen layers do not count.
 
     The factor is min(1, max_norm / (norm + 1e-6)), as in torch.nn.utils.clip_grad_norm_. The norm is a 0-d float64 array on
     the gradients' backend; squares are summed in float64, where those of float32 cannot overflow. ``max_norm=math.inf`` only
@@ -34,9 +36,9 @@ def clip_grad_norm(model: Module, max_norm: float) -> Array:
         raise DtypeError(f"clip_grad_norm: expected a minilstm Module, got {type(model).__name__}")
     if max_norm != math.inf:
         max_norm = check_number("max_norm", max_norm)
-    gradients = list(model.named_gradients().values())
+    gradients = [layer.grads[key] for layer, key in model.locate().values() if not layer.frozen]
     xp = get_array_module(*gradients)
-    norm = xp.sqrt(reduce(add, (xp.square(g, dtype=np.float64).sum() for g in gradients)))
+    norm = xp.sqrt(reduce(add, (xp.square(g, dtype=np.float64).sum() for g in gradients), np.float64(0)))
     if max_norm == math.inf:
         return xp.asarray(norm)
     finite = xp.isfinite(norm)

@@ -8,12 +8,14 @@ A step first makes sure that every gradient is finite, then updates in place wit
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from minilstm.backend.arrays import Array, asarray, backend_name, get_array_module, to_numpy
+from minilstm.backend.checks import as_real, check_writeable, is_array, is_number
 from minilstm.backend.errors import ArgumentError, CheckpointError, DtypeError, MinilstmError, NonFiniteError, ShapeError
 from minilstm.layers.module import Module
 from minilstm.layers.state_dict import check_entries
@@ -27,11 +29,6 @@ class Work(NamedTuple):
     p: Array                    # the parameter
     g: Array                    # its gradient
     moments: tuple[Array, ...]
-
-
-def is_number(value: Any) -> bool:
-    """Tell whether ``value`` is one real number, and no bool."""
-    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
 
 
 def check_number(name: str, value: Any, low: float = 0.0, below: float = math.inf) -> float:
@@ -54,9 +51,11 @@ class Optimizer:
 
     def __init__(self, model: Module, **hyper: Any) -> None:
         if not isinstance(model, Module):
-            raise DtypeError(f"{type(self).__name__}: expected a minilstm Module, got {type(model).__name__}")
+            raise DtypeError(f"{type(self).__name__}: expected a minilstm Module, got {type(model).__name__}; give the model "
+                             f"itself: {type(self).__name__}(model)")
         if not model.locate():
             raise ArgumentError(f"{type(self).__name__}: the model has no parameters to learn")
+        _check_apart(model)
         self.model = model
         self.steps = 0
         self._moments: dict[str, tuple[Array, ...]] = {}
@@ -78,8 +77,8 @@ class Optimizer:
     def lr(self, value: float) -> None:
         self._lr = check_number("lr", value)
 
-    def zero_grad(self) -> None:
-        """Same as ``model.zero_grad()``."""
+    def zero_grad(self, set_to_none: bool = False) -> None:
+        """Same as ``model.zero_grad()``; ``set_to_none`` makes no difference."""
         self.model.zero_grad()
 
     def __repr__(self) -> str:
@@ -88,31 +87,41 @@ class Optimizer:
     # One step --------------------------------------------------------------------------------------------------------
 
     def step(self, *, checked: bool = False) -> None:
-        """Update every parameter in place from its gradient.
+        """Update every parameter in place from its gradient, except those of frozen layers.
 
-        Raises NonFiniteError naming the first gradient that holds NaN or infinity (and ShapeError, DtypeError for a gradient
-        that does not fit its parameter, ArgumentError for a hyperparameter outside its allowed range) before anything changes.
+        Raises NonFiniteError naming the first gradient that holds NaN or infinity (and ShapeError, DtypeError or
+        ParameterError for a gradient that does not fit its parameter, ArgumentError for a hyperparameter outside its allowed
+        range, a read-only parameter or two that share memory) before anything changes. Forwards made before can then no
+        longer be gone back through.
         Checking gradients on a device means waiting for it, once per step. ``checked=True`` skips the check where the caller
         has already made sure that all are finite, as the Trainer does from their norm.
         """
         self._set(self._validated({name: getattr(self, name) for name in self._hyper}))
         work = self._gather()
-        if not checked:
-            _check_finite(work)
+        if work and not checked:
+            _check_finite(work, self._largest)
+        self._moments.update((one.name, one.moments) for one in work)
+        self.model.outdate()
         self.steps += 1
         for one in work:
             if not (one.layer.fast and self._fast_update(one.p, one.g, one.moments)):
                 self._update(one.p, one.g, one.moments, *self._scratch(one.p))
 
     def _gather(self) -> list[Work]:
-        """Look up every array by name and bring the moments to where their parameter is."""
+        """Look up every array that is to be updated and bring its moments to where it is; nothing is changed."""
         work: list[Work] = []
+        _check_apart(self.model)
         for name, (layer, key) in self.model.locate().items():
-            p, g = layer.params[key], layer.grads[key]
-            if p.dtype.kind != "f":
-                raise DtypeError(f"{name} ({type(layer).__name__}): expected a real floating point parameter, got {p.dtype}")
+            if layer.frozen:
+                continue
+            p, where = layer.params[key], f"{name} ({type(layer).__name__})"
+            if not is_array(p) or p.dtype.char not in "fd":
+                got = getattr(p, "dtype", type(p).__name__)
+                raise DtypeError(f"{where}: expected a float32 or float64 parameter, got {got}")
+            check_writeable(where, p)
+            g = as_real(f"gradient of {where}", layer.grads[key])
             if g.shape != p.shape:
-                raise ShapeError(f"gradient of {name} ({type(layer).__name__}): expected shape {p.shape}, got {g.shape}")
+                raise ShapeError(f"gradient of {where}: expected shape {p.shape}, got {g.shape}")
             xp = get_array_module(p, g)
             moments = self._moments.get(name)
             if moments is None or len(moments) < len(self._slots()):        # too few: momentum was switched on later
@@ -123,8 +132,11 @@ class Optimizer:
             elif any(m.dtype != p.dtype or type(m) is not type(p) for m in moments):
                 moments = tuple(asarray(m, backend_name(p), p.dtype) for m in moments)
             work.append(Work(name, layer, p, g, moments))
-        self._moments.update((one.name, one.moments) for one in work)
         return work
+
+    def _largest(self, dtype: np.dtype) -> float:
+        """Return the size below which gradients of this dtype can be used."""
+        return math.inf
 
     def _slots(self) -> tuple[str, ...]:
         """The names of the moments each parameter has."""
@@ -149,8 +161,9 @@ class Optimizer:
 
     def state_dict(self) -> dict[str, Any]:
         """Return {"arrays": {"0.W.exp_avg": host array, ...}, "meta": hyperparameters and step count, JSON-able}."""
-        arrays = {f"{one.name}.{slot}": to_numpy(m).copy() for one in (self._gather() if self.steps else [])
-                  for slot, m in zip(self._slots(), one.moments)}
+        moments = {**self._moments, **({one.name: one.moments for one in self._gather()} if self.steps else {})}
+        arrays = {f"{name}.{slot}": to_numpy(m).copy() for name in self.model.locate() if name in moments
+                  for slot, m in zip(self._slots(), moments[name])}
         meta = {"type": type(self).__name__, "steps": self.steps, **{name: getattr(self, name) for name in self._hyper}}
         return {"arrays": arrays, "meta": {k: list(v) if isinstance(v, tuple) else v for k, v in meta.items()}}
 
@@ -175,27 +188,43 @@ class Optimizer:
         trial = type(self).__new__(type(self))          # knows which moments these hyperparameters need
         trial._set(hyper)
         names = {name: [f"{name}.{slot}" for slot in trial._slots()] for name in self.model.named_parameters()}
-        owners = self.model.named_parameters() if meta["steps"] else {}
-        check_entries(arrays, {entry: (tuple(p.shape), np.dtype(p.dtype)) for name, p in owners.items()
-                               for entry in names[name]}, "optimiser array")
-        for entry, value in arrays.items():
-            if entry.endswith(".exp_avg_sq") and (to_numpy(value) < 0).any():
+        owners = {name: layer.params[key] for name, (layer, key) in self.model.locate().items()
+                  if meta["steps"] and not (layer.frozen and arrays.keys().isdisjoint(names[name]))}
+        fitting = check_entries(arrays, {entry: (tuple(p.shape), np.dtype(p.dtype)) for name, p in owners.items()
+                                         for entry in names[name]}, "optimiser array")
+        for entry, value in fitting.items():
+            if entry.endswith(".exp_avg_sq") and (value < 0).any():
                 raise CheckpointError(f"optimiser array {entry}: holds negative values, but is a mean of squares")
-        self._moments = {name: tuple(asarray(to_numpy(arrays[entry]).astype(p.dtype), backend_name(p))
-                                     for entry in names[name]) for name, p in owners.items()}
+        self._moments = {name: tuple(asarray(fitting[entry], backend_name(p)) for entry in names[name])
+                         for name, p in owners.items()}
         self._set(hyper)
         self.steps = meta["steps"]
 
 
-def _check_finite(work: list[Work]) -> None:
-    """Raise NonFiniteError naming the first gradient that holds NaN or infinity; waits once for a device."""
+def _check_apart(model: Module) -> None:
+    """Raise ArgumentError if two parameters share memory, which each of them would update."""
+    host = [(name, p) for name, p in model.named_parameters().items() if isinstance(p, np.ndarray)]
+    for (name, p), (other, q) in combinations(host, 2):
+        if np.may_share_memory(p, q) and np.shares_memory(p, q):
+            raise ArgumentError(f"{name} and {other} share memory, so each step would update them twice; to share weights, "
+                                "use one layer object in both places")
+
+
+def _check_finite(work: list[Work], largest: Callable[[np.dtype], float]) -> None:
+    """Raise NonFiniteError naming the first gradient with an entry not below ``largest(dtype)``; waits for a device."""
     xp = get_array_module(work[0].p)
-    finite = to_numpy(xp.stack([xp.isfinite(one.g).all() for one in work]))
-    if finite.all():
+    sizes = [xp.maximum(one.g.max(), -one.g.min()) for one in work]         # NaN stays NaN, which is not below anything
+    fits = to_numpy(xp.stack([size < largest(one.p.dtype) for size, one in zip(sizes, work)]))
+    if fits.all():
         return
-    one = next(one for one, ok in zip(work, finite) if not ok)
+    one = next(one for one, ok in zip(work, fits) if not ok)
     g = to_numpy(one.g)
     bad = np.argwhere(~np.isfinite(g))
-    first = tuple(int(k) for k in bad[0])
-    raise NonFiniteError(f"gradient of {one.name} ({type(one.layer).__name__}) is not finite: first at "
-                         f"{list(first)}={g[first]} ({len(bad)} of {g.size} entries); no weight was changed")
+    where = f"gradient of {one.name} ({type(one.layer).__name__})"
+    if len(bad):
+        first = tuple(int(k) for k in bad[0])
+        raise NonFiniteError(f"{where} is not finite: first at {list(first)}={g[first]} ({len(bad)} of {g.size} entries); no "
+                             "weight was changed")
+    first = tuple(int(k) for k in np.unravel_index(np.abs(g).argmax(), g.shape))
+    raise NonFiniteError(f"{where} is too large: the square of its entry {list(first)}={g[first]:g} overflows {one.p.dtype}; "
+                         "no weight was changed. Clip gradients first: clip_grad_norm(model, 1.0)")

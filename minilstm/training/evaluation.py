@@ -15,7 +15,8 @@ import numpy as np
 from minilstm.backend.arrays import Array, asarray, backend_name, get_array_module, to_numpy
 from minilstm.backend.checks import check_positive_int, is_array
 from minilstm.backend.errors import ArgumentError, NonFiniteError, ShapeError, TokenError
-from minilstm.layers.module import Module, modes_kept
+from minilstm.backend.passes import evaluating
+from minilstm.layers.module import Module
 from minilstm.training.batches import batches_of, unpack
 from minilstm.training.nonfinite import explain_parameters, explain_tokens
 from minilstm.training.progress import open_bar
@@ -37,8 +38,7 @@ def evaluate(model: Module, criterion: Any, loader: Any, metric: Callable[[Array
     totals: list[Any] = [0.0, 0.0]
     samples = 0
     criterion = copy.copy(criterion)        # so that the caller's criterion keeps its own cache
-    with modes_kept(model), bar_for(loader, "Validation", 0, progress) as bar, quiet():
-        model.eval()
+    with evaluating(), bar_for(loader, "Validation", 0, progress) as bar, quiet():
         for batch in batches_of(loader, 0, 0):
             x, y, options = unpack(batch)
             prediction = model(x, **options)
@@ -71,8 +71,7 @@ def predict(model: Module, x: Any, batch_size: int = 256, *, lengths: Any = None
     lengths = lengths if lengths is None or is_array(lengths) else np.asarray(lengths)
     home = backend_name(next(iter(model.named_parameters().values()), x))
     outputs = []
-    with modes_kept(model):
-        model.eval()
+    with evaluating():
         for start in range(0, len(x), batch_size):
             rows = slice(start, start + batch_size)
             options = {} if lengths is None else {"lengths": asarray(lengths[rows], home)}

@@ -12,8 +12,9 @@ from typing import Any
 
 from minilstm.backend.arrays import Array, get_array_module
 from minilstm.backend.errors import TokenError
+from minilstm.backend.passes import evaluating
 from minilstm.layers.embedding import Embedding, check_tokens
-from minilstm.layers.module import Module, modes_kept
+from minilstm.layers.module import Module
 from minilstm.layers.sequential import Sequential, accepts_option
 
 
@@ -54,8 +55,7 @@ def explain_forward(model: Module, x: Array, y: Array, options: Mapping[str, Any
     words = explain_inputs(x, y) or explain_parameters(model)
     if words is not None:
         return words
-    with modes_kept(model):
-        model.eval()
+    with evaluating():
         for name, layer, given, output in _outputs(model, x, options, ""):
             if not is_finite(output):
                 return explain_tokens(layer, given) or (f"the output of {name} ({type(layer).__name__}) holds NaN or infinite "

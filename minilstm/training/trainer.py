@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from minilstm.backend.arrays import Array
-from minilstm.backend.checks import check_positive_int
+from minilstm.backend.checks import check_positive_int, is_number
 from minilstm.backend.errors import ArgumentError, NonFiniteError
 from minilstm.layers.module import Module, modes_kept
 from minilstm.losses.metrics import accuracy_of
 from minilstm.optim.clipping import clip_grad_norm
-from minilstm.optim.optimizer import Optimizer, is_number
+from minilstm.optim.optimizer import Optimizer
 from minilstm.optim.schedules import ReduceLROnPlateau
 from minilstm.training import evaluation, run_folder, state
 from minilstm.training.atomic_write import PathLike

@@ -29,5 +29,5 @@ def test_gradients(p: float, rng: np.random.Generator) -> None:
 def test_input_that_does_not_fit() -> None:
     layer = ml.Dropout(0.5, rng=0)
     refuses(ml.DtypeError, lambda: layer(put(np.ones((2, 3), int))), "x", "int64", unchanged=layer)
-    refuses(ml.DtypeError, lambda: layer([[1.0]]), "x", "list", unchanged=layer)
+    refuses(ml.DtypeError, lambda: layer([[1.0], [2.0, 3.0]]), "x", "list", unchanged=layer)
     refuses(ml.ShapeError, lambda: layer(xp.ones((0, 3), np.float32)), "is empty", unchanged=layer)

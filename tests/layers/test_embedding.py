@@ -11,7 +11,7 @@ from cases import close
 from cell_tests import check
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from refusals import on_device, refuses
+from refusals import refuses
 from torch_twin import to_torch, torch
 
 import minilstm as ml
@@ -53,10 +53,10 @@ def test_same_as_pytorch(padding_idx: int | None, rng: np.random.Generator, wors
     (np.array([[0, 2**64 - 1]], np.uint64), ml.TokenError, [str(2**64 - 1)]),
     (np.array([[0.0, 1.0]]), ml.DtypeError, ["integers", "float64"]),
     (np.array([[True]]), ml.DtypeError, ["integers", "bool"]),
-    (np.array([["a"]]), ml.DtypeError, ["integers", "<U1"]), ([[0, 1]], ml.DtypeError, ["array", "list"]),
+    (np.array([["a"]]), ml.DtypeError, ["integers", "<U1"]), ([[0, 1], [2]], ml.DtypeError, ["array", "list"]),
     (np.zeros((0, 4), int), ml.ShapeError, ["(0, 4)"]), (np.zeros((3, 0), int), ml.ShapeError, ["(3, 0)"])])
 def test_ids_that_make_no_sense(ids: Any, error: type[Exception], words: list[str]) -> None:
-    layer, (error, words) = put(ml.Embedding(7, 3, rng=0)), on_device(ids, error, words)
+    layer = put(ml.Embedding(7, 3, rng=0))
     if error is ml.TokenError and backend() != "numpy":     # a device does not look: it gives NaN, and who fetches it explains
         y = host(layer(put(ids)))
         assert np.isfinite(y[0, 0]).all() == (ids.size > 1) and np.isnan(y[0, -1]).all()

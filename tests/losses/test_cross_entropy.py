@@ -36,6 +36,6 @@ def test_cross_entropy_refuses_other_shapes(prediction: tuple, target: tuple) ->
 
 def test_cross_entropy_refuses_other_dtypes() -> None:
     for prediction, target in [(np.zeros((2, 3), int), np.zeros(2, int)), (np.zeros((2, 3)), np.zeros(2)),
-                               (np.zeros((2, 3)), np.zeros(2, bool)), (np.zeros((2, 3)), [0, 1])]:
+                               (np.zeros((2, 3)), np.zeros(2, bool)), (np.zeros((2, 3)), [[0], [1, 2]])]:
         with pytest.raises(ml.DtypeError):
             ml.CrossEntropyLoss()(*map(put_array, (prediction, target)))

@@ -94,7 +94,7 @@ def test_targets_that_are_no_class(bad: list) -> None:
 
 
 def test_other_dtypes_are_refused() -> None:
-    for prediction, target in [([1.0], np.ones(1)), (np.ones(1), [1]), (np.ones(1, complex), np.ones(1)),
+    for prediction, target in [("1.0", np.ones(1)), (np.ones(1), [[1], [2, 3]]), (np.ones(1, complex), np.ones(1)),
                                (np.ones(1), np.array(["positive"]))]:
         with pytest.raises(ml.DtypeError):
             ml.accuracy(*(put(x) if isinstance(x, np.ndarray) else x for x in (prediction, target)))

@@ -133,10 +133,8 @@ class GRUCell:
 def gru_forward(x: Array, h0: Array | None, W: Array, b: Array, *, lengths: Any = None, padding: str = "post",
                 outputs: bool = True, keep: bool = True) -> tuple[Any, SequenceCache]:
     """``minilstm.cells.gru.gru_forward`` for NumPy arrays; ``outputs`` and ``keep``: as for the LSTM."""
-    _, (_, _, D, H), real, dtype = check_sequence(x, {"h0": h0}, W, b, GATES, BIASES, lengths, padding)
-    x, W, b = (array.astype(dtype, copy=False) for array in (x, W, b))
-    state0 = [None if h0 is None else h0.astype(dtype, copy=False)]
-    return sequence.forward(GRUCell(H, D), x, state0, W, b, real, outputs=outputs, keep=keep)
+    _, (_, _, D, H), x, states, W, b, real, _ = check_sequence(x, {"h0": h0}, W, b, GATES, BIASES, lengths, padding)
+    return sequence.forward(GRUCell(H, D), x, states, W, b, real, outputs=outputs, keep=keep)
 
 
 def gru_backward(dh: Array | None, cache: SequenceCache, *, dh_last: Array | None = None,

@@ -144,10 +144,8 @@ def lstm_forward(x: Array, h0: Array | None, c0: Array | None, W: Array, b: Arra
         outputs: False leaves h out (None).
         keep: False keeps nothing for backward; ``cache.last`` still has the final states, h_last and c_last.
     """
-    _, (_, _, D, H), real, dtype = check_sequence(x, {"h0": h0, "c0": c0}, W, b, GATES, GATES, lengths, padding)
-    x, W, b = (array.astype(dtype, copy=False) for array in (x, W, b))
-    state0 = [None if s is None else s.astype(dtype, copy=False) for s in (h0, c0)]
-    h, cache = sequence.forward(LSTMCell(H, D), x, state0, W, b, real, outputs=outputs, keep=keep)
+    _, (_, _, D, H), x, states, W, b, real, _ = check_sequence(x, {"h0": h0, "c0": c0}, W, b, GATES, GATES, lengths, padding)
+    h, cache = sequence.forward(LSTMCell(H, D), x, states, W, b, real, outputs=outputs, keep=keep)
     return h, cache.last[1], cache
 
 

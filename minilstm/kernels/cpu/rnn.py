@@ -89,10 +89,8 @@ def rnn_forward(x: Array, h0: Array | None, W: Array, b: Array, *, nonlinearity:
                 padding: str = "post", outputs: bool = True, keep: bool = True) -> tuple[Any, SequenceCache]:
     """``minilstm.cells.rnn.rnn_forward`` for NumPy arrays; ``outputs`` and ``keep``: as for the LSTM."""
     check_choice("nonlinearity", nonlinearity, NONLINEARITIES)
-    _, (_, _, D, H), real, dtype = check_sequence(x, {"h0": h0}, W, b, GATES, GATES, lengths, padding)
-    x, W, b = (array.astype(dtype, copy=False) for array in (x, W, b))
-    state0 = [None if h0 is None else h0.astype(dtype, copy=False)]
-    return sequence.forward(RNNCell(H, D, nonlinearity), x, state0, W, b, real, outputs=outputs, keep=keep)
+    _, (_, _, D, H), x, states, W, b, real, _ = check_sequence(x, {"h0": h0}, W, b, GATES, GATES, lengths, padding)
+    return sequence.forward(RNNCell(H, D, nonlinearity), x, states, W, b, real, outputs=outputs, keep=keep)
 
 
 def rnn_backward(dh: Array | None, cache: SequenceCache, *, dh_last: Array | None = None,

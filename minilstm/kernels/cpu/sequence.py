@@ -17,7 +17,7 @@ The cuts of rows and steps do not depend on the number of threads, and therefore
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
@@ -108,7 +108,7 @@ def row_chunks(N: int, compiled: bool) -> list[slice]:
     return [slice(a, b) for a, b in zip(edges, edges[1:])]
 
 
-def forward(cell: Cell, x: np.ndarray, state0: list[np.ndarray | None], W: np.ndarray, b: np.ndarray,
+def forward(cell: Cell, x: np.ndarray, state0: Sequence[np.ndarray | None], W: np.ndarray, b: np.ndarray,
             real: np.ndarray | None, *, outputs: bool, keep: bool) -> tuple[np.ndarray | None, SequenceCache]:
     """Return (y (N, T, H), or None without ``outputs``; cache).
 
@@ -174,7 +174,7 @@ def _blocks(T: int, size: int) -> Iterator[tuple[int, int]]:
         yield start, min(T, start + size)
 
 
-def _forward_chunk(cell: Cell, x: np.ndarray, state0: list[np.ndarray | None], weights: np.ndarray, chunk: Chunk,
+def _forward_chunk(cell: Cell, x: np.ndarray, state0: Sequence[np.ndarray | None], weights: np.ndarray, chunk: Chunk,
                    y: np.ndarray | None, last: tuple[np.ndarray, ...], keep: bool, packed: Packed | None) -> None:
     """Make all steps of a chunk, and fill its rows of y and last."""
     H, D, n, T = cell.H, cell.D, chunk.hx.shape[2], x.shape[1]

@@ -15,7 +15,7 @@ from minilstm.kernels.cuda.sequence import DeviceCache
 def gru_forward(x: Array, h0: Array | None, W: Array, b: Array, *, lengths: Any = None, padding: str = "post",
                 outputs: bool = True, keep: bool = True) -> tuple[Any, DeviceCache]:
     """``minilstm.cells.gru.gru_forward`` for CuPy arrays; ``outputs`` and ``keep``: as for the LSTM."""
-    xp, sizes, _, dtype = check_sequence(x, {"h0": h0}, W, b, GATES, BIASES, None, padding)
+    xp, sizes, x, (h0,), W, b, _, dtype = check_sequence(x, {"h0": h0}, W, b, GATES, BIASES, None, padding)
     H = sizes[-1]
     plan = sequence.make_plan("gru", sizes, dtype, lengths, padding, x)
     N, T, states = plan.N, plan.T, plan.states

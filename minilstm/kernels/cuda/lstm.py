@@ -21,7 +21,7 @@ def lstm_forward(x: Array, h0: Array | None, c0: Array | None, W: Array, b: Arra
         outputs: False leaves h out (None).
         keep: False keeps nothing for backward; ``cache.last`` still has the final states, h_last and c_last.
     """
-    xp, sizes, _, dtype = check_sequence(x, {"h0": h0, "c0": c0}, W, b, GATES, GATES, None, padding)
+    xp, sizes, x, (h0, c0), W, b, _, dtype = check_sequence(x, {"h0": h0, "c0": c0}, W, b, GATES, GATES, None, padding)
     H = sizes[-1]
     plan = sequence.make_plan("lstm", sizes, dtype, lengths, padding, x)
     N, T, states = plan.N, plan.T, plan.states

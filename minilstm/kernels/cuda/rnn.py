@@ -17,7 +17,7 @@ def rnn_forward(x: Array, h0: Array | None, W: Array, b: Array, *, nonlinearity:
                 padding: str = "post", outputs: bool = True, keep: bool = True) -> tuple[Any, DeviceCache]:
     """``minilstm.cells.rnn.rnn_forward`` for CuPy arrays; ``outputs`` and ``keep``: as for the LSTM."""
     check_choice("nonlinearity", nonlinearity, NONLINEARITIES)
-    xp, sizes, _, dtype = check_sequence(x, {"h0": h0}, W, b, GATES, GATES, None, padding)
+    xp, sizes, x, (h0,), W, b, _, dtype = check_sequence(x, {"h0": h0}, W, b, GATES, GATES, None, padding)
     H, relu = sizes[-1], int(nonlinearity == "relu")
     plan = sequence.make_plan("rnn", sizes, dtype, lengths, padding, x)
     N, T, states = plan.N, plan.T, plan.states

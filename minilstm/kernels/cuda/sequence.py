@@ -14,8 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minilstm.backend.arrays import Array, get_array_module
-from minilstm.backend.checks import check_choice, check_integer, check_shape, is_array
-from minilstm.cells.gates import upstream
+from minilstm.backend.checks import as_gradient, as_integers, check_choice, check_shape
 from minilstm.cells.padding import PADDINGS, check_lengths
 from minilstm.kernels.cuda import plan as plans
 from minilstm.kernels.cuda.launch import THREADS, Kernel, Pointer, blocks_for, kernel, launch, multiprocessors, prepare
@@ -75,8 +74,8 @@ def device_lengths(lengths: Any, N: int, T: int, padding: str, like: Array) -> A
     check_choice("padding", padding, PADDINGS)
     if lengths is None:
         return None
-    if is_array(lengths) and get_array_module(lengths) is not np:
-        check_integer("lengths", lengths)
+    lengths = as_integers("lengths", lengths)
+    if get_array_module(lengths) is not np:
         check_shape("lengths", lengths, (N,), "N")
         return get_array_module(lengths).ascontiguousarray(lengths, dtype=np.int32)
     host = check_lengths(lengths, N, T, padding)
@@ -151,7 +150,8 @@ def step_backward(plan: Plan, W_hT: Array, dh_last: Array | None, to_h: Callable
 def upstream_gradients(plan: Plan, dh: Array | None, **dstates: Array | None) -> list[Array | None]:
     """Return the checked upstream gradients as kernels want them: dh (N, T, H), then those of final states (N, H)."""
     given = [("dh", dh, (plan.N, plan.T, plan.H), "N, T, H"), *((name, d, plan.states, "N, H") for name, d in dstates.items())]
-    return [None if d is None else ready(upstream(name, d, shape, axes, like=d), plan) for name, d, shape, axes in given]
+    return [None if d is None else ready(as_gradient(name, d, shape, axes, plan.dtype), plan)
+            for name, d, shape, axes in given]
 
 
 def weight_gradients(cache: DeviceCache, dz: Array) -> tuple[Array, Array]:

@@ -1,0 +1,56 @@
+"""Keywords that PyTorch's and Keras' layers take and these do not, each with what to write here."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+
+from minilstm.backend.errors import ArgumentError
+
+INSTEAD = {
+    "activation": "the activations of the equations are fixed; RNN takes nonlinearity=\"tanh\" or \"relu\"",
+    "batch_first": "arrays are always batch-first here, (N, T, D); leave it out",
+    "batch_input_shape": "give the sizes instead, as in LSTM(input_size, hidden_size)",
+    "bias": "the cells always have biases; leave it out",
+    "bias_initializer": "use init=\"default\" (Keras') or init=\"uniform\" (PyTorch's)",
+    "device": "move the model afterwards: model.to(\"cupy\")",
+    "embeddings_initializer": "use init=\"default\" (Keras') or init=\"uniform\" (PyTorch's)",
+    "go_backwards": "use bidirectional=True, or reverse the input: x[:, ::-1]",
+    "implementation": "there is one; leave it out",
+    "inplace": "nothing is computed in place; leave it out",
+    "input_dim": "the sizes are Embedding(num_embeddings, embedding_dim) and LSTM(input_size, hidden_size)",
+    "input_length": "any length is taken; leave it out",
+    "input_shape": "give the sizes instead, as in LSTM(input_size, hidden_size)",
+    "kernel_initializer": "use init=\"default\" (Keras') or init=\"uniform\" (PyTorch's)",
+    "mask_zero": "give the lengths with the call: model(x, lengths=lengths)",
+    "max_norm": "rows are not rescaled; leave it out",
+    "output_dim": "the sizes are Embedding(num_embeddings, embedding_dim)",
+    "proj_size": "put a Linear layer after it",
+    "rate": "write Dropout(p)",
+    "recurrent_activation": "the gates are sigmoids, as in the equations; leave it out",
+    "recurrent_dropout": "states are not dropped; dropout=p drops between layers, and a Dropout layer drops outputs",
+    "recurrent_initializer": "use init=\"default\" (Keras') or init=\"uniform\" (PyTorch's)",
+    "reset_after": "the GRU's reset gate always acts after the product, as with reset_after=True; leave it out",
+    "return_state": "give it with the call: y, state = layer(x, return_state=True)",
+    "scale_grad_by_freq": "gradients are plain sums; leave it out",
+    "seed": "write rng=seed",
+    "sparse": "gradients are dense; leave it out",
+    "stateful": "carry the states yourself: y, state = layer(x, state, return_state=True)",
+    "time_major": "arrays are always batch-first here, (N, T, D); leave it out",
+    "unit_forget_bias": "init=\"default\" starts the forget bias at 1; leave it out",
+    "units": "write LSTM(input_size, hidden_size) or Linear(in_features, out_features)",
+    "unroll": "loops over time are not unrolled; leave it out",
+    "use_bias": "Linear takes bias=False; the cells always have biases",
+}
+
+
+def refuse_foreign(cls: type, options: Iterable[str]) -> None:
+    """Raise ArgumentError, saying what to write instead, if a keyword is another library's and not one of this layer's."""
+    foreign = [name for name in options if name in INSTEAD]
+    if not foreign:
+        return
+    constructors = [vars(base)["__init__"] for base in cls.__mro__[:-1] if "__init__" in vars(base)]
+    own = {name for constructor in constructors for name in inspect.signature(constructor).parameters}
+    for name in foreign:
+        if name not in own:
+            raise ArgumentError(f"{cls.__name__}: {name} is not an argument here: {INSTEAD[name]}")
