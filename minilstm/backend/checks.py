@@ -30,10 +30,7 @@ def as_array(name: str, x: Any) -> Array:
     if type(x) is not np.ndarray:
         if backend_name(x) != "numpy":
             return x
-        if isinstance(x, np.ma.MaskedArray):
-            raise DtypeError(f"{name}: a masked array would lose its mask; give {name}.filled(...), or lengths for padding")
-        if isinstance(x, np.matrix):
-            raise DtypeError(f"{name}: expected an array, got np.matrix, whose * is a matrix product; give np.asarray({name})")
+        refuse_other_arithmetic(name, x)
         try:
             array = np.asarray(x)
         except Exception as error:      # whatever an object raises that cannot be read: a tensor on a GPU, a ragged list
@@ -46,6 +43,14 @@ def as_array(name: str, x: Any) -> Array:
     if not (x.dtype.isnative and x.flags.aligned):
         x = x.astype(x.dtype.newbyteorder("="), order="C")
     return x
+
+
+def refuse_other_arithmetic(name: str, x: Any) -> None:
+    """Raise DtypeError for masked arrays and np.matrix."""
+    if isinstance(x, np.ma.MaskedArray):
+        raise DtypeError(f"{name}: a masked array would lose its mask; give its filled(...) values, or lengths for padding")
+    if isinstance(x, np.matrix):
+        raise DtypeError(f"{name}: expected an array, got np.matrix, whose * is a matrix product; give np.asarray of it")
 
 
 def as_floating(name: str, x: Any) -> Array:

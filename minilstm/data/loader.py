@@ -7,13 +7,14 @@ epoch.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from minilstm.backend.arrays import Array, asarray
-from minilstm.backend.checks import check_positive_int, is_array
+from minilstm.backend.arrays import Array, asarray, to_numpy
+from minilstm.backend.checks import as_array, check_positive_int
 from minilstm.backend.errors import ArgumentError, DtypeError, ShapeError
 
 
@@ -61,6 +62,15 @@ class DataLoader:
             raise ArgumentError(f"DataLoader: {self.size} rows do not fill a batch of {self.batch_size}, and drop_last=True "
                                 "drops the rest: lower batch_size")
 
+    @property
+    def digest(self) -> str:
+        """A checksum of the arrays' values, dtypes and shapes, by which a resumed run recognises its data."""
+        crc = 0
+        for array in map(to_numpy, self.arrays):
+            crc = zlib.crc32(f"{array.dtype.str} {array.shape}".encode(), crc)
+            crc = zlib.crc32(np.ascontiguousarray(array).data, crc)
+        return f"{crc:08x}"
+
     def __len__(self) -> int:
         """The number of batches in an epoch."""
         return self.size // self.batch_size if self.drop_last else -(-self.size // self.batch_size)
@@ -96,9 +106,11 @@ class DataLoader:
 
 def _as_rows(name: str, values: Any, backend: str) -> Array:
     try:
-        x = values if is_array(values) else np.asarray(values)
-    except ValueError as error:
-        raise ShapeError(f"{name}: expected rows of equal shape ({error}); see pad_sequences") from None
+        x = as_array(name, values)
+    except DtypeError as error:
+        if isinstance(values, (list, tuple)):
+            raise ShapeError(f"{name}: expected rows of equal shape ({error}); see pad_sequences") from None
+        raise
     if x.dtype.kind not in "biufc":
         raise DtypeError(f"{name}: expected numbers, got dtype {x.dtype}")
     if x.ndim == 0:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minilstm.backend.checks import check_choice, check_positive_int
+from minilstm.backend.checks import check_choice, check_positive_int, refuse_other_arithmetic
 from minilstm.backend.errors import ArgumentError, DtypeError, ShapeError
 
 
@@ -73,6 +73,7 @@ def _items(row: int, sequence: Any, dtype: np.dtype[Any] | None) -> np.ndarray:
     """Return one sequence as an array, or raise an error that names its row."""
     if isinstance(sequence, (str, bytes)):
         raise DtypeError(f"sequences[{row}]: expected a list of numbers, got the text {sequence[:20]!r}; see Tokenizer")
+    refuse_other_arithmetic(f"sequences[{row}]", sequence)
     try:
         items = np.asarray(sequence, dtype=object if dtype == object else None)
         if dtype is not None and not _fits(items, dtype):

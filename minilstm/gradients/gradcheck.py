@@ -13,7 +13,7 @@ It cannot detect a forward that is itself wrong (a gate too many, lengths ignore
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +22,7 @@ from minilstm.backend.arrays import Array, asarray, backend_name, to_numpy
 from minilstm.backend.checks import check_choice
 from minilstm.backend.errors import ArgumentError, GradientError
 from minilstm.backend.seeds import as_generator
-from minilstm.gradients.numerical import NotComplexError, complex_step, finite_difference
+from minilstm.gradients.numerical import NotComplexError, OutOfRangeError, complex_step, finite_difference
 from minilstm.gradients.subjects import Subject, make_subject
 
 METHODS = ("both", "finite", "complex")
@@ -34,7 +34,7 @@ class Comparison(NamedTuple):
     """One tensor's verdict by one method.
 
     ``error`` is, for finite differences, ‖a - n‖ / max(‖a‖, ‖n‖, 10⁻³ √size), since single small entries drown in rounding;
-    for complex step the largest |a - n| / max(|a|, |n|, 10⁻³) over the entries.
+    for complex step the largest |a - n| / max(|a|, |n|, 10⁻³ · max(1, the tensor's largest entry)) over the entries.
     """
 
     name: str
@@ -55,6 +55,7 @@ class GradcheckReport(NamedTuple):
     comparisons: list[Comparison]
     entries: int
     note: str
+    sizes: dict[str, tuple[int, ...]] = {}      # the shape of each tensor that was compared
 
     def worst(self, method: str) -> float:
         """Return the largest error by this method ("finite" or "complex"); nan if it was not used."""
@@ -63,11 +64,17 @@ class GradcheckReport(NamedTuple):
     def __str__(self) -> str:
         used = [method for method in ("finite", "complex") if not math.isnan(self.worst(method))]
         words = [f"{method} {self.worst(method):.1e}" for method in used]
-        return f"gradcheck {self.title}: {self.entries} entries agree, worst error {', '.join(words)}{self.note}"
+        lines = [f"gradcheck {self.title}: {self.entries} entries agree, worst error {', '.join(words)}{self.note}"]
+        width = max(map(len, self.sizes), default=0)
+        for name, shape in self.sizes.items():
+            errors = [f"{c.method} {c.error:.1e}" for c in self.comparisons if c.name == name]
+            lines.append(f"  {name:<{width}}  {str(shape):<14}  {', '.join(errors)}")
+        return "\n".join(lines)
 
 
 def gradcheck(target: Any, inputs: Any, *, method: str = "both", upstream: Any = None, tolerance: float = FINITE_TOLERANCE,
-              complex_tolerance: float = COMPLEX_TOLERANCE, rng: Any = 0, **options: Any) -> GradcheckReport:
+              complex_tolerance: float = COMPLEX_TOLERANCE, rng: Any = 0, allow_unused: Sequence[str] = (),
+              **options: Any) -> GradcheckReport:
     """Check every gradient of ``target`` at ``inputs``, entry by entry; raise GradientError if one is wrong.
 
     Args:
@@ -82,13 +89,16 @@ def gradcheck(target: Any, inputs: Any, *, method: str = "both", upstream: Any =
             drawn from N(0, 1).
         tolerance, complex_tolerance: largest error allowed, per tensor and per entry (see Comparison).
         rng: seed or Generator for the upstream gradients.
+        allow_unused: names of parameters that the forward need not read; for any other it is an error if it neither
+            reads it nor gives it a gradient, since a copy of the parameter may be what is really used.
         options: keyword arguments of the forward (``lengths``, ``return_state``, ...).
 
     The target itself is not touched: a deep copy is checked, in training mode, with its random streams rewound before each
     evaluation, so dropout drops the same places each time.
 
-    Returns a GradcheckReport. Raises GradientError (an AssertionError), ArgumentError for an unknown method, and whatever
-    the target raises for these inputs.
+    Returns a GradcheckReport, which lists the tensors that were compared. Raises GradientError (an AssertionError),
+    ArgumentError for an unknown method, for inputs at the edge of what the forward accepts and for a forward that rounds to
+    float32, and whatever the target raises for these inputs.
 
     >>> import numpy as np, minilstm as ml
     >>> report = ml.gradcheck(ml.LSTM(3, 2, rng=0), np.random.default_rng(0).standard_normal((2, 5, 3)))
@@ -114,25 +124,35 @@ def gradcheck(target: Any, inputs: Any, *, method: str = "both", upstream: Any =
     analytic = subject.gradients(tensors, weights)
     _check_untouched(subject, watched, before)
     _check_form(subject, analytic)
+    _check_used(subject, analytic, allow_unused)
     subject.look_again(analytic, tensors, weights)
     comparisons, keeps_complex, kinks = [], method != "finite", 0
     for name in analytic:
         numeric = analytic[name]
         if method != "complex":
-            low, high = (to_numpy(end) for end in finite_difference(subject.run, tensors, name, weights))
+            try:
+                low, high, noise = map(to_numpy, finite_difference(subject.run, tensors, name, weights))
+            except OutOfRangeError as error:
+                raise ArgumentError(f"gradcheck {subject.title}: {error}; choose inputs away from the edge") from None
+            low, high = subject.held_at_zero(name, low), subject.held_at_zero(name, high)
             kinks += int((low < high).sum())
-            numeric = np.clip(to_numpy(analytic[name]), low, high)      # low = high except on a kink
-            comparisons.append(_compare(subject, name, "finite", analytic[name], numeric))
+            a = to_numpy(analytic[name])
+            numeric = np.clip(a, low, high)                     # low = high except on a kink
+            found = _compare(subject, name, "finite", a, numeric)
+            if not found.error <= tolerance:                    # unless rounding of large outputs alone explains it
+                found = _compare(subject, name, "finite", a, np.where(abs(a - numeric) <= noise, a, numeric))
+            comparisons.append(found)
         if keeps_complex:
             try:
-                exact = to_numpy(complex_step(subject.run, tensors, name, weights))
+                exact = subject.held_at_zero(name, to_numpy(complex_step(subject.run, tensors, name, weights)))
             except NotComplexError as error:
                 if method == "complex":
                     raise GradientError(f"gradcheck {subject.title}: complex step needs a forward that keeps complex "
                                         f"numbers ({error}); use method='finite'") from error
                 keeps_complex = False
                 continue
-            if method == "both" and not ((low < high) | np.isclose(exact, numeric, rtol=1e-4, atol=1e-6)).all():
+            if method == "both" and not (
+                    (low < high) | (abs(exact - numeric) <= 1e-4 * abs(numeric) + 1e-6 + 2 * noise)).all():
                 keeps_complex = False       # the two numerical methods differ: abs, maximum or .real somewhere in the forward
                 continue
             comparisons.append(_compare(subject, name, "complex", analytic[name], exact))
@@ -143,12 +163,37 @@ def gradcheck(target: Any, inputs: Any, *, method: str = "both", upstream: Any =
     if kinks:
         subject.notes.append(f"{kinks} entries lie on a kink, where any slope between the two one-sided ones is correct")
     note = f" ({'; '.join(subject.notes)})" if subject.notes else ""
-    report = GradcheckReport(subject.title, comparisons, sum(int(a.size) for a in analytic.values()), note)
+    report = GradcheckReport(subject.title, comparisons, sum(int(a.size) for a in analytic.values()), note,
+                             {name: tuple(a.shape) for name, a in analytic.items()})
     limits = {"finite": tolerance, "complex": complex_tolerance}
     wrong = [c for c in comparisons if not c.error <= limits[c.method]]
+    if wrong and _rounds_to_float32(outputs):
+        raise ArgumentError(f"gradcheck {subject.title}: the forward rounds to float32 (astype(np.float32), or a float32 "
+                            "array that it computes with), and the check needs float64: keep the dtype of the inputs")
     if wrong:
         raise GradientError(_explain(subject, report, wrong, analytic, limits))
     return report
+
+
+def _check_used(subject: Subject, analytic: Mapping[str, Array], allow_unused: Sequence[str]) -> None:
+    """Raise GradientError for a parameter that has no gradient and makes no difference, not even as NaN, to the outputs."""
+    if isinstance(allow_unused, str) or not set(allow_unused) <= set(subject.parameters):
+        raise ArgumentError(f"allow_unused: expected names of parameters ({', '.join(subject.parameters) or 'there are none'})"
+                            f", got {allow_unused!r}")
+    for name in subject.parameters:
+        if name not in allow_unused and not to_numpy(analytic[name]).any() and not subject.reads(name):
+            raise GradientError(
+                f"gradcheck {subject.title}: the forward does not read params[{name!r}], and backward gives it no gradient. Does "
+                "the forward use a copy of it? Read it from params each time. If it is meant to be unused: "
+                f"allow_unused=({name!r},)")
+
+
+def _rounds_to_float32(outputs: list[Array]) -> bool:
+    """Return whether every output is a number that float32 can hold, which hardly happens by chance."""
+    values = [to_numpy(y).ravel() for y in outputs if y.dtype.kind == "f"]
+    with np.errstate(over="ignore"):
+        rounded = all((y == y.astype(np.float32)).all() for y in values)
+    return rounded and any((y % 1 != 0).any() for y in values)
 
 
 def _draw_upstream(subject: Subject, outputs: list[Array], upstream: Any, rng: np.random.Generator) -> list[Array | None]:
@@ -187,7 +232,7 @@ def _compare(subject: Subject, name: str, method: str, analytic: Array, numeric:
     a, n = to_numpy(analytic).astype(np.float64), to_numpy(numeric)
     gap, size = np.abs(a - n), np.maximum(np.abs(a), np.abs(n))
     if method == "complex":
-        errors = gap / np.maximum(size, 1e-3)
+        errors = gap / np.maximum(size, 1e-3 * max(1.0, float(size.max(initial=0.0))))
         error = float(errors.max())
     else:
         errors = gap

@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from minilstm.backend.arrays import Array, get_array_module
+from minilstm.backend.errors import MinilstmError
 
 Tensors = Mapping[str, Array]
 Run = Callable[[Tensors], list[Array]]      # the function: named tensors in, a list of output arrays out
@@ -32,6 +33,10 @@ class NotComplexError(Exception):
     """The function does not keep complex numbers, so complex step cannot be used on it."""
 
 
+class OutOfRangeError(Exception):
+    """The function cannot be evaluated beside the point where its derivative is sought."""
+
+
 def _weigh(upstream: list[Array | None], outputs: list[Array]) -> complex:
     total = 0j
     for u, y in zip(upstream, outputs):
@@ -41,32 +46,40 @@ def _weigh(upstream: list[Array | None], outputs: list[Array]) -> complex:
 
 
 def finite_difference(run: Run, tensors: Tensors, name: str, upstream: list[Array | None],
-                      eps: float = EPS) -> tuple[Array, Array]:
-    """Return d(Σ u·y)/d(tensors[name]) by central differences, as an interval (low, high), shaped like the tensor (float64).
+                      eps: float = EPS) -> tuple[Array, Array, Array]:
+    """Return d(Σ u·y)/d(tensors[name]) by central differences: (low, high, noise), each shaped like the tensor (float64).
 
-    Both ends are equal except on a kink, where they are the two one-sided slopes.
+    low and high are equal except on a kink, where they are the two one-sided slopes. noise bounds what rounding the outputs,
+    which may be large numbers, can have changed. Raises OutOfRangeError where the function refuses a point beside this one.
     """
     probe = tensors[name].copy()
     moved = {**tensors, name: probe}
     here = [y.copy() for y in run(tensors)]
-    low, high = get_array_module(probe).zeros((2, *probe.shape))
+    rounding = 4 * float(np.finfo(np.float64).eps) * _weigh(
+        [None if u is None else abs(u) for u in upstream], [abs(y) for y in here]).real
+    low, high, noise = get_array_module(probe).zeros((3, *probe.shape))
     for index in np.ndindex(probe.shape):
         value = float(probe[index])
         for step in (eps, eps / 10, eps / 100):
-            probe[index] = value + step
-            right, up = float(probe[index]) - value, [y.copy() for y in run(moved)]
-            probe[index] = value - step
-            left, down = value - float(probe[index]), run(moved)
+            try:
+                probe[index] = value + step
+                right, up = float(probe[index]) - value, [y.copy() for y in run(moved)]
+                probe[index] = value - step
+                left, down = value - float(probe[index]), run(moved)
+            except MinilstmError as error:
+                entry = f"{name}[{', '.join(map(str, index))}]"
+                raise OutOfRangeError(f"the forward cannot be evaluated beside {entry} = {value:g}: {error}") from None
             slope_right = _weigh(upstream, [a - b for a, b in zip(up, here)]).real / right
             slope_left = _weigh(upstream, [a - b for a, b in zip(here, down)]).real / left
-            smooth = abs(slope_right - slope_left) <= 1e-2 * max(abs(slope_right), abs(slope_left), 1e-3)
+            noise[index] = rounding / min(left, right)
+            smooth = abs(slope_right - slope_left) <= 1e-2 * max(abs(slope_right), abs(slope_left), 1e-3) + 2 * noise[index]
             if smooth:
                 break
         central = _weigh(upstream, [a - b for a, b in zip(up, down)]).real / (right + left)
         low[index] = central if smooth else min(slope_left, slope_right)
         high[index] = central if smooth else max(slope_left, slope_right)
         probe[index] = value
-    return low, high
+    return low, high, noise
 
 
 def complex_step(run: Run, tensors: Tensors, name: str, upstream: list[Array | None]) -> Array:

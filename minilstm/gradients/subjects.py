@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import inspect
 import sys
+import warnings
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from minilstm.backend.checks import is_array
 from minilstm.backend.errors import ArgumentError, GradientError
 from minilstm.backend.passes import one_pass
 from minilstm.gradients.numerical import Tensors
+from minilstm.layers.embedding import Embedding
 from minilstm.layers.module import Module, draws
 
 
@@ -118,6 +120,23 @@ class Subject:
     def counts_agree(self, returned: int, expected: int) -> bool:
         """Tell whether backward may return so many gradients; a loss has one, of the prediction and not of the target."""
         return returned == (1 if self.is_loss else expected)
+
+    def reads(self, name: str) -> bool:
+        """Return whether the outputs depend on a tensor: those of a forward that reads it change where it is NaN."""
+        spoilt = {**self.tensors, name: get_array_module(self.tensors[name]).full_like(self.tensors[name], np.nan)}
+        before = [to_numpy(y).tobytes() for y in self.run(self.tensors)]
+        try:
+            with np.errstate(all="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                after = [to_numpy(y).tobytes() for y in self.run(spoilt)]
+        except Exception:       # it was read, and refused
+            after = []
+        self.run(self.tensors)      # a layer has its own values again
+        return before != after
+
+    def held_at_zero(self, name: str, numeric: np.ndarray) -> np.ndarray:
+        """Return a numerical gradient with 0 where the layer means an entry to stay what it is."""
+        return numeric
 
     def run(self, tensors: Tensors) -> list[Array]:
         """Evaluate the forward; return its outputs as a flat list."""
@@ -226,6 +245,13 @@ class LayerSubject(Subject):
                 raise ArgumentError(f"gradcheck {self.title}: {name!r} names both an input and a parameter; rename one")
             self.tensors[name] = owner.params[key]
         self.parameters = tuple(self.owners)
+
+    def held_at_zero(self, name: str, numeric: np.ndarray) -> np.ndarray:
+        owner, key = self.owners.get(name, (None, ""))
+        if isinstance(owner, Embedding) and key == "W" and owner.padding_idx is not None:
+            numeric = numeric.copy()
+            numeric[owner.padding_idx] = 0.0
+        return numeric
 
     def counts_agree(self, returned: int, expected: int) -> bool:
         """A layer called with ``return_state=True`` also returns gradients of initial states that were not given."""

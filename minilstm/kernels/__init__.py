@@ -25,6 +25,6 @@ def twins(cell: str, *arrays: Array | None) -> SequencePair | None:
     ``keep=False`` (forward keeps nothing for backward), and ``consume=True`` (backward may overwrite the cache).
     """
     given = [array for array in arrays if array is not None]
-    if get_array_module(*given) is np:
-        return cpu.PAIRS[cell]
+    if get_array_module(*given) is np:          # complex numbers, of complex-step checks, are for the readable functions
+        return cpu.PAIRS[cell] if all(array.dtype.kind == "f" for array in given) else None
     return cuda.PAIRS[cell] if all(array.dtype in cuda.REALS for array in given) else None

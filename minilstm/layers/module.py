@@ -62,6 +62,10 @@ class Module:
         self._passes: list[Pass]            # ... and the pass that each belongs to
         self._training: bool
 
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy, or a pickle, has the weights and no forwards that wait: those are to be gone back through once."""
+        return {**vars(self), "_caches": [], "_passes": []}
+
     # What a subclass writes ------------------------------------------------------------------------------------------
 
     def forward(self, *args: Any, **options: Any) -> Any:

@@ -34,7 +34,7 @@ def describe_loader(loader: Any) -> dict[str, Any] | None:
     """Return the settings that determine a loader's batches, as far as they are known, to recognise the data of a run."""
     if loader is None:
         return None
-    facts = {name: getattr(loader, name, None) for name in ("size", "batch_size", "shuffle", "drop_last", "seed")}
+    facts = {name: getattr(loader, name, None) for name in ("size", "batch_size", "shuffle", "drop_last", "seed", "digest")}
     facts = {name: value for name, value in facts.items() if isinstance(value, (int, str))}
     return {**facts, "batches": len(loader)} if hasattr(loader, "__len__") else facts
 
@@ -46,6 +46,10 @@ def check_data(saved: Any, data: Mapping[str, Any]) -> None:
         if (before is None) != (now is None):
             raise CheckpointError(f"the run was trained {'without' if before is None else 'with'} {role} data, now there is "
                                   f"{'none' if now is None else 'some'}")
-        for name in sorted(set(before or ()) | set(now or ())):
+        before, now = dict(before or ()), dict(now or ())
+        digests = {facts.pop("digest", None) for facts in (before, now)} - {None}       # runs of version 0.1 have none
+        for name in sorted(before.keys() | now.keys()):
             if before.get(name) != now.get(name):
                 raise CheckpointError(f"{role} data: {name} was {before.get(name)}, now it is {now.get(name)}")
+        if len(digests) > 1:
+            raise CheckpointError(f"{role} data: the arrays hold other values than those that the run was trained with")

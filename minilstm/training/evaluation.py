@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from minilstm.backend.arrays import Array, asarray, backend_name, get_array_module, to_numpy
-from minilstm.backend.checks import check_positive_int, is_array
+from minilstm.backend.checks import as_array, check_positive_int, is_array
 from minilstm.backend.errors import ArgumentError, NonFiniteError, ShapeError, TokenError
 from minilstm.backend.passes import evaluating
 from minilstm.layers.module import Module
@@ -31,25 +31,28 @@ def evaluate(model: Module, criterion: Any, loader: Any, metric: Callable[[Array
              progress: bool = False, after_batch: Callable[[], Any] = lambda: None) -> tuple[float, float | None]:
     """Return (loss, metric) over the samples of ``loader``, in evaluation mode; batches are weighted by their size.
 
-    (This also holds for CrossEntropyLoss(ignore_index=...): ignored targets do not reduce the weight of their batch.)
-    The layers' modes and the criterion's cache are the same afterwards as before. ``after_batch`` is called after each batch.
-    Raises NonFiniteError if the loss is not finite, ArgumentError if there is no batch.
+    Where targets are ignored (``ignore_index``), that size is the number of the others, so that the result does not depend on
+    the batch size. The layers' modes and the criterion's cache are the same afterwards as before. ``after_batch`` is called
+    after each batch. Raises NonFiniteError if the loss is not finite, ArgumentError if there is no batch.
     """
     totals: list[Any] = [0.0, 0.0]
-    samples = 0
+    batches = 0
+    samples: Any = 0
     criterion = copy.copy(criterion)        # so that the caller's criterion keeps its own cache
     with evaluating(), bar_for(loader, "Validation", 0, progress) as bar, quiet():
         for batch in batches_of(loader, 0, 0):
             x, y, options = unpack(batch)
             prediction = model(x, **options)
             loss, score = criterion(prediction, y), 0.0 if metric is None else metric(prediction, y)
-            totals = [totals[0] + _double(loss) * loss_weight(criterion, len(x)), totals[1] + _double(score) * len(x)]
-            samples += len(x)
+            n = samples_of(criterion, y, len(x))
+            totals = [totals[0] + _double(loss) * loss_weight(criterion, n), totals[1] + _double(score) * n]
+            samples, batches = samples + n, batches + 1
             bar.update()
             after_batch()
-    if not samples:
+    if not batches:
         raise ArgumentError("evaluate: the loader gave no batch")
-    mean_loss, mean_score = (total / samples for total in fetch(totals))
+    *sums, count = fetch([*totals, samples])
+    mean_loss, mean_score = (total / max(count, 1) for total in sums)
     if not math.isfinite(mean_loss):
         words = explain_parameters(model) or next(filter(None, (explain_tokens(model, unpack(batch)[0])
                                                                 for batch in batches_of(loader, 0, 0))), None)
@@ -61,14 +64,14 @@ def evaluate(model: Module, criterion: Any, loader: Any, metric: Callable[[Array
 def predict(model: Module, x: Any, batch_size: int = 256, *, lengths: Any = None) -> np.ndarray:
     """Return the model's output for ``x`` (N, ...) as a host array (N, ...), computed in batches in evaluation mode.
 
-    ``x`` and ``lengths`` (N,) may be arrays of either backend or lists. Raises ShapeError for an empty batch, TokenError for a
-    token outside the vocabulary.
+    ``x`` and ``lengths`` (N,) may be arrays of either backend or lists. Raises ShapeError for an empty batch, DtypeError for
+    ragged lists (see pad_sequences), TokenError for a token outside the vocabulary.
     """
     check_positive_int("batch_size", batch_size)
-    x = x if is_array(x) else np.asarray(x)
+    x = as_array("x", x)
     if not x.ndim or not len(x):
         raise ShapeError(f"predict: expected a batch (N, ...) with N at least 1, got shape {tuple(x.shape)}")
-    lengths = lengths if lengths is None or is_array(lengths) else np.asarray(lengths)
+    lengths = None if lengths is None else as_array("lengths", lengths)
     home = backend_name(next(iter(model.named_parameters().values()), x))
     outputs = []
     with evaluating():
@@ -83,7 +86,13 @@ def predict(model: Module, x: Any, batch_size: int = 256, *, lengths: Any = None
     return np.concatenate(outputs)
 
 
-def loss_weight(criterion: Any, n: int) -> int:
+def samples_of(criterion: Any, y: Array, n: int) -> Any:
+    """Return how many samples a batch of ``n`` rows counts for: as many as targets are not ignored, where some may be."""
+    ignored = getattr(criterion, "ignore_index", None)
+    return n if ignored is None else (as_array("y", y) != ignored).sum()
+
+
+def loss_weight(criterion: Any, n: Any) -> Any:
     """Return the factor that turns the loss of a batch of ``n`` samples into the sum over them."""
     return 1 if getattr(criterion, "reduction", "mean") == "sum" else n
 

@@ -47,6 +47,13 @@ def _remembering(callbacks: Iterable[Callback]) -> list[tuple[Callback, dict[str
     return [(callback, state) for callback, state in ((c, c.state_dict()) for c in callbacks) if state]
 
 
+def settings(run: Run) -> dict[str, Any]:
+    """Return the hyperparameters that a resumed run keeps, whatever the new optimiser was made with, by name."""
+    found = {name: value for name, value in run.optimizer.state_dict()["meta"].items() if name not in ("type", "steps")}
+    base = getattr(run.scheduler, "base_lr", None)
+    return found if base is None else {**found, "lr": base}         # the rate itself belongs to the schedule
+
+
 def capture(run: Run) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Return the complete state of a run as (arrays, meta) for ``save_checkpoint``."""
     optimizer = run.optimizer.state_dict()
@@ -122,6 +129,7 @@ def _put(run: Run, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) ->
     run.model.load_state_dict(under("model.", arrays))
     run.model.load_rng_state(meta["rng"])
     run.model.zero_grad()
+    run.model.drop_caches()
     if run.scheduler is not None:       # before the optimiser, whose own rate may have been set by hand
         run.scheduler.load_state_dict(meta["scheduler"])
     run.optimizer.load_state_dict({"arrays": under("optimizer.", arrays), "meta": meta["optimizer"]})

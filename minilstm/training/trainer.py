@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping
+import threading
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,7 +30,7 @@ from minilstm.training.atomic_write import PathLike
 from minilstm.training.batches import batches_of, check_data, describe_loader, unpack
 from minilstm.training.callbacks import Callback
 from minilstm.training.curves import curves
-from minilstm.training.evaluation import fetch, loss_weight, quiet
+from minilstm.training.evaluation import fetch, loss_weight, quiet, samples_of
 from minilstm.training.history import History
 from minilstm.training.interrupt import Interrupted, InterruptGuard
 from minilstm.training.nonfinite import explain_parameters, explain_step
@@ -101,13 +104,15 @@ class Trainer:
         if config is not None and not isinstance(config, Mapping):
             raise ArgumentError(f"config: expected a dict, got {config!r}")
         if getattr(optimizer, "model", model) is not model:
-            raise ArgumentError("Trainer: the optimizer was made for another model")
+            raise ArgumentError("Trainer: the optimizer was made for another model; give both the whole model, and set "
+                                "layer.frozen = True where a layer is not to learn")
         self.run = Run(model, criterion, optimizer, scheduler, accuracy_of(criterion) if metric == "accuracy" else metric,
                        None if clip_norm is None else float(clip_norm), callbacks, dict(config or {}))
         self.run_dir = None if run_dir is None else Path(run_dir)
         self.progress, self.verbose, self._say = progress, verbose, print_fn or say
         self._resumed = self._recorded = False      # state comes from a checkpoint; run_dir belongs to this run
         self._guard = InterruptGuard()
+        self._trainer_thread: int | None = None     # the thread that is inside fit
 
     # Training --------------------------------------------------------------------------------------------------------
 
@@ -134,7 +139,7 @@ class Trainer:
         elif self.data is not None and (self._resumed or self.step):
             check_data(self.data, data)
         self.data, self.validates, self._resumed = data, val_loader is not None, False
-        with self._guard, modes_kept(self.model):
+        with self._alone("fit"), self._guard, modes_kept(self.model):
             try:
                 self._call("on_train_begin")
                 self._open_run()
@@ -162,14 +167,20 @@ class Trainer:
             data: descriptions of the loaders to compare with those of the run; ``fit(resume=True)`` passes them.
 
         The state consists of weights, optimiser, schedule, callbacks, random states, history and position; ``fit`` then
-        continues from there, given the same loaders. Raises CheckpointError, before anything changes, if the file is damaged
-        or does not fit.
+        continues from there, given the same loaders. Hyperparameters of the optimiser are the run's; a warning names those
+        that the new optimiser had otherwise. Raises CheckpointError, before anything changes, if the file is damaged or does
+        not fit.
         """
         source = self.run_dir if path is None else Path(path)
         if source is None:
             raise ArgumentError("resume: give a checkpoint, or give the Trainer a run_dir")
         file = source / run_folder.LAST if path is None or source.is_dir() else source
+        settings = state.settings(self.run)
         state.restore(self.run, file, data)
+        for name, now in state.settings(self.run).items():
+            if settings.get(name) != now:
+                warnings.warn(f"{file}: the run continues with its own {name}, {now!r}, not with {settings.get(name)!r}; to "
+                              "change it, assign to trainer.optimizer after resume()", stacklevel=2)
         self._resumed = True
         self._recorded = self.run_dir is not None and os.path.realpath(file.parent) == os.path.realpath(self.run_dir)
         return self
@@ -193,7 +204,8 @@ class Trainer:
             raise NonFiniteError(f"epoch {epoch}, step {self.step}: {words} after the update (is the learning rate "
                                  f"{self.optimizer.lr:g} too high?)")
         val_loss, val_acc = (None, None) if val_loader is None else self.evaluate(val_loader)
-        loss_sum, score_sum, norm_sum, samples = self.sums
+        loss_sum, score_sum, norm_sum, count = self.sums
+        samples = max(count, 1)                     # 0 where every target was ignored
         row = self.history.append(epoch=epoch, train_loss=loss_sum / samples, val_loss=val_loss, val_acc=val_acc,
                                   train_acc=None if self.metric is None else score_sum / samples,
                                   lr=self.optimizer.lr, grad_norm=norm_sum / self.step)
@@ -213,23 +225,30 @@ class Trainer:
         for a device.
         """
         with quiet():
+            self.model.drop_caches()        # of forwards made before: the one below is meant
             self.model.zero_grad()
             prediction = self.model(x, **options)
             loss = self.criterion(prediction, y)
             score = 0.0 if self.metric is None else self.metric(prediction, y)
             self.model.backward(self.criterion.backward())
             norm = clip_grad_norm(self.model, math.inf if self.clip_norm is None else self.clip_norm)
-            loss, score, norm = fetch([loss, score, norm])
+            samples = samples_of(self.criterion, y, len(x))
+            if isinstance(samples, int):
+                loss, score, norm = fetch([loss, score, norm])
+            else:
+                loss, score, norm, samples = fetch([loss, score, norm, samples])
             if not (math.isfinite(loss) and math.isfinite(norm)):
                 words = explain_step(self.model, loss, x, y, options)
+                self.model.drop_caches()
                 self.model.zero_grad()
                 raise NonFiniteError(f"epoch {self.epoch + 1}, step {self.step + 1}: {words}")
-            if isinstance(self.optimizer, Optimizer):
-                self.optimizer.step(checked=True)
+            if isinstance(self.optimizer, Optimizer):       # no gradient exceeds the norm, and 1e18² is finite in float32
+                self.optimizer.step(checked=min(norm, self.clip_norm or math.inf) < 1e18)
             else:
                 self.optimizer.step()
-        n, weight = len(x), loss_weight(self.criterion, len(x))
-        self.sums = [self.sums[0] + loss * weight, self.sums[1] + score * n, self.sums[2] + norm, self.sums[3] + n]
+        weight = loss_weight(self.criterion, samples)
+        self.sums = [self.sums[0] + loss * weight, self.sums[1] + score * samples, self.sums[2] + norm,
+                     self.sums[3] + int(samples)]
         self.step += 1
         return loss, norm
 
@@ -237,12 +256,29 @@ class Trainer:
 
     def evaluate(self, loader: Any) -> tuple[float, float | None]:
         """Return (loss, accuracy) over the samples of ``loader`` in evaluation mode; the accuracy is None without a metric."""
+        self._refuse_beside_fit("evaluate")
         return evaluation.evaluate(self.model, self.criterion, loader, self.metric, progress=self.progress,
                                    after_batch=self._stop_if_interrupted)
 
     def predict(self, x: Any, batch_size: int = 256, *, lengths: Any = None) -> Any:
         """Return the model's output for ``x`` (N, ...) as a host array (N, ...), computed in batches in evaluation mode."""
+        self._refuse_beside_fit("predict")
         return evaluation.predict(self.model, x, batch_size, lengths=lengths)
+
+    def _refuse_beside_fit(self, what: str) -> None:
+        """Raise ArgumentError if another thread is training: the weights change under whoever uses them."""
+        if self._trainer_thread not in (None, threading.get_ident()):
+            raise ArgumentError(f"Trainer.{what}: another thread is training this model; wait until its fit has returned, or "
+                                "give a copy of the model to another Trainer")
+
+    @contextmanager
+    def _alone(self, what: str) -> Iterator[None]:
+        self._refuse_beside_fit(what)
+        before, self._trainer_thread = self._trainer_thread, threading.get_ident()
+        try:
+            yield
+        finally:
+            self._trainer_thread = before
 
     # Small parts -----------------------------------------------------------------------------------------------------
 
@@ -255,7 +291,8 @@ class Trainer:
             self._say(text)
 
     def _postfix(self) -> str:
-        loss, score, _, samples = self.sums
+        loss, score, _, count = self.sums
+        samples = max(count, 1)
         return f"loss={loss / samples:.4f}" + ("" if self.metric is None else f", acc={score / samples:.4f}")
 
     def _stop_if_interrupted(self) -> None:
