@@ -57,8 +57,8 @@ HOST_ONLY: dict[str, str] = {
     "test_architecture.py": "source files",
     "test_backends.py": "about these lists",
     "benchmarks/test_bench_cuda.py": "a program of its own process, which runs on the stand-in there",
-    **dict.fromkeys([f"benchmarks/test_{name}.py" for name in ("bench_imdb", "bench_lstm", "bench_parts", "lstm_libraries")],
-                    "programs that time the CPU"),
+    **dict.fromkeys([f"benchmarks/test_{name}.py" for name in (
+        "bench_imdb", "bench_lstm", "bench_parts", "lstm_libraries", "misuses")], "programs that run on the CPU"),
     "training/test_checkpoint.py": "bytes of files; a device's arrays come through state_dict, in test_resume.py",
     "test_docstrings.py": "small examples, printed",
     "command_line/test_doctor.py": "what is installed",
@@ -72,6 +72,7 @@ HOST_ONLY: dict[str, str] = {
     "command_line/test_main.py": "the command line: arguments and messages",
     "training/test_curves.py": "pictures from numbers on the host",
     "test_reference.py": "the oracle itself, which is loops over host numbers",
+    "test_properties.py": "all paths of the CPU; the bodies that a device runs too are in layers/test_recurrent.py",
     "test_readme.py": "runs the README's lines as they are printed, in processes of their own",
     "test_sdist.py": "an archive of files",
     "optim/test_schedules.py": "one number an epoch, no array",

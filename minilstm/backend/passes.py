@@ -3,17 +3,20 @@
 A *pass* is one call of a module by its user, with every call that the module makes inside it. The rule:
 
 1. A backward goes through the pass in training mode that waits for it; inside a pass, the last call comes first.
-2. If several wait, the gradient must tell: it is what ``criterion.backward()`` returned for the output of one of them, or only
-   one of them has an output of its shape. Otherwise it is a BackwardError.
+2. If several wait, the gradient must tell: it is what ``criterion.backward()`` returned for the output of one of them, or it
+   has the shape of the output of only one of them. Otherwise it is a BackwardError.
 3. Once the weights have changed, a pass made before can no longer be gone back through.
 
-Nothing is recorded about the computation, and nothing is attached to arrays: a pass knows which arrays it returned.
+Nothing is recorded about the computation, and nothing is attached to arrays: a pass knows, by weak references, which arrays it
+returned.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,12 +25,27 @@ from minilstm.backend.errors import BackwardError
 KEPT = 2        # passes that may wait in a layer; where more are made, the oldest is lost
 
 
+def _owner(x: Any) -> Any:
+    """Return the array that owns the memory of ``x``: a view of an output still is that output."""
+    while getattr(x, "base", None) is not None:
+        x = x.base
+    return x
+
+
+def _weak(array: Any) -> Callable[[], Any]:
+    """Return a function that returns the owner of an array's memory while it lives, later None."""
+    try:
+        return weakref.ref(_owner(array))
+    except TypeError:                                   # not an array
+        return lambda: None
+
+
 class Pass:
     """One call of a module by its user.
 
     Attributes:
         training: whether the module was in training mode, so that its layers keep what backward needs.
-        outputs: the arrays that were returned.
+        shape: that of its first output.
         contested: whether it ever waited beside another pass, so that a gradient must tell which one it belongs to.
         beside_lost: whether one of those others was lost, so that the shape of a gradient does not tell.
         outdated: whether the weights have changed since.
@@ -36,21 +54,32 @@ class Pass:
 
     def __init__(self, training: bool) -> None:
         self.training = training
-        self.outputs: tuple[Any, ...] = ()
+        self.shape: tuple[int, ...] | None = None
+        self._outputs: list[Callable[[], Any]] = []
         self.contested = self.beside_lost = self.outdated = self.forgotten = False
+
+    def returns(self, output: Any) -> None:
+        """Note what the call returned: an array, or a tuple of arrays and states."""
+        outputs = output if isinstance(output, tuple) else (output,)
+        self.shape = getattr(outputs[0], "shape", None) if outputs else None
+        self._outputs = [_weak(array) for array in outputs]
 
     def gave(self, array: Any) -> bool:
         """Return whether the array is an output of this pass, or a view of one."""
-        return any(_owner(output) is _owner(array) for output in self.outputs)
+        return array is not None and any(output() is _owner(array) for output in self._outputs)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_outputs": []}           # weak references can be neither pickled nor copied
 
 
 class _Thread(threading.local):
-    current: Pass | None = None         # the pass that is being made
-    latest: Pass | None = None          # the last one that was made
-    chosen: Pass | None = None          # the pass that a backward was last found to belong to
-    prediction: Any = None              # what the loss was computed from whose backward was called last ...
-    gradient: Any = None                # ... and what that returned
-    evaluating = False                  # inside ``with evaluating()``
+    def __init__(self) -> None:
+        self.current: Pass | None = None            # the pass that is being made
+        self.recent: deque[Pass] = deque(maxlen=16)     # those made last
+        self.chosen: Pass | None = None             # the pass that a backward was last found to belong to
+        self.prediction: Any = None                 # of the loss whose backward was called last ...
+        self.gradient = _weak(None)                 # ... and what that returned
+        self.evaluating = False                     # inside ``with evaluating()``
 
 
 _thread = _Thread()
@@ -61,16 +90,20 @@ def current_pass() -> Pass | None:
     return _thread.current
 
 
-def latest_pass() -> Pass | None:
-    """Return the last pass of this thread, or None."""
-    return _thread.latest
+def pass_of(prediction: Any) -> tuple[Pass | None, bool]:
+    """Return the pass whose output an array is, and True; else the last pass of this thread, or None, and False."""
+    for one in reversed(_thread.recent):
+        if one.gave(prediction):
+            return one, True
+    return (_thread.recent[-1] if _thread.recent else None), False
 
 
 @contextmanager
 def one_pass(training: bool = True) -> Iterator[Pass]:
     """Make one pass of all module calls inside a ``with``."""
     outer, this = _thread.current, Pass(training)
-    _thread.current, _thread.latest, _thread.chosen = this, this, None
+    _thread.current, _thread.chosen = this, None
+    _thread.recent.append(this)
     try:
         yield this
     finally:
@@ -94,7 +127,7 @@ def is_evaluating() -> bool:
 
 def going_back_from(prediction: Any, gradient: Any) -> None:
     """Note that a loss has returned ``gradient``, for ``prediction``."""
-    _thread.prediction, _thread.gradient = prediction, gradient
+    _thread.prediction, _thread.gradient = prediction, _weak(gradient)
 
 
 def choose(passes: Iterable[Pass], who: str, dy: Any = None) -> Pass:
@@ -107,14 +140,7 @@ def choose(passes: Iterable[Pass], who: str, dy: Any = None) -> Pass:
     if not waiting:
         raise BackwardError(f"{who}.backward: there is no forward pass to go back through; each backward needs a forward of "
                             "its own, in training mode")
-    found = [one for one in waiting if one is _thread.chosen]
-    if not found and len(waiting) == 1 and not waiting[0].contested:
-        found = waiting
-    if not found and dy is not None and dy is _thread.gradient:
-        found = [one for one in waiting if one.gave(_thread.prediction)]
-    if not found and hasattr(dy, "shape"):
-        found = [one for one in waiting if one.outputs and getattr(one.outputs[0], "shape", None) == dy.shape]
-        found = [] if any(one.beside_lost for one in waiting) else found
+    found = _meant(waiting, dy)
     if len(found) == 1 and not found[0].outdated:
         _thread.chosen = found[0]
         return found[0]
@@ -129,8 +155,18 @@ def choose(passes: Iterable[Pass], who: str, dy: Any = None) -> Pass:
                         "The forwards that were waiting are forgotten now")
 
 
-def _owner(x: Any) -> Any:
-    """Return the array that owns the memory of ``x``: a view of an output still is that output."""
-    while getattr(x, "base", None) is not None:
-        x = x.base
-    return x
+def _meant(waiting: list[Pass], dy: Any) -> list[Pass]:
+    """Return the passes that a gradient can belong to, by the first fact that tells."""
+    chosen = [one for one in waiting if one is _thread.chosen]      # by a layer nearer to the output
+    if chosen:
+        return chosen
+    if len(waiting) == 1 and not waiting[0].contested:
+        return waiting
+    if dy is None:
+        return []
+    if _owner(dy) is _thread.gradient():
+        return [one for one in waiting if one.gave(_thread.prediction)]
+    itself = [one for one in waiting if one.gave(dy)]               # of the loss ½Σy²
+    if itself or any(one.beside_lost for one in waiting):
+        return itself
+    return [one for one in waiting if one.shape is not None and one.shape == getattr(dy, "shape", None)]

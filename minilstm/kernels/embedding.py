@@ -25,7 +25,7 @@ def embedding_twin(dy: Array, dW: Array) -> Callable[[Array, Array, Array, int |
     """
     if get_array_module(dy, dW) is not np:
         return add_on_device if takes(dy, dW) else None
-    functions = compiled.functions(dW, dy)
+    functions = compiled.functions(dW, dy) if dW.flags.c_contiguous else None
     return None if functions is None else partial(_add_compiled, functions)
 
 

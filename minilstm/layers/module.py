@@ -127,7 +127,10 @@ class Module:
         ``dy`` helps to find it where several forwards wait. Raises BackwardError when there is none, or when it is not clear
         which.
         """
-        return self._caches[self._place(dy)]
+        cache = self._caches[self._place(dy)]
+        for name, gradient in self.grads.items():
+            check_writeable(f"gradient of {name}", gradient)
+        return cache
 
     def pop(self, dy: Any = None) -> Any:
         """Return the cache to go back through, and drop it. Raises BackwardError like ``peek``."""
@@ -196,8 +199,10 @@ class Module:
         if current_pass() is not None:              # inside another module's forward
             return self.forward(*args, **options)
         if not self.training:
-            with one_pass(False):
-                return self.forward(*args, **options)
+            with one_pass(False) as this:
+                output = self.forward(*args, **options)
+            this.returns(output)
+            return output
         before = [(module, module._caches[:], module._passes[:]) for _, module in self.modules()]
         streams = [(module.rng.bit_generator, module.rng.bit_generator.state) for module, _, _ in before if draws(module)]
         with one_pass() as this:
@@ -209,7 +214,7 @@ class Module:
                 for generator, state in streams:
                     generator.state = state
                 raise
-        this.outputs = output if isinstance(output, tuple) else (output,)
+        this.returns(output)
         return output
 
     def children(self) -> dict[str, Module]:
@@ -262,7 +267,10 @@ class Module:
 
         ``set_to_none``, PyTorch's argument, makes no difference: gradients are always arrays.
         """
-        for gradient in self.named_gradients().values():
+        gradients = self.named_gradients()
+        for name, gradient in gradients.items():
+            check_writeable(f"gradient of {name}", gradient)
+        for gradient in gradients.values():
             gradient.fill(0)
 
     def train(self, mode: bool = True) -> Module:

@@ -18,22 +18,22 @@ import numpy as np
 from minilstm.backend.arrays import Array, backend_name, get_array_module
 from minilstm.backend.checks import as_array, as_floating, check_choice
 from minilstm.backend.errors import ArgumentError, BackwardError, DtypeError, ShapeError
-from minilstm.backend.passes import Pass, going_back_from, latest_pass
+from minilstm.backend.passes import Pass, going_back_from, pass_of
 
 REDUCTIONS = ("mean", "sum")
 
 
 class _Call(NamedTuple):
-    """A loss that was computed and not gone back from."""
+    """A loss that was computed and not gone back from.
 
-    latest: Pass | None     # the pass through a model that was made last
+    ``kind``: "training" for a prediction that a model returned in training mode, "evaluation" for one in evaluation mode;
+    else, if it is not known where the prediction comes from, "evaluation" after a call of a model in that mode, or "unknown".
+    """
+
+    kind: str
+    origin: Pass | None
     prediction: Any
     cache: Any
-
-    @property
-    def mode(self) -> bool | None:
-        """Whether that pass was in training mode; None: there was none."""
-        return None if self.latest is None else self.latest.training
 
 
 class Loss:
@@ -59,33 +59,38 @@ class Loss:
     def __call__(self, prediction: Array, target: Array) -> Array:
         """Return the loss, a 0-d array in the prediction's dtype. Shapes, values and errors: see the forward function."""
         loss, cache = type(self)._forward(prediction, target, reduction=self.reduction, **self._options)
-        this = _Call(latest_pass(), prediction, cache)
-        alike = [call for call in self._waiting() if call.mode is this.mode]
-        others = [call for call in self._waiting() if call.mode is not this.mode]
-        self._calls = (*others, *alike[-1:], this)          # two of a kind are enough to know that it is not clear
+        origin, sure = pass_of(prediction)
+        evaluated = origin is not None and not origin.training
+        this = _Call("evaluation" if evaluated else "training" if sure else "unknown", origin, prediction, cache)
+        before = self._waiting()
+        alike = [call for call in before if call.kind == this.kind][-1:]            # two of a kind are known to be unclear
+        self._calls = (*(call for call in before if call.kind != this.kind), *alike, this)
         return loss
 
     def _waiting(self) -> list[_Call]:
-        return [call for call in self._calls if call.latest is None or not call.latest.forgotten]
+        return [call for call in self._calls if call.origin is None or not call.origin.forgotten]
 
     def backward(self) -> Array:
         """Return the gradient of the loss in the prediction's shape and dtype, and forget the calls made so far.
 
-        The loss is that of the one call since the last backward; calls on what a model returned in evaluation mode (a
-        validation loss) do not count beside one in training mode. Raises BackwardError where there was no call, or several.
+        The loss is that of the one call since the last backward. Beside a call on what a model returned in training mode
+        others do not count: a validation loss, or that of a guess. Raises BackwardError where there was no call, or where it
+        is not clear which is meant.
         """
-        by_mode = ([call for call in self._waiting() if call.mode is mode] for mode in (True, None, False))
-        calls, name = next(filter(None, by_mode), []), type(self).__name__
+        calls, name = self._waiting(), type(self).__name__
         self._calls = ()
         if not calls:
             raise BackwardError(f"{name}.backward: there is no loss to go back from; call criterion(prediction, target) "
                                 "first, once for each backward")
-        if len(calls) > 1:
+        meant = [call for call in calls if call.kind == "training"] or calls
+        if len(meant) > 1 and meant[-1].kind == "unknown" and all(call.kind == "evaluation" for call in meant[:-1]):
+            meant = meant[-1:]              # validation losses before it
+        if len(meant) > 1:
             raise BackwardError(f"{name}.backward: it is not clear which loss to go back from, since the criterion was called "
                                 "several times. Call backward after each loss, and use another criterion for losses that are "
                                 "only looked at. Those calls are forgotten now")
-        gradient = type(self)._backward(calls[0].cache)
-        going_back_from(calls[0].prediction, gradient)
+        gradient = type(self)._backward(meant[0].cache)
+        going_back_from(meant[0].prediction, gradient)
         return gradient
 
     def __repr__(self) -> str:

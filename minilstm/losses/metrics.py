@@ -64,7 +64,7 @@ def _classes(prediction: Any, target: Any, threshold: float,
             wrong &= target != ignore_index
         if wrong.any():
             raise ArgumentError(f"target: expected class numbers 0..{count - 1 if count else ''}, got {target[wrong][0]}")
-    return predicted.astype(xp.int64), target.astype(xp.int64), count, binary
+    return predicted, target, count, binary
 
 
 def accuracy(prediction: Array, target: Array, threshold: float = 0.5, ignore_index: int | None = None) -> Array:
@@ -117,6 +117,7 @@ def confusion_matrix(prediction: Array, target: Array, num_classes: int | None =
     """
     predicted, true, count, _ = _classes(prediction, target, threshold)
     xp = get_array_module(true)
+    predicted, true = predicted.astype(xp.int64), true.astype(xp.int64)
     highest = int(max(predicted.max(), true.max()))
     classes = check_positive_int("num_classes", num_classes) if num_classes is not None else count or highest + 1
     if highest >= classes or int(min(predicted.min(), true.min())) < 0:

@@ -38,7 +38,8 @@ def clip_grad_norm(model: Module, max_norm: float) -> Array:
         max_norm = check_number("max_norm", max_norm)
     gradients = [layer.grads[key] for layer, key in model.locate().values() if not layer.frozen]
     xp = get_array_module(*gradients)
-    norm = xp.sqrt(reduce(add, (xp.square(g, dtype=np.float64).sum() for g in gradients), np.float64(0)))
+    squares = [xp.square(g, dtype=np.float64).sum() for g in gradients] or [np.float64(0)]      # none: all layers are frozen
+    norm = xp.sqrt(reduce(add, squares))
     if max_norm == math.inf:
         return xp.asarray(norm)
     finite = xp.isfinite(norm)
