@@ -74,8 +74,8 @@ def test_gradients_accumulated_over_parts_are_those_of_the_whole(cell: str, n: i
     same([g.copy() for g in model.named_gradients().values()], whole)
 
 
-EVENTS = st.lists(st.sampled_from(["zero_grad", "look", "small look", "evaluation", "predict", "summary", "copy", "loss", "step"]),
-                  max_size=5)
+EVENTS = st.lists(st.sampled_from(["zero_grad", "look", "small look", "evaluation", "predict", "summary", "copy", "loss",
+                                   "step"]), max_size=5)
 
 
 @settings(max_examples=200)
@@ -129,7 +129,8 @@ def test_whatever_is_called_in_between_a_gradient_is_right_or_refused(cell: str,
 
 
 @given(cell=st.sampled_from(list(CELLS)), n=SIZES, T=SIZES, seed=SEEDS,
-       shape=st.sampled_from([(), (0,), (1, 1), (2, 3, 5), None]), dtype=st.sampled_from(["f4", "f8", ">f4", "f2", "i8", "c8"]))
+       shape=st.sampled_from([(), (0,), (1, 1), (2, 3, 5), None]),
+       dtype=st.sampled_from(["f4", "f8", ">f4", "f2", "i8", "c8"]))
 def test_every_path_gives_the_same_verdict(cell: str, n: int, T: int, seed: int, shape: Any, dtype: str) -> None:
     """Compiled, in NumPy and readable: the same errors, or the same numbers."""
     x = batch(seed, n, T)[0] if shape is None else np.random.default_rng(seed).standard_normal(shape)
@@ -229,7 +230,8 @@ def test_layers_are_found_in_containers_of_any_depth(shape: Any) -> None:
        kind=st.sampled_from(["SGD", "momentum", "Adam", "AdamW"]))
 def test_a_step_changes_everything_or_nothing(seed: int, spoilt: int, how: str, kind: str) -> None:
     model = classifier("LSTM", np.float32)
-    make: Any = {"SGD": ml.SGD, "momentum": lambda m, lr: ml.SGD(m, lr, momentum=0.9), "Adam": ml.Adam, "AdamW": ml.AdamW}[kind]
+    make: Any = {"SGD": ml.SGD, "momentum": lambda m, lr: ml.SGD(m, lr, momentum=0.9), "Adam": ml.Adam,
+                 "AdamW": ml.AdamW}[kind]
     optimizer, rng = make(model, lr=0.1), np.random.default_rng(seed)
     for _ in range(2):
         for g in model.named_gradients().values():
@@ -263,7 +265,8 @@ def test_gradcheck_passes_what_is_right_at_any_scale(cell: str, power: int, seed
 
 
 @settings(max_examples=30)
-@given(cell=st.sampled_from(list(CELLS)), tensor=st.sampled_from(["W", "b", "x"]), seed=SEEDS, size=st.sampled_from([1e-3, 0.1, 3]))
+@given(cell=st.sampled_from(list(CELLS)), tensor=st.sampled_from(["W", "b", "x"]), seed=SEEDS,
+       size=st.sampled_from([1e-3, 0.1, 3]))
 def test_gradcheck_sees_a_gradient_that_is_off_anywhere(cell: str, tensor: str, seed: int, size: float) -> None:
     base: Any = CELLS[cell]
 
@@ -289,4 +292,5 @@ def test_how_an_array_lies_in_memory_does_not_matter(form: str, cell: str, n: in
                              "list": lambda: x.tolist(), "read-only": lambda: np.broadcast_to(x, (1, *x.shape))[0],
                              "misaligned": lambda: np.frombuffer(b"x" + x.tobytes(), "f4", offset=1).reshape(x.shape)}
     given_x = forms[form]()
-    same(trained_gradients(classifier(cell, np.float32), given_x, y), trained_gradients(classifier(cell, np.float32), x, y), 1e-5)
+    got, want = (trained_gradients(classifier(cell, np.float32), inputs, y) for inputs in (given_x, x))
+    same(got, want, 1e-5)

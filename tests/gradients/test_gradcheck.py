@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from backends import put, xp
+from backends import backend, put, xp
 
 import minilstm as ml
 
@@ -366,3 +366,77 @@ def test_a_cell_may_call_something_else_gates(rng: np.random.Generator) -> None:
 def test_the_name_stays_a_function() -> None:
     from minilstm.gradients.gradcheck import GradcheckReport
     assert callable(ml.gradcheck) and ml.GradcheckReport is GradcheckReport
+
+
+def test_the_report_lists_what_was_compared(arrays: tuple[np.ndarray, ...]) -> None:
+    lines = str(gradcheck((ml.lstm_forward, ml.lstm_backward), arrays)).splitlines()
+    assert [line.split()[0] for line in lines[1:]] == ["x", "h0", "c0", "W", "b"]
+    assert "(7, 16)" in lines[4] and "finite" in lines[4] and "complex" in lines[4]
+
+
+class Unread(ml.Module):
+    """x · a with a copy of a."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = np.full(3, 0.5)
+        self.add_param("a", self.a)
+
+    def forward(self, x: Any) -> Any:
+        self.push(None)
+        return x * put(self.a)
+
+    def backward(self, dy: Any) -> Any:
+        self.pop()
+        return dy * put(self.a)
+
+
+def test_a_parameter_that_nothing_reads_is_an_error_unless_allowed(rng: np.random.Generator) -> None:
+    x = rng.standard_normal((4, 3))
+    with pytest.raises(ml.GradientError, match=r"does not read params\['a'\].*allow_unused=\('a',\)"):
+        gradcheck(Unread(), x)
+    gradcheck(Unread(), x, allow_unused=("a",))
+    for names in ("a", ("b",)):
+        with pytest.raises(ml.ArgumentError, match="allow_unused: expected names of parameters"):
+            gradcheck(Unread(), x, allow_unused=names)
+
+
+def test_a_parameter_whose_gradient_is_zero_is_not_unread(rng: np.random.Generator) -> None:
+    """Behind a dead ReLU, and times 0."""
+    model = ml.Sequential(ml.Linear(3, 2, rng=0), ml.ReLU())
+    model[0].params["b"][:] = -99
+    gradcheck(model, rng.standard_normal((4, 3)))
+    gradcheck(ml.Linear(3, 2, rng=0), np.zeros((4, 3)))
+
+
+def test_a_padding_row_is_held_at_zero() -> None:
+    tokens = np.array([[0, 1, 2], [0, 0, 4]])
+    gradcheck(ml.Embedding(5, 3, padding_idx=0, rng=0), tokens)
+
+    class Learns(ml.Embedding):
+        def backward(self, dy: Any) -> None:
+            super().backward(dy)
+            self.grads["W"][0] += 1
+    with pytest.raises(ml.GradientError, match=r"worst entry: W\[0, "):
+        gradcheck(Learns(5, 3, padding_idx=0, rng=0), tokens)
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_rounding_to_float32_is_called_that(back: bool, rng: np.random.Generator) -> None:
+    class Rounds(ml.Module):
+        def forward(self, x: Any) -> Any:
+            self.push(None)
+            y = (2 * x).astype(np.float32)
+            return y.astype(np.float64) if back else y
+
+        def backward(self, dy: Any) -> Any:
+            self.pop()
+            return 2 * dy
+    with pytest.raises(ml.ArgumentError, match="rounds to float32"):
+        gradcheck(Rounds(), rng.standard_normal((2, 3)))
+
+
+def test_inputs_at_the_edge_are_said_to_be_there() -> None:
+    if backend() == "numpy":            # a device does not look
+        with pytest.raises(ml.ArgumentError, match=r"cannot be evaluated beside prediction\[0\] = 0"):
+            gradcheck(ml.BCELoss(), (np.array([0.0, 1.0]), np.array([0, 1])))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -133,3 +134,50 @@ def test_dtypes_that_are_not_supported(dtype: Any) -> None:
                   lambda: ml.Linear(2, 2, dtype=dtype).to(), lambda: ml.Linear(2, 2).to(dtype=dtype)):
         with pytest.raises(ml.DtypeError, match="dtype: expected"):
             build()
+
+
+def test_frozen_layers_say_so_and_reach_down() -> None:
+    model = small_model()
+    model[1].frozen = True
+    assert "frozen=True" in repr(model[1]) and repr(model).count("frozen") == 1 and model[1].frozen and not model.frozen
+    model.frozen = True
+    assert all(module.frozen for _, module in model.modules())
+    assert list(model.state_dict()) == list(small_model().state_dict())
+
+
+def test_layers_where_nobody_looks_are_refused() -> None:
+    class Other:
+        def __init__(self) -> None:
+            self.inner = ml.Tanh()
+    model = ml.Module()
+    for kept, words in (({ml.Tanh()}, "set"), (np.array([ml.Tanh()], dtype=object), "array"), (Other(), "Other holds layers")):
+        model.kept = kept                   # type: ignore[attr-defined]
+        with pytest.raises(ml.ArgumentError, match=f"Module.kept: .*{words}"):
+            model.named_parameters()
+
+
+def test_names_that_are_not_there_are_said_in_words() -> None:
+    layer = ml.Linear(2, 2, rng=0)
+    with pytest.raises(ml.ParameterError, match="^Linear has no gradient 'w': it has 'W', 'b'") as caught:
+        layer.grads["w"] += 1
+    assert isinstance(caught.value, KeyError) and layer.params.get("w") is None
+
+
+@pytest.mark.parametrize(("make", "words"), [
+    (lambda: ml.LSTM(2, 2, batch_first=True), r"LSTM: batch_first is not .*\(N, T, D\)"),
+    (lambda: ml.GRU(2, 2, reset_after=True), "GRU: reset_after"), (lambda: ml.Dropout(rate=0.5), r"write Dropout\(p\)"),
+    (lambda: ml.Embedding(4, 2, mask_zero=True), "lengths"), (lambda: ml.Linear(2, units=3), "in_features")])
+def test_keywords_of_other_libraries_are_answered(make: Any, words: str) -> None:
+    with pytest.raises(ml.ArgumentError, match=words):
+        make()
+    with pytest.raises(TypeError, match="unexpected keyword"):
+        ml.LSTM(2, 2, hiden_size=3)
+    assert ml.Linear(2, 2, bias=False).bias is False
+
+
+def test_a_copy_has_the_weights_and_no_forwards_that_wait() -> None:
+    model = small_model()
+    model(put(TOKENS))
+    twin = copy.deepcopy(model)
+    assert not any(m.pending for _, m in twin.modules()) and any(m.pending for _, m in model.modules())
+    assert_equal(twin.eval()(put(TOKENS)), model.eval()(put(TOKENS)))

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from backends import backend
 from training_cases import PICTURE, callbacks, everything, files, loaders, trainer
 
 import minilstm as ml
@@ -120,3 +121,46 @@ def test_a_resumed_run_records_its_new_config(damage: bool, tmp_path: Path) -> N
         assert json.loads((tmp_path / runs.CONFIG).read_text()) == {**first, "config": {"epochs": 2}}
     trainer(tmp_path).fit(*loaders(), epochs=3, resume=True)        # none given: the old one stays
     assert runs.load_config(tmp_path) == ml.load_checkpoint(tmp_path / runs.LAST)[1]["config"] == {"epochs": 2}
+
+
+def test_a_learning_rate_that_is_not_used_is_said(tmp_path: Path) -> None:
+    trainer(tmp_path).fit(*loaders(), epochs=1)
+    t = trainer(tmp_path)
+    t.optimizer.lr = 1.0            # the rate belongs to the schedule, whose base is the same
+    t.fit(*loaders(), epochs=2, resume=True)
+    t = trainer(tmp_path / "b", scheduler=False)
+    t.fit(*loaders(), epochs=1)
+    t = trainer(tmp_path / "b", scheduler=False)
+    t.optimizer.lr = 1e-5
+    with pytest.warns(UserWarning, match=r"its own lr, 0.05, not with 1e-05.*trainer.optimizer after resume"):
+        t.fit(*loaders(), epochs=2, resume=True)
+    assert t.optimizer.lr == 0.05
+
+
+def test_other_labels_are_refused_and_a_run_without_their_digest_is_not(tmp_path: Path) -> None:
+    trainer(tmp_path).fit(*loaders(), epochs=1)
+    train, val = loaders()
+    other = ml.DataLoader(train.arrays[0], 1 - train.arrays[1], train.arrays[2], batch_size=8, shuffle=True, seed=3,
+                          backend=backend())
+    with pytest.raises(CheckpointError, match="training data: the arrays hold other values"):
+        trainer(tmp_path).fit(other, val, epochs=2, resume=True)
+    arrays, meta = ml.load_checkpoint(tmp_path / runs.LAST)
+    for facts in meta["data"].values():
+        del facts["digest"]                 # as version 0.1 wrote it
+    ml.save_checkpoint(tmp_path / runs.LAST, arrays, meta)
+    trainer(tmp_path).fit(other, val, epochs=2, resume=True)
+
+
+def test_frozen_layers_are_part_of_the_run(tmp_path: Path) -> None:
+    t = trainer(tmp_path)
+    t.model[1].frozen = True
+    before = t.model.state_dict()
+    t.fit(*loaders(), epochs=1)
+    assert all((value == before[name]).all() == name.startswith("1") for name, value in t.model.state_dict().items())
+    with pytest.raises(CheckpointError, match="the model differs: .*frozen=True"):
+        trainer(tmp_path).fit(*loaders(), epochs=2, resume=True)
+    again = trainer(tmp_path)
+    again.model[1].frozen = True
+    again.fit(*loaders(), epochs=2, resume=True)
+    t.fit(*loaders(), epochs=2)
+    assert everything(again) == everything(t)
