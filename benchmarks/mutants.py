@@ -92,6 +92,12 @@ PARTS = {
                       'tests/layers/test_initial_weights.py -k "not standin and not gpu and (test_embedding or embedding)"'),
     "dropout": Part("minilstm/layers/dropout.py", f"tests/layers/test_dropout.py {EVERY_LAYER} tests/layers/test_recurrent.py "
                     'tests/layers/test_state_dict.py -k "numpy and (test_dropout or dropout or Dropout or random_states)"'),
+    "passes": Part("minilstm/backend/passes.py", "tests/backend/test_passes.py tests/test_properties.py"),
+    "checks": Part("minilstm/backend/checks.py", "tests/backend/test_checks.py tests/benchmarks/test_misuses.py"),
+    "module": Part("minilstm/layers/module.py", "tests/layers/test_module.py tests/layers/test_sequential.py "
+                   'tests/backend/test_passes.py tests/benchmarks/test_misuses.py -k "not standin and not gpu"'),
+    "sequential": Part("minilstm/layers/sequential.py", "tests/layers/test_sequential.py tests/benchmarks/test_misuses.py "
+                       '-k "not standin and not gpu"'),
     "initial weights": Part("minilstm/layers/initial_weights.py", "tests/layers/test_initial_weights.py"),
     "binary cross-entropy": Part("minilstm/losses/binary_cross_entropy.py", LOSS),
     "cross-entropy": Part("minilstm/losses/cross_entropy.py", LOSS),
@@ -129,6 +135,30 @@ PARTS = {
 
 WHERE_REAL = "        if real is not None:\n            "
 MUTANTS = [
+    # Which forward a backward belongs to, and what counts as an array.
+    Mutant("passes", "if len(waiting) == 1 and not waiting[0].contested:", "if len(waiting) == 1:",
+           "a contested pass is taken"),
+    Mutant("passes", "        return [one for one in waiting if one.gave(_thread.prediction)]", "        return waiting[-1:]",
+           "the latest, not the one that the loss was computed from"),
+    Mutant("passes", "if itself or any(one.beside_lost for one in waiting):", "if itself:", "shapes tell though one is lost"),
+    Mutant("passes", "        one.forgotten = True\n", "        pass\n", "what is unclear stays"),
+    Mutant("passes", "    if len(found) == 1 and not found[0].outdated:", "    if len(found) == 1:", "outdated weights"),
+    Mutant("passes", "class _Thread(threading.local):", "class _Thread:", "one state for all threads"),
+    Mutant("checks", "if not (x.dtype.isnative and x.flags.aligned):", "if not x.dtype.isnative:", "misaligned arrays"),
+    Mutant("checks", "if not (x.dtype.isnative and x.flags.aligned):", "if not x.flags.aligned:", "other byte orders"),
+    Mutant("checks", "        refuse_other_arithmetic(name, x)\n", "", "masked arrays and matrices"),
+    Mutant("checks", "return x.astype(_PROMOTED[x.dtype.char]) if x.dtype.char in _PROMOTED else x", "return x",
+           "float16 and long doubles"),
+    Mutant("checks", "    return dy.astype(dtype, copy=False)\n", "    return dy\n", "a gradient of another dtype"),
+    Mutant("module", "other.contested = this.contested = True", "pass", "nobody contests"),
+    Mutant("module", "            self._forget(lambda one: one is others[0])\n", "            pass\n", "forwards pile up"),
+    Mutant("module", "                one.outdated = True\n", "                pass\n", "weights that changed"),
+    Mutant("module", "                    generator.state = state\n", "                    pass\n", "streams after a refusal"),
+    Mutant("module", "return self.training or this is not None and this.training", "return self.training", "a frozen Dropout"),
+    Mutant("module", "module._frozen = bool(value)", "self._frozen = bool(value)", "frozen layers below"),
+    Mutant("sequential", "        for gradient, value in grads:\n            gradient[...] = value\n", "", "half a backward"),
+    Mutant("sequential", "            module._caches, module._passes = caches, passes\n", "            pass\n",
+           "caches after half a backward"),
     # The LSTM: numbers are those of its derivation.
     Mutant("lstm", 'for gate in "fio")', 'for gate in "ifo")', "step: two gates change places"),
     Mutant("lstm", "c_t = f * c_prev + i * c_tilde", "c_t = i * c_prev + f * c_tilde", "step: cell state"),
@@ -310,7 +340,7 @@ MUTANTS = [
     Mutant("adam", "0.0 if self._decoupled else self.weight_decay", "self.weight_decay", "AdamW: decay twice"),
     Mutant("clipping", "xp.square(g, dtype=np.float64)", "xp.square(g)", "clipping: squares overflow"),
     Mutant("clipping", "norm, 0.0) + 1e-6)", "norm, 0.0))", "clipping: 1e-6"),
-    Mutant("optimizer", "if finite.all():", "if finite.any():", "one finite gradient is enough"),
+    Mutant("optimizer", "if fits.all():", "if fits.any():", "one finite gradient is enough"),
     Mutant("optimizer", 'self.steps = meta["steps"]', "pass", "steps are not restored"),
     Mutant("schedules", "epoch // self.step_size", "(epoch + 1) // self.step_size", "steps an epoch early"),
     Mutant("schedules", "bisect.bisect_right", "bisect.bisect_left", "milestones an epoch late"),

@@ -144,3 +144,15 @@ def test_evaluation_of_one_thread_is_not_that_of_another() -> None:
         thread.join()
         assert not m.training and not m.keeps
     assert seen == [True] and m.training
+
+
+def test_a_second_backward_does_not_go_through_a_look() -> None:
+    m, criterion = model(), ml.BCELoss()
+    m(V)
+    criterion(m(X), Y)
+    dy = criterion.backward()
+    m.backward(dy)
+    for again in (dy, None):
+        with pytest.raises(ml.BackwardError, match="not clear|no forward"):
+            m[1].backward(again)
+    np.testing.assert_array_equal(gradient(m), plain())

@@ -87,3 +87,27 @@ def test_options_reach_the_layers_that_take_them() -> None:
 def test_a_slice_is_a_sequential_of_the_same_layers() -> None:
     model = small_model()
     assert isinstance(model[:2], ml.Sequential) and model[:2][1] is model[1] and len(model[2:]) == 3
+
+
+def test_a_refused_backward_leaves_everything_as_it_was() -> None:
+    """Gradients, and the caches too: mended, the same backward goes through."""
+    class Moody(ml.Module):
+        wrong = True
+
+        def forward(self, x: Any) -> Any:
+            self.push(None)
+            return x + 0
+
+        def backward(self, dy: Any) -> Any:
+            self.pop()
+            return dy[:1] if self.wrong else dy
+    moody = Moody()
+    model = put(ml.Sequential(ml.Linear(D, 3, dtype=np.float64, rng=0), moody, ml.Linear(3, 2, dtype=np.float64, rng=1)))
+    dy = xp.ones_like(model(put(X)))
+    refuses(ml.ShapeError, lambda: model.backward(dy), "dy", unchanged=model)
+    moody.wrong = False
+    twin = put(ml.Sequential(ml.Linear(D, 3, dtype=np.float64, rng=0), ml.Linear(3, 2, dtype=np.float64, rng=1)))
+    twin(put(X))
+    assert_equal(model.backward(dy), twin.backward(dy))
+    for mine, theirs in zip(model.named_gradients().values(), twin.named_gradients().values()):
+        assert_equal(mine, theirs)
