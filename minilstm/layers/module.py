@@ -16,6 +16,7 @@ import copy
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial, wraps
 from types import ModuleType
 from typing import Any, Self
 
@@ -109,7 +110,7 @@ class Module:
         """Keep what backward will need; evaluation mode keeps nothing."""
         if not self.keeps:
             return
-        this = current_pass() or Pass(True)         # forward was called by its name: a pass of its own
+        this = current_pass() or Pass(True)         # pushed outside a forward: a pass of its own
         self._forget(lambda one: one.forgotten)
         others = [one for one in dict.fromkeys(self._passes) if one is not this]
         for other in others:
@@ -196,19 +197,34 @@ class Module:
     # The tree of modules ---------------------------------------------------------------------------------------------
 
     def __call__(self, *args: Any, **options: Any) -> Any:
-        if current_pass() is not None:              # inside another module's forward
-            return self.forward(*args, **options)
+        return self._in_a_pass(self.forward, args, options)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Make a call of ``forward`` by its name the same as a call of the module."""
+        super().__init_subclass__(**options)
+        if "forward" in vars(cls):
+            forward = vars(cls)["forward"]
+
+            @wraps(forward)
+            def called(self: Module, *args: Any, **options: Any) -> Any:
+                return self._in_a_pass(partial(forward, self), args, options)
+            setattr(cls, "forward", called)
+
+    def _in_a_pass(self, forward: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """Call ``forward``, as a pass unless it is inside one. In training mode, a refused input leaves no trace."""
+        if current_pass() is not None:
+            return forward(*args, **options)
         if not self.training:
             with one_pass(False) as this:
-                output = self.forward(*args, **options)
+                output = forward(*args, **options)
             this.returns(output)
             return output
         before = [(module, module._caches[:], module._passes[:]) for _, module in self.modules()]
         streams = [(module.rng.bit_generator, module.rng.bit_generator.state) for module, _, _ in before if draws(module)]
         with one_pass() as this:
             try:
-                output = self.forward(*args, **options)
-            except BaseException:                   # a refused input leaves no trace
+                output = forward(*args, **options)
+            except BaseException:
                 for module, caches, passes in before:
                     module._caches, module._passes = caches, passes
                 for generator, state in streams:

@@ -127,6 +127,15 @@ def test_a_module_inside_a_pass_is_gone_back_through_last_call_first() -> None:
     ml.gradcheck(Twice(), X.astype(np.float64))
 
 
+def test_forward_called_by_its_name_is_a_pass_too() -> None:
+    shared = ml.Linear(3, 3, dtype=np.float64, rng=0)
+    m, twin = (ml.Sequential(shared, ml.Tanh(), shared) for _ in range(2))
+    x = X.astype(np.float64)
+    dx = m.backward(m.forward(x))
+    np.testing.assert_array_equal(dx, twin.backward(twin(x)))
+    assert shared.forward.__doc__ == ml.Linear.forward.__doc__ and "Return y" in str(shared.forward.__doc__)
+
+
 def test_threads_have_passes_of_their_own() -> None:
     m, seen = model(), []
     with passes.one_pass():
