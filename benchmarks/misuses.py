@@ -542,6 +542,35 @@ def module_cases() -> Iterator[Case]:
     for name, spoil in spoilt.items():
         yield Case("modules", name, "Adam.step", "", optimizer_on(spoil))
 
+    def clipped(spoil: Callable[[ml.Linear], Any]) -> Callable[[], str]:
+        def judge() -> str:
+            model = ml.Sequential(ml.Linear(D, H, rng=0), ml.Linear(H, H, rng=1))
+            for g in model.named_gradients().values():
+                g.fill(3.0)
+            before = {name: g.tobytes() for name, g in model.named_gradients().items() if name != "1.W"}
+            spoil(model[1])
+            return refusal(lambda: ml.clip_grad_norm(model, 0.1), lambda: before != {
+                name: g.tobytes() for name, g in model.named_gradients().items() if name != "1.W"})()
+        return judge
+
+    def forward_with(value: Callable[[np.ndarray], Any], cell: str) -> Callable[[], str]:
+        def use() -> None:
+            layer, twin = (CELLS[cell](D, H, rng=0) for _ in range(2))
+            layer.params["W"] = value(layer.params["W"])
+            check(np.allclose(layer(X), twin(X), atol=1e-2))
+        return lambda: verdict(use)
+    bad: dict[str, Callable[[np.ndarray], Any]] = {
+        "an integer gradient": lambda g: g.astype(int), "no gradient": lambda g: None, "a read-only gradient": read_only,
+        "a gradient of another shape": lambda g: g[:1], "a complex gradient": lambda g: g + 1j}
+    for name, change in bad.items():
+        yield Case("modules", name, "clip_grad_norm", "", clipped(set_grad(change)))
+    odd: dict[str, Callable[[np.ndarray], Any]] = {
+        "a list": lambda W: W.tolist(), "None": lambda W: None, "float16": lambda W: W.astype(np.float16),
+        "text": lambda W: W.astype(str), "a masked array": np.ma.array}
+    for name, change in odd.items():
+        for cell in CELLS:
+            yield Case("modules", f"forward with {name} as parameter", cell, "", forward_with(change, cell))
+
     def mistyped() -> None:
         layer = ml.Linear(D, H, rng=0)
         layer.grads["w"] += 1

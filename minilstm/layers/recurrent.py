@@ -160,12 +160,6 @@ class Recurrent(Module):
                 words.append(f"{name}={value!r}")
         return ", ".join(words)
 
-    # The cell, from the subclass -------------------------------------------------------------------------------------
-
-    def pair_for(self, *arrays: Array | None) -> SequencePair:
-        """Return the functions that take these arrays: a fast twin, or the readable ones."""
-        return (twins(self.cell, *arrays, *self.params.values()) if self.fast else None) or self.readable
-
     # Forward and backward --------------------------------------------------------------------------------------------
 
     def forward(self, x: Array, state0: Any = None, *, lengths: Any = None, padding: str | None = None,
@@ -188,7 +182,8 @@ class Recurrent(Module):
         Raises ShapeError, DtypeError, ArgumentError before anything is computed.
         """
         x = as_floating("x", x)
-        get_array_module(x, *self.params.values())
+        params = {name: as_floating(name, value) for name, value in self.params.items()}
+        get_array_module(x, *params.values())
         check_shape("x", x, (None, None, self.input_size), "N, T, D")
         N, T, _ = x.shape
         padding = self.padding if padding is None else padding
@@ -209,12 +204,11 @@ class Recurrent(Module):
             outputs, caches = [], []
             for direction, suffix in enumerate(row):
                 state = states[layer * self.directions + direction]
-                pair = self.pair_for(x, *state)
+                pair = (twins(self.cell, x, *state, *params.values()) if self.fast else None) or self.readable
                 options = {"lengths": lengths, "padding": _flip_padding(padding, direction), **self.cell_options}
                 if pair != self.readable:
                     options |= {"outputs": needed, "keep": self.keeps}
-                y, *_, cache = pair.forward(_flip(x, direction), *state, self.params["W" + suffix],
-                                            self.params["b" + suffix], **options)
+                y, *_, cache = pair.forward(_flip(x, direction), *state, params["W" + suffix], params["b" + suffix], **options)
                 outputs.append(y if y is None else _flip(y, direction))
                 caches.append((pair, cache))
                 finals.append(cache.last)

@@ -9,9 +9,10 @@ from operator import add
 import numpy as np
 
 from minilstm.backend.arrays import Array, get_array_module
+from minilstm.backend.checks import check_writeable
 from minilstm.backend.errors import DtypeError
 from minilstm.layers.module import Module
-from minilstm.optim.optimizer import check_number
+from minilstm.optim.optimizer import check_number, learning
 
 
 def clip_grad_norm(model: Module, max_norm: float) -> Array:
@@ -22,7 +23,8 @@ def clip_grad_norm(model: Module, max_norm: float) -> Array:
     The factor is min(1, max_norm / (norm + 1e-6)), as in torch.nn.utils.clip_grad_norm_. The norm is a 0-d float64 array on
     the gradients' backend; squares are summed in float64, where those of float32 cannot overflow. ``max_norm=math.inf`` only
     measures. Gradients whose norm is not finite are left alone, so that the optimiser can name the one that is wrong.
-    Raises ArgumentError unless max_norm >= 0, DtypeError for something that is no Module.
+    Raises ArgumentError unless max_norm >= 0, DtypeError for something that is no Module, and what ``Optimizer.step`` raises
+    for a gradient that does not fit; nothing is changed then.
 
     >>> import minilstm as ml
     >>> model = ml.Linear(1, 1, rng=0)
@@ -36,7 +38,10 @@ def clip_grad_norm(model: Module, max_norm: float) -> Array:
         raise DtypeError(f"clip_grad_norm: expected a minilstm Module, got {type(model).__name__}")
     if max_norm != math.inf:
         max_norm = check_number("max_norm", max_norm)
-    gradients = [layer.grads[key] for layer, key in model.locate().values() if not layer.frozen]
+    gradients = []
+    for name, layer, _, g in learning(model):
+        check_writeable(f"gradient of {name} ({type(layer).__name__})", g)
+        gradients.append(g)
     xp = get_array_module(*gradients)
     squares = [xp.square(g, dtype=np.float64).sum() for g in gradients] or [np.float64(0)]      # none: all layers are frozen
     norm = xp.sqrt(reduce(add, squares))

@@ -38,6 +38,26 @@ def check_number(name: str, value: Any, low: float = 0.0, below: float = math.in
     return float(value)
 
 
+def learning(model: Module) -> list[tuple[str, Module, Array, Array]]:
+    """Return (name, layer, parameter, gradient) of each parameter that learns: those of frozen layers do not.
+
+    Raises DtypeError, ShapeError or ParameterError for a parameter, or a gradient, that does not fit.
+    """
+    found = []
+    for name, (layer, key) in model.locate().items():
+        if layer.frozen:
+            continue
+        p, where = layer.params[key], f"{name} ({type(layer).__name__})"
+        if not is_array(p) or p.dtype.char not in "fd":
+            got = getattr(p, "dtype", type(p).__name__)
+            raise DtypeError(f"{where}: expected a float32 or float64 parameter, got {got}")
+        g = as_real(f"gradient of {where}", layer.grads[key])
+        if g.shape != p.shape:
+            raise ShapeError(f"gradient of {where}: expected shape {p.shape}, got {g.shape}")
+        found.append((name, layer, p, g))
+    return found
+
+
 class Optimizer:
     """Base class. A subclass names its hyperparameters and moments and writes ``_update`` for one parameter.
 
@@ -111,17 +131,8 @@ class Optimizer:
         """Look up every array that is to be updated and bring its moments to where it is; nothing is changed."""
         work: list[Work] = []
         _check_apart(self.model)
-        for name, (layer, key) in self.model.locate().items():
-            if layer.frozen:
-                continue
-            p, where = layer.params[key], f"{name} ({type(layer).__name__})"
-            if not is_array(p) or p.dtype.char not in "fd":
-                got = getattr(p, "dtype", type(p).__name__)
-                raise DtypeError(f"{where}: expected a float32 or float64 parameter, got {got}")
-            check_writeable(where, p)
-            g = as_real(f"gradient of {where}", layer.grads[key])
-            if g.shape != p.shape:
-                raise ShapeError(f"gradient of {where}: expected shape {p.shape}, got {g.shape}")
+        for name, layer, p, g in learning(self.model):
+            check_writeable(f"{name} ({type(layer).__name__})", p)
             xp = get_array_module(p, g)
             moments = self._moments.get(name)
             if moments is None or len(moments) < len(self._slots()):        # too few: momentum was switched on later

@@ -31,8 +31,8 @@ from typing import Any
 import numpy as np
 
 from minilstm.backend.arrays import Array, to_numpy
-from minilstm.backend.checks import is_array
-from minilstm.backend.errors import CheckpointError
+from minilstm.backend.checks import as_array, is_array
+from minilstm.backend.errors import CheckpointError, DtypeError
 from minilstm.training.atomic_write import PathLike, atomic_write
 
 MAGIC, VERSION = b"MINILSTM", 1
@@ -66,7 +66,10 @@ def save_checkpoint(path: PathLike, arrays: Mapping[str, Array], meta: Mapping[s
             raise CheckpointError(f"{where}: array names are non-empty strings, got {name!r}")
         if not is_array(value):
             raise CheckpointError(f"{where}: {name} is a {type(value).__name__}, not an array")
-        host = to_numpy(value)
+        try:
+            host = to_numpy(as_array(name, value))
+        except DtypeError as error:
+            raise CheckpointError(f"{where}: {error}") from None
         code = host.dtype.newbyteorder("<").str
         if code not in DTYPES or host.ndim > MAX_AXES:
             raise CheckpointError(f"{where}: {name} has dtype {host.dtype} and {host.ndim} axes; a checkpoint holds integers, "

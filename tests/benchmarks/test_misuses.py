@@ -10,7 +10,7 @@ import pytest
 
 import minilstm as ml
 
-KINDS = {"order": 180, "arrays": 1500, "modules": 40, "all or nothing": 30, "losses": 15, "runs": 13, "gradcheck": 9}
+KINDS = {"order": 180, "arrays": 1500, "modules": 60, "all or nothing": 30, "losses": 15, "runs": 13, "gradcheck": 9}
 
 
 @pytest.mark.parametrize("kind", KINDS)
