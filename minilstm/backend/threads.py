@@ -129,10 +129,14 @@ def run(tasks: Sequence[Callable[[], Any]]) -> list[Any]:
             except IndexError:
                 return
             results[k] = tasks[k]()
+    futures = []
     with _lock:
         if _pool is None:
             _pool = ThreadPoolExecutor(max(1, get_num_threads() - 1), "minilstm")
-        futures = [_pool.submit(work) for _ in range(helpers)]
+        try:
+            futures += [_pool.submit(work) for _ in range(helpers)]
+        except RuntimeError:        # no further thread can be started, or none at all, as in a browser: this one does it
+            _pool = None
     try:
         work()
     finally:

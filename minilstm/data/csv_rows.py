@@ -8,22 +8,33 @@ as in a spreadsheet: row 1 is the header.
 
 from __future__ import annotations
 
-import bz2
 import csv
 import gzip
 import io
-import lzma
 import os
+import threading
 import zipfile
 import zlib
 from collections.abc import Iterator
 from typing import Any
 
-from minilstm.backend.errors import DataError, DtypeError
+from minilstm.backend.errors import DataError
+from minilstm.backend.paths import as_path
+
+try:                    # a Python that was built without them, as in a browser, lacks these two
+    import bz2
+except ImportError:
+    bz2 = None          # type: ignore[assignment]
+try:
+    import lzma
+except ImportError:
+    lzma = None         # type: ignore[assignment]
 
 MAX_BYTES = 1 << 30     # after decompression; the 50,000 IMDB reviews are 66 MB
-_PACKED: tuple[tuple[bytes, str, Any], ...] = ((b"\x1f\x8b", "gzip", gzip.open), (b"BZh", "bzip2", bz2.open),
-                                               (b"\xfd7zXZ\x00", "xz", lzma.open))
+_PACKED: tuple[tuple[bytes, str, Any], ...] = ((b"\x1f\x8b", "gzip", gzip), (b"BZh", "bzip2", bz2),
+                                               (b"\xfd7zXZ\x00", "xz", lzma))
+_DAMAGED: tuple[type[Exception], ...] = (EOFError, OSError, zlib.error, *([lzma.LZMAError] if lzma else []))
+_limit = threading.Lock()
 
 
 def read_rows(path: str | os.PathLike[str], columns: tuple[str, ...]) -> Iterator[tuple[int, list[str]]]:
@@ -33,9 +44,7 @@ def read_rows(path: str | os.PathLike[str], columns: tuple[str, ...]) -> Iterato
     single file inside). The format is detected from the contents, not from the name. Blank lines at the end are allowed.
     Raises DataError, naming the file and the row, for any other problem, and DtypeError if ``path`` is not a path.
     """
-    if not isinstance(path, (str, os.PathLike)):        # open() would treat an integer as a file descriptor
-        raise DtypeError(f"expected the path of a CSV file, got {path!r}")
-    name = os.fspath(path)
+    name = os.fspath(as_path("CSV file", path))
     data = _read(name)
     if b"\0" in data:
         raise DataError(f"{name}: row {_row_of(data[:data.index(0)])} contains a NUL byte: not a text file, or damaged")
@@ -45,7 +54,7 @@ def read_rows(path: str | os.PathLike[str], columns: tuple[str, ...]) -> Iterato
     positions: list[int] = []
     while True:
         try:
-            row = next(reader)
+            row = _next(reader)
         except StopIteration:
             break
         except csv.Error as error:
@@ -70,6 +79,17 @@ def read_rows(path: str | os.PathLike[str], columns: tuple[str, ...]) -> Iterato
         raise DataError(f"{name}: {'has a header but no rows below it' if number else 'is empty'}")
 
 
+def _next(reader: Any) -> list[str]:
+    """Return the next row, whose fields may be of any length; the limit of the csv module, which is the process's, stays."""
+    with _limit:
+        before = csv.field_size_limit(MAX_BYTES)
+        try:
+            row: list[str] = next(reader)
+        finally:
+            csv.field_size_limit(before)
+    return row
+
+
 def _position(name: str, header: list[str], column: str) -> int:
     if header.count(column) != 1:
         times = "no column" if column not in header else f"{header.count(column)} columns"
@@ -84,9 +104,11 @@ def _read(name: str) -> bytes:
             file.seek(0)
             if start.startswith(b"PK"):
                 return _read_zip(name, file)
-            for magic, kind, unpack in _PACKED:
+            for magic, kind, module in _PACKED:
                 if start.startswith(magic):
-                    return _read_packed(name, kind, unpack(file))
+                    if module is None:
+                        raise DataError(f"{name}: is compressed with {kind}, which this Python cannot read; unpack it first")
+                    return _read_packed(name, kind, module.open(file))
             return _limited(name, file)
     except FileNotFoundError:
         raise DataError(f"{name}: no such file") from None
@@ -94,12 +116,14 @@ def _read(name: str) -> bytes:
         raise DataError(f"{name}: is a folder, expected a CSV file") from None
     except OSError as error:
         raise DataError(f"{name}: cannot be read ({error.strerror or error})") from None
+    except ValueError as error:         # a NUL character in the name
+        raise DataError(f"{name!r}: cannot be read ({error})") from None
 
 
 def _read_packed(name: str, kind: str, file: Any) -> bytes:
     try:
         return _limited(name, file)
-    except (EOFError, OSError, lzma.LZMAError, zlib.error) as error:
+    except _DAMAGED as error:
         raise DataError(f"{name}: the {kind} data is damaged or cut short ({error})") from None
 
 
@@ -111,8 +135,8 @@ def _read_zip(name: str, file: Any) -> bytes:
                 raise DataError(f"{name}: expected a zip archive that holds one file, got {len(members)} {members[:5]}")
             with archive.open(members[0]) as member:
                 return _limited(name, member)
-    # RuntimeError: a password is needed; NotImplementedError: unknown compression method
-    except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, lzma.LZMAError, zlib.error) as error:
+    # RuntimeError: a password is needed, the method of compression is unknown, or this Python lacks its module
+    except (*_DAMAGED, zipfile.BadZipFile, RuntimeError) as error:      # type: ignore[misc]
         raise DataError(f"{name}: the zip data is damaged, cut short or not supported ({error})") from None
 
 
@@ -138,6 +162,12 @@ def _row_of(before: bytes) -> int:
     """Return the number of the row that a character belongs to, given the bytes before it."""
     lines = io.StringIO(before.decode("utf-8-sig", "replace") + "x", newline="")
     try:
-        return sum(1 for _ in csv.reader(lines))
+        rows, count = csv.reader(lines), 0
+        while True:
+            try:
+                _next(rows)
+            except StopIteration:
+                return count
+            count += 1
     except csv.Error:       # a broken quote in an earlier row: the line number is the best estimate
         return before.count(b"\n") + 1

@@ -6,7 +6,7 @@ not have to carry its answer through the padding. Names, options and results mat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,16 +20,17 @@ def pad_sequences(sequences: Sequence[Any], maxlen: int | None = None, dtype: An
     """Return the sequences as one array (N, maxlen, ...), shorter ones padded with ``value``, longer ones cut.
 
     Args:
-        sequences: N lists or arrays; their items are numbers, or arrays of one shape.
+        sequences: N lists, tuples, arrays, Series or deques, in anything that has a length; their items are numbers, or
+            arrays of one shape.
         maxlen: length of the result; None: the length of the longest sequence.
         dtype: NumPy dtype of the result; object keeps items that are not numbers.
         padding: "pre" or "post", the side on which short sequences are padded.
         truncating: "pre" or "post", the side on which long sequences are cut. Note that the default cuts the *front*.
         value: the padding value.
 
-    The results are those of ``keras.utils.pad_sequences``. Raises ArgumentError for invalid options, for sequences without a
-    length and for numbers too large for ``dtype``; ShapeError for items of different shapes; DtypeError for a string instead
-    of a sequence and for items that are not numbers.
+    The results are those of ``keras.utils.pad_sequences``: fractions are truncated in an integer ``dtype``. Numbers and texts
+    that do not fit it are an ArgumentError, as are invalid options and sequences without a length. Raises ShapeError for items
+    of different shapes; DtypeError for a text or a set instead of a sequence and for items that are not numbers.
 
     >>> import minilstm as ml
     >>> ml.pad_sequences([[5, 3], [7, 1, 2, 9]], maxlen=3)
@@ -38,60 +39,95 @@ def pad_sequences(sequences: Sequence[Any], maxlen: int | None = None, dtype: An
     """
     check_choice("padding", padding, ("pre", "post"))
     check_choice("truncating", truncating, ("pre", "post"))
-    lengths = _lengths(sequences)
+    rows = _rows(sequences)
     try:
         dtype = np.dtype(dtype)
     except TypeError:
         raise ArgumentError(f"dtype: expected a NumPy dtype, got {dtype!r}") from None
+    if dtype.kind in "US" and not dtype.itemsize:
+        raise ArgumentError("dtype: str keeps no letters; use dtype=object, or a length such as 'U20'")
     if maxlen is None:
-        if not lengths:
+        if not rows:
             raise ArgumentError("sequences: expected at least one sequence when maxlen is None, got none")
-        maxlen = max(lengths)
+        maxlen = max(map(len, rows))
     else:
         maxlen = check_positive_int("maxlen", maxlen)
     if isinstance(value, str) and dtype.kind not in "OUS":
         raise ArgumentError(f"value: the string {value!r} does not fit dtype {dtype}; use dtype=object")
-    if isinstance(value, (int, float)) and not _fits(np.asarray(value), dtype):
+    if not _fits(np.asarray(value), dtype):
         raise ArgumentError(f"value: {value!r} does not fit dtype {dtype}")
-    first = next((row for row, length in enumerate(lengths) if length), None)
-    item = () if first is None else _items(first, sequences[first], None).shape[1:]
-    padded = np.full((len(lengths), maxlen, *item), value, dtype=dtype)
-    for row, (sequence, length) in enumerate(zip(sequences, lengths)):
-        if not length:
+    first = next((number for number, row in enumerate(rows) if len(row)), None)
+    item = () if first is None else _items(first, rows[first], None).shape[1:]
+    padded = np.full((len(rows), maxlen, *item), value, dtype=dtype)
+    for number, row in enumerate(rows):
+        if not len(row):
             continue
-        kept = _items(row, sequence[-maxlen:] if truncating == "pre" else sequence[:maxlen], dtype)
+        kept = _items(number, row[-maxlen:] if truncating == "pre" else row[:maxlen], dtype)
         if kept.shape[1:] != item:
-            raise ShapeError(f"sequences[{row}]: expected items of shape {item} as in the first one, got {kept.shape[1:]}")
+            raise ShapeError(f"sequences[{number}]: expected items of shape {item} as in the first one, got {kept.shape[1:]}")
         if padding == "pre":
-            padded[row, maxlen - len(kept):] = kept
+            padded[number, maxlen - len(kept):] = kept
         else:
-            padded[row, :len(kept)] = kept
+            padded[number, :len(kept)] = kept
     return padded
 
 
-def _items(row: int, sequence: Any, dtype: np.dtype[Any] | None) -> np.ndarray:
-    """Return one sequence as an array, or raise an error that names its row."""
-    if isinstance(sequence, (str, bytes)):
-        raise DtypeError(f"sequences[{row}]: expected a list of numbers, got the text {sequence[:20]!r}; see Tokenizer")
-    refuse_other_arithmetic(f"sequences[{row}]", sequence)
+def _rows(sequences: Any) -> list[Any]:
+    """Return the sequences, each as a list, a tuple or an array. Raises an error that names the first that cannot be one."""
+    if not hasattr(sequences, "__len__"):
+        raise ArgumentError(f"sequences: expected a list of sequences, got {type(sequences).__name__}")
+    refuse_other_arithmetic("sequences", sequences)
+    rows = []
+    for number, row in enumerate(sequences):
+        refuse_other_arithmetic(f"sequences[{number}]", row)
+        if isinstance(row, (str, bytes)):
+            raise DtypeError(f"sequences[{number}]: expected a list of numbers, got the text {row[:20]!r}; see Tokenizer")
+        if isinstance(row, (set, frozenset, Mapping)):
+            raise DtypeError(f"sequences[{number}]: a {type(row).__name__} has no order; give a list")
+        if not hasattr(row, "__len__") or getattr(row, "ndim", 1) == 0:
+            raise ArgumentError("sequences: expected a list of sequences, got an item without a length "
+                                f"({type(row).__name__})")
+        if not isinstance(row, (list, tuple, np.ndarray)):
+            row = np.asarray(row) if hasattr(row, "__array__") else list(row)       # a pandas Series; a deque, a range
+        rows.append(row)
+    return rows
+
+
+def _items(number: int, row: Any, dtype: np.dtype[Any] | None) -> np.ndarray:
+    """Return one sequence as an array, or raise an error that names it."""
     try:
-        items = np.asarray(sequence, dtype=object if dtype == object else None)
+        items = np.asarray(row, dtype=object if dtype == object else None)
         if dtype is not None and not _fits(items, dtype):
-            raise OverflowError         # as NumPy does for Python's own numbers; numbers in arrays would wrap around silently
+            raise OverflowError         # NumPy would cut or wrap around silently
         return items if dtype is None else items.astype(dtype, copy=False)
     except OverflowError:
-        raise ArgumentError(f"sequences[{row}]: a number in it does not fit dtype {dtype}") from None
+        what = "a text" if dtype is not None and dtype.kind in "US" else "a number"
+        raise ArgumentError(f"sequences[{number}]: {what} in it does not fit dtype {dtype}") from None
     except (TypeError, ValueError) as error:
         if "inhomogeneous" in str(error) or "setting an array element" in str(error):
-            raise ShapeError(f"sequences[{row}]: expected items of one shape, got items of different shapes") from None
-        raise DtypeError(f"sequences[{row}]: does not fit dtype {dtype}: {error}") from None
+            raise ShapeError(f"sequences[{number}]: expected items of one shape, got items of different shapes") from None
+        raise DtypeError(f"sequences[{number}]: does not fit dtype {dtype}: {error}") from None
 
 
 def _fits(values: np.ndarray, dtype: np.dtype[Any]) -> bool:
-    """Return whether numbers lie in the range of an integer ``dtype`` (fractions are truncated, as in Keras)."""
-    if dtype.kind not in "iu" or values.dtype.kind not in "iuf" or np.can_cast(values.dtype, dtype) or not values.size:
+    """Return whether a dtype can hold these values: numbers in its range (Keras truncates fractions), texts of its length."""
+    kind = values.dtype.kind
+    if not values.size or dtype.kind == "O" or kind == "O":
         return True
-    return bool(values.min() >= np.iinfo(dtype).min and values.max() <= np.iinfo(dtype).max)
+    if dtype.kind in "US":
+        return kind not in "US" or values.dtype.itemsize // (4 if kind == "U" else 1) <= dtype.itemsize // (
+            4 if dtype.kind == "U" else 1)
+    if kind not in "iufc" or np.can_cast(values.dtype, dtype):
+        return True
+    if kind == "c" and dtype.kind != "c":
+        return False
+    if dtype.kind in "iu":
+        with np.errstate(invalid="ignore"):
+            return bool(((values >= np.iinfo(dtype).min) & (values <= np.iinfo(dtype).max)).all())
+    if dtype.kind == "f" and kind == "f":
+        with np.errstate(over="ignore"):
+            return bool((np.isfinite(values.astype(dtype)) == np.isfinite(values)).all())
+    return True
 
 
 def sequence_lengths(sequences: Sequence[Any], maxlen: int | None = None, *, minimum: int = 1) -> np.ndarray:
@@ -105,14 +141,5 @@ def sequence_lengths(sequences: Sequence[Any], maxlen: int | None = None, *, min
     array([2, 3, 1])
 
     """
-    lengths = np.asarray(_lengths(sequences), dtype=np.int64)
+    lengths = np.asarray([len(row) for row in _rows(sequences)], dtype=np.int64)
     return np.clip(lengths, minimum, None if maxlen is None else check_positive_int("maxlen", maxlen))
-
-
-def _lengths(sequences: Sequence[Any]) -> list[int]:
-    if not hasattr(sequences, "__len__"):
-        raise ArgumentError(f"sequences: expected a list of sequences, got {type(sequences).__name__}")
-    try:
-        return [len(sequence) for sequence in sequences]
-    except TypeError:
-        raise ArgumentError("sequences: expected a list of sequences, got an item without a length") from None

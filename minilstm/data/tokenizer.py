@@ -124,8 +124,14 @@ class Tokenizer:
         """Yield, for a few texts at a time, ``number[word]`` of all words and the offsets between texts."""
         if isinstance(texts, (str, bytes)):
             raise ArgumentError(f"texts: expected a list of texts, got one {type(texts).__name__}; write [text]")
-        if not isinstance(texts, Iterable):
-            raise DtypeError(f"texts: expected a list of texts, got {type(texts).__name__}")
+        if not isinstance(texts, Iterable) or getattr(texts, "ndim", 1) == 0:
+            raise DtypeError(f"texts: expected a list of texts, got {type(texts).__name__}"
+                             + (" of one text; write [text]" if hasattr(texts, "ndim") else ""))
+        if hasattr(texts, "columns"):           # iterating over a table gives the names of its columns
+            raise DtypeError(f"texts: expected a list of texts, got a {type(texts).__name__}; give one column, as in "
+                             f"table[{str(next(iter(texts), 'review'))!r}]")
+        if isinstance(texts, (Mapping, set, frozenset)):
+            raise DtypeError(f"texts: expected a list of texts, got a {type(texts).__name__}")
         plain = not self.char_level and len(self.split) == 1 and (self.filters + self.split).isascii()
         word_ids = WordIds(number, self.filters, self.split) if plain else None
         waiting: list[str] = []

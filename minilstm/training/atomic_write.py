@@ -7,9 +7,12 @@ or the new one. Every file of a run (checkpoints, history, config, figures) is w
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import platform
 import secrets
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -29,7 +32,7 @@ def atomic_write(path: PathLike, chunks: Iterable[bytes]) -> None:
     """
     target = os.path.realpath(path)
     folder = os.path.dirname(target)
-    temp = os.path.join(folder, f"{TEMP_PREFIX}{secrets.token_hex(8)}{TEMP_SUFFIX}")
+    temp = os.path.join(folder, f"{_mark(target)}{os.getpid()}-{secrets.token_hex(8)}{TEMP_SUFFIX}")
     descriptor = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:
         with open(descriptor, "wb") as file:
@@ -58,6 +61,33 @@ def _sync_folder(folder: str) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+def _mark(target: str) -> str:
+    """Return how the names of temporary files for ``target`` begin on this machine."""
+    return f"{TEMP_PREFIX}{zlib.crc32(os.path.basename(target).encode()):08x}-{zlib.crc32(platform.node().encode()):08x}-"
+
+
+def remove_orphans(path: PathLike) -> None:
+    """Remove temporary files for ``path`` that processes of this machine left which no longer run."""
+    target = Path(os.path.realpath(path))
+    for file in target.parent.glob(f"{_mark(str(target))}*{TEMP_SUFFIX}"):
+        process = file.name[len(_mark(str(target))):].partition("-")[0]
+        if process.isdigit() and not _runs(int(process)):
+            with contextlib.suppress(OSError):          # another process may be removing it too
+                file.unlink()
+
+
+def _runs(process: int) -> bool:
+    if os.name != "posix":          # elsewhere os.kill would end it
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
 
 
 def remove_leftovers(folder: PathLike) -> None:

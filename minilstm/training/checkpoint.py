@@ -33,7 +33,8 @@ import numpy as np
 from minilstm.backend.arrays import Array, to_numpy
 from minilstm.backend.checks import as_array, is_array
 from minilstm.backend.errors import CheckpointError, DtypeError
-from minilstm.training.atomic_write import PathLike, atomic_write
+from minilstm.backend.paths import as_path
+from minilstm.training.atomic_write import PathLike, atomic_write, remove_orphans
 
 MAGIC, VERSION = b"MINILSTM", 1
 DTYPES = ("|i1", "|u1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8", "<f2", "<f4", "<f8", "<c8", "<c16")
@@ -59,7 +60,7 @@ def save_checkpoint(path: PathLike, arrays: Mapping[str, Array], meta: Mapping[s
     >>> arrays["W"].shape, meta
     ((2, 2), {'epoch': 3})
     """
-    where = os.fspath(path)
+    where = os.fspath(path := as_path("save_checkpoint", path))
     entries, blobs, offset = [], [], 0
     for name, value in arrays.items():
         if not isinstance(name, str) or not name:
@@ -96,6 +97,7 @@ def save_checkpoint(path: PathLike, arrays: Mapping[str, Array], meta: Mapping[s
         atomic_write(path, blobs)
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{where}: cannot be written: {_reason(error)}") from None
+    remove_orphans(path)
 
 
 def load_checkpoint(path: PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -104,7 +106,7 @@ def load_checkpoint(path: PathLike) -> tuple[dict[str, np.ndarray], dict[str, An
     Raises CheckpointError, naming the file, if it is missing, is not a checkpoint, has a newer format, or differs from what
     was written by even a single bit.
     """
-    where = os.fspath(path)
+    where = os.fspath(path := as_path("load_checkpoint", path))
     try:
         if os.path.exists(path) and not os.path.isfile(path):
             raise CheckpointError(f"{where}: is not a regular file")

@@ -11,6 +11,7 @@ import os
 from typing import Any
 
 from minilstm.backend.errors import ArgumentError
+from minilstm.backend.paths import as_path
 from minilstm.training.atomic_write import PathLike, atomic_write
 
 TRAIN, VALIDATION, BEST = "#0072B2", "#D55E00", "#444444"   # blue, vermilion: safe for colour-blind readers (Okabe & Ito)
@@ -55,7 +56,7 @@ def curves(history: Any, path: PathLike | None = None) -> Any:
 
 def save_figure(figure: Any, path: PathLike) -> None:
     """Save a figure to ``path``, atomically. Raises ArgumentError, naming the file, if it cannot be written."""
-    where = os.fspath(path)
+    where = os.fspath(path := as_path("figure", path))
     buffer = io.BytesIO()
     try:
         figure.savefig(buffer, format=os.path.splitext(where)[1].lstrip(".").lower() or "png", dpi=DPI)

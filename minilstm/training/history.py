@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from minilstm.backend.errors import ArgumentError, DataError
+from minilstm.backend.paths import as_path
 from minilstm.training.atomic_write import PathLike, atomic_write
 from minilstm.training.curves import curves
 
@@ -150,6 +151,7 @@ class History:
 
     def to_csv(self, path: PathLike) -> None:
         """Write ``csv_text`` to a file, atomically. Raises DataError, naming the file, if it cannot be written."""
+        path = as_path("to_csv", path)
         try:
             atomic_write(path, [self.csv_text().encode("ascii")])
         except (OSError, ValueError) as error:
@@ -158,7 +160,7 @@ class History:
     @classmethod
     def read_csv(cls, path: PathLike) -> History:
         """Read a file written by ``to_csv``. Raises DataError, naming the file and the row, if it is not valid."""
-        where = os.fspath(path)
+        where = os.fspath(path := as_path("read_csv", path))
         try:
             with open(path, encoding="utf-8", newline="") as file:
                 text = file.read()

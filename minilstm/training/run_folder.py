@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from minilstm.backend.errors import ArgumentError, CheckpointError
+from minilstm.backend.paths import as_path
 from minilstm.layers.module import Module
 from minilstm.training.atomic_write import PathLike, atomic_write, remove_leftovers
 from minilstm.training.checkpoint import load_checkpoint, save_checkpoint
@@ -101,7 +102,7 @@ def _checked(folder: PathLike, action: Callable[[], Any]) -> Any:
 
 def load_config(folder: PathLike) -> dict[str, Any]:
     """Return the ``config`` dict that was given to the Trainer of the run in ``folder``. Raises CheckpointError."""
-    path = Path(folder) / CONFIG
+    path = as_path("load_config", folder) / CONFIG
     try:
         config = json.loads(path.read_text(encoding="ascii"))["config"]
         if not isinstance(config, dict):
@@ -116,7 +117,7 @@ def load_weights(path: PathLike, model: Module) -> None:
 
     Raises CheckpointError, naming the file, if it is damaged or its weights do not fit; the model is then unchanged.
     """
-    arrays, _ = load_checkpoint(path)
+    arrays, _ = load_checkpoint(path := as_path("load_weights", path))
     try:
         model.load_state_dict(under("model.", arrays))
     except CheckpointError as error:

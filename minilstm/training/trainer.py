@@ -14,12 +14,12 @@ import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Literal
 
 from minilstm.backend.arrays import Array
 from minilstm.backend.checks import check_positive_int, is_number
 from minilstm.backend.errors import ArgumentError, NonFiniteError
+from minilstm.backend.paths import as_path
 from minilstm.layers.module import Module, modes_kept
 from minilstm.losses.metrics import accuracy_of
 from minilstm.optim.clipping import clip_grad_norm
@@ -108,7 +108,7 @@ class Trainer:
                                 "layer.frozen = True where a layer is not to learn")
         self.run = Run(model, criterion, optimizer, scheduler, accuracy_of(criterion) if metric == "accuracy" else metric,
                        None if clip_norm is None else float(clip_norm), callbacks, dict(config or {}))
-        self.run_dir = None if run_dir is None else Path(run_dir)
+        self.run_dir = None if run_dir is None else as_path("run_dir", run_dir)
         self.progress, self.verbose, self._say = progress, verbose, print_fn or say
         self._resumed = self._recorded = False      # state comes from a checkpoint; run_dir belongs to this run
         self._guard = InterruptGuard()
@@ -171,7 +171,7 @@ class Trainer:
         that the new optimiser had otherwise. Raises CheckpointError, before anything changes, if the file is damaged or does
         not fit.
         """
-        source = self.run_dir if path is None else Path(path)
+        source = self.run_dir if path is None else as_path("resume", path)
         if source is None:
             raise ArgumentError("resume: give a checkpoint, or give the Trainer a run_dir")
         file = source / run_folder.LAST if path is None or source.is_dir() else source

@@ -85,8 +85,8 @@ def test_the_output_itself_as_a_gradient_is_told_too() -> None:
 def test_of_many_forwards_two_wait() -> None:
     """Memory does not pile up, and the shape of a gradient no longer tells, since one of that shape may be lost."""
     layer = ml.LSTM(8, 16, rng=0)
+    layer.fast = False              # the twins' memory serves again
     x = np.zeros((32, 50, 8), np.float32)
-    layer(x)
     tracemalloc.start()
     for _ in range(3):
         layer(x)
@@ -95,7 +95,7 @@ def test_of_many_forwards_two_wait() -> None:
         layer(x)
     thirteen = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
-    assert thirteen < 1.2 * three and layer.pending == passes.KEPT
+    assert three > 1e6 and thirteen - three < 1e6 and layer.pending == passes.KEPT         # a forward keeps 0.8 MB
     y = layer(x[:5])
     with pytest.raises(ml.BackwardError, match="not clear"):
         layer.backward(np.ones_like(y))

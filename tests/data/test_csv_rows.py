@@ -55,7 +55,7 @@ ROW = b"review,sentiment\nfine,positive\n"
     (ROW + b"\nbad,negative\n", "row 3 is empty"), (ROW + b'"bad,negative\nfine,positive\n', "row 3 is broken CSV"),
     (ROW + b'"bad" film,negative\n', "row 3 is broken CSV"),
     (ROW + b'"bad,negative\n"fine",positive\n', "row 3 is broken CSV"),
-    (ROW + b'"' + b"x" * 200_000 + b'",negative\n', "row 3 is broken CSV"), (ROW + b"b\xe9d,negative\n", "row 3 is not UTF-8"),
+    (ROW + b'"' + b"x" * 200_000 + b',negative\n', "row 3 is broken CSV"), (ROW + b"b\xe9d,negative\n", "row 3 is not UTF-8"),
     (b"\xef\xbb\xbf" + ROW + b"bad,negative\n\xff\n", "row 4 is not UTF-8 .byte 0xff at offset 47"),
     (ROW + b"bad,negative\nfine\xe2\x82", "row 4 is not UTF-8"), (ROW.decode().encode("utf-16"), "NUL"),
     (ROW + b"b\0d,negative\n", "row 3 contains a NUL"), (ROW + b'"a\nb\0",negative\n', "row 3 contains a NUL"),

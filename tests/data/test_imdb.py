@@ -184,5 +184,5 @@ def test_the_real_package(monkeypatch):
 
 def test_a_path_must_be_a_path() -> None:
     for read in (load_imdb, read_reviews):
-        with pytest.raises(DtypeError, match="path of a CSV file, got 5"):
+        with pytest.raises(DtypeError, match="CSV file: expected a path, got 5"):
             read(5)
