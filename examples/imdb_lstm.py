@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import hashlib
 import json
 import os
 import shlex
@@ -148,14 +149,22 @@ def save_tokenizer(tokenizer: ml.Tokenizer, folder: Path, resume: bool) -> None:
                                "--data")
         return
     folder.mkdir(parents=True, exist_ok=True)
-    atomic_write(folder / TOKENIZER, [json.dumps(config).encode("ascii")])
+    atomic_write(folder / TOKENIZER, [json.dumps({**config, "sha256": digest_of(config)}).encode("ascii")])
+
+
+def digest_of(config: dict[str, Any]) -> str:
+    """Return the digest by which a damaged vocabulary is recognised."""
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode("ascii")).hexdigest()
 
 
 def load_tokenizer(folder: Path) -> ml.Tokenizer:
     """Return the vocabulary of a run."""
     try:
-        return ml.Tokenizer.from_config(json.loads((folder / TOKENIZER).read_text(encoding="ascii")))
-    except (ValueError, RecursionError) as error:       # DataError and broken JSON are both ValueErrors
+        config = json.loads((folder / TOKENIZER).read_text(encoding="ascii"))
+        if config.pop("sha256", None) not in (None, digest_of(config)):        # runs of version 0.1 have none
+            raise ValueError("its contents do not match its SHA-256 digest")
+        return ml.Tokenizer.from_config(config)
+    except (ValueError, RecursionError, AttributeError, TypeError) as error:        # DataError, broken JSON, no dict at all
         raise ml.DataError(f"{folder / TOKENIZER}: is damaged ({error})") from None
 
 

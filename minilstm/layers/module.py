@@ -355,15 +355,25 @@ class Module:
         return {name: copy.deepcopy(m.rng.bit_generator.state) for name, m in self.modules() if draws(m)}
 
     def load_rng_state(self, state: Mapping[str, Any]) -> None:
-        """Restore the random generators' states from ``rng_state``. Raises CheckpointError when names do not match."""
+        """Restore the random generators' states from ``rng_state``.
+
+        Raises CheckpointError unless names match and each is a state of its generator; nothing is changed then.
+        """
         owners = {name: module for name, module in self.modules() if draws(module)}
-        if set(owners) != set(state):
-            raise CheckpointError(f"random states: expected those of modules {sorted(owners)}, got {sorted(state)}")
+        if not isinstance(state, Mapping) or set(owners) != set(state):
+            got = sorted(map(str, state)) if isinstance(state, Mapping) else type(state).__name__
+            raise CheckpointError(f"random states: expected those of modules {sorted(owners)}, got {got}")
         for name, module in owners.items():
+            trial = copy.deepcopy(module.rng.bit_generator)
             try:
-                module.rng.bit_generator.state = copy.deepcopy(state[name])
-            except (ValueError, TypeError, KeyError) as error:
-                raise CheckpointError(f"random state of module {name!r}: {error}") from None
+                trial.state = copy.deepcopy(state[name])
+                words = "" if trial.state == state[name] else "holds numbers that do not fit"
+            except Exception as error:      # NumPy raises whatever it meets first
+                words = f"{type(error).__name__}: {error}"
+            if words:
+                raise CheckpointError(f"random state of module {name!r}: {words}")
+        for name, module in owners.items():
+            module.rng.bit_generator.state = copy.deepcopy(state[name])
 
     # Looking at it ---------------------------------------------------------------------------------------------------
 

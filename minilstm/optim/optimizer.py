@@ -33,9 +33,13 @@ class Work(NamedTuple):
 
 def check_number(name: str, value: Any, low: float = 0.0, below: float = math.inf) -> float:
     """Return ``value`` as a Python float; raise ArgumentError unless low <= value < below (NaN never is)."""
-    if not is_number(value) or not low <= value < below:
-        raise ArgumentError(f"{name}: expected a number >= {low:g} and < {below:g}, got {value!r}")
-    return float(value)
+    try:
+        found = float(value) if is_number(value) else math.nan
+    except OverflowError:           # an int that is larger than any float
+        found = math.inf
+    if not low <= found < below:
+        raise ArgumentError(f"{name}: expected a number >= {low:g} and < {below:g}, got {repr(value)[:50]}")
+    return found
 
 
 def learning(model: Module) -> list[tuple[str, Module, Array, Array]]:
@@ -190,7 +194,7 @@ class Optimizer:
         if set(meta) != {"type", "steps", *self._hyper} or meta["type"] != kind:
             raise CheckpointError(f"optimiser state: expected type {kind!r} with steps, {', '.join(self._hyper)}; got type "
                                   f"{meta.get('type')!r} with {', '.join(str(name) for name in meta if name != 'type')}")
-        if isinstance(meta["steps"], bool) or not isinstance(meta["steps"], int) or meta["steps"] < 0:
+        if type(meta["steps"]) is not int or not 0 <= meta["steps"] < 2 ** 63:
             raise CheckpointError(f"optimiser state: steps must be a whole number of at least 0, got {meta['steps']!r}")
         try:
             hyper = self._validated({name: meta[name] for name in self._hyper})

@@ -75,7 +75,7 @@ class Schedule:
                                   f"got {got!r}")
         for name in self._saved:
             value, kind = state[name], int if isinstance(getattr(self, name), int) else (int, float)
-            number = isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value)
+            number = isinstance(value, kind) and not isinstance(value, bool) and abs(value) < 1e300     # not NaN either
             if not (number and value >= 0) and not (name == "best" and (number or value is None)):
                 raise CheckpointError(f"schedule state: {name}: expected a {'whole ' if kind is int else ''}number >= 0, "
                                       f"got {value!r}")

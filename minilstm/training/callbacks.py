@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from minilstm.backend.checks import check_choice, check_positive_int
+from minilstm.backend.checks import check_choice, check_positive_int, is_number
 from minilstm.backend.errors import ArgumentError, CheckpointError
 from minilstm.training.history import FIELDS, Row
 from minilstm.training.run import Run
@@ -114,7 +114,12 @@ class EarlyStopping(Callback):
                                                       "waited": self.waited}}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        if set(state["meta"]) != {"best", "best_epoch", "waited"}:
-            raise CheckpointError(f"EarlyStopping: expected best, best_epoch and waited, got {sorted(state['meta'])}")
+        meta = state["meta"]
+        if set(meta) != {"best", "best_epoch", "waited"}:
+            raise CheckpointError(f"EarlyStopping: expected best, best_epoch and waited, got {sorted(meta)}")
+        best, epoch, waited = meta["best"], meta["best_epoch"], meta["waited"]
+        if not (type(waited) is int and waited >= 0 and (best is None) == (epoch is None)
+                and (best is None or is_number(best) and -1e300 < best < 1e300 and type(epoch) is int and epoch >= 1)):
+            raise CheckpointError(f"EarlyStopping: its state cannot be best {best!r} at epoch {epoch!r}, waited {waited!r}")
         self.best, self.best_epoch = state["meta"]["best"], state["meta"]["best_epoch"]
         self.waited, self.best_weights = state["meta"]["waited"], dict(state["arrays"])

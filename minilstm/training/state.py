@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from minilstm.backend.checks import is_number
 from minilstm.backend.errors import CheckpointError, MinilstmError
 from minilstm.layers.module import Module
 from minilstm.layers.state_dict import check_entries
 from minilstm.training.atomic_write import PathLike
 from minilstm.training.batches import check_data
-from minilstm.training.callbacks import Callback
+from minilstm.training.callbacks import Callback, EarlyStopping
 from minilstm.training.checkpoint import load_checkpoint
 from minilstm.training.history import History
 from minilstm.training.run import Run
@@ -85,11 +86,11 @@ def restore(run: Run, path: PathLike, data: Mapping[str, Any] | None = None) -> 
         _check_fits(run, arrays, meta, data)
         before = capture(run)
         _put(run, arrays, meta)
-    except (MinilstmError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except Exception as error:      # behind a valid digest, a field can still be anything
         if before is not None:
             _put(run, *before)
-        words = f"its state lacks {error}" if type(error) is KeyError else str(error)
-        raise CheckpointError(f"{where}: cannot be resumed: {words}") from None
+        words = str(error) if isinstance(error, MinilstmError) else f"its state is damaged ({type(error).__name__}: {error})"
+        raise CheckpointError(f"{where}: cannot be resumed: {' '.join(words.split())[:500]}") from None
 
 
 def _check_fits(run: Run, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any],
@@ -103,14 +104,41 @@ def _check_fits(run: Run, arrays: Mapping[str, np.ndarray], meta: Mapping[str, A
     for name, (_, dtype) in expected.items():
         if arrays[f"model.{name}"].dtype != dtype:      # a float64 run cannot be continued, bit for bit, in float32
             raise CheckpointError(f"parameter {name}: expected dtype {dtype}, got {arrays[f'model.{name}'].dtype}")
+    _check_position(meta)
     names = [type(callback).__qualname__ for callback, _ in _remembering(run.callbacks)]
     if [name for name, _ in meta["callbacks"]] != names:
         raise CheckpointError(f"the callbacks with a saved state were {[name for name, _ in meta['callbacks']]}, "
                               f"now they are {names}")
+    for number, (callback, _) in enumerate(_remembering(run.callbacks)):
+        weights = under(f"callback{number}.", arrays)
+        if isinstance(callback, EarlyStopping) and weights:
+            check_entries(weights, expected, "EarlyStopping's parameter")
     if data is not None and meta["data"] is not None:
         check_data(meta["data"], data)
-    if len(meta["history"]) != meta["epoch"] or type(meta["step"]) is not int or meta["step"] < 0 or len(meta["sums"]) != 4:
-        raise CheckpointError("its position and its history do not agree")
+
+
+def _check_position(meta: Mapping[str, Any]) -> None:
+    """Raise CheckpointError unless position, sums, history, data and config are of the types and ranges that runs have."""
+    def need(right: bool, what: str) -> None:
+        if not right:
+            raise CheckpointError(f"its {what} cannot be those of a run")
+    epoch, step, sums, data = meta["epoch"], meta["step"], meta["sums"], meta["data"]
+    need(type(epoch) is int and type(step) is int and epoch >= 0 and 0 <= step < 2 ** 63, "epoch and step")
+    need(isinstance(meta["history"], list) and len(meta["history"]) == epoch, "epoch and history")
+    History(meta["history"])
+    need(isinstance(sums, list) and len(sums) == 4 and all(is_number(one) and -1e300 < one < 1e300 for one in sums)
+         and type(sums[3]) is int and 0 <= sums[3] < 2 ** 63 and (step > 0 or not any(sums)), "sums")
+    need(meta["stop"] is None or isinstance(meta["stop"], str), "reason to stop")
+    need(isinstance(meta["config"], dict), "config")
+    need(data is None or isinstance(data, dict) and set(data) == {"training", "validation"}, "data")
+    for facts in (data or {}).values():
+        need(facts is None or isinstance(facts, dict) and all(isinstance(one, (int, str)) for one in facts.values()), "data")
+        batches = (facts or {}).get("batches", step)
+        need(facts is not data["training"] or type(batches) is int and step <= batches, "step")
+    for part in ("optimizer", "rng"):
+        need(isinstance(meta[part], dict), part)
+    need(isinstance(meta["callbacks"], list) and all(isinstance(one, list) and len(one) == 2 and isinstance(one[0], str)
+                                                     and isinstance(one[1], dict) for one in meta["callbacks"]), "callbacks")
 
 
 def _first_difference(saved: str, now: str) -> str:

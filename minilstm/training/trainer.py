@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from minilstm.backend.arrays import Array
 from minilstm.backend.checks import check_positive_int, is_number
-from minilstm.backend.errors import ArgumentError, NonFiniteError
+from minilstm.backend.errors import ArgumentError, CheckpointError, NonFiniteError
 from minilstm.backend.paths import as_path
 from minilstm.layers.module import Module, modes_kept
 from minilstm.losses.metrics import accuracy_of
@@ -29,6 +29,7 @@ from minilstm.training import evaluation, run_folder, state
 from minilstm.training.atomic_write import PathLike
 from minilstm.training.batches import batches_of, check_data, describe_loader, unpack
 from minilstm.training.callbacks import Callback
+from minilstm.training.checkpoint import load_checkpoint
 from minilstm.training.curves import curves
 from minilstm.training.evaluation import fetch, loss_weight, quiet, samples_of
 from minilstm.training.history import History
@@ -183,6 +184,12 @@ class Trainer:
                               "change it, assign to trainer.optimizer after resume()", stacklevel=2)
         self._resumed = True
         self._recorded = self.run_dir is not None and os.path.realpath(file.parent) == os.path.realpath(self.run_dir)
+        if self._recorded and self.history.best is not None:
+            try:
+                load_checkpoint(file.parent / run_folder.BEST)
+            except CheckpointError as error:
+                warnings.warn(f"{error}; the best epoch so far ({self.history.best['epoch']}) is lost, and a better one will "
+                              "be saved in its place", stacklevel=2)
         return self
 
     def _train_epoch(self, train_loader: Any, val_loader: Any, epochs: int) -> None:
