@@ -60,6 +60,7 @@ HOST_ONLY: dict[str, str] = {
     **dict.fromkeys([f"benchmarks/test_{name}.py" for name in (
         "bench_imdb", "bench_lstm", "bench_parts", "lstm_libraries", "misuses")], "programs that run on the CPU"),
     "training/test_checkpoint.py": "bytes of files; a device's arrays come through state_dict, in test_resume.py",
+    "reliability": "files, processes and the host's guard",
     "test_docstrings.py": "small examples, printed",
     "command_line/test_doctor.py": "what is installed",
     "training/test_history.py": "numbers and CSV files",
