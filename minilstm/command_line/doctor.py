@@ -12,6 +12,8 @@ import platform
 import re
 import shutil
 import subprocess
+import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from importlib.metadata import PackageNotFoundError, version
@@ -25,6 +27,7 @@ from minilstm.backend.errors import BackendError, GradientError, MinilstmError
 from minilstm.backend.threads import blas, get_num_threads
 from minilstm.gradients.gradcheck import gradcheck
 from minilstm.kernels import compiled
+from minilstm.kernels.cuda import trial
 from minilstm.layers.activations import Sigmoid
 from minilstm.layers.embedding import Embedding
 from minilstm.layers.linear import Linear
@@ -34,6 +37,7 @@ from minilstm.losses.binary_cross_entropy import BCELoss
 from minilstm.optim.adam import Adam
 
 WORST = {"float64": 1e-10, "float32": 1e-4}         # largest allowed difference from NumPy, relative to the largest number
+NEWEST_WHEEL = (3, 14)          # the newest Python that CuPy 14 has wheels for
 REPORT = "please report this with all lines above"
 
 
@@ -109,7 +113,11 @@ def pip_line(driver: Driver | None) -> str:
     """Return the pip command for this driver's wheel: CUDA 13 needs driver 580 or newer."""
     number = re.match(r"\d+", driver.version) if driver else None
     wheel = "cupy-cuda13x" if number and int(number[0]) >= 580 else "cupy-cuda12x"
-    return f'pip install "{wheel}[ctk]"'
+    line = f'pip install "{wheel}[ctk]"'
+    if sys.version_info[:2] > NEWEST_WHEEL:
+        line += (f" (there may be no wheel for Python {platform.python_version()} yet; there is one up to "
+                 f"{'.'.join(map(str, NEWEST_WHEEL))})")
+    return line
 
 
 def examine_cupy(driver: Driver | None, wanted: bool) -> Iterator[Finding]:
@@ -131,7 +139,20 @@ def examine_cupy(driver: Driver | None, wanted: bool) -> Iterator[Finding]:
     yield Finding("CuPy", f"{cupy.__version__} ({', '.join(wheels) or 'no wheel'})", len(wheels) < 2,
                   advice if len(wheels) > 1 else "")
     yield Finding("GPU", gpu_words(cupy))
+    yield examine_kernels()
     yield self_test("cupy")
+
+
+def examine_kernels() -> Finding:
+    """Return the finding about the CUDA kernels, each family compared with the readable functions on a tiny problem."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        reasons = {f"{family} in {dtype}": trial.why_not(family, dtype) for family in trial.FAMILIES for dtype in WORST}
+    wrong = {name: reason for name, reason in reasons.items() if reason}
+    if wrong:
+        return Finding("kernels", "not used: " + "; ".join(f"{name}: {reason}" for name, reason in wrong.items())[:400], False,
+                       f"{REPORT}; without them, everything is computed by the readable functions")
+    return Finding("kernels", f"{', '.join(trial.FAMILIES)}: same as the readable functions in {' and '.join(WORST)}")
 
 
 def gpu_words(cupy: Any) -> str:

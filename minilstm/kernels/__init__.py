@@ -16,6 +16,7 @@ import numpy as np
 from minilstm.backend.arrays import Array, get_array_module
 from minilstm.cells.gates import SequencePair
 from minilstm.kernels import cpu, cuda
+from minilstm.kernels.cuda.trial import trusted
 
 
 def twins(cell: str, *arrays: Array | None) -> SequencePair | None:
@@ -27,4 +28,5 @@ def twins(cell: str, *arrays: Array | None) -> SequencePair | None:
     given = [array for array in arrays if array is not None]
     if get_array_module(*given) is np:          # complex numbers, of complex-step checks, are for the readable functions
         return cpu.PAIRS[cell] if all(array.dtype.kind == "f" for array in given) else None
-    return cuda.PAIRS[cell] if all(array.dtype in cuda.REALS for array in given) else None
+    dtypes = {array.dtype for array in given}
+    return cuda.PAIRS[cell] if all(dtype in cuda.REALS and trusted(cell, dtype) for dtype in dtypes) else None

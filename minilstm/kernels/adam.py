@@ -9,6 +9,7 @@ import numpy as np
 from minilstm.backend.arrays import Array, get_array_module
 from minilstm.kernels.cuda.adam import adam_on_device
 from minilstm.kernels.cuda.launch import takes
+from minilstm.kernels.cuda.trial import trusted
 
 
 def adam_twin(*arrays: Array) -> Callable[..., None] | None:
@@ -19,4 +20,6 @@ def adam_twin(*arrays: Array) -> Callable[..., None] | None:
 
         g ← g + decay·p;  m ← β₁m + (1 − β₁)g;  v ← β₂v + (1 − β₂)g²;  p ← p − rate·m / (√v + eps)
     """
-    return None if get_array_module(*arrays) is np or not takes(*arrays) else adam_on_device
+    if get_array_module(*arrays) is np or not takes(*arrays) or not trusted("adam", arrays[0].dtype):
+        return None
+    return adam_on_device

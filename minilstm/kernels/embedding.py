@@ -15,6 +15,7 @@ from minilstm.backend.arrays import Array, get_array_module
 from minilstm.kernels import compiled
 from minilstm.kernels.cuda.embedding import add_on_device
 from minilstm.kernels.cuda.launch import takes
+from minilstm.kernels.cuda.trial import trusted
 
 
 def embedding_twin(dy: Array, dW: Array) -> Callable[[Array, Array, Array, int | None], None] | None:
@@ -24,7 +25,7 @@ def embedding_twin(dy: Array, dW: Array) -> Callable[[Array, Array, Array, int |
     in tokens (...). The row ``padding_idx`` is not changed.
     """
     if get_array_module(dy, dW) is not np:
-        return add_on_device if takes(dy, dW) else None
+        return add_on_device if takes(dy, dW) and trusted("embedding", dW.dtype) else None
     functions = compiled.functions(dW, dy) if dW.flags.c_contiguous else None
     return None if functions is None else partial(_add_compiled, functions)
 

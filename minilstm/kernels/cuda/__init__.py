@@ -11,7 +11,8 @@ recurrent weights; any other H uses one *fused* kernel and one matrix product pe
   shared code; ``embedding.cu``, ``adam.cu``, ``layout.cu``: kernels for other operations;
 - ``launch.py``: compiled modules and checked launches; ``plan.py``: choice of kernel and rows per block;
 - ``sequence.py``, ``lstm.py``, ``gru.py``, ``rnn.py``: the twins, with the signatures of those in ``kernels/cpu``;
-- ``embedding.py``, ``adam.py``: the other kernels behind plain functions.
+- ``embedding.py``, ``adam.py``: the other kernels behind plain functions;
+- ``trial.py``: each family is compared with the readable functions before it is first used.
 
 Nothing here waits for the device, and only ``lengths`` on the host are uploaded. tests/cuda runs the sources, unchanged, on a
 CPU.
