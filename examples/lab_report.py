@@ -11,6 +11,9 @@ numbers.
 
 from __future__ import annotations
 
+from minilstm.command_line.program import Parser, check_installed, path_name, run_program
+
+# isort: split
 import platform
 import shutil
 import sys
@@ -27,7 +30,7 @@ import vanishing_gradients
 import word_by_word
 
 import minilstm as ml
-from minilstm.command_line.program import Parser, folder_name, run_program
+from minilstm.data.imdb import Reviews
 from minilstm.lab import imdb_results, lag_results
 from minilstm.lab import report_sections as sections
 from minilstm.lab.imdb_trials import digest_of
@@ -64,7 +67,7 @@ class Options(NamedTuple):
     """What the command line asks for."""
 
     out: Path
-    data: str | None = None
+    data: Path | None = None
     quick: bool = False
     reference: Path | None = None
     comparison: Path | None = None
@@ -89,7 +92,7 @@ def make_report(options: Options, tell: Callable[[str], Any] = print) -> Path:
     for folder in (options.reference, options.comparison, *options.tasks, options.gradients):
         if folder is not None and not folder.is_dir():
             raise ml.ArgumentError(f"{folder}: there is no such folder")
-    options.out.mkdir(parents=True, exist_ok=True)
+    check_installed("jinja2", "matplotlib", "pandas")
     settings = {**imdb_lstm.DEFAULTS, **options.plan["training"]}
     if options.reference is not None:
         imdb_lstm.check_run(options.reference, (BEST, LAST))
@@ -98,6 +101,8 @@ def make_report(options: Options, tell: Callable[[str], Any] = print) -> Path:
     reviews = ml.load_imdb(data)
     digest = digest_of(reviews.texts, reviews.labels)
     settings["data"] = None if data is None else str(Path(data).resolve())
+    check_reviews(options, settings, reviews)
+    options.out.mkdir(parents=True, exist_ok=True)
     run = training_stage(options, settings, digest, tell)
     work = Work(run, settings, reviews)
     lengths = work.val_lengths if settings["mask"] else None
@@ -126,10 +131,23 @@ def make_report(options: Options, tell: Callable[[str], Any] = print) -> Path:
     return path
 
 
+def check_reviews(options: Options, settings: dict[str, Any], reviews: Reviews) -> None:
+    """Raise ArgumentError or DataError, before anything is trained, where there are too few reviews for a stage."""
+    imdb_lstm.check_labels(reviews.labels[:settings["limit"]], reviews.source)
+    if options.comparison is None:
+        needed = sum({**imdb_comparison.BUDGET, **options.plan["comparison"]}[part] for part in ("train", "validation"))
+        if len(reviews.texts) < needed:
+            raise ml.ArgumentError(f"{reviews.source}: too few for the comparison of cells, which needs {needed:,}; name "
+                                   f"another file with --data{'' if options.quick else ', or try --quick, which needs fewer'}")
+    if options.gradients is None and not (options.out / "gradients").exists():
+        plan = {**vanishing_gradients.BUDGET, **vanishing_gradients.VARIED, **options.plan["gradients"]}
+        vanishing_gradients.load_reviews(plan, options.data, lambda words: None)
+
+
 class Work:
     """The trained model of a run and the reviews it was trained on, as numbers and split in two."""
 
-    def __init__(self, run: Path, settings: dict[str, Any], reviews: Any) -> None:
+    def __init__(self, run: Path, settings: dict[str, Any], reviews: Reviews) -> None:
         self.settings = settings
         self.texts, self.labels = reviews.texts[:settings["limit"]], reviews.labels[:settings["limit"]]
         file = settings["data"]
@@ -230,11 +248,11 @@ def flow(options: Options, digest: str, tell: Callable[[str], Any]) -> Section:
 def parse_arguments(argv: list[str] | None) -> Options:
     """Return the arguments. Raises ArgumentError."""
     parser = Parser(PROGRAM, __doc__)
-    folder: dict[str, Any] = {"type": folder_name, "metavar": "DIR"}
+    folder: dict[str, Any] = {"type": path_name, "metavar": "DIR"}
     add = parser.add_argument
     add("--out", help="folder of the report and its stages; an existing one is continued (default: runs/lab, or "
         "runs/lab-quick)", **folder)
-    add("--data", help="CSV with columns review,sentiment (default: as examples/imdb_lstm.py)", metavar="CSV")
+    add("--data", help="CSV with columns review,sentiment (default: as examples/imdb_lstm.py)", type=path_name, metavar="CSV")
     add("--quick", help="all of it on a small budget, in a few minutes", action="store_true")
     add("--reference", help="a run of examples/imdb_lstm.py to use as the training (default: 25 epochs are trained)", **folder)
     add("--comparison", help="a folder of examples/imdb_comparison.py (default: it is made)", **folder)

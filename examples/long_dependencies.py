@@ -13,8 +13,11 @@ run, and further commands with the same budget add to it. The folder's table and
 
 from __future__ import annotations
 
+from minilstm.command_line.program import (Parser, check_installed, one_of, option, path_name, positive, run_program, several,
+                                           whole)
+
+# isort: split
 import argparse
-import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -22,7 +25,6 @@ from typing import TYPE_CHECKING, Any
 
 import minilstm as ml
 from minilstm.backend.checks import check_positive_int
-from minilstm.command_line.program import Parser, one_of, option, positive, run_program, several, whole
 from minilstm.lab.cells import CELL_NAMES, CELLS
 from minilstm.lab.lag_results import RESULTS, TRIALS, draw, results, table, write_results
 from minilstm.lab.problems import TASKS, make_problem
@@ -67,9 +69,7 @@ def run(settings: dict[str, Any], folder: Path, *, jobs: int = 1, dask: str | No
         raise ml.ArgumentError(f"settings: there is no {unknown[0]!r}")
     if jobs != -1:
         check_positive_int("jobs (a number of processes, or -1)", jobs)
-    for package in ("matplotlib", "pandas"):        # checked before the trials, not after them
-        if importlib.util.find_spec(package) is None:
-            raise ml.ArgumentError(f'tables and figures need {package}: pip install -e ".[examples]"')
+    check_installed("matplotlib", "pandas")
     budget = {name: settings.get(name, default) for name, default in BUDGET.items()}
     trials = list_trials(budget, {name: settings.get(name, default) for name, default in VARIED.items()})
     check_folder(folder, budget)
@@ -154,7 +154,7 @@ def parse_arguments(argv: list[str] | None) -> dict[str, Any]:
         "memories of up to T steps; an RNN has none, and takes the default)", choices=RECURRENT_INITS)
     add("--evaluate-every", "steps between two evaluations on unseen sequences", type=whole(1), metavar="N")
     target = parser.add_argument_group("how to run it")
-    add("--out", f"folder of the trials; an existing one is continued (default: {FOLDER})", metavar="DIR")
+    add("--out", f"folder of the trials; an existing one is continued (default: {FOLDER})", type=path_name, metavar="DIR")
     add("--jobs", "trials at a time, each on one core; -1: one for each core (default: 1)", type=int, metavar="N")
     add("--dask", "run the trials on the Dask cluster at this address", metavar="ADDRESS")
     add("--no-progress", "no progress bars", action="store_true")
@@ -173,7 +173,7 @@ def main(argv: list[str] | None = None) -> int:
             settings.update(QUICK)
             folder = folder.with_name(folder.name + "-quick")
         settings.update({name: value for name, value in given.items() if name in settings})
-        folder = Path(given.get("out") or folder)
+        folder = given.get("out") or folder
         frame = run(settings, folder, jobs=given.get("jobs", 1), dask=given.get("dask"),
                     progress=not given.get("no_progress", False))
         print(table(frame).to_string(index=False))

@@ -13,8 +13,11 @@ interrupted run.
 
 from __future__ import annotations
 
+from minilstm.command_line.program import (Parser, check_installed, finite, one_of, path_name, positive, run_program, several,
+                                           whole)
+
+# isort: split
 import argparse
-import importlib.util
 import json
 import sys
 from collections.abc import Callable
@@ -27,14 +30,13 @@ import numpy as np
 
 import minilstm as ml
 from minilstm.backend.checks import check_positive_int
-from minilstm.command_line.program import Parser, finite, folder_name, one_of, positive, run_program, several, whole
 from minilstm.lab.cells import CELL_NAMES, CELLS
 from minilstm.lab.gradient_figures import FIGURES, SHOWS
 from minilstm.lab.gradient_tables import BASE, clipping, summary, tables, variant_of, variants, words
 from minilstm.lab.gradient_trials import PROBLEMS, Reviews, measure, measured_training
 from minilstm.lab.imdb_trials import digest_of
 from minilstm.lab.sweep import read_finished, run_sweep
-from minilstm.training.atomic_write import atomic_write
+from minilstm.training.atomic_write import PathLike, atomic_write
 from minilstm.training.curves import save_figure
 
 if TYPE_CHECKING:
@@ -62,7 +64,7 @@ FOLDER = Path("runs") / "vanishing-gradients"
 PROGRAM = "vanishing_gradients.py"
 
 
-def run(settings: dict[str, Any], folder: Path, *, data: str | None = None, jobs: int = 1, progress: bool = True,
+def run(settings: dict[str, Any], folder: Path, *, data: PathLike | None = None, jobs: int = 1, progress: bool = True,
         tell: Callable[[str], Any] = print) -> dict[str, pandas.DataFrame]:
     """Run the trials in ``settings`` that ``folder`` does not contain yet; return the tables of the folder.
 
@@ -81,9 +83,7 @@ def run(settings: dict[str, Any], folder: Path, *, data: str | None = None, jobs
         raise ml.ArgumentError(f"settings: there is no {unknown[0]!r}")
     if jobs != -1:
         check_positive_int("jobs (a number of processes, or -1)", jobs)
-    for package in ("matplotlib", "pandas"):        # checked before the trials, not after them
-        if importlib.util.find_spec(package) is None:
-            raise ml.ArgumentError(f'tables and figures need {package}: pip install -e ".[examples]"')
+    check_installed("matplotlib", "pandas")
     settings = {**BUDGET, **VARIED, **settings}
     trials = list_trials(settings)
     config: dict[str, Any] = {"budget": {name: settings[name] for name in BUDGET}, "reviews": None}
@@ -118,7 +118,7 @@ def list_trials(settings: dict[str, Any]) -> list[dict[str, Any]]:
     return trials
 
 
-def load_reviews(settings: dict[str, Any], data: str | None, tell: Callable[[str], Any]) -> tuple[Reviews, str]:
+def load_reviews(settings: dict[str, Any], data: PathLike | None, tell: Callable[[str], Any]) -> tuple[Reviews, str]:
     """Return the reviews as examples/imdb_lstm.py prepares them, with those to measure on, and their digest."""
     found = ml.load_imdb(data)
     tell(found.source)
@@ -127,9 +127,7 @@ def load_reviews(settings: dict[str, Any], data: str | None, tell: Callable[[str
     if settings["limit"] is None:
         rows.sort()             # as examples/imdb_lstm.py has them, and so with its split
     texts, labels = [found.texts[row] for row in rows], found.labels[rows]
-    if (labels == labels[0]).all():
-        raise ml.DataError(f"all {len(labels):,} reviews are {'positive' if labels[0] else 'negative'}: there is nothing to "
-                           "tell apart, so nothing to learn")
+    imdb_lstm.check_labels(labels, found.source)
     tokenizer = ml.Tokenizer(num_words=OF_PROBLEM["imdb"]["num_words"], oov_token="<OOV>")
     tokenizer.fit_on_texts(texts)
     x, lengths = imdb_lstm.encode(tokenizer.texts_to_sequences(texts), {"max_length": settings["length"], "padding": "pre"})
@@ -137,8 +135,9 @@ def load_reviews(settings: dict[str, Any], data: str | None, tell: Callable[[str
         x, labels.astype(np.float32), lengths, test_size=0.2, random_state=imdb_lstm.SPLIT_SEED)
     full = np.flatnonzero(val_lengths == settings["length"])[:settings["sequences"]]
     if len(full) < settings["sequences"]:
-        raise ml.ArgumentError(f"only {len(full)} of {len(val_x):,} validation reviews have {settings['length']} words, and "
-                               f"{settings['sequences']} are to be measured on: make --length or --sequences smaller")
+        raise ml.ArgumentError(f"{found.source}: only {len(full)} of {len(val_x):,} in the validation part have "
+                               f"{settings['length']} words, and {settings['sequences']} are to be measured on; make --length "
+                               "or --sequences smaller, or name another file with --data")
     tell(f"{len(train_x):,} reviews to train on; measured on {len(full)} others of at least {settings['length']} words")
     return Reviews(train_x, train_y, val_x[full], val_y[full]), digest_of(texts, labels)
 
@@ -213,7 +212,7 @@ def parse_arguments(argv: list[str] | None) -> dict[str, Any]:
         type=several(positive), metavar="LIST")
     add("--clip-norm", "limit of the gradients' norm, where clipping is tried", type=positive, metavar="NORM")
     target = parser.add_argument_group("problems and training")
-    add("--data", "CSV with columns review,sentiment (default: as examples/imdb_lstm.py)", metavar="CSV")
+    add("--data", "CSV with columns review,sentiment (default: as examples/imdb_lstm.py)", type=path_name, metavar="CSV")
     add("--limit", "use only N reviews, drawn at random", type=whole(1), metavar="N")
     add("--length", "words of a review that are read", type=whole(3), metavar="N")
     add("--lag", "steps of the adding problem", type=whole(3), metavar="N")
@@ -223,7 +222,7 @@ def parse_arguments(argv: list[str] | None) -> dict[str, Any]:
     add("--seed", "seed of weights, batches and dropout", type=whole(0), metavar="N")
     add("--quick", "a small budget, unless other options are given", action="store_true")
     target = parser.add_argument_group("how to run it")
-    add("--out", f"folder of the results; an existing one is continued (default: {FOLDER})", type=folder_name,
+    add("--out", f"folder of the results; an existing one is continued (default: {FOLDER})", type=path_name,
         metavar="DIR")
     add("--jobs", "trials at a time, each on one core; -1: one for each core (default: 1)", type=int, metavar="N")
     add("--no-progress", "no progress bars", action="store_true")

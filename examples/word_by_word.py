@@ -3,12 +3,15 @@
     python examples/word_by_word.py "A dull start, but a wonderful end."      ask the latest run of examples/imdb_lstm.py
     python examples/word_by_word.py - --run runs/NAME --out picture.png < review.txt
 
-Prints a table of words, probabilities and changes, and draws a picture: the probability, the cell state and the gates above
-the words.
+Prints a table of words, probabilities and changes, and draws a picture into the run's folder: the probability, the cell state
+and the gates above the words.
 """
 
 from __future__ import annotations
 
+from minilstm.command_line.program import Parser, check_installed, path_name, run_program, whole
+
+# isort: split
 import argparse
 import sys
 from pathlib import Path
@@ -17,13 +20,13 @@ from typing import Any
 import imdb_lstm
 
 import minilstm as ml
-from minilstm.command_line.program import Parser, folder_name, run_program, whole
 from minilstm.lab.words import WordTrace, word_by_word
 from minilstm.lab.words_figure import draw_words
 from minilstm.training.curves import save_figure
 from minilstm.training.run_folder import BEST, LAST, load_weights
 
 PROGRAM = "word_by_word.py"
+PICTURE = "word-by-word.png"
 
 
 def load_run(folder: Path) -> tuple[ml.Sequential, ml.Tokenizer, dict[str, Any]]:
@@ -63,9 +66,9 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = Parser(PROGRAM, __doc__)
     parser.add_argument("text", help='the review; "-" reads it from standard input')
     parser.add_argument("--run", help="a run of examples/imdb_lstm.py (default: the latest one in runs/)",
-                        type=folder_name, metavar="DIR")
-    parser.add_argument("--out", help="file of the picture; its extension sets the format (default: %(default)s)",
-                        type=folder_name, default=Path("word-by-word.png"), metavar="FILE")
+                        type=path_name, metavar="DIR")
+    parser.add_argument("--out", help=f"file of the picture; its extension sets the format (default: {PICTURE} in the run's "
+                        "folder)", type=path_name, metavar="FILE")
     parser.add_argument("--start", help="first word of the picture, from 1 (default: where the probability moves most)",
                         type=whole(1), metavar="N")
     parser.add_argument("--count", help="words in the picture (default: %(default)s)", type=whole(1, 400),
@@ -77,12 +80,16 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit status: 0, 2 for a user's mistake, 130 after Ctrl-C."""
     def body() -> None:
         given = parse_arguments(argv)
+        check_installed("matplotlib")
         text = "\n".join(imdb_lstm.read_lines()) if given.text == "-" else given.text
-        trace = trace_of(text, given.run or imdb_lstm.latest_run())
+        run = given.run or imdb_lstm.latest_run()
+        out = given.out or run / PICTURE
+        trace = trace_of(text, run)
         figure = draw_words(trace, None if given.start is None else given.start - 1, given.count)
+        print(f"Read by the run in {run}:")
         print_table(trace)
-        save_figure(figure, given.out)
-        print(f"The picture is in {given.out}", flush=True)
+        save_figure(figure, out)
+        print(f"The picture is {out}", flush=True)
 
     return run_program(PROGRAM, body, lambda _: "Interrupted.")
 

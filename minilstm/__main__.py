@@ -13,6 +13,9 @@ is installed works, and 1 otherwise.
 
 from __future__ import annotations
 
+from minilstm.command_line.program import Parser, run_program, seed, whole
+
+# isort: split
 import argparse
 import sys
 from collections.abc import Callable
@@ -23,7 +26,6 @@ import numpy as np
 from minilstm.backend.arrays import BACKENDS
 from minilstm.backend.errors import ArgumentError, GradientError, MinilstmError
 from minilstm.command_line.doctor import report
-from minilstm.command_line.program import Parser, run_program, seed, whole
 from minilstm.command_line.targets import literal, load_class, make_target, shape
 from minilstm.gradients.gradcheck import METHODS, gradcheck
 from minilstm.gradients.numerical import NotComplexError
@@ -65,7 +67,7 @@ def run_gradcheck(arguments: argparse.Namespace) -> int:
     x = rng.standard_normal(arguments.shape) if tokens is None else rng.integers(0, tokens, arguments.shape)
     try:
         target = make_target(load_class(arguments.target), arguments.arguments)
-        print(gradcheck(target, x, method=arguments.method, rng=arguments.seed))
+        checked = gradcheck(target, x, method=arguments.method, rng=arguments.seed)
     except GradientError as error:
         print(error, file=sys.stderr)
         return 2 if isinstance(error.__cause__, NotComplexError) else 1     # 2: the gradient could not be checked
@@ -73,6 +75,7 @@ def run_gradcheck(arguments: argparse.Namespace) -> int:
         raise
     except (Exception, SystemExit) as error:    # the user's code may raise any error; our traceback would hide it
         raise ArgumentError(f"{type(error).__name__}: {error}") from error
+    print(checked)
     return 0
 
 

@@ -11,7 +11,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -128,22 +128,31 @@ def run(tasks: Sequence[Callable[[], Any]]) -> list[Any]:
                 k = left.popleft()
             except IndexError:
                 return
-            results[k] = tasks[k]()
-    futures = []
+            try:
+                results[k] = tasks[k]()
+            except BaseException as error:
+                errors.append(error)
+                raise
+    errors: list[BaseException] = []
+    futures: list[Future[None]] = []
+    refused = None
     with _lock:
         if _pool is None:
             _pool = ThreadPoolExecutor(max(1, get_num_threads() - 1), "minilstm")
         try:
-            futures += [_pool.submit(work) for _ in range(helpers)]
+            for _ in range(helpers):
+                futures.append(_pool.submit(work))
         except RuntimeError:        # no further thread can be started, or none at all, as in a browser: this one does it
-            _pool = None
+            refused, _pool = _pool, None
     try:
         work()
     finally:
         left.clear()        # after an error or Ctrl-C no further task starts, and none is still writing on return
         wait(futures)
-    for future in futures:
-        future.result()
+        if refused is not None:
+            refused.shutdown()      # the call that it refused is in its queue: a thread of it may be at work there
+    if errors:
+        raise errors[0]
     return results
 
 

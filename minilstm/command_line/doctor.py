@@ -11,7 +11,6 @@ import os
 import platform
 import re
 import shutil
-import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -100,6 +99,7 @@ def find_driver() -> Driver | None:
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return None
+    import subprocess  # here, because not every Python has it (Pyodide)
     try:
         done = subprocess.run([tool, "--query-gpu=driver_version,name,memory.total", "--format=csv,noheader"],
                               capture_output=True, text=True, timeout=10)

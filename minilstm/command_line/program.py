@@ -1,13 +1,14 @@
 """What all command-line programs here share: argument parsing and error handling.
 
 A user's mistake gives one line on standard error and exit status 2; Ctrl-C gives one line and status 130. If the reader of the
-output closes the pipe (``| head``), the program ends without a message.
+output closes the pipe (``| head``), the program ends without a message, with status 141.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import math
 import os
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from minilstm.backend.errors import ArgumentError, MinilstmError
+from minilstm.backend.paths import as_path
 
 LARGEST = 10_000_000        # limit of any size or count, so that the number of bytes of an array cannot overflow
 
@@ -70,11 +72,23 @@ def several(kind: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
     return read
 
 
-def folder_name(text: str) -> Path:
-    """Return a folder's path."""
+def path_name(text: str) -> Path:
+    """Return the path of a file or folder; ``~`` stands for the home folder (the shell leaves it as it is in --out=~/x)."""
     if not text:
-        raise argparse.ArgumentTypeError("expected the name of a folder, got nothing")
-    return Path(text)
+        raise argparse.ArgumentTypeError("expected the name of a file or folder, got nothing")
+    try:
+        return as_path("path", text)
+    except ArgumentError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def check_installed(*packages: str) -> None:
+    """Raise ArgumentError unless each of ``packages`` can be imported: before work whose results need it, not after it."""
+    for package in packages:
+        try:
+            importlib.import_module(package)
+        except ImportError:
+            raise ArgumentError(f'tables and figures need {package}: pip install -e ".[examples]"') from None
 
 
 def option(name: str) -> str:
@@ -99,7 +113,8 @@ def run_program(prog: str, body: Callable[[], Any], interrupted: Callable[[Keybo
             stream.reconfigure(errors="replace")        # a letter that the terminal cannot show becomes a question mark
     try:
         status = body()
-        sys.stdout.flush()      # a closed pipe raises its error here, not at exit
+        if sys.stdout is not None:      # None: closed by the caller (>&-)
+            sys.stdout.flush()          # a closed pipe raises its error here, not at exit
         return status or 0
     except KeyboardInterrupt as error:
         print(f"\n{interrupted(error)}", file=sys.stderr)

@@ -110,6 +110,8 @@ def _read(name: str) -> bytes:
                         raise DataError(f"{name}: is compressed with {kind}, which this Python cannot read; unpack it first")
                     return _read_packed(name, kind, module.open(file))
             return _limited(name, file)
+    except DataError:
+        raise
     except FileNotFoundError:
         raise DataError(f"{name}: no such file") from None
     except IsADirectoryError:

@@ -104,7 +104,10 @@ def _kaggle_cache() -> Path | None:
 
     A marker file in the cache shows that the download is complete.
     """
-    root = os.environ.get("KAGGLEHUB_CACHE") or Path.home() / ".cache" / "kagglehub"
+    try:
+        root = os.environ.get("KAGGLEHUB_CACHE") or Path.home() / ".cache" / "kagglehub"
+    except RuntimeError:        # no HOME, and an unknown user
+        return None
     folder = Path(root, "datasets", *DATASET.split("/"))
     file = folder / "versions" / str(VERSION) / FILE
     marks = folder / f"{VERSION}.complete", folder / ".complete" / str(VERSION) / f"{FILE}.complete"
@@ -152,7 +155,10 @@ def _why_no_answer(timeout: float) -> str:
             reasons.append(f"www.kaggle.com cannot be reached ({type(error).__name__})")
 
     thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError as error:       # not every Python can (Pyodide)
+        return f"www.kaggle.com cannot be asked within a time limit ({error})"
     thread.join(timeout)
     return reasons[0] if reasons else f"no answer from www.kaggle.com within {timeout:g} s"
 

@@ -74,7 +74,7 @@ def pad_sequences(sequences: Sequence[Any], maxlen: int | None = None, dtype: An
 
 def _rows(sequences: Any) -> list[Any]:
     """Return the sequences, each as a list, a tuple or an array. Raises an error that names the first that cannot be one."""
-    if not hasattr(sequences, "__len__"):
+    if not hasattr(sequences, "__len__") or getattr(sequences, "ndim", 1) == 0:
         raise ArgumentError(f"sequences: expected a list of sequences, got {type(sequences).__name__}")
     refuse_other_arithmetic("sequences", sequences)
     rows = []

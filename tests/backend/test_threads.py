@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from functools import partial
@@ -182,6 +183,29 @@ def test_an_error_reaches_the_caller_and_the_pool_goes_on(n: int, wrong: set[int
             run([partial(task, k) for k in range(7)])
         assert running == [0]                                   # nobody is still at it
         assert run([partial(abs, -k) for k in range(7)]) == list(range(7))
+
+
+@pytest.mark.parametrize("allowed", [0, 1, 2])
+def test_threads_that_cannot_be_started(allowed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_num_threads(4)
+    left, start = [allowed], threading.Thread.start
+
+    def limited(thread: threading.Thread) -> None:
+        if left[0] < 1:
+            raise RuntimeError("can't start new thread")
+        left[0] -= 1
+        start(thread)
+
+    def slow(k: int) -> int:
+        time.sleep(0.002)
+        return k
+    monkeypatch.setattr(threading.Thread, "start", limited)
+    for _ in range(3):
+        left[0] = allowed
+        assert run([partial(slow, k) for k in range(7)]) == list(range(7))
+        left[0] = allowed
+        with pytest.raises(ZeroDivisionError):
+            run([partial(divmod, 1, 0)] * 7)
 
 
 def test_several_callers_at_once() -> None:

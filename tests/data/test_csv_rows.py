@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import csv
 import gzip
 import lzma
 import os
@@ -32,6 +33,13 @@ def test_keeps_reviews_as_they_are(write):
     assert texts == odd and not labels.any()
 
 
+def test_a_field_may_have_any_length(write):
+    limit = csv.field_size_limit()
+    long = "x" * 300_000
+    texts, _ = read_reviews(write(f"review,sentiment\n{long},positive\nfine,negative\n".encode()))
+    assert texts == [long, "fine"] and csv.field_size_limit() == limit
+
+
 def test_columns_may_stand_in_any_order_among_others(write):
     texts, labels = read_reviews(write(b"id,sentiment,review\n7,positive,fine\n"))
     assert texts == ["fine"] and labels.tolist() == [1]
@@ -55,7 +63,7 @@ ROW = b"review,sentiment\nfine,positive\n"
     (ROW + b"\nbad,negative\n", "row 3 is empty"), (ROW + b'"bad,negative\nfine,positive\n', "row 3 is broken CSV"),
     (ROW + b'"bad" film,negative\n', "row 3 is broken CSV"),
     (ROW + b'"bad,negative\n"fine",positive\n', "row 3 is broken CSV"),
-    (ROW + b'"' + b"x" * 200_000 + b',negative\n', "row 3 is broken CSV"), (ROW + b"b\xe9d,negative\n", "row 3 is not UTF-8"),
+    (ROW + b"b\xe9d,negative\n", "row 3 is not UTF-8"),
     (b"\xef\xbb\xbf" + ROW + b"bad,negative\n\xff\n", "row 4 is not UTF-8 .byte 0xff at offset 47"),
     (ROW + b"bad,negative\nfine\xe2\x82", "row 4 is not UTF-8"), (ROW.decode().encode("utf-16"), "NUL"),
     (ROW + b"b\0d,negative\n", "row 3 contains a NUL"), (ROW + b'"a\nb\0",negative\n', "row 3 contains a NUL"),

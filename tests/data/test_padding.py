@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,17 @@ def test_pad_odd_cases_same_as_keras(keras_pad, sequences, kwargs):
     np.testing.assert_array_equal(got, expected)
 
 
+def test_pad_what_keras_takes_too(keras_pad):
+    pandas = pytest.importorskip("pandas", reason="Series are pandas'")
+    rows = [[1], [2, 3, 4]]
+    series = pandas.Series(rows, index=[7, 9])
+    for sequences in (series, [pandas.Series(row, index=range(5, 5 + len(row))) for row in rows], deque(rows),
+                      dict(enumerate(rows)).values(), tuple(map(tuple, rows)), [range(1, 2), range(2, 5)]):
+        assert pad_sequences(sequences).tolist() == keras_pad(sequences).tolist() == [[0, 0, 1], [2, 3, 4]]
+        assert sequence_lengths(sequences).tolist() == [1, 3]
+    assert pad_sequences([deque(row) for row in rows]).tolist() == [[0, 0, 1], [2, 3, 4]]      # which Keras does not take
+
+
 def test_pad_by_hand():
     assert pad_sequences([[1], [2, 3, 4]], maxlen=2).tolist() == [[0, 1], [3, 4]]
     assert pad_sequences([[1], [2, 3, 4]], maxlen=2, padding="post", truncating="post").tolist() == [[1, 0], [2, 3]]
@@ -68,7 +80,12 @@ def test_sequence_lengths():
     ([[1], [2 ** 40]], {}, ArgumentError, r"sequences\[1\]"), ([[-1]], {"dtype": "uint8"}, ArgumentError, "uint8"),
     ([np.array([300])], {"dtype": "uint8"}, ArgumentError, "uint8"), ([[1e10]], {}, ArgumentError, "int32"),
     ([np.array([np.nan])], {}, ArgumentError, "int32"), ([[1]], {"dtype": "uint8", "value": 300}, ArgumentError, "value"),
-    ([[1]], {"value": float("nan")}, ArgumentError, "value")])
+    ([[1]], {"value": float("nan")}, ArgumentError, "value"), ([[1], {2, 3}], {}, DtypeError, r"sequences\[1\]: a set has no"),
+    ([{"a": 1}], {}, DtypeError, "a dict has no order"), ([["a"]], {"dtype": str, "value": "-"}, ArgumentError, "dtype=object"),
+    ([["film"]], {"dtype": "U3", "value": "-"}, ArgumentError, r"sequences\[0\]: a text in it does not fit dtype <U3"),
+    ([["a"]], {"dtype": "U3", "value": "<pad>"}, ArgumentError, "value: '<pad>' does not fit"),
+    ([[1], np.ma.array([1, 2], mask=[0, 1])], {}, DtypeError, r"sequences\[1\]"),
+    (np.array(3), {}, ArgumentError, "list of sequences"), ([[1e300]], {"dtype": "float32"}, ArgumentError, "does not fit")])
 def test_what_cannot_be_padded_is_said_in_words(sequences: Any, options: dict[str, Any], error: type[Exception],
                                                 words: str) -> None:
     with pytest.raises(error, match=words):

@@ -136,6 +136,19 @@ def test_texts_that_are_no_list_are_refused() -> None:
             Tokenizer().fit_on_texts(texts)
 
 
+def test_tables_and_other_things_that_would_be_counted_wrongly_are_refused() -> None:
+    pandas = pytest.importorskip("pandas", reason="tables are pandas'")
+    frame = pandas.DataFrame({"review": ["good film", "bad film"]})
+    tokenizer = Tokenizer()
+    tokenizer.fit_on_texts(frame["review"])
+    assert tokenizer.word_index == {"film": 1, "good": 2, "bad": 3} and tokenizer.document_count == 2
+    for texts in (frame, np.array("one text"), {"review": ["good film"]}, {"good film", "bad film"}):
+        for use in (tokenizer.fit_on_texts, tokenizer.texts_to_sequences):
+            with pytest.raises((ArgumentError, DtypeError), match="texts: "):
+                use(texts)
+    assert tokenizer.document_count == 2
+
+
 @pytest.mark.parametrize("slots", [1, 3, 17])
 def test_same_as_keras_when_words_fight_for_slots(keras_tokenizer, monkeypatch, slots):
     """Many words, several chunks, a table far too small: every way through the table is taken."""

@@ -255,7 +255,7 @@ def test_nothing_of_others_is_overwritten_and_states_are_seen_before_the_data(ex
     assert "not a folder" in refused(example, capsys, "--out", str(run / "config.json"))
     assert "not a folder" in refused(example, capsys, "--out", str(run / "config.json" / "below"))
     for option in ("--out", "--resume", "--run"):
-        assert "name of a folder" in refused(example, capsys, option, "")
+        assert "name of a file or folder" in refused(example, capsys, option, "")
     for name in ("config.json", "tokenizer.json", "last.ckpt"):
         folder = tmp_path / f"without {name}"
         shutil.copytree(run, folder)
@@ -312,7 +312,8 @@ def test_all_settings_survive_a_config(example: Any, tmp_path: Path) -> None:
            "lr": 0.1 + 0.2, "clip_norm": 1e-300, "padding": "post", "num_layers": 2}
     for settings in (odd, example.DEFAULTS):
         (tmp_path / "config.json").write_text(json.dumps({"config": settings}))
-        assert example.load_settings(tmp_path) == settings
+        data = settings["data"] and Path(settings["data"])
+        assert example.load_settings(tmp_path) == {**settings, "data": data}
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes and locales of POSIX")
@@ -354,4 +355,4 @@ def test_reviews_of_one_kind_are_refused(example: Any, tmp_path: Path, capsys: p
     path = tmp_path / "sorted.csv"
     path.write_text("review,sentiment\n" + "nice,positive\n" * 20 + "bad,negative\n" * 20, encoding="utf-8")
     words = refused(example, capsys, "--data", str(path), "--limit", "20", "--out", str(tmp_path / "new"), *SMALL)
-    assert "all 20 reviews are positive" in words and not (tmp_path / "new").exists()
+    assert "sorted.csv: all 20 that are used are positive" in words and "--data" in words and not (tmp_path / "new").exists()

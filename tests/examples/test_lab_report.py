@@ -174,8 +174,9 @@ def test_mistakes_are_one_line(example: Any, out: Path, reviews: Path, tmp_path:
     assert "--jobs" in refused(example, capsys, *new, "--jobs", "0")
     assert "no such file" in refused(example, capsys, *new, "--data", str(tmp_path / "none.csv"))
     run = str(out / "training" / "run")
-    assert "no finished trial" in refused(example, capsys, *new, "--reference", run, "--comparison", run)
-    words = refused(example, capsys, "--out", str(out), "--data", str(reviews))
+    given = ["--comparison", run, "--gradients", run]
+    assert "no finished trial" in refused(example, capsys, *new, "--reference", run, *given)
+    words = refused(example, capsys, "--out", str(out), "--data", str(reviews), *given)
     assert "the stage 'training' was made with batch_size 16, not 64" in words
     assert not (tmp_path / "lab" / "report.html").exists()
 
@@ -186,5 +187,6 @@ def test_a_model_that_cannot_be_read_word_by_word_is_refused_at_once(example: An
     options = [f"--{name.replace('_', '-')}={value}" for name, value in SIZES.items()]
     argv = ["--data", str(reviews), "--out", str(run), "--epochs", "1", "--bidirectional", *options]
     assert example.imdb_lstm.main(argv) == 0
-    assert "one direction" in refused(example, capsys, "--reference", str(run), "--out", str(tmp_path / "lab"))
+    given = [option for name in ("reference", "comparison", "gradients") for option in (f"--{name}", str(run))]
+    assert "one direction" in refused(example, capsys, *given, "--out", str(tmp_path / "lab"))
     assert [path.name for path in (tmp_path / "lab").iterdir()] == []

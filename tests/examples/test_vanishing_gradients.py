@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import importlib
-import importlib.util
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -316,8 +316,7 @@ def test_folders_that_are_something_else(example: Any, folder: Path, tmp_path: P
 
 def test_a_missing_package_is_named_first(example: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str],
                                           monkeypatch: pytest.MonkeyPatch) -> None:
-    find = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "pandas" else find(name, *rest))
+    monkeypatch.setitem(sys.modules, "pandas", None)
     assert '.[examples]' in refused(example, capsys, *ARGV, "--out", str(tmp_path / "run"))
     with pytest.raises(ml.ArgumentError, match="there is no 'epochs'"):
         example.run({"epochs": 3}, tmp_path / "run")

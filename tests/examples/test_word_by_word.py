@@ -64,7 +64,8 @@ def test_it_prints_each_word_and_ends_on_what_predict_says(example: Any, run: Pa
     predicted = capsys.readouterr().out.split()[:2]
     picture = tmp_path / "picture.png"
     assert example.main([text, "--run", str(run), "--out", str(picture)]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert first == f"Read by the run in {run}:"
     assert [line.split()[0] for line in lines[:7]] == ["word", "(start)", "the", "plot", "was", "good", "zyx"]
     assert "unknown word" in lines[6] and "unknown" not in lines[5]
     assert lines[7].split() == predicted and f"p={lines[6].split()[1]}" == predicted[1]
@@ -81,7 +82,8 @@ def test_it_reads_standard_input_and_asks_the_latest_run(example: Any, reviews: 
     capsys.readouterr()
     assert example.main(["-", "--start", "2", "--count", "3"]) == 0
     out = capsys.readouterr().out
-    assert "3 more words were not read" in out and (tmp_path / "word-by-word.png").exists()
+    assert "3 more words were not read" in out and "run in runs/mine" in out
+    assert (tmp_path / "runs" / "mine" / "word-by-word.png").exists()
 
 
 @pytest.mark.parametrize("options, cell", [(["--cell", "rnn"], "RNN"), (["--padding", "post"], "LSTM"), (["--mask"], "LSTM")])

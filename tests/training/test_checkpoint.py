@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from minilstm.backend.errors import CheckpointError
+from minilstm.backend.errors import CheckpointError, DtypeError
 from minilstm.training import atomic_write as files
 from minilstm.training.checkpoint import DTYPES, load_checkpoint, save_checkpoint
 
@@ -219,6 +219,33 @@ def test_places_that_cannot_be_written_or_read(tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "pipe")
         with pytest.raises(CheckpointError, match="not a regular file"):
             load_checkpoint(tmp_path / "pipe")
+
+
+def test_names_that_are_no_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for path, error in ((None, DtypeError), (3, DtypeError), (b"a", DtypeError), (tmp_path / ("x" * 5000), CheckpointError)):
+        with pytest.raises(error):
+            save_checkpoint(path, ARRAYS, META)                                                # type: ignore[arg-type]
+        with pytest.raises(error):
+            load_checkpoint(path)                                                              # type: ignore[arg-type]
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    save_checkpoint("~/a.ckpt", ARRAYS, META)
+    assert_same(load_checkpoint("~/a.ckpt")[0], ARRAYS)
+    assert os.listdir(tmp_path) == ["a.ckpt"]
+
+
+def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    code = ("import os, sys; from minilstm.training.atomic_write import _mark; "
+            "print(_mark(sys.argv[1]) + str(os.getpid()))")
+    names = []
+    for target in ("a.ckpt", "b.ckpt"):
+        done = subprocess.run([sys.executable, "-c", code, str(tmp_path / target)], capture_output=True, text=True, check=True)
+        names.append(f"{done.stdout.strip()}-0123{files.TEMP_SUFFIX}")        # of a process that has ended
+    mine = f"{files._mark(str(tmp_path / 'a.ckpt'))}{os.getpid()}-0123{files.TEMP_SUFFIX}"
+    for name in (*names, mine, "notes.tmp"):
+        (tmp_path / name).write_bytes(b"x")
+    save_checkpoint(tmp_path / "a.ckpt", ARRAYS, META)
+    assert sorted(os.listdir(tmp_path)) == sorted(["a.ckpt", names[1], mine, "notes.tmp"])
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")

@@ -110,6 +110,18 @@ def test_a_run_can_branch_into_another_folder(tmp_path: Path, whole: Any) -> Non
 
 
 @pytest.mark.parametrize("damage", [False, True])
+def test_a_best_checkpoint_that_is_lost_is_said_at_once(damage: bool, tmp_path: Path) -> None:
+    trainer(tmp_path).fit(*loaders(), epochs=1)
+    best = tmp_path / runs.BEST
+    if damage:
+        best.write_bytes(best.read_bytes()[:-1])
+    else:
+        best.unlink()
+    with pytest.warns(UserWarning, match=f"{runs.BEST}.*"):
+        trainer(tmp_path).resume(tmp_path)
+
+
+@pytest.mark.parametrize("damage", [False, True])
 def test_a_resumed_run_records_its_new_config(damage: bool, tmp_path: Path) -> None:
     trainer(tmp_path, config={"epochs": 1}).fit(*loaders(), epochs=1)
     first = json.loads((tmp_path / runs.CONFIG).read_text())

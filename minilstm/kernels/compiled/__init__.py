@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -83,6 +82,8 @@ def _build(file: Path, dtype: str) -> None:
 
     Raises ImportError if this fails, for example because Numba does not support the NumPy version.
     """
+    import subprocess  # here, because not every Python has it (Pyodide)
+
     print("minilstm: compiling the fast steps for this processor, once (about 15 s) ...", file=sys.stderr, flush=True)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     done = subprocess.run([sys.executable, "-m", f"{__name__}.build", str(file), dtype], env=environment, text=True,
