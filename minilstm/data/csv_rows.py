@@ -16,6 +16,7 @@ import threading
 import zipfile
 import zlib
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from minilstm.backend.errors import DataError
@@ -30,6 +31,7 @@ try:
 except ImportError:
     lzma = None         # type: ignore[assignment]
 
+AT_ONCE = 100           # rows read at once
 MAX_BYTES = 1 << 30     # after decompression; the 50,000 IMDB reviews are 66 MB
 _PACKED: tuple[tuple[bytes, str, Any], ...] = ((b"\x1f\x8b", "gzip", gzip), (b"BZh", "bzip2", bz2),
                                                (b"\xfd7zXZ\x00", "xz", lzma))
@@ -52,9 +54,10 @@ def read_rows(path: str | os.PathLike[str], columns: tuple[str, ...]) -> Iterato
     number, blank = 0, 0
     header: list[str] = []
     positions: list[int] = []
+    rows = _rows(reader)
     while True:
         try:
-            row = _next(reader)
+            row = next(rows)
         except StopIteration:
             break
         except csv.Error as error:
@@ -79,15 +82,24 @@ def read_rows(path: str | os.PathLike[str], columns: tuple[str, ...]) -> Iterato
         raise DataError(f"{name}: {'has a header but no rows below it' if number else 'is empty'}")
 
 
-def _next(reader: Any) -> list[str]:
-    """Return the next row, whose fields may be of any length; the limit of the csv module, which is the process's, stays."""
-    with _limit:
-        before = csv.field_size_limit(MAX_BYTES)
-        try:
-            row: list[str] = next(reader)
-        finally:
-            csv.field_size_limit(before)
-    return row
+def _rows(reader: Any) -> Iterator[list[str]]:
+    """Yield the rows, whose fields may be of any length; the csv module's limit, which is the process's, is left as it is."""
+    while True:
+        rows: list[list[str]] = []
+        error = None
+        with _limit:
+            before = csv.field_size_limit(MAX_BYTES)
+            try:
+                rows.extend(islice(reader, AT_ONCE))
+            except (csv.Error, UnicodeDecodeError) as caught:       # of the row after those that were read
+                error = caught
+            finally:
+                csv.field_size_limit(before)
+        yield from rows
+        if error is not None:
+            raise error
+        if len(rows) < AT_ONCE:
+            return
 
 
 def _position(name: str, header: list[str], column: str) -> int:
@@ -164,12 +176,6 @@ def _row_of(before: bytes) -> int:
     """Return the number of the row that a character belongs to, given the bytes before it."""
     lines = io.StringIO(before.decode("utf-8-sig", "replace") + "x", newline="")
     try:
-        rows, count = csv.reader(lines), 0
-        while True:
-            try:
-                _next(rows)
-            except StopIteration:
-                return count
-            count += 1
+        return sum(1 for _ in _rows(csv.reader(lines)))
     except csv.Error:       # a broken quote in an earlier row: the line number is the best estimate
         return before.count(b"\n") + 1

@@ -6,6 +6,7 @@ import csv
 import importlib
 import json
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -218,7 +219,11 @@ def test_mistakes_are_one_line_and_change_nothing(example: Any, folder: Path, re
     assert "seeds" in refused(example, capsys, "--seeds", "0")
     out = tmp_path / "out"
     assert "jobs" in refused(example, capsys, *data, str(out), *BUDGET, "--jobs", "0")
-    assert "train" in refused(example, capsys, *data, str(tmp_path / "b"), *BUDGET, "--train", "90")
+    words = refused(example, capsys, *data, str(tmp_path / "b"), *BUDGET, "--train", "9000")
+    assert str(reviews) in words and "--train 9000" in words and "--data" in words and not (tmp_path / "b").exists()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "matplotlib", None)
+        assert "need matplotlib" in refused(example, capsys, *data, str(tmp_path / "b"), *BUDGET)
     assert "no such file" in refused(example, capsys, "--data", str(tmp_path / "none.csv"), "--out", str(tmp_path / "c"))
     assert not (tmp_path / "c").exists()
     (tmp_path / "d").mkdir()
@@ -233,7 +238,7 @@ def test_mistakes_are_one_line_and_change_nothing(example: Any, folder: Path, re
     one_sided = tmp_path / "one.csv"
     one_sided.write_text("review,sentiment\n" + "good film,positive\n" * 100)
     words = refused(example, capsys, "--data", str(one_sided), "--out", str(tmp_path / "g"), *BUDGET)
-    assert "all 60 reviews of the train part are positive" in words
+    assert "all 60 reviews of the train part are positive" in words and "one.csv" in words and "--data" in words
 
 
 def test_a_missing_array_is_named(tmp_path: Path) -> None:

@@ -351,6 +351,20 @@ def test_predict_says_when_the_best_epoch_is_missing(example: Any, run: Path, tm
     assert "best.ckpt is missing" in error and error.count("\n") == 1
 
 
+def test_a_text_of_unknown_words_is_told(example: Any, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for text, note in (("Zyx qwv!", "  (contains no known word)"), ("?!", "  (contains no word)"), ("a zyx film", "")):
+        capsys.readouterr()
+        assert example.main(["--predict", text, "--run", str(run)]) == 0
+        assert capsys.readouterr().out.rstrip("\n").endswith(f"  {text}{note}")
+
+
+def test_one_review_is_too_few(example: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "one.csv"
+    path.write_text("review,sentiment\nnice,positive\n", encoding="utf-8")
+    words = refused(example, capsys, "--data", str(path), "--out", str(tmp_path / "new"), *SMALL)
+    assert "one.csv" in words and "--data" in words and not (tmp_path / "new").exists()
+
+
 def test_reviews_of_one_kind_are_refused(example: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "sorted.csv"
     path.write_text("review,sentiment\n" + "nice,positive\n" * 20 + "bad,negative\n" * 20, encoding="utf-8")

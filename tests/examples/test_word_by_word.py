@@ -100,6 +100,9 @@ def test_mistakes_are_one_line(example: Any, run: Path, reviews: Path, tmp_path:
     assert "contains no word" in refused(example, capsys, "?", "--run", str(run))
     assert "start" in refused(example, capsys, "good", "--run", str(run), "--start", "2")
     assert "required: text" in refused(example, capsys)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "matplotlib", None)
+        assert "need matplotlib" in refused(example, capsys, "good", "--run", str(run))
     assert "cannot be written" in refused(example, capsys, "good", "--run", str(run), "--out", str(tmp_path / "a" / "b.png"))
     both = train(example, reviews, tmp_path / "both", "--bidirectional")
     assert "one direction" in refused(example, capsys, "good", "--run", str(both))
