@@ -86,9 +86,11 @@ def restore(run: Run, path: PathLike, data: Mapping[str, Any] | None = None) -> 
         _check_fits(run, arrays, meta, data)
         before = capture(run)
         _put(run, arrays, meta)
-    except Exception as error:      # behind a valid digest, a field can still be anything
+    except BaseException as error:      # behind a valid digest, a field can still be anything
         if before is not None:
             _put(run, *before)
+        if not isinstance(error, Exception):        # Ctrl-C
+            raise
         words = str(error) if isinstance(error, MinilstmError) else f"its state is damaged ({type(error).__name__}: {error})"
         raise CheckpointError(f"{where}: cannot be resumed: {' '.join(words.split())[:500]}") from None
 

@@ -82,7 +82,8 @@ def test_validation_data_that_is_gone(tmp_path: Path) -> None:
     lambda a, m: m["scheduler"].pop("base_lr"), lambda a, m: m["callbacks"][0][1].clear(),
     lambda a, m: a["model.0.W"].fill(np.nan), lambda a, m: a.pop("model.0.W"), lambda a, m: a.pop("optimizer.1.W.exp_avg"),
     lambda a, m: m["rng"]["2"].update(bit_generator="x"), lambda a, m: m.update(callbacks=[1]),
-    lambda a, m: m.update(data=[1])])
+    lambda a, m: m.update(data=[1]), lambda a, m: a.update({"callback0.0.W": a["callback0.0.W"][1:]}),
+    lambda a, m: a.pop("callback0.1.W"), lambda a, m: m.update(stop=3), lambda a, m: m["optimizer"].update(lr=10 ** 400)])
 def test_a_whole_file_with_a_wrong_state_changes_nothing(tmp_path: Path, damage: Any) -> None:
     trainer(tmp_path, callbacks=callbacks()).fit(*loaders(), epochs=1)
     arrays, meta = ml.load_checkpoint(tmp_path / runs.LAST)

@@ -36,7 +36,6 @@ def why_not(family: str, dtype: Any) -> str:
     dtype, cupy = np.dtype(dtype), require("cupy")
     key = family, dtype.char, id(cupy)
     if key not in _reasons:
-        _reasons[key] = ""          # the trial itself may come back here
         _reasons[key] = _try(family, dtype, cupy)
         if _reasons[key]:
             warnings.warn(f"minilstm: the CUDA kernels of {family} are not used in {dtype}: {_reasons[key]}. The readable "
