@@ -15,16 +15,16 @@ update gate, pre-activations are called a here.
 Backward. A loss depends on h_t directly and through step t+1 (dh, their sum). Reading the equations from the bottom up, with
 σ' = σ(1-σ) and tanh' = 1-tanh²:
 
-    9. dn      = dh * (1 - z_t)                         from h_t = (1 - z_t) * n_t + z_t * h_{t-1}
-    8. dz      = dh * (h_{t-1} - n_t)
-    7. dh_prev = dh * z_t                               the path along the state: one factor z_t a step, no w, no tanh'
-    6. da_n    = dn * (1 - n_t²)                        through the tanh, to w_nx x + b_nx and to r * q alike
-    5. dq      = da_n * r_t                             from r_t * q_t
-       dr      = da_n * q_t
-    4. da_z    = dz * z_t * (1 - z_t)                   through the sigmoids
-    3. da_r    = dr * r_t * (1 - r_t)
-    2. dW_r, dW_z = Σ_t [h_{t-1}, x_t]ᵀ da_t,  dW_nh = Σ_t h_{t-1}ᵀ dq_t,  dW_nx = Σ_t x_tᵀ da_n,  the biases alike
-    1. dh_prev += [da_r, da_z, dq] W_hᵀ,  dx = [da_r, da_z, da_n] W_xᵀ
+    10. dn      = dh * (1 - z_t)                        from h_t = (1 - z_t) * n_t + z_t * h_{t-1}
+     9. dz      = dh * (h_{t-1} - n_t)
+     8. dh_prev = dh * z_t                              the path along the state: one factor z_t a step, no w, no tanh'
+     7. da_n    = dn * (1 - n_t²)                       through the tanh, to w_nx x + b_nx and to r * q alike
+     6. dq      = da_n * r_t                            from r_t * q_t
+     5. dr      = da_n * q_t
+     4. da_z    = dz * z_t * (1 - z_t)                  through the sigmoids
+     3. da_r    = dr * r_t * (1 - r_t)
+     2. dW_r, dW_z = Σ_t [h_{t-1}, x_t]ᵀ da_t,  dW_nh = Σ_t h_{t-1}ᵀ dq_t,  dW_nx = Σ_t x_tᵀ da_n,  the biases alike
+     1. dh_prev += [da_r, da_z, dq] W_hᵀ,  dx = [da_r, da_z, da_n] W_xᵀ
 
 So in the candidate's block h and x receive different gradients, dq and da_n; in the other blocks they receive the same.
 
@@ -106,11 +106,11 @@ def gru_step_backward(dh: Array | None, cache: GRUStepCache) -> tuple[Array, Arr
     H = h_prev.shape[1]
     W_h, W_x = W[:H], W[H:]
     dh = upstream("dh", dh, tuple(h_prev.shape), "N, H", like=h_prev)
-    dn = dh * (1.0 - z)                                     # 9
-    dz = dh * (h_prev - n)                                  # 8
-    dh_prev = dh * z                                        # 7
-    da_n = dn * (1.0 - n * n)                               # 6
-    dq, dr = da_n * r, da_n * q                             # 5
+    dn = dh * (1.0 - z)                                     # 10
+    dz = dh * (h_prev - n)                                  # 9
+    dh_prev = dh * z                                        # 8
+    da_n = dn * (1.0 - n * n)                               # 7
+    dq, dr = da_n * r, da_n * q                             # 6, 5
     da_z = dz * z * (1.0 - z)                               # 4
     da_r = dr * r * (1.0 - r)                               # 3
     from_h = xp.concatenate([da_r, da_z, dq], axis=1)       # the gradient of the product h W_h
@@ -209,13 +209,13 @@ def gru_backward(dh: Array | None, cache: GRUCache, *,
         r, z, n = (gates[t][:, block] for block in columns)
         da_r, da_z, da_n, dq = (da[t][:, k * H:(k + 1) * H] for k in range(4))
         dh_t = dh_next if dh is None else dh[t] + dh_next
-        xp.multiply(dh_t * (1.0 - z), 1.0 - n * n, out=da_n)            # 9, 6
-        xp.multiply(da_n, r, out=dq)                                    # 5
-        xp.multiply(dh_t * (h[t] - n), z * (1.0 - z), out=da_z)         # 8, 4
+        xp.multiply(dh_t * (1.0 - z), 1.0 - n * n, out=da_n)            # 10, 7
+        xp.multiply(da_n, r, out=dq)                                    # 6
+        xp.multiply(dh_t * (h[t] - n), z * (1.0 - z), out=da_z)         # 9, 4
         xp.multiply(da_n * q[t], r * (1.0 - r), out=da_r)               # 5, 3
         if real is not None:
             da[t] *= real[t]
-        dh_prev = dh_t * z + da[t][:, to_h] @ W_hT                      # 7, 1
+        dh_prev = dh_t * z + da[t][:, to_h] @ W_hT                      # 8, 1
         dh_next = dh_prev if real is None else xp.where(real[t], dh_prev, dh_t)
     rows = da.reshape(T * N, 4 * H)
     from_x = rows[:, :3 * H]

@@ -42,8 +42,8 @@ def step_back(u: np.ndarray, dhx: np.ndarray, carried: np.ndarray, t: int, size:
     for k in range(size):
         dh = dhx[t + 1, k]
         for block in range(4):
-            u[t, block * size + k] *= dh                # 3 to 6, 8, 9
-        carried[k] = dh * u[t, 4 * size + k]            # 7
+            u[t, block * size + k] *= dh                # 3 to 7, 9, 10
+        carried[k] = dh * u[t, 4 * size + k]            # 8
 
 
 @compiled("array3", "int", "array2", "array2", "mask2", "bool", "int")

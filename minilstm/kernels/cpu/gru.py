@@ -123,9 +123,9 @@ class GRUCell:
             dh, K, z = dhx[t + 1, :H], u[t, :4 * H], u[t, 4 * H:]
             if dy is not None:
                 np.add(dh, dy[t], out=dh)
-            np.multiply(dh, z, out=scratch)                 # 7
+            np.multiply(dh, z, out=scratch)                 # 8
             blocks = K.reshape(4, H, n)
-            np.multiply(blocks, dh, out=blocks)             # 3 to 6, 8, 9
+            np.multiply(blocks, dh, out=blocks)             # 3 to 7, 9, 10
             product(K, dhx[t])                              # 1
             np.add(dhx[t, :H], scratch, out=dhx[t, :H])
 
