@@ -58,7 +58,7 @@ HOST_ONLY: dict[str, str] = {
     "test_backends.py": "about these lists",
     "benchmarks/test_bench_cuda.py": "a program of its own process, which runs on the stand-in there",
     **dict.fromkeys([f"benchmarks/test_{name}.py" for name in (
-        "bench_imdb", "bench_lstm", "bench_parts", "lstm_libraries", "misuses")], "programs that run on the CPU"),
+        "bench_imdb", "bench_lstm", "bench_parts", "bench_reliability", "lstm_libraries", "misuses")], "programs that run on the CPU"),
     "training/test_checkpoint.py": "bytes of files; a device's arrays come through state_dict, in test_resume.py",
     "reliability": "files, processes and the host's guard",
     "test_docstrings.py": "small examples, printed",
@@ -71,6 +71,8 @@ HOST_ONLY: dict[str, str] = {
     "examples/test_lab_report.py": "a program of the laboratory: pages and sentences",
     "examples/test_long_dependencies.py": "a program of the laboratory, whose trials are on the CPU",
     "command_line/test_main.py": "the command line: arguments and messages",
+    "command_line/test_program.py": "the command line: pipes, signals and paths",
+    "test_bare_python.py": "a Python without threads and compiled code, which has no device",
     "training/test_curves.py": "pictures from numbers on the host",
     "test_reference.py": "the oracle itself, which is loops over host numbers",
     "test_properties.py": "all paths of the CPU; the bodies that a device runs too are in layers/test_recurrent.py",
@@ -87,7 +89,7 @@ HOST_ONLY_TESTS: dict[str, str] = {
     **{f"examples/test_imdb_lstm.py::test_{name}": "arguments and files, before any array" for name in (
         "mistakes_give_one_line_and_status_2", "runs_of_the_same_second_get_folders_of_their_own",
         "all_settings_survive_a_config", "messages_speak_of_numbers_not_of_functions", "a_config_with_nonsense_is_named",
-        "reviews_of_one_kind_are_refused")},
+        "reviews_of_one_kind_are_refused", "one_review_is_too_few")},
     "examples/test_imdb_lstm.py::test_cupy_without_a_gpu_is_one_line": "about a machine without a device",
     "layers/test_gradients.py::test_twenty_steps_two_layers":
         "as test_recurrent_layers beside it, T = 20: minutes when emulated"}

@@ -21,7 +21,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__main__": {*BELOW_TRAINING, "training", "command_line"},
     "__init__": set(),          # the public interface: it imports names when they are first used; no file imports it
 }
-HEAVY = {"cupy", "jinja2", "joblib", "llvmlite", "matplotlib", "numba", "pandas", "threadpoolctl", "tqdm", "distributed"}
+HEAVY = {"cupy", "jinja2", "joblib", "llvmlite", "matplotlib", "numba", "pandas", "threadpoolctl", "tqdm", "distributed",
+         "subprocess"}      # which a Python in a browser lacks
 
 
 def imports(tree: ast.AST) -> list[tuple[ast.stmt, str]]:

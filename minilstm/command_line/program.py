@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib
+import importlib.util
 import math
 import os
 import sys
@@ -83,12 +83,14 @@ def path_name(text: str) -> Path:
 
 
 def check_installed(*packages: str) -> None:
-    """Raise ArgumentError unless each of ``packages`` can be imported: before work whose results need it, not after it."""
+    """Raise ArgumentError unless each of ``packages`` is installed: before work whose results need it, not after it."""
     for package in packages:
         try:
-            importlib.import_module(package)
-        except ImportError:
-            raise ArgumentError(f'tables and figures need {package}: pip install -e ".[examples]"') from None
+            found = importlib.util.find_spec(package) is not None
+        except (ImportError, ValueError):
+            found = False
+        if not found:
+            raise ArgumentError(f'tables and figures need {package}: pip install -e ".[examples]"')
 
 
 def option(name: str) -> str:
