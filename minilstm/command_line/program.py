@@ -1,7 +1,7 @@
 """What all command-line programs here share: argument parsing and error handling.
 
-A user's mistake gives one line on standard error and exit status 2; Ctrl-C gives one line and status 130. If the reader of the
-output closes the pipe (``| head``), the program ends without a message, with status 141.
+A user's mistake gives one line on standard error and exit status 2, a warning one line; Ctrl-C gives one line and status 130.
+If the reader of the output closes the pipe (``| head``), the program ends without a message, with status 141.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import importlib.util
 import math
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -114,7 +115,9 @@ def run_program(prog: str, body: Callable[[], Any], interrupted: Callable[[Keybo
         if hasattr(stream, "reconfigure"):      # not in a notebook
             stream.reconfigure(errors="replace")        # a letter that the terminal cannot show becomes a question mark
     try:
-        status = body()
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_: print(f"{prog}: warning: {message}", file=sys.stderr)
+            status = body()
         if sys.stdout is not None:      # None: closed by the caller (>&-)
             sys.stdout.flush()          # a closed pipe raises its error here, not at exit
         return status or 0

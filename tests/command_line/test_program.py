@@ -6,12 +6,13 @@ import argparse
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
 
 from minilstm.backend.errors import ArgumentError
-from minilstm.command_line.program import check_installed, path_name
+from minilstm.command_line.program import check_installed, path_name, run_program
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = [["-m", "minilstm", "--version"], *([str(file), "--help"] for file in sorted((ROOT / "examples").glob("*.py")))]
@@ -56,6 +57,15 @@ def test_without_any_output_the_status_still_counts() -> None:
     line = f"{sys.executable} -m minilstm"
     assert subprocess.run(f"{line} --version >&-", shell=True, cwd=ROOT, capture_output=True).returncode == 0
     assert subprocess.run(f"{line} nothing >&- 2>&-", shell=True, cwd=ROOT, capture_output=True).returncode == 2
+
+
+def test_a_warning_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        shown = warnings.showwarning
+        assert run_program("x.py", lambda: warnings.warn("mind this", stacklevel=1)) == 0
+        assert warnings.showwarning is shown
+    assert capsys.readouterr().err == "x.py: warning: mind this\n"
 
 
 def test_a_path_may_begin_with_the_home_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
