@@ -1,0 +1,156 @@
+"""The derivations of the cells, read from their docstrings and executed.
+
+The docstrings of cells/lstm.py, gru.py and rnn.py hold the equations of one step and, numbered, the lines of its backward
+pass. Here these lines are translated to Python by a short table of replacements and run. A diagnosis therefore speaks of the
+lines that a reader sees, and a test compares what they compute with numerical derivatives, so that text, code and diagnosis
+cannot drift apart.
+
+Arrays are time-major and separate for each gate: x (T, N, D), states (N, H), W_x (G, D, H), W_h (G, H, H), b (G, H).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import cache
+from types import CodeType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minilstm.cells import gru, lstm, rnn
+
+# What the docstrings write, and what Python reads. In this order.
+NOTATION: tuple[tuple[str, str], ...] = (
+    (r"_\{max\(t-1, 0\)\}", "_earlier"), (r"_\{min\(t\+1, T-1\)\}", "_later"), (r"\^½", "**0.5"),
+    (r"_\{t-1\}", "_prev"), (r"_\{t\+1\}", "_next"), ("c̃", "c_tilde"), ("σ'", "d_sigma"), ("σ", "sigma"),
+    (r"w_nx x_t \+ b_nx", "present_n"), (r"w_nh h_prev \+ b_nh", "past_n"), (r"w_(\w) \[h_prev, x_t\] \+ b_\w", r"a_\1"),
+    (r"_t(?![a-z_])", ""), (r"tanh²\(([^()]*)\)", r"tanh(\1)**2"), ("²", "**2"),
+    (r"Σ (\w+)$", r"\1.sum(axis=0)"), ("Σ ", ""),
+    (r"\[([^]]*)\]", r"beside(\1)"), (r"(\w+(?:\([^)]*\))?)ᵀ (\w+)", r"\1.T @ \2"),
+    (r"(\w+(?:\([^)]*\))?) (\w+)ᵀ", r"\1 @ \2.T"),
+)
+
+
+class Line(NamedTuple):
+    """One line: its number (None: an equation of the forward), what it defines, and how, both as the docstring writes it."""
+
+    number: int | None
+    target: str
+    right: str
+
+    def __str__(self) -> str:
+        return f"{self.target} = {self.right}"
+
+
+class Cell(NamedTuple):
+    """A cell as its docstring describes it.
+
+    ``gates``: names, in the order of W. ``states``: "h", "c". ``forward``: the equations, in order. ``backward``: the numbered
+    lines but the last two, which are ``sums`` over time and ``products`` with W, in the order of execution. ``behind``: the
+    gradient of each gate's pre-activation, by gate. ``before``: the gradient of each gate itself. ``past``: as ``behind``, but
+    what multiplies W_h where that is another. ``key``: its place in CELLS.
+    """
+
+    name: str
+    gates: tuple[str, ...]
+    states: tuple[str, ...]
+    forward: tuple[Line, ...]
+    backward: tuple[Line, ...]
+    sums: tuple[Line, ...]
+    products: tuple[Line, ...]
+    behind: tuple[str, ...]
+    before: tuple[str, ...]
+    past: tuple[str, ...]
+    key: str
+    reset_first: bool = False       # the GRU whose candidate has W_h (r * h), not r * (W_h h): its W_nh is not in ``past``
+
+
+@cache
+def translate(text: str) -> str:
+    """Return Python for what a docstring writes."""
+    for pattern, new in NOTATION:
+        text = re.sub(pattern, new, text)
+    return text
+
+
+@cache
+def compiled(text: str) -> CodeType:
+    """Return the code of an expression in a docstring's notation."""
+    return compile(translate(text), text, "eval")
+
+
+def sigma(a: Any) -> Any:
+    """The logistic function, as it keeps complex numbers."""
+    return 0.5 * (1.0 + np.tanh(0.5 * a))
+
+
+def d_sigma(a: Any) -> Any:
+    """Its derivative."""
+    return sigma(a) * (1.0 - sigma(a))
+
+
+def beside(*arrays: Any) -> Any:
+    """[a, b]: arrays side by side."""
+    return np.concatenate(arrays, axis=1)
+
+
+FUNCTIONS = {"tanh": np.tanh, "sigma": sigma, "d_sigma": d_sigma, "beside": beside, "relu": lambda a: a * (a.real > 0)}
+
+
+def evaluate(text: str, values: dict[str, Any]) -> Any:
+    """Return the value of an expression in a docstring's notation."""
+    return eval(compiled(text), FUNCTIONS, values)      # our own docstrings and table of slips, never what a user wrote
+
+
+def _statements(number: int | None, body: str) -> Iterable[Line]:
+    body = re.sub(r" +(\+?=) ", r" \1 ", body.strip())
+    body = re.split(r"(?<!,) {2,}", body)[0]                # the rest is a remark
+    for part in body.split(",  "):
+        targets, equals, right = part.partition("= ")
+        if equals:
+            yield Line(number, targets.removesuffix("+").strip(), right.strip())
+
+
+def _read(module: Any, name: str, states: tuple[str, ...], behind: Sequence[str], before: Sequence[str],
+          past: Sequence[str]) -> Cell:
+    equations, _, derivation = module.__doc__.partition("\nBackward. ")
+    forward = [line for row in equations.splitlines() if re.match(r"    \S+ += ", row) for line in _statements(None, row)]
+    numbered = [line for row in derivation.splitlines() if (found := re.match(r" +(\d+)\. (.*)", row))
+                for line in _statements(int(found[1]), found[2])]
+    by_number = {k: tuple(line for line in numbered if line.number == k) for k in (1, 2)}
+    lines = tuple(line for line in numbered if line.number and line.number > 2)
+    return Cell(name, module.GATES, states, tuple(forward), lines, by_number[2], by_number[1], tuple(behind), tuple(before),
+                tuple(past), name.lower())
+
+
+def _changed(cell: Cell, key: str, lines: dict[str, str], **fields: Any) -> Cell:
+    """Return a cell with other right-hand sides, given by their targets."""
+    def change(old: tuple[Line, ...]) -> tuple[Line, ...]:
+        return tuple(line._replace(right=lines.get(line.target, line.right)) for line in old)
+    return cell._replace(key=key, forward=change(cell.forward), backward=change(cell.backward), **fields)
+
+
+_dz = [f"dz_{gate}" for gate in lstm.GATES]
+CELLS = {
+    "lstm": _read(lstm, "LSTM", ("h", "c"), _dz, ["df", "di", "do", "dc̃"], _dz),
+    "gru": _read(gru, "GRU", ("h",), ["da_r", "da_z", "da_n"], ["dr", "dz", "dn"], ["da_r", "da_z", "dq"]),
+    "rnn": _read(rnn, "RNN", ("h",), ["dz"], ["dh"], ["dz"]),
+}
+# The same cells as others write them; ``key`` says how. With the reset gate before the product (Cho et al. 2014) dq is the
+# gradient of r_t * h_{t-1}, and line 8 needs it, so it comes later.
+CELLS["rnn, relu"] = _changed(CELLS["rnn"], "rnn, relu", {"h_t": "relu(w_h [h_{t-1}, x_t] + b_h)", "dz": "dh * (h_t > 0)"})
+CELLS["lstm, 1 added to the forget gate's bias"] = _changed(
+    CELLS["lstm"], "lstm, 1 added to the forget gate's bias", {"f_t": "σ(w_f [h_{t-1}, x_t] + b_f + 1)"})
+CELLS["lstm, h = o * c without tanh"] = _changed(
+    CELLS["lstm"], "lstm, h = o * c without tanh", {"h_t": "o_t * c_t", "do": "dh * c_t", "dc": "dc + dh * o_t"})
+_other_way = {"h_t": "(1 - z_t) * h_{t-1} + z_t * n_t", "dn": "dh * z_t", "dz": "dh * (n_t - h_{t-1})"}
+_reset_first = {"q_t": "(r_t * h_{t-1}) @ W_nh", "n_t": "tanh(w_nx x_t + b_nx + q_t)", "dq": "da_n W_nhᵀ",
+                "dr": "dq * h_{t-1}"}
+CELLS["gru, z the other way round"] = _changed(
+    CELLS["gru"], "gru, z the other way round", {**_other_way, "dh_prev": "dh * (1 - z_t)"})
+for _key, _lines in (("gru, reset gate before the product", {**_reset_first, "dh_prev": "dh * z_t + dq * r_t"}),
+                     ("gru, reset gate before the product, z the other way round",
+                      {**_reset_first, **_other_way, "dh_prev": "dh * (1 - z_t) + dq * r_t"})):
+    _cell = _changed(CELLS["gru"], _key, _lines, reset_first=True, past=("da_r", "da_z", "da_n"))
+    CELLS[_key] = _cell._replace(backward=tuple(sorted(_cell.backward, key=lambda line: line.target == "dh_prev")))

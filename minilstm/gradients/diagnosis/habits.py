@@ -1,0 +1,42 @@
+"""Habits of a backward that need no reference: each is one kind of mistake, seen from the backward alone.
+
+A backward is linear in the gradients from above. So it gives zero for zero, unless something is added to the gradient; and a
+thousandth for a thousandth, unless something is clipped. And it gives the same twice, unless random numbers are drawn again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minilstm.backend.arrays import to_numpy
+from minilstm.gradients.view import Subject
+
+RANDOM = "forward and backward again give other gradients: random numbers are drawn again, without a seed"
+ADDED = "not zero where the gradients from above are zero: something is added to the gradient, such as weight decay"
+CLIPPED = "not linear in the gradients from above: something is clipped, or two gradients are multiplied"
+SMALL = 1e-6
+
+
+def find_habits(subject: Subject, rng: np.random.Generator) -> tuple[str, ...]:
+    """Return the habits of a subject's backward, as sentences."""
+    upstream = [rng.standard_normal(np.shape(y)) for y in subject.run(subject.tensors)]
+
+    def gradients(factor: float) -> np.ndarray:
+        found = subject.gradients(subject.tensors, [factor * u for u in upstream])
+        return np.concatenate([np.ravel(to_numpy(found[name])) for name in sorted(found)]).astype(np.float64)
+
+    first = gradients(1.0)
+    if not _same(first, gradients(1.0)):
+        return (RANDOM,)
+    if subject.is_loss:
+        return ()
+    nothing = gradients(0.0)
+    if np.abs(nothing).max() > 1e-12 * max(1.0, float(np.abs(first).max())):
+        return (ADDED,)
+    return () if _same(gradients(SMALL) / SMALL, first) else (CLIPPED,)
+
+
+def _same(a: Any, b: Any) -> bool:
+    return bool(np.linalg.norm(a - b) <= 1e-7 * max(float(np.linalg.norm(a)), float(np.linalg.norm(b))))
