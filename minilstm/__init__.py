@@ -23,6 +23,7 @@ _PUBLIC = {
     "data.padding": ("pad_sequences", "sequence_lengths"),
     "data.split": ("train_test_split",),
     "data.tokenizer": ("Tokenizer",),
+    "gradients.diagnosis.diagnose": ("Diagnosis", "diagnose"),
     "gradients.gradcheck": ("GradcheckReport", "gradcheck"),
     "layers.activations": ("ReLU", "Sigmoid", "Tanh"),
     "layers.dropout": ("Dropout", "dropout_backward", "dropout_forward"),

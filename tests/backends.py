@@ -51,6 +51,7 @@ HOST_ONLY: dict[str, str] = {
     "data/test_split.py": "index arrays as scikit-learn draws them, before anything is uploaded",
     "data/test_tasks.py": "sequences drawn on the host; no layer sees them",
     "data/test_tokenizer.py": "text and token lists",
+    **dict.fromkeys(["gradients/test_conventions.py", "gradients/diagnosis", "test_zoo_cases.py"], "functions on host arrays"),
     **dict.fromkeys([f"gradients/test_{name}.py" for name in ("flow", "jacobians", "paths", "saturation")],
                     "the instruments fetch a model's arrays and compute on the host, in float64, wherever it lives"),
     "lab": "experiments on the CPU",
@@ -58,7 +59,8 @@ HOST_ONLY: dict[str, str] = {
     "test_backends.py": "about these lists",
     "benchmarks/test_bench_cuda.py": "a program of its own process, which runs on the stand-in there",
     **dict.fromkeys([f"benchmarks/test_{name}.py" for name in (
-        "bench_imdb", "bench_lstm", "bench_parts", "bench_reliability", "lstm_libraries", "misuses")], "programs that run on the CPU"),
+        "bench_imdb", "bench_lstm", "bench_parts", "bench_reliability", "lstm_libraries", "misuses")],
+                    "programs that run on the CPU"),
     "training/test_checkpoint.py": "bytes of files; a device's arrays come through state_dict, in test_resume.py",
     "reliability": "files, processes and the host's guard",
     "test_docstrings.py": "small examples, printed",

@@ -7,6 +7,8 @@ what is wrong, what was expected and what was given. Errors are raised before an
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class MinilstmError(Exception):
     """Base class of every error minilstm raises on purpose."""
@@ -54,7 +56,12 @@ class NonFiniteError(MinilstmError, FloatingPointError):
 
 
 class GradientError(MinilstmError, AssertionError):
-    """A gradient check failed: a hand-derived gradient disagrees with the numerical one."""
+    """A gradient check failed: a hand-derived gradient disagrees with the numerical one.
+
+    ``diagnosis``: what ``minilstm.diagnose`` found (a ``Diagnosis``), or None if nothing was tried.
+    """
+
+    diagnosis: Any = None
 
 
 class DataError(MinilstmError, ValueError):

@@ -4,8 +4,9 @@ It takes what you wrote (a layer, a loss, or a forward/backward pair of function
 analytically through your ``backward`` and numerically through your ``forward`` alone (numerical.py), and compares every
 entry. Where they disagree it raises GradientError and names the worst entry: which parameter, which gate, which time step.
 
-It also checks for habits that make a correct gradient wrong in use: ``grads`` must be added to, not overwritten; a second
-``backward`` of a function pair must give the same bytes; and no function may write into its inputs.
+It also checks for habits that make a correct gradient wrong in use: a Module must add to ``grads``, not overwrite them; a
+second ``backward`` of a function pair must give the same bytes; and no function may write into its inputs. Values come first:
+what is said about habits never hides a wrong gradient.
 
 It cannot detect a forward that is itself wrong (a gate too many, lengths ignored) if the gradient is consistent with it.
 """
@@ -22,8 +23,11 @@ from minilstm.backend.arrays import Array, asarray, backend_name, to_numpy
 from minilstm.backend.checks import check_choice
 from minilstm.backend.errors import ArgumentError, GradientError
 from minilstm.backend.seeds import as_generator
+from minilstm.gradients.conventions import GRADIENT_NAMES
+from minilstm.gradients.diagnosis.diagnose import Diagnosis, diagnosis_of
 from minilstm.gradients.numerical import EPS, NotComplexError, OutOfRangeError, complex_step, finite_difference
-from minilstm.gradients.subjects import Subject, make_subject
+from minilstm.gradients.subjects import make_subject
+from minilstm.gradients.view import Subject
 
 METHODS = ("both", "finite", "complex")
 FINITE_TOLERANCE = 1e-6     # per tensor; a correct BPTT stays below, see Comparison
@@ -45,7 +49,7 @@ class Comparison(NamedTuple):
     numeric: float
     where: str              # describes the worst entry
     by_gate: dict[str, float]
-    by_step: list[float]    # for a sequence input, the error at each time step
+    by_step: list[float]    # for an input whose time axis is known, the error at each time step
 
 
 class GradcheckReport(NamedTuple):
@@ -74,36 +78,60 @@ class GradcheckReport(NamedTuple):
 
 def gradcheck(target: Any, inputs: Any, *, method: str = "both", upstream: Any = None, tolerance: float = FINITE_TOLERANCE,
               complex_tolerance: float = COMPLEX_TOLERANCE, rng: Any = 0, allow_unused: Sequence[str] = (),
-              **options: Any) -> GradcheckReport:
+              axes: str | None = None, diagnose: bool = True, **options: Any) -> GradcheckReport:
     """Check every gradient of ``target`` at ``inputs``, entry by entry; raise GradientError if one is wrong.
 
     Args:
-        target: a layer (anything with ``params``, ``grads``, a call and ``backward(dy)``), a loss (``backward()`` without
-            argument), or a pair (forward, backward) with ``forward(*inputs) -> (y, ..., cache)`` and ``backward(dy, ...,
-            cache) -> gradients`` in the order of forward's arguments.
-        inputs: what forward takes: an array, or a tuple of arrays, None and tuples of arrays (states). Floating point
-            arrays are converted to float64 and checked; integers (tokens, targets) are passed on.
+        target: what you wrote, as it is:
+
+            - a pair (forward, backward) with ``forward(*inputs) -> (y, ..., cache)`` and ``backward(dy, ..., cache) ->
+              gradients``: a tuple in the order of forward's arguments, a dict by name (``dW``, ``d_W``, ``W_grad``,
+              ``grad_W``, ``W_diff`` or ``W``), or both;
+            - such a pair with the loss inside: ``forward(*inputs) -> (loss, ..., cache)`` and ``backward(cache)``;
+            - a function ``forward(*inputs) -> (y, backward)`` that returns its own ``backward(dy)``;
+            - a layer (a Module), or an object of any class with ``forward(x)`` or a call, and ``backward(dy)`` (``backward()``
+              for a loss), that keeps parameters and gradients in ``params`` and ``grads`` (dicts or lists) or in attributes
+              (``W`` and ``dW``, ``d_W``, ...).
+        inputs: what forward takes: an array, a tuple, or a dict by the names of forward's arguments. Each may be an array or a
+            tuple, list or dict of arrays. Floating point arrays are converted to float64 and checked, each under the name
+            of its argument or its key; integers (tokens, targets, also in lists) and None are passed on.
         method: "finite" (central differences), "complex" (complex step), or "both": finite differences, and complex
             step too where the forward keeps complex numbers.
         upstream: gradient of each output, in order (a list; None entries are handed to backward as missing). By default
             drawn from N(0, 1).
         tolerance, complex_tolerance: largest error allowed, per tensor and per entry (see Comparison).
         rng: seed or Generator for the upstream gradients.
-        allow_unused: names of parameters that the forward need not read; for any other it is an error if it neither
-            reads it nor gives it a gradient, since a copy of the parameter may be what is really used.
+        allow_unused: names of parameters that the forward need not read, or that need no gradient (constants); for any
+            other it is an error if the forward neither reads it nor backward gives it a gradient, since a copy of the
+            parameter may be what is really used.
+        axes: what the axes of the first input are, for messages: "NTD" (sequences, time, features), "DNT", "ND", .... By
+            default "NTD" for three axes if the output begins with the same two; else no message names a time step.
+        diagnose: where a gradient of an RNN, GRU or LSTM is wrong, look for at most 2 s for the mistake (``ml.diagnose``); its
+            name is part of the message, and the error's ``diagnosis`` has it.
         options: keyword arguments of the forward (``lengths``, ``return_state``, ...).
 
     The target itself is not touched: a deep copy is checked, in training mode, with its random streams rewound before each
     evaluation, so dropout drops the same places each time.
 
-    Returns a GradcheckReport, which lists the tensors that were compared. Raises GradientError (an AssertionError),
-    ArgumentError for an unknown method, for inputs at the edge of what the forward accepts and for a forward that rounds to
-    float32, and whatever the target raises for these inputs.
+    Returns a GradcheckReport, which lists the tensors that were compared. Raises GradientError (an AssertionError), also with
+    file and line for what forward or backward raises, except errors of this library, which stay as they are;
+    ArgumentError for an unknown method, for a target or inputs that cannot be checked, for inputs at the edge of what the
+    forward accepts and for a forward that rounds to float32.
 
     >>> import numpy as np, minilstm as ml
     >>> report = ml.gradcheck(ml.LSTM(3, 2, rng=0), np.random.default_rng(0).standard_normal((2, 5, 3)))
     >>> report.worst("complex") < 1e-10
     True
+    >>> def forward(x, W):
+    ...     return np.tanh(x @ W), (x, W, np.tanh(x @ W))
+    >>> def backward(dy, cache):
+    ...     x, W, y = cache
+    ...     dz = dy * (1 - y ** 2)
+    ...     return {"dx": dz @ W.T, "dW": x.T @ dz}
+    >>> print(ml.gradcheck((forward, backward), {"x": np.eye(2), "W": np.ones((2, 3))}))     # doctest: +ELLIPSIS
+    gradcheck forward: 10 entries agree, worst error ...
+      x  (2, 2) ...
+      W  (2, 3) ...
     >>> square = (lambda x: (x * x, x), lambda dy, x: dy * x)             # the factor 2 is missing
     >>> ml.gradcheck(square, np.array([1.0, 2.0]))                        # doctest: +IGNORE_EXCEPTION_DETAIL
     Traceback (most recent call last):
@@ -111,21 +139,63 @@ def gradcheck(target: Any, inputs: Any, *, method: str = "both", upstream: Any =
     """
     check_choice("method", method, METHODS)
     subject = make_subject(target, inputs, options)
+    _check_names(subject, allow_unused)
     tensors = subject.tensors
-    inputs_before = _fingerprint(tensors)
-    outputs = [y.copy() for y in subject.run(tensors)]
-    _check_untouched(subject, tensors, inputs_before)
+    if not tensors:
+        raise ArgumentError(f"gradcheck {subject.title}: there is nothing to check: no floating point array among the inputs, "
+                            "and no parameter")
+    used = _copies(tensors)
+    outputs = [y.copy() for y in subject.evaluate(used)]
+    habits = _overwritten(used, tensors)
     if any(to_numpy(a).tobytes() != to_numpy(b).tobytes() for a, b in zip(outputs, subject.run(tensors))):
         raise ArgumentError(f"gradcheck {subject.title}: the forward gives other outputs the second time; a layer that draws "
                             "random numbers must draw them from its own rng (a numpy Generator)")
+    subject.name_axes(axes, outputs)
     weights = _draw_upstream(subject, outputs, upstream, as_generator(rng))
-    watched = {**tensors, **{f"upstream gradient {k}": u for k, u in enumerate(weights) if u is not None}}
-    before = _fingerprint(watched)
-    analytic = subject.gradients(tensors, weights)
-    _check_untouched(subject, watched, before)
+    named_weights = {f"upstream gradient {k}": u for k, u in enumerate(weights) if u is not None}
+    used, handed = _copies(tensors), _copy_list(weights)
+    analytic = _copies(subject.gradients(used, handed))
+    handed_by_name = {f"upstream gradient {k}": u for k, u in enumerate(handed) if u is not None}
+    habits += _overwritten({**used, **handed_by_name}, {**tensors, **named_weights})
     _check_form(subject, analytic)
-    _check_used(subject, analytic, allow_unused)
-    subject.look_again(analytic, tensors, weights)
+    comparisons = _compare_all(subject, analytic, weights, method, tolerance)
+    habits += _unused(subject, analytic, allow_unused)
+    habits += subject.look_again(analytic, _copies(tensors), _copy_list(weights))
+    note = f" ({'; '.join(subject.notes)})" if subject.notes else ""
+    report = GradcheckReport(subject.title, comparisons, sum(int(a.size) for a in analytic.values()), note,
+                             {name: tuple(a.shape) for name, a in analytic.items()})
+    limits = {"finite": tolerance, "complex": complex_tolerance}
+    wrong = [c for c in comparisons if not c.error <= limits[c.method]]
+    if wrong and _rounds_to_float32(subject):
+        raise ArgumentError(f"gradcheck {subject.title}: the forward rounds to float32 (astype(np.float32), or a float32 "
+                            "array that it computes with), and the check needs float64: keep the dtype of the inputs")
+    habits = list(dict.fromkeys(habits))
+    if wrong:
+        diagnosis = _diagnosis(subject) if diagnose else None
+        words = "\n  also: ".join([_explain(subject, report, wrong, analytic, limits), *habits])
+        if diagnosis is not None and (diagnosis.cell or diagnosis.habits):
+            words += f"\n{diagnosis}"
+        failure = GradientError(words)
+        failure.diagnosis = diagnosis
+        raise failure
+    if habits:
+        raise GradientError(f"gradcheck {subject.title}: every gradient that was compared agrees, but {'; and '.join(habits)}")
+    return report
+
+
+def _diagnosis(subject: Subject) -> Diagnosis | None:
+    """Return what is wrong by name, or None where that cannot be tried."""
+    if not all(isinstance(value, np.ndarray) for value in subject.tensors.values()):
+        return None
+    try:
+        return diagnosis_of(subject)
+    except Exception:       # a student's code at other sizes may raise anything; the wrong gradients must be told
+        return None
+
+
+def _compare_all(subject: Subject, analytic: dict[str, Array], weights: list[Array | None], method: str,
+                 tolerance: float) -> list[Comparison]:
+    """Differentiate the forward numerically with respect to each tensor and compare; say in a note what could not be done."""
     comparisons, keeps_complex, kinks = [], method != "finite", 0
     for name in analytic:
         numeric = analytic[name]
@@ -143,7 +213,7 @@ def gradcheck(target: Any, inputs: Any, *, method: str = "both", upstream: Any =
             comparisons.append(found)
         if keeps_complex:
             try:
-                exact = subject.held_at_zero(name, to_numpy(complex_step(subject.run, tensors, name, weights)))
+                exact = subject.held_at_zero(name, to_numpy(complex_step(subject.run, subject.tensors, name, weights)))
             except NotComplexError as error:
                 if method == "complex":
                     raise GradientError(f"gradcheck {subject.title}: complex step needs a forward that keeps complex "
@@ -158,20 +228,10 @@ def gradcheck(target: Any, inputs: Any, *, method: str = "both", upstream: Any =
     if not keeps_complex:
         comparisons = [c for c in comparisons if c.method == "finite"]
         if method == "both":
-            subject.notes.append("finite differences alone: the forward does not keep complex numbers")
+            subject.add_note("finite differences alone: the forward does not keep complex numbers")
     if kinks:
-        subject.notes.append(f"{kinks} entries lie on a kink, where any slope between the two one-sided ones is correct")
-    note = f" ({'; '.join(subject.notes)})" if subject.notes else ""
-    report = GradcheckReport(subject.title, comparisons, sum(int(a.size) for a in analytic.values()), note,
-                             {name: tuple(a.shape) for name, a in analytic.items()})
-    limits = {"finite": tolerance, "complex": complex_tolerance}
-    wrong = [c for c in comparisons if not c.error <= limits[c.method]]
-    if wrong and _rounds_to_float32(subject):
-        raise ArgumentError(f"gradcheck {subject.title}: the forward rounds to float32 (astype(np.float32), or a float32 "
-                            "array that it computes with), and the check needs float64: keep the dtype of the inputs")
-    if wrong:
-        raise GradientError(_explain(subject, report, wrong, analytic, limits))
-    return report
+        subject.add_note(f"{kinks} entries lie on a kink, where any slope between the two one-sided ones is correct")
+    return comparisons
 
 
 def _differences(subject: Subject, name: str, weights: list[Array | None],
@@ -184,24 +244,42 @@ def _differences(subject: Subject, name: str, weights: list[Array | None],
     return subject.held_at_zero(name, low), subject.held_at_zero(name, high), noise
 
 
-def _check_used(subject: Subject, analytic: Mapping[str, Array], allow_unused: Sequence[str]) -> None:
-    """Raise GradientError for a parameter that has no gradient and makes no difference, not even as NaN, to the outputs."""
-    if isinstance(allow_unused, str) or not set(allow_unused) <= set(subject.parameters):
-        raise ArgumentError(f"allow_unused: expected names of parameters ({', '.join(subject.parameters) or 'there are none'})"
+def _check_names(subject: Subject, allow_unused: Sequence[str]) -> None:
+    """Raise ArgumentError if ``allow_unused`` names something that is no parameter (of a pair: no input)."""
+    names = (*subject.parameters, *subject.without_gradient) or tuple(subject.tensors)
+    if isinstance(allow_unused, str) or not set(allow_unused) <= set(names):
+        raise ArgumentError(f"allow_unused: expected names of parameters ({', '.join(names) or 'there are none'})"
                             f", got {allow_unused!r}")
-    for name in subject.parameters:
-        if name not in allow_unused and not to_numpy(analytic[name]).any() and not subject.reads(name):
-            raise GradientError(
-                f"gradcheck {subject.title}: the forward does not read params[{name!r}], and backward gives it no gradient. "
-                "Does the forward use a copy of it? Read it from params each time. If it is meant to be unused, give "
-                f"allow_unused=({name!r},)")
+
+
+def _unused(subject: Subject, analytic: Mapping[str, Array], allow_unused: Sequence[str]) -> list[str]:
+    """Tell of parameters that were not really checked.
+
+    They have no gradient and make no difference, not even as NaN, to the outputs; or they make one, and have no gradient.
+    """
+    found = []
+    for name in (*subject.parameters, *subject.missing):
+        if name in allow_unused or name in analytic and to_numpy(analytic[name]).any():
+            continue
+        if not subject.reads(name):
+            spelled = subject.spelled(name)
+            found.append(f"the forward does not read {spelled}, and backward gives it no gradient. Does the forward use a "
+                         f"copy of it? Read it from {spelled.partition('[')[0]} each time. If it is meant to be unused, give "
+                         f"allow_unused=({name!r},)")
+        elif name in subject.missing:
+            subject.add_note(f"no gradient of {name} was returned; the outputs that were compared do not depend on it")
+    for name in subject.without_gradient:
+        if name not in allow_unused:
+            found.append(f"the forward reads {subject.spelled(name)}, and no gradient of it was found "
+                         f"({', '.join(form.format(name) for form in GRADIENT_NAMES[:-1])}). If it is a constant, give "
+                         f"allow_unused=({name!r},)")
+    return found
 
 
 def _rounds_to_float32(subject: Subject) -> bool:
     """Return whether outputs are numbers that float32 can hold even when no input and no parameter is one."""
     moved = {name: value * (1 + 1e-11) for name, value in subject.tensors.items()}
     values = [to_numpy(y).ravel() for y in subject.run(moved) if y.dtype.kind == "f"]
-    subject.run(subject.tensors)            # a layer has its own values again
     with np.errstate(over="ignore"):
         rounded = all((y == y.astype(np.float32)).all() for y in values)
     return rounded and any((y % 1 != 0).any() for y in values)
@@ -210,23 +288,28 @@ def _rounds_to_float32(subject: Subject) -> bool:
 def _draw_upstream(subject: Subject, outputs: list[Array], upstream: Any, rng: np.random.Generator) -> list[Array | None]:
     if subject.is_loss:
         return [asarray(1.0, backend_name(outputs[0]))]
+    count = len(outputs) if subject.covered is None else subject.covered
     if upstream is None:
-        return [asarray(rng.standard_normal(y.shape), backend_name(y)) for y in outputs]
+        drawn = [asarray(rng.standard_normal(y.shape), backend_name(y)) for y in outputs]
+        return [u if k < count else None for k, u in enumerate(drawn)]
     given = list(upstream) if isinstance(upstream, (tuple, list)) else [upstream]
-    if len(given) != len(outputs):
-        raise GradientError(f"gradcheck {subject.title}: expected {len(outputs)} upstream gradients, got {len(given)}")
+    if len(given) != count:
+        raise GradientError(f"gradcheck {subject.title}: expected {count} upstream gradients, got {len(given)}")
+    given += [None] * (len(outputs) - count)
     return [None if u is None else asarray(u, backend_name(y), np.float64) for u, y in zip(given, outputs)]
 
 
-def _fingerprint(arrays: Mapping[str, Array]) -> dict[str, bytes]:
-    return {name: to_numpy(value).tobytes() for name, value in arrays.items()}
+def _copies(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    return {name: value.copy() for name, value in arrays.items()}
 
 
-def _check_untouched(subject: Subject, arrays: Mapping[str, Array], before: Mapping[str, bytes]) -> None:
-    for name, now in _fingerprint(arrays).items():
-        if now != before[name]:
-            raise GradientError(f"gradcheck {subject.title}: {name} was overwritten; forward and backward must not write into "
-                                "their inputs")
+def _copy_list(arrays: list[Array | None]) -> list[Array | None]:
+    return [None if value is None else value.copy() for value in arrays]
+
+
+def _overwritten(used: Mapping[str, Array], before: Mapping[str, Array]) -> list[str]:
+    return [f"{name} was overwritten; forward and backward must not write into their inputs" for name, value in used.items()
+            if to_numpy(value).tobytes() != to_numpy(before[name]).tobytes()]
 
 
 def _check_form(subject: Subject, analytic: dict[str, Array]) -> None:
@@ -252,7 +335,8 @@ def _compare(subject: Subject, name: str, method: str, analytic: Array, numeric:
     by_gate = {}
     for gate, columns in subject.gate_blocks(name).items():
         by_gate[gate] = _norm_error(a[..., columns], n[..., columns])
-    by_step = [_norm_error(a[:, t], n[:, t]) for t in range(a.shape[1])] if subject.is_sequence(name) else []
+    time = subject.time_axis(name)
+    by_step = [] if time is None else [_norm_error(a.take(t, time), n.take(t, time)) for t in range(a.shape[time])]
     return Comparison(name, method, error, index, float(a[index]), float(n[index]), subject.describe(name, index), by_gate,
                       by_step)
 
@@ -285,7 +369,7 @@ def _hint(subject: Subject, c: Comparison, analytic: Array) -> str:
     if c.numeric != 0.0 and not to_numpy(analytic).any():
         return "; it is zero everywhere"
     if c.numeric == 0.0 and c.name in subject.parameters:
-        return f"; the forward does not seem to read params[{c.name!r}] (a copy kept elsewhere is not followed)"
+        return f"; the forward does not seem to read {subject.spelled(c.name)} (a copy kept elsewhere is not followed)"
     value = float(to_numpy(subject.tensors[c.name])[c.entry])
     if value != 0.0 and math.isclose(c.analytic, c.numeric + value, rel_tol=1e-5):
         return f"; it looks like the gradient plus {c.name} itself"

@@ -136,6 +136,12 @@ def _carried(cell: Cell, weights: Weights, dz: np.ndarray, past: np.ndarray, bef
     gates = [k for k in range(len(cell.gates)) if not (cell.reset_first and k == 2)]
     if word in ("without", "only"):
         gates = [k for k in gates if (cell.gates[k] == gate) == (word == "only")]
+    if word == "swapped":
+        k, other = (cell.gates.index(name) for name in gate.split())
+        through = list(range(len(cell.gates)))
+        through[k] = other
+    else:
+        through = list(range(len(cell.gates)))
     if carry == "direct":
         return direct
     if carry == "dh":
@@ -145,7 +151,8 @@ def _carried(cell: Cell, weights: Weights, dz: np.ndarray, past: np.ndarray, bef
     if carry.startswith("rows"):
         total = sum(source[k] @ rows_of(weights, k, carry)[0].T for k in gates)
     else:
-        total = sum(source[k] @ (W[k] if carry == "untransposed" else W[k].T) for k in gates)
+        total = sum(source[k] @ (W[through[k]] if word == "untransposed" and gate in ("", cell.gates[k]) else W[through[k]].T)
+                    for k in gates)
     total = {"twice": 2.0, "negated": -1.0}.get(carry, 1.0) * np.asarray(total)
     return total + direct + (dh if carry == "dh plus" else 0.0)
 

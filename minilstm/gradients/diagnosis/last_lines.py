@@ -38,7 +38,9 @@ def _wrongs(cell: Cell, weights: Weights, steps: Sequence[dict[str, Any]], trace
     if what in ("h0", "c0", "E"):
         if what == "h0":
             yield "dh of the first step itself is returned, not dz Wᵀ", trace.dh[0]
+            yield "dh0 and dc0 are returned in the wrong order", trace.dc0
         if what == "c0":
+            yield "dh0 and dc0 are returned in the wrong order", trace.dh0
             yield "dc of the first step itself is returned, without the factor f_t", trace.dc[0]
         if what == "E":
             assert weights.tokens is not None and weights.E is not None

@@ -47,7 +47,8 @@ class Role(NamedTuple):
     """What one argument is, whether its axes must be exchanged first, and its place among its like.
 
     ``kind``: "x", "E", "h0", "c0", "W_y", "b_y", "W", "W1" (a bias in the first row), "W_x", "W_h", "b", "b_h", "b4" (the
-    GRU's four biases), "b_n" (its fourth); of one gate alone: "W/", "W_x/", ...; of all, one behind the other: "W#", ...
+    GRU's four biases), "b_n" (its fourth); of one gate alone: "W/", "W_x/", ...; of all, one behind the other: "W#", ...;
+    of all but the last, which has its own: "W&", ...
     """
 
     kind: str
@@ -105,9 +106,9 @@ class Reading:
                 whole = replace(self, roles={name: Role(role.kind.replace("#", "/"), role.turned)}, order=(gate,))
                 yield from whole.parts(name, array[p])
             return
-        single = role.kind.endswith("/")
-        kind, width = role.kind.removesuffix("/"), H if single else G * H
-        gates = [self.order[role.place]] if single else list(self.order)
+        kind, suffix = role.kind.rstrip("/&"), role.kind[-1]
+        gates = [self.order[role.place]] if suffix == "/" else list(self.order)[:G - 1 if suffix == "&" else G]
+        width = len(gates) * H
         if kind in ("b", "b_h", "b4"):
             flat = array.reshape(-1)
             for p, gate in enumerate(gates):
@@ -390,14 +391,14 @@ def _roles(name: str, a: np.ndarray, N: int, D: int, H: int, G: int) -> Iterator
             yield from (Role("W_y", turned) for turned in (False, True) if a.shape[turned] == H)
         if len(shape) == 1:
             yield Role("b_y")
-    flat = {"b": G * H, "b/": H} | ({"b4": 4 * H} if G == 3 else {})
+    flat = {"b": G * H, "b/": H} | ({"b4": 4 * H, "b&": 2 * H} if G == 3 else {})
     for kind, size in flat.items():
         if shape == (size,) and not (kind == "b/" and G == 1):
             yield Role(kind)
     if a.ndim == 2:
         for kind, rows in (("W", H + D), ("W1", 1 + H + D), ("W_x", D), ("W_h", H)):
-            for suffix, width in (("", G * H), ("/", H)):
-                if suffix and G == 1:
+            for suffix, width in (("", G * H), ("/", H), ("&", (G - 1) * H)):
+                if suffix and G == 1 or suffix == "&" and G != 3:
                     continue
                 for turned, want in ((False, (rows, width)), (True, (width, rows))):
                     if a.shape == want:
@@ -420,6 +421,9 @@ def _combined(cell: Cell, source: Source, options: dict[str, list[Role]], H: int
         states = groups.pop("state", [])
         if cell.name == "GRU" and len(groups.get("b/", [])) == G + 1:
             roles[groups["b/"].pop()] = Role("b_n")
+        for kind in [kind for kind in groups if kind.endswith("&") and len(groups.get(kind[:-1] + "/", [])) == 1]:
+            last = groups.pop(kind[:-1] + "/")[0]
+            roles[last] = roles[last]._replace(place=G - 1)
         wanted = {kind: G if kind.endswith("/") else 1 for kind in groups if kind != "b"}
         if len(states) > len(cell.states) or any(len(groups[kind]) != count for kind, count in wanted.items()):
             continue
@@ -435,13 +439,13 @@ def _combined(cell: Cell, source: Source, options: dict[str, list[Role]], H: int
         guess = _by_name(cell.name.lower(), groups, roles)
         orders = list(dict.fromkeys([*([guess] if guess else []), tuple(range(G)), *itertools.permutations(range(G))]))
         for order in orders:
-            for h_first in ((True, False) if any(kind[:2] in ("W", "W/", "W1", "W#") for kind in groups) else (True,)):
+            for h_first in ((True, False) if any(kind[:2] in ("W", "W/", "W1", "W#", "W&") for kind in groups) else (True,)):
                 yield Reading(cell, source, roles, order, h_first, sizes, order == guess or not guess and order in USUAL)
 
 
 def _complete(kinds: set[str]) -> bool:
     """Return whether both W_x and W_h are there, alone or in one matrix."""
-    bare = {kind.rstrip("/#") for kind in kinds}
+    bare = {kind.rstrip("/#&") for kind in kinds}
     return bool(bare & {"W", "W1"}) != ({"W_x", "W_h"} <= bare)
 
 

@@ -20,16 +20,18 @@ from minilstm.gradients.diagnosis.derivation import CELLS, Line
 D_SIGMA, D_TANH = "{s} * (1 - {s})", "(1 - {s}²)"
 FOR_D_SIGMA = ("", "σ'({s})", "(1 - {s}²)", "{s}", "(1 - {s})", "σ({s})", "(1 - tanh²({s}))", "{s} * (1 + {s})",
                "{s} * (1 - {s}) * {s} * (1 - {s})", "({s} * (1 - {s}))^½")
-FOR_D_TANH = ("", "(1 - tanh²({s}))", "{s} * (1 - {s})", "(1 - {s})", "σ'({s})", "(1 + {s}²)", "(1 - tanh(tanh({s}))²)",
+FOR_D_TANH = ("", "(1 - {s}) * (1 - {s})",
+              "(1 - tanh²({s}))", "{s} * (1 - {s})", "(1 - {s})", "σ'({s})", "(1 + {s}²)", "(1 - tanh(tanh({s}))²)",
               "{s}²", "(1 - {s}²)^½")
-FOR_D_TANH_C = ("", "(1 - c_t²)", "(1 - h_t²)", "(1 - tanh(tanh(c_t))²)", "(1 - tanh²(c_{t-1}))", "(1 - tanh(c_t))",
+FOR_D_TANH_C = ("", "(1 - tanh(c_t)) * (1 - tanh(c_t))",
+                "(1 - c_t²)", "(1 - h_t²)", "(1 - tanh(tanh(c_t))²)", "(1 - tanh²(c_{t-1}))", "(1 - tanh(c_t))",
                 "tanh(c_t) * (1 - tanh(c_t))", "(1 - c_{t-1}²)", "(1 + tanh²(c_t))", "σ'(c_t)",
                 "(1 - tanh²(c_t))^½")
 
 # What may stand in place of a factor, by cell: values of the step, and gradients that exist when the line is reached.
 VALUES = {
     "lstm": ("f_t", "i_t", "o_t", "c̃_t", "c_t", "c_{t-1}", "tanh(c_t)", "tanh(c_{t-1})", "h_t", "h_{t-1}", "tanh(tanh(c_t))",
-             "(1 - tanh²(c_t))", "f_{t+1}", "f_{t-1}", "f_{max(t-1, 0)}", "f_{min(t+1, T-1)}"),
+             "(1 - tanh²(c_t))", "(w_c [h_{t-1}, x_t] + b_c)", "f_{t+1}", "f_{t-1}", "f_{max(t-1, 0)}", "f_{min(t+1, T-1)}"),
     "gru": ("r_t", "z_t", "n_t", "q_t", "(1 - z_t)", "(1 - r_t)", "h_t", "h_{t-1}", "(h_{t-1} - n_t)", "(n_t - h_{t-1})",
             "(h_t - n_t)"),
     "rnn": ("h_t", "h_{t-1}"),
@@ -104,6 +106,9 @@ def carries(cell: str) -> Iterator[Edit]:
         yield Edit("gates", f"{a} {b}", f"the blocks of gates {a} and {b} are exchanged in dz")
     if len(gates) > 1:
         for gate in gates:
+            yield Edit("carry h", f"untransposed {gate}", f"in dh_prev, W of gate {gate} is not transposed")
+            yield from (Edit("carry h", f"swapped {gate} {other}", f"in dh_prev, gate {gate} goes through W of gate {other}")
+                        for other in gates if other != gate)
             yield Edit("carry h", f"without {gate}", f"dh_prev without the share of gate {gate}")
             yield Edit("carry h", f"only {gate}", f"dh_prev has the share of gate {gate} alone")
     if cell.startswith("gru"):
@@ -136,8 +141,8 @@ def _derivatives(factors: list[str]) -> Iterator[tuple[int, int, tuple[str, ...]
         if factor == "(1 - tanh²(c_t))":
             yield k, k + 1, FOR_D_TANH_C
         elif found:
-            earlier = ("(1 - h_{t-1}²)",) if found[1] == "h_t" else ()
-            yield k, k + 1, (*(one.format(s=found[1]) for one in FOR_D_TANH), *earlier)
+            also = {"h_t": ("(1 - h_{t-1}²)",), "c̃_t": ("σ'(w_c [h_{t-1}, x_t] + b_c)",)}.get(found[1], ())
+            yield k, k + 1, (*(one.format(s=found[1]) for one in FOR_D_TANH), *also)
         elif k and factor == f"(1 - {factors[k - 1]})":
             s, gates = factors[k - 1], ("f_t", "i_t", "o_t") if factors[k - 1] in ("f_t", "i_t", "o_t") else ("r_t", "z_t")
             mixed = [text for g in gates if g != s for text in (f"{s} * (1 - {g})", f"{g} * (1 - {s})", f"{g} * (1 - {g})")]

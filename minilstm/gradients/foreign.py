@@ -1,0 +1,121 @@
+"""Objects of classes that are not of this library.
+
+A student's class has forward and backward and keeps its parameters and gradients somewhere: in ``params`` and ``grads``
+(lists or dicts), or as attributes W and dW, its own or those of the objects it is made of (conventions.py finds them). Each
+evaluation works on a fresh deep copy, in which the parameters are replaced wherever they occur. So states, caches and
+generators that the object keeps are as they were at first each time, and gradients may be overwritten or added up.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+
+from minilstm.backend.arrays import Array, get_array_module, to_numpy
+from minilstm.backend.errors import ArgumentError, GradientError
+from minilstm.gradients.conventions import Upstream, arrays_of, is_floating
+from minilstm.gradients.failures import place, told
+from minilstm.gradients.numerical import Tensors
+from minilstm.gradients.view import Subject, outputs_of, title_of
+
+
+class ForeignSubject(Subject):
+    """An object of somebody's own class: forward(*inputs) -> y, then backward(dy) -> dx, gradients kept in the object.
+
+    Or a loss inside: forward(*inputs) -> loss, then backward().
+    """
+
+    def __init__(self, thing: Any, inputs: Any, options: dict[str, Any]) -> None:
+        super().__init__(title_of(thing), getattr(thing, "forward", thing), inputs, options)
+        try:
+            self.thing = copy.deepcopy(thing)
+        except Exception as error:
+            raise ArgumentError(f"gradcheck {self.title}: it cannot be copied ({type(error).__name__}: {error})") from error
+        kept = {name: entry for name, entry in arrays_of(self.thing).items() if is_floating(entry.array)}
+        self.originals = {name: entry.array for name, entry in kept.items()}
+        self.paths = {name: entry.path for name, entry in kept.items()}
+        self.old_gradients = [entry.gradient for entry in kept.values() if is_floating(entry.gradient)]
+        self.movable: set[str] = set()              # the names of those arrays that take their value from the tensors
+        self.upstream: Upstream | None = None       # known once the forward has run
+        self._try_out()
+
+    def _try_out(self) -> None:
+        """Run forward and backward once: only then it shows which arrays are parameters and have gradients."""
+        thing = self._fresh(self.tensors)
+        before = {name: (entry.array, to_numpy(entry.array).tobytes()) for name, entry in arrays_of(thing).items()
+                  if name in self.originals}
+        outputs = self._forward(thing, self.tensors)
+        kept = arrays_of(thing)
+        # An array that the forward itself puts in place (its input, a state) is none of the object's parameters.
+        lasting = [name for name, (array, values) in before.items() if name in kept
+                   and (kept[name].declared or kept[name].array is array and to_numpy(array).tobytes() == values)]
+        self._back(thing, outputs, [get_array_module(y).ones_like(y) for y in outputs_of(self.title, self.function, outputs)])
+        kept = arrays_of(thing)
+        missing = [name for name, entry in kept.items() if entry.declared and entry.gradient is None]
+        if missing:
+            empty = not len(getattr(thing, "grads", "nested"))
+            words = "grads is empty at first and backward never fills it" if empty else \
+                f"backward puts no gradient of {', '.join(kept[name].path for name in missing)} into grads"
+            raise GradientError(f"gradcheck {self.title}: {words}{place(thing.backward)}")
+        self.add_parameters({name: self.originals[name].astype(np.float64) for name in lasting
+                             if name in kept and kept[name].gradient is not None})
+        checked = {id(self.originals[name]) for name in self.parameters}        # perhaps under a second name too
+        constants = [name for name in lasting if id(self.originals[name]) not in checked and name not in self.floating]
+        replaced = [name for name in before if name not in lasting and name in kept and kept[name].gradient is not None
+                    and name not in self.floating]
+        self.movable = {*self.parameters, *constants, *replaced}
+        self.without_gradient = tuple(name for name in constants if self.reads(name))
+        for name in replaced:
+            if self.reads(name):
+                self.add_note(f"the forward reads and replaces {self.spelled(name)}: it is taken for a state, not compared")
+
+    def _fresh(self, tensors: Tensors) -> Any:
+        """Return a copy of the object, parameters from ``tensors`` and gradients 0.
+
+        A deep copy looks up in ``memo`` what it has copied already; what stands there takes the array's place everywhere.
+        """
+        memo: dict[int, Any] = {id(value): value.astype(np.float64) for value in self.originals.values()}
+        memo.update({id(self.originals[name]): tensors[name] for name in self.movable if name in tensors})
+        memo.update({id(g): get_array_module(g).zeros(g.shape) for g in self.old_gradients})
+        return copy.deepcopy(self.thing, memo)
+
+    def _forward(self, thing: Any, tensors: Tensors) -> Any:
+        outputs = self.call(thing if callable(thing) else thing.forward, tensors)
+        if self.upstream is None:
+            outputs_of(self.title, self.function, outputs)
+            self.upstream = self.take_upstream(thing.backward, outputs if isinstance(outputs, tuple) else (outputs,), 0)
+        return outputs
+
+    def _back(self, thing: Any, outputs: Any, upstream: list[Array | None]) -> Any:
+        assert self.upstream is not None
+        arguments = self.upstream.hand_over(outputs if isinstance(outputs, tuple) else (outputs,), upstream)
+        with told(self.title, "backward", thing.backward):
+            return thing.backward(*arguments)
+
+    def evaluate(self, tensors: Tensors) -> list[Array]:
+        return outputs_of(self.title, self.function, self._forward(self._fresh(tensors), tensors))
+
+    def gradients(self, tensors: Tensors, upstream: list[Array | None]) -> dict[str, Array]:
+        thing = self._fresh(tensors)
+        returned = self._back(thing, self._forward(thing, tensors), upstream)
+        if returned is None and self.is_loss and self.parameters:       # the gradients of a whole network are in it
+            self.add_note(f"backward returns nothing, so no gradient of {', '.join(self.floating)} was compared")
+            named = {}
+        else:
+            named = self.match_gradients(returned, thing.backward)
+        kept = arrays_of(thing)
+        for name in self.parameters:
+            gradient = kept[name].gradient
+            if not hasattr(gradient, "shape"):
+                raise GradientError(f"gradcheck {self.title}: the gradient of {self.spelled(name)} is "
+                                    f"{type(gradient).__name__}, expected an array{place(thing.backward)}")
+            named[name] = gradient
+        return named
+
+    def value_of(self, name: str) -> Array:
+        return self.tensors[name] if name in self.tensors else self.originals[name].astype(np.float64)
+
+    def spelled(self, name: str) -> str:
+        return f"self.{self.paths[name]}"
