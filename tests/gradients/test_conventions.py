@@ -463,7 +463,7 @@ def test_inputs_of_a_layer_by_name(rng: np.random.Generator) -> None:
 def test_axes_are_named_only_if_known(axes: str | None, words: str, steps: int, course: tuple[Any, ...]) -> None:
     with pytest.raises(ml.GradientError) as caught:
         pair = course_forward, lambda da, caches: course_backward(da, caches, scale="x")
-            ml.gradcheck(pair, course, axes=axes, diagnose=False)
+        ml.gradcheck(pair, course, axes=axes, diagnose=False)
     message = str(caught.value)
     assert words in message and ("step" in message) == (axes is not None)
     if axes == "DNT":
