@@ -108,7 +108,7 @@ def diagnose(target: Any, inputs: Any, *, seconds: float = SECONDS, rng: Any = 0
 
 def diagnosis_of(subject: Subject, seconds: float = SECONDS, rng: Any = 0) -> Diagnosis:
     """As ``diagnose``, for a subject of gradcheck."""
-    deadline = time.perf_counter() + seconds
+    deadline = time.perf_counter() + 0.85 * seconds     # what is found then must still be put in order
     arrays = {name: to_numpy(value).astype(np.float64) for name, value in subject.tensors.items()}
     outputs = [np.asarray(to_numpy(y), dtype=np.float64) for y in subject.run(subject.tensors)]
     integers = {name: np.asarray(leaf) for name, leaf in zip(subject.input_names, flatten(subject.inputs.values))
