@@ -31,12 +31,14 @@ import zoo_more_cases as more  # noqa: E402
 SETS: dict[str, tuple[dict[str, Any], list[Any]]] = {
     "zoo": (zoo.STYLES | more.MORE_STYLES, zoo.BUGS + more.MORE_BUGS),
     "never used to change it": (held.HELD_STYLES, held.HELD_BUGS)}
+COLUMNS = ("set", "styles", "false alarms", "mistakes", "detected", "named", "wrongly", "seconds, median",
+           "at most", "right code")
 REFUSED = "loss and gradients"      # one function for both: not a form that gradcheck takes
 
 
 def target_of(style: Any, bug: Any = None) -> tuple[Any, Any]:
     """Return what a student would hand to gradcheck."""
-    return style.make(zoo.load(style, bug), np.random.default_rng(0), zoo.SIZES)        # type: ignore[no-any-return]
+    return style.make(zoo.load(style, bug), np.random.default_rng(0), zoo.SIZES)
 
 
 def detected(style: Any, bug: Any) -> bool:
@@ -91,9 +93,8 @@ def main() -> int:
     everything = parser.parse_args().all
     warnings.simplefilter("ignore")
     rows = [measure(name, *cases, everything) for name, cases in SETS.items()]
-    print("| set | styles | false alarms | mistakes | detected | named | wrongly | seconds, median | at most | right code, at most "
-          "|")
-    print("|---" * 10 + "|")
+    print(f"| {' | '.join(COLUMNS)} |")
+    print("|---" * len(COLUMNS) + "|")
     print("\n".join(rows))
     return 0
 

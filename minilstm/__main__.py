@@ -9,6 +9,10 @@ creates ``MyCell(3, 4)`` and feeds it random numbers of shape (2, 5, 3). The exi
 
 lists NumPy, BLAS, CuPy, driver and GPU, tests each of them, and names what is missing. The exit status is 0 if everything that
 is installed works, and 1 otherwise.
+
+    python -m minilstm mistakes
+
+prints the catalogue of mistakes in a hand-written backward pass.
 """
 
 from __future__ import annotations
@@ -27,6 +31,7 @@ from minilstm.backend.arrays import BACKENDS
 from minilstm.backend.errors import ArgumentError, GradientError, MinilstmError
 from minilstm.command_line.doctor import report
 from minilstm.command_line.targets import literal, load_class, make_target, shape
+from minilstm.gradients.diagnosis.catalogue import table
 from minilstm.gradients.gradcheck import METHODS, gradcheck
 
 PROGRAM = "python -m minilstm"
@@ -36,6 +41,8 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     """Return the parser for one command's arguments, including the command itself (options may precede it)."""
     parser = Parser(PROGRAM, COMMANDS[command][0])
     parser.add_argument("command", choices=(command,), metavar=command, help=argparse.SUPPRESS)
+    if command == "mistakes":
+        return parser
     if command == "doctor":
         parser.add_argument("--backend", choices=BACKENDS, help="a backend that must work: exit with status 1 if it does not")
         return parser
@@ -57,6 +64,12 @@ def run_doctor(arguments: argparse.Namespace) -> int:
     text, status = report(arguments.backend)
     print(text)
     return status
+
+
+def run_mistakes(arguments: argparse.Namespace) -> int:
+    """Print the catalogue of mistakes; return the exit status."""
+    print(table())
+    return 0
 
 
 def run_gradcheck(arguments: argparse.Namespace) -> int:
@@ -81,6 +94,7 @@ def run_gradcheck(arguments: argparse.Namespace) -> int:
 COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
     "gradcheck": ("Check the gradients of a layer defined in your own file.", run_gradcheck),
     "doctor": ("List what is installed (NumPy, Numba, CuPy, GPU), whether it works, and what is missing.", run_doctor),
+    "mistakes": ("List the mistakes that gradcheck names: what one sees, which line, what to ask oneself.", run_mistakes),
 }
 HELP = f"""usage: {PROGRAM} COMMAND ...
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 import minilstm as ml
 from minilstm.__main__ import main
+from minilstm.gradients.diagnosis.catalogue import CATALOGUE
+from minilstm.gradients.diagnosis.derivation import CELLS
 
 CELL = """
 import numpy as np
@@ -114,6 +117,17 @@ def test_commands_are_listed_and_the_version_shown(capsys: pytest.CaptureFixture
     assert main(["gradchek", "cell.py:Cell"]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and "gradchek" in error and "gradcheck, doctor" in error
+
+
+def test_the_catalogue_fits_a_terminal_and_its_lines_are_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["mistakes"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3 * len(CATALOGUE) and max(map(len, lines)) <= 80
+    numbers = {cell: {line.number for line in (*CELLS[cell].backward, *CELLS[cell].sums, *CELLS[cell].products)}
+               for cell in ("lstm", "gru")}
+    for one in CATALOGUE:
+        cell = "gru" if one.line.startswith("gru") else "lstm"
+        assert {int(number) for number in re.findall(r"\d+", one.line)} <= numbers[cell] and one.question.endswith("?")
 
 
 def test_a_file_that_exits_is_one_line_and_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -69,9 +69,11 @@ def test_gradcheck_says_it() -> None:
 
 
 def test_another_cell_is_not_named() -> None:
-    def back(dy: Any, cache: Any) -> Any:
+    def forward(x: Any, w: Any) -> Any:
+        return np.sin(x) * w, (x, w)
+
+    def backward(dy: Any, cache: Any) -> Any:
         x, _ = cache
         return dy * np.cos(x), (dy * np.sin(x)).sum((0, 1))
-    pair = lambda x, w: (np.sin(x) * w, (x, w)), back
-    found = ml.diagnose(pair, (np.random.default_rng(0).standard_normal((2, 3, 4)), np.ones(4)))
+    found = ml.diagnose((forward, backward), (np.random.default_rng(0).standard_normal((2, 3, 4)), np.ones(4)))
     assert found.cell is None and not found.named and "cannot be named" in str(found)
