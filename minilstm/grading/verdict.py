@@ -1,0 +1,150 @@
+"""What the grader says about one function: how right it is, the mistake by name, and a hint.
+
+A hint is a place in the student's own file and a question. It never has the corrected line: who is told the line copies it.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import inspect
+import textwrap
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minilstm.gradients.failures import line_of
+
+Names = Mapping[str, Any]           # what a submission defines
+
+
+class Verdict(NamedTuple):
+    """``score``: from 0 to 1; ``mistake``: its name, "" where there is none; ``detail``: what shows it; ``hint``."""
+
+    score: float
+    mistake: str = ""
+    detail: str = ""
+    hint: str = ""
+
+
+class Unanswered(Exception):
+    """A function that cannot be judged, with the verdict."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(verdict.mistake)
+        self.verdict = verdict
+
+
+def theirs(names: Names, name: str, question: str) -> Callable[..., Any]:
+    """Return the student's function ``name``; raise Unanswered where it is missing or still has blanks."""
+    function = names.get(name)
+    if function is None:
+        raise Unanswered(Verdict(0.0, "not handed in", f"there is no function {name}"))
+    if not callable(function):
+        raise Unanswered(Verdict(0.0, "not a function", f"{name} is a {type(function).__name__}"))
+    blanks = [line for line, node in _statements(function) if _is_blank(node)]
+    if blanks:
+        lines = ", ".join(map(str, blanks[:3])) + ", ..." * (len(blanks) > 3)
+        many = len(blanks) > 1
+        raise Unanswered(Verdict(0.0, "not written yet", f"{len(blanks)} blank{'s' * many} left, line{'s' * many} {lines}",
+                                 f"line {blanks[0]}: {question}"))
+
+    @functools.wraps(function)
+    def call(*arguments: Any, **named: Any) -> Any:
+        return function(*arguments, **named)
+    return call
+
+
+def failed(name: str, error: BaseException, question: str) -> Verdict:
+    """Return the verdict on a function that raised."""
+    if isinstance(error, NotImplementedError):
+        return Verdict(0.0, "not written yet", str(error) or name, question)
+    words = " ".join(str(error).split())[:300]
+    return Verdict(0.0, "stops with an error", f"{type(error).__name__}: {words}{line_of(error)}",
+                   f"{line_of(error).strip() or name}: which shapes meet here?")
+
+
+def where(function: Any, *targets: str) -> str:
+    """Return the line of the student's function that last changes the first of these names that it has, with its text."""
+    statements = _statements(function)
+    for target in targets:
+        for line, node in reversed(statements):
+            if target in _changed(node):
+                return f"line {line}, {ast.unparse(node).splitlines()[0]}"
+    name = inspect.unwrap(function).__name__
+    return f"line {inspect.getsourcelines(inspect.unwrap(function))[1]}, {name}" if statements else name
+
+
+def _statements(function: Any) -> list[tuple[int, ast.stmt]]:
+    """Return the statements of a function with their lines in its file, in order; none where there is no source."""
+    try:
+        lines, first = inspect.getsourcelines(inspect.unwrap(function))
+        tree = ast.parse(textwrap.dedent("".join(lines)))
+    except (TypeError, OSError, SyntaxError, ValueError):
+        return []
+    found = [(node.lineno + first - 1, node) for node in ast.walk(tree)
+             if isinstance(node, ast.stmt) and not isinstance(node, ast.FunctionDef)]
+    return sorted(found, key=lambda pair: pair[0])
+
+
+def _changed(node: ast.stmt) -> set[str]:
+    """Return the names that a statement assigns, or that it may change since a call gets them; "for", "return" for those."""
+    if isinstance(node, (ast.For, ast.Return)):
+        return {type(node).__name__.lower()}
+    if isinstance(node, ast.Expr):
+        return {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AugAssign) else []
+    found = set()
+    for target in [part for one in targets for part in getattr(one, "elts", [one])]:
+        while isinstance(target, (ast.Subscript, ast.Attribute)):
+            target = target.value
+        if isinstance(target, ast.Name):
+            found.add(target.id)
+    return found
+
+
+def _is_blank(node: ast.stmt) -> bool:
+    """Return whether a statement still has a ``...`` that is not an index."""
+    parts: list[ast.AST] = [node]
+    if isinstance(node, (ast.For, ast.If, ast.While, ast.With)):        # what is inside comes by itself
+        parts = [child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.stmt)]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, ast.Constant) and part.value is ...:
+            return True
+        parts += [child for child in ast.iter_child_nodes(part)
+                  if not (isinstance(part, ast.Subscript) and child is part.slice)]
+    return False
+
+
+def arrays_of(value: Any) -> list[Any]:
+    """Return what a function returned as a list of arrays: lists and tuples are opened, None is NaN."""
+    if isinstance(value, (tuple, list)):
+        return [array for part in value for array in arrays_of(part)]
+    return [np.asarray(np.nan if value is None else value)]
+
+
+def same(got: Any, want: Any) -> bool:
+    """Return whether two results are equal up to rounding, in number, shapes and values."""
+    a, b = arrays_of(got), arrays_of(want)
+    return len(a) == len(b) and all(
+        x.shape == y.shape and x.dtype.kind in "fiub" and np.allclose(x, y, rtol=1e-7, atol=1e-10, equal_nan=True)
+        for x, y in zip(a, b))
+
+
+def unlike(got: Any, want: Any, names: tuple[str, ...]) -> str:
+    """Return in words which of the results is wrong; of sequences (N, T, ...), from which step on."""
+    a, b = arrays_of(got), arrays_of(want)
+    if len(a) != len(b):
+        return f"{len(a)} values are returned, expected {len(b)}: {', '.join(names)}"
+    for name, x, y in zip(names, a, b):
+        if x.shape != y.shape:
+            return f"{name} has shape {x.shape}, expected {y.shape}"
+    wrong = [(name, x, y) for name, x, y in zip(names, a, b) if not same(x, y)]
+    words = f"{', '.join(name for name, _, _ in wrong)} {'is' if len(wrong) == 1 else 'are'} wrong"
+    _, x, y = wrong[0]
+    if x.ndim == 3:
+        first = next(t for t in range(x.shape[1]) if not same(x[:, t], y[:, t]))
+        words += f" from t = {first} on" if first else " already at t = 0"
+    return words

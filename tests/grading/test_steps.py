@@ -1,0 +1,127 @@
+"""Every exercise: its solution gets 100 %, the blank file 0 %, and typical wrong answers get their mistake named."""
+
+from __future__ import annotations
+
+import ast
+import runpy
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from wrong_answers import WRONG
+
+from minilstm.gradients.diagnosis.catalogue import CATALOGUE
+from minilstm.grading.questions import RULES
+from minilstm.grading.steps import STEPS, Graded, Step, found_in, grade
+
+EXERCISES = Path(__file__).parents[2] / "examples" / "exercises"
+FILES = {step.number: next(EXERCISES.glob(f"{step.name}_*.py")) for step in STEPS}
+NUMBERS = sorted(FILES)
+
+
+def solution(number: int) -> Path:
+    return EXERCISES / "solutions" / FILES[number].name
+
+
+def graded(path: Path, number: int) -> list[Graded]:
+    step = STEPS[number - 1]
+    return grade(runpy.run_path(str(path)), [step])[step.name]
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_solution_gets_everything(number: int) -> None:
+    got = graded(solution(number), number)
+    assert [one.score for one in got] == [one.points for one in got] and sum(one.points for one in got) == 10
+    assert not any(one.mistake or one.hint for one in got)
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_blank_gets_nothing_and_a_first_question(number: int) -> None:
+    for one in graded(FILES[number], number):
+        assert one.score == 0 and one.mistake == "not written yet" and one.hint.startswith("line ")
+        assert one.hint.endswith("?")
+
+
+def functions(path: Path) -> dict[str, list[str]]:
+    text = path.read_text(encoding="utf-8")
+    return {node.name: text.splitlines()[node.lineno - 1:node.end_lineno] for node in ast.parse(text).body
+            if isinstance(node, ast.FunctionDef)}
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_exercise_and_solution_differ_in_the_blanks_alone(number: int) -> None:
+    blank, solved = functions(FILES[number]), functions(solution(number))
+    for function in STEPS[number - 1].functions:
+        pairs = zip(blank[function.name], solved[function.name], strict=True)
+        assert all("..." in b and "..." not in s for b, s in pairs if b != s)
+
+
+@pytest.mark.parametrize("number, right, wrong, mistake", WRONG)
+def test_a_wrong_answer_is_named(number: int, right: str, wrong: str, mistake: str, tmp_path: Path) -> None:
+    text = solution(number).read_text(encoding="utf-8")
+    assert text.count(right) == 1
+    path = tmp_path / FILES[number].name
+    helper = "def sigmoid(z):\n    return 0.5 * (1 + np.tanh(0.5 * z))\n" if "sigmoid" in wrong and "def sig" not in text else ""
+    path.write_text(text.replace(right, wrong).replace("\ndef ", f"\n{helper}\n\ndef ", 1), encoding="utf-8")
+    wrongs = [one for one in graded(path, number) if one.mistake]
+    assert [one.mistake for one in wrongs] == [mistake]
+    one = wrongs[0]
+    assert one.score < one.points and one.hint.endswith("?") and right not in f"{one.detail} {one.hint}"
+
+
+def test_five_wrong_answers_for_each() -> None:
+    assert min(Counter(number for number, *_ in WRONG).values()) >= 5 and {number for number, *_ in WRONG} == set(NUMBERS)
+
+
+def test_names_are_the_catalogues() -> None:
+    assert {name for _, name in RULES} <= {mistake.name for mistake in CATALOGUE}
+
+
+def test_what_is_graded_is_found_by_name() -> None:
+    def names(*found: Any) -> list[int]:
+        return [step.number for step in found_in(*found)]
+    both: dict[str, Any] = {"lstm_step": print, "adam_step": print}
+    assert names(both) == [3, 7] and names(both, "step05_lstm_through_time.py") == [5]
+    assert names({}) == [] and names(both, "step050.py") == [3, 7] and isinstance(STEPS[0], Step)
+
+
+def test_a_right_backward_is_not_lost_to_a_wrong_forward(tmp_path: Path) -> None:
+    path = tmp_path / FILES[1].name
+    text = solution(1).read_text(encoding="utf-8").replace("h = np.tanh(hx @ W + b)", "h = np.tanh(hx @ W + 2 * b)")
+    path.write_text(text, encoding="utf-8")
+    assert [one.score for one in graded(path, 1)] == [0, 6]
+    path.write_text(text.replace("np.tanh(", "np.sin(").replace("1 - h * h", "np.cos(np.arcsin(h))"), encoding="utf-8")
+    assert [(one.score, one.mistake) for one in graded(path, 1)][1][0] <= 3
+
+
+@pytest.mark.parametrize("line", [
+    "import minilstm as ml; rnn_step = ml.rnn_step; rnn_step_backward = ml.rnn_step_backward",
+    "from minilstm.cells.rnn import rnn_step as one; import minilstm.cells.rnn as r\n"
+    "def rnn_step(*a): return one(*a)\ndef rnn_step_backward(*a): return r.rnn_step_backward(*a)",
+    "import minilstm, functools; rnn_step = functools.partial(getattr(minilstm, 'rnn_' + 'step'))\n"
+    "rnn_step_backward = lambda *a: eval('minilstm.rnn_step_backward')(*a)",
+])
+def test_minilstms_own_answer_scores_nothing(line: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(line, encoding="utf-8")
+    for one in graded(path, 1):
+        assert one.score == 0 and one.mistake == "minilstm's own answer" and "minilstm's rnn_step" in one.detail
+
+
+def test_checking_oneself_is_allowed(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(solution(1).read_text(encoding="utf-8") + "\nimport minilstm as ml\n"
+                    "ml.gradcheck((rnn_step, rnn_step_backward), [np.ones((2, 3)), np.ones((2, 4)), np.ones((7, 4)), np.ones(4)])"
+                    "\nassert ml.sigmoid(np.zeros(1)) == 0.5\nh, _ = ml.rnn_step(np.ones((2, 3)), np.ones((2, 4)), "
+                    "np.ones((7, 4)), np.ones(4))\n", encoding="utf-8")
+    assert sum(one.score for one in graded(path, 1)) == 10
+
+
+def test_errors_are_told_with_their_line(tmp_path: Path) -> None:
+    path = tmp_path / FILES[1].name
+    path.write_text(solution(1).read_text(encoding="utf-8").replace("db = dz.sum(axis=0)", "db = dz @ hx")
+                    .replace("return h, (hx, h, W)", "return h"), encoding="utf-8")
+    forward, backward = graded(path, 1)
+    assert forward.mistake == "returns something else" and backward.mistake == "stops with an error"
+    assert "line" in backward.detail and "db = dz @ hx" in backward.detail
