@@ -24,7 +24,7 @@ _PUBLIC = {
     "data.split": ("train_test_split",),
     "data.tokenizer": ("Tokenizer",),
     "gradients.diagnosis.diagnose": ("Diagnosis", "diagnose"),
-    "gradients.gradcheck": ("GradcheckReport", "gradcheck"),
+    "gradients.gradcheck": ("gradcheck",), "gradients.report": ("GradcheckReport",),
     "layers.activations": ("ReLU", "Sigmoid", "Tanh"),
     "layers.dropout": ("Dropout", "dropout_backward", "dropout_forward"),
     "layers.embedding": ("Embedding", "embedding_backward", "embedding_forward"),

@@ -1,9 +1,11 @@
-"""The command line: check the gradients of your own layer, or check this installation.
+"""The command line: check the gradients of your own code, list known mistakes, or check this installation.
 
-    python -m minilstm gradcheck cell.py:MyCell 3 4 --shape 2,5,3
+    python -m minilstm gradcheck student.py:forward,backward
+    python -m minilstm gradcheck student.py:MyLSTM
+    python -m minilstm gradcheck notebook.ipynb:forward,backward
 
-creates ``MyCell(3, 4)`` and feeds it random numbers of shape (2, 5, 3). The exit status is 0 if every gradient is correct, 1
-(with the report) if one is wrong, and 2 if the check could not be carried out.
+runs the code in a process of its own, with arrays made from the names of forward's arguments. The exit status is 0 if every
+gradient is right, 1 (with the report) if one is wrong, and 2 if the check could not be carried out.
 
     python -m minilstm doctor
 
@@ -17,22 +19,23 @@ prints the catalogue of mistakes in a hand-written backward pass.
 
 from __future__ import annotations
 
-from minilstm.command_line.program import Parser, run_program, seed, whole
+from minilstm.command_line.program import Parser, positive, run_program, seed, whole
 
 # isort: split
 import argparse
+import json
 import sys
+import textwrap
 from collections.abc import Callable
 from importlib.metadata import version
 
-import numpy as np
-
 from minilstm.backend.arrays import BACKENDS
-from minilstm.backend.errors import ArgumentError, GradientError, MinilstmError
+from minilstm.backend.errors import ArgumentError
 from minilstm.command_line.doctor import report
-from minilstm.command_line.targets import literal, load_class, make_target, shape
+from minilstm.command_line.targets import literal, named_shape, sizes
 from minilstm.gradients.diagnosis.catalogue import table
-from minilstm.gradients.gradcheck import METHODS, gradcheck
+from minilstm.gradients.gradcheck import METHODS
+from minilstm.grading.apart import SECONDS, run_apart
 
 PROGRAM = "python -m minilstm"
 
@@ -46,16 +49,21 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     if command == "doctor":
         parser.add_argument("--backend", choices=BACKENDS, help="a backend that must work: exit with status 1 if it does not")
         return parser
-    parser.add_argument("target", metavar="FILE.py:NAME", help="a file, and the name in it of a layer class, a layer, a "
-                        "function that returns a layer, or a pair (forward, backward)")
+    parser.add_argument("target", metavar="FILE:NAME", help="a Python file or notebook (.ipynb), and in it a pair of "
+                        "functions FORWARD,BACKWARD, a layer or class with forward and backward, or a function that returns one")
     parser.add_argument("arguments", metavar="ARG", nargs="*", type=literal,
-                        help="arguments of the class: 3 4 for MyCell(3, 4)")
-    parser.add_argument("--shape", type=shape, default=(2, 5, 3), metavar="N,T,D", help="shape of the input (default: 2,5,3)")
+                        help="arguments of the class: 3 4 for MyCell(3, 4); by default made from their names")
+    parser.add_argument("--shape", type=sizes, default={}, metavar="N=2,T=4,D=3,H=5",
+                        help="sizes of the arrays (V: classes or words), or the shape of the input alone: 2,4,3")
+    parser.add_argument("--array", type=named_shape, action="append", default=[], metavar="NAME=3,20",
+                        help="the shape of one array whose name does not tell it; may be repeated")
     parser.add_argument("--tokens", type=whole(1), metavar="V",
                         help="feed token ids below V instead of normal random numbers")
     parser.add_argument("--seed", type=seed, default=0, help="seed of the random numbers (default: 0)")
     parser.add_argument("--method", choices=METHODS, default="both",
                         help="method of numerical differentiation (default: both)")
+    parser.add_argument("--seconds", type=positive, default=SECONDS, help=f"limit of time (default: {SECONDS:g})")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON, for programs that grade")
     return parser
 
 
@@ -73,26 +81,34 @@ def run_mistakes(arguments: argparse.Namespace) -> int:
 
 
 def run_gradcheck(arguments: argparse.Namespace) -> int:
-    """Check a layer's gradients and print the report; return the exit status."""
-    rng = np.random.default_rng(arguments.seed)
-    tokens = arguments.tokens
-    x = rng.standard_normal(arguments.shape) if tokens is None else rng.integers(0, tokens, arguments.shape)
+    """Check somebody's gradients and print the report; return the exit status."""
+    file, colon, names = arguments.target.rpartition(":")
+    if not colon or not all(name.strip().isidentifier() for name in names.split(",")) or names.count(",") > 1:
+        raise ArgumentError(f"expected FILE:NAME or FILE:FORWARD,BACKWARD, got {arguments.target!r}")
+    by_letter = arguments.shape if isinstance(arguments.shape, dict) else {}
+    request = {"target": arguments.target, "arguments": arguments.arguments, "sizes": by_letter,
+               "shape": arguments.shape if not isinstance(arguments.shape, dict) else None, "arrays": dict(arguments.array),
+               "tokens": arguments.tokens, "seed": arguments.seed, "method": arguments.method}
     try:
-        target = make_target(load_class(arguments.target), arguments.arguments)
-        checked = gradcheck(target, x, method=arguments.method, rng=arguments.seed)
-    except GradientError as error:
-        print(error, file=sys.stderr)
-        return 2 if error.__cause__ is not None else 1      # 2: the gradient could not be checked
-    except MinilstmError:
-        raise
-    except (Exception, SystemExit) as error:    # the user's code may raise any error; our traceback would hide it
-        raise ArgumentError(f"{type(error).__name__}: {error}") from error
-    print(checked)
-    return 0
+        found = run_apart("minilstm.grading.check", request, arguments.seconds)
+    except ArgumentError as error:
+        if not arguments.json:
+            raise
+        found = {"status": "not run", "message": str(error), "tensors": [], "diagnosis": None}
+    if arguments.json:
+        kept = {name: found[name] for name in ("status", "message", "tensors", "diagnosis")}
+        print(json.dumps({"version": 1, "target": arguments.target, **kept}, indent=2, ensure_ascii=False))
+    else:
+        first, *rest = found["message"].splitlines() if found["status"] == "wrong" else [found["summary"]]
+        wrap = textwrap.TextWrapper(80, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+        print("\n".join([wrap.fill(first), found["table"], *map(wrap.fill, rest)]))
+        if found["printed"]:
+            print(f"minilstm: the code printed: {found['printed'].splitlines()[0][:60]} ...", file=sys.stderr)
+    return {"right": 0, "wrong": 1, "not run": 2}[found["status"]]
 
 
 COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
-    "gradcheck": ("Check the gradients of a layer defined in your own file.", run_gradcheck),
+    "gradcheck": ("Check the gradients of a layer or of functions in your own file or notebook.", run_gradcheck),
     "doctor": ("List what is installed (NumPy, Numba, CuPy, GPU), whether it works, and what is missing.", run_doctor),
     "mistakes": ("List the mistakes that gradcheck names: what one sees, which line, what to ask oneself.", run_mistakes),
 }

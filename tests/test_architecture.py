@@ -18,11 +18,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "optim": {"layers", "kernels", "backend"}, "gradients": {"layers", "cells", "losses", "backend"},
     "training": BELOW_TRAINING,
     "lab": {*BELOW_TRAINING, "training"}, "command_line": {*BELOW_TRAINING, "training"},
-    "__main__": {*BELOW_TRAINING, "training", "command_line"},
+    "grading": {"gradients", "optim", "layers", "losses", "cells", "backend"},
+    "__main__": {*BELOW_TRAINING, "training", "command_line", "grading"},
     "__init__": set(),          # the public interface: it imports names when they are first used; no file imports it
 }
 HEAVY = {"cupy", "jinja2", "joblib", "llvmlite", "matplotlib", "numba", "pandas", "threadpoolctl", "tqdm", "distributed",
-         "subprocess"}      # which a Python in a browser lacks
+         "resource", "subprocess"}      # the last two: a Python in a browser, or on Windows, lacks them
 
 
 def imports(tree: ast.AST) -> list[tuple[ast.stmt, str]]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import minilstm as ml
@@ -259,6 +259,9 @@ def test_a_step_changes_everything_or_nothing(seed: int, spoilt: int, how: str, 
 
 
 @settings(max_examples=30)
+@example(cell="GRU", power=4, seed=288)     # steep: differences need a smaller step
+@example(cell="GRU", power=4, seed=6)
+@example(cell="GRU", power=3, seed=64)      # saturated: 1 - h² has lost digits
 @given(cell=st.sampled_from(list(CELLS)), power=st.integers(-6, 6), seed=SEEDS)
 def test_gradcheck_passes_what_is_right_at_any_scale(cell: str, power: int, seed: int) -> None:
     ml.gradcheck(CELLS[cell](2, 2, rng=seed), 10.0 ** power * np.random.default_rng(seed).standard_normal((2, 2, 2)))

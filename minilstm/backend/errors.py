@@ -58,10 +58,16 @@ class NonFiniteError(MinilstmError, FloatingPointError):
 class GradientError(MinilstmError, AssertionError):
     """A gradient check failed: a hand-derived gradient disagrees with the numerical one.
 
-    ``diagnosis``: what ``minilstm.diagnose`` found (a ``Diagnosis``), or None if nothing was tried.
+    ``report``: the ``GradcheckReport``, or None if the check did not come as far as comparing gradients. ``diagnosis``: what
+    ``minilstm.diagnose`` found (a ``Diagnosis``), or None if nothing was tried.
     """
 
+    report: Any = None
     diagnosis: Any = None
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows: the message, which names the student's own lines; a traceback would show ours."""
+        return [f"{type(self).__name__}: {self}"]
 
 
 class DataError(MinilstmError, ValueError):

@@ -1,41 +1,14 @@
-"""The target of ``python -m minilstm gradcheck``: a class or function in a user's file, and its arguments."""
+"""The arguments of ``python -m minilstm gradcheck``: literals, sizes and shapes."""
 
 from __future__ import annotations
 
 import argparse
 import ast
-import importlib.util
-import inspect
 import math
-import sys
-from pathlib import Path
 from typing import Any
 
-from minilstm.backend.errors import ArgumentError
-
 MOST_NUMBERS = 10_000_000       # limit of an input's size: each number costs several forward passes
-
-
-def load_class(spec: str) -> Any:
-    """Return the class (or function) named by "FILE.py:Name". Raises ArgumentError with the reason."""
-    file, colon, name = spec.rpartition(":")
-    if not colon or not name.isidentifier():
-        raise ArgumentError(f"expected FILE.py:Class, got {spec!r}")
-    if not Path(file).is_file():
-        raise ArgumentError(f"{file}: there is no such file")
-    module_spec = importlib.util.spec_from_file_location(Path(file).stem, file)
-    if module_spec is None or module_spec.loader is None:
-        raise ArgumentError(f"{file}: is not a Python file")
-    module = importlib.util.module_from_spec(module_spec)
-    sys.modules.setdefault(module_spec.name, module)
-    sys.path.insert(0, str(Path(file).resolve().parent))
-    try:
-        module_spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        raise ArgumentError(f"{file}: cannot be imported: {type(error).__name__}: {error}") from error
-    if not hasattr(module, name):
-        raise ArgumentError(f"{file}: defines no {name}")
-    return getattr(module, name)
+LETTERS = "NTDHV"
 
 
 def literal(text: str) -> Any:
@@ -47,7 +20,7 @@ def literal(text: str) -> Any:
 
 
 def shape(text: str) -> tuple[int, ...]:
-    """Parse sizes such as 2,5,3."""
+    """Parse a shape such as 2,5,3."""
     try:
         sizes = tuple(int(part) for part in text.split(","))
     except ValueError:
@@ -58,18 +31,20 @@ def shape(text: str) -> tuple[int, ...]:
     return sizes
 
 
-def make_target(named: Any, arguments: list[Any]) -> Any:
-    """Return the object to check: ``named`` itself if it is a layer or a pair of functions, else the result of calling it."""
-    if isinstance(named, (tuple, list)):
-        if len(named) != 2 or not all(map(callable, named)):
-            raise ArgumentError("expected a pair of functions (forward, backward)")
-        needed = [p.name for p in inspect.signature(named[0]).parameters.values()
-                  if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-        if len(needed) != 1:
-            raise ArgumentError(f"the pair's forward takes {', '.join(needed) or 'nothing'}; this command passes one; "
-                                "check it from Python: ml.gradcheck((forward, backward), inputs)")
-    elif isinstance(named, type) or not hasattr(named, "backward"):
-        return named(*arguments)
-    if arguments:
-        raise ArgumentError("ARG is for a class or a function; a layer or a pair takes no ARG")
-    return named
+def sizes(text: str) -> dict[str, int] | tuple[int, ...]:
+    """Parse sizes by letter, such as N=2,T=4,D=3,H=5, or the shape of the input, such as 2,4,3."""
+    if "=" not in text:
+        return shape(text)
+    pairs = [part.partition("=")[::2] for part in text.split(",")]
+    letters = [letter.strip() for letter, _ in pairs]
+    if not set(letters) <= set(LETTERS) or len(set(letters)) < len(letters):
+        raise argparse.ArgumentTypeError(f"expected sizes of {', '.join(LETTERS)}, such as N=2,T=4,D=3,H=5, got {text[:40]!r}")
+    return dict(zip(letters, shape(",".join(value for _, value in pairs))))
+
+
+def named_shape(text: str) -> tuple[str, tuple[int, ...]]:
+    """Parse the shape of one array, such as Wx=3,20."""
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip().isidentifier():
+        raise argparse.ArgumentTypeError(f"expected NAME=SIZES, such as Wx=3,20, got {text[:40]!r}")
+    return name.strip(), shape(value)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from minilstm.backend.seeds import as_generator
 from minilstm.gradients.conventions import GRADIENT_NAMES
 from minilstm.gradients.diagnosis.diagnose import Diagnosis, diagnosis_of
 from minilstm.gradients.numerical import EPS, NotComplexError, OutOfRangeError, complex_step, finite_difference
+from minilstm.gradients.report import Comparison, GradcheckReport, explain
 from minilstm.gradients.subjects import make_subject
 from minilstm.gradients.view import Subject
 
@@ -34,51 +35,10 @@ FINITE_TOLERANCE = 1e-6     # per tensor; a correct BPTT stays below, see Compar
 COMPLEX_TOLERANCE = 1e-10   # per entry
 
 
-class Comparison(NamedTuple):
-    """One tensor's verdict by one method.
-
-    ``error`` is, for finite differences, ‖a - n‖ / max(‖a‖, ‖n‖, 10⁻³ √size), since single small entries drown in rounding;
-    for complex step the largest |a - n| / max(|a|, |n|, 10⁻³ · max(1, the tensor's largest entry)) over the entries.
-    """
-
-    name: str
-    method: str             # "finite" or "complex"
-    error: float
-    entry: tuple[int, ...]  # the index of the worst one
-    analytic: float
-    numeric: float
-    where: str              # describes the worst entry
-    by_gate: dict[str, float]
-    by_step: list[float]    # for an input whose time axis is known, the error at each time step
-
-
-class GradcheckReport(NamedTuple):
-    """What ``gradcheck`` found: one Comparison for each tensor and method, and how many entries were compared."""
-
-    title: str
-    comparisons: list[Comparison]
-    entries: int
-    note: str
-    sizes: dict[str, tuple[int, ...]] = {}      # the shape of each tensor that was compared
-
-    def worst(self, method: str) -> float:
-        """Return the largest error by this method ("finite" or "complex"); nan if it was not used."""
-        return max((c.error for c in self.comparisons if c.method == method), default=math.nan)
-
-    def __str__(self) -> str:
-        used = [method for method in ("finite", "complex") if not math.isnan(self.worst(method))]
-        words = [f"{method} {self.worst(method):.1e}" for method in used]
-        lines = [f"gradcheck {self.title}: {self.entries} entries agree, worst error {', '.join(words)}{self.note}"]
-        width = max(map(len, self.sizes), default=0)
-        for name, shape in self.sizes.items():
-            errors = [f"{c.method} {c.error:.1e}" for c in self.comparisons if c.name == name]
-            lines.append(f"  {name:<{width}}  {str(shape):<14}  {', '.join(errors)}")
-        return "\n".join(lines)
-
-
 def gradcheck(target: Any, inputs: Any, *, method: str = "both", upstream: Any = None, tolerance: float = FINITE_TOLERANCE,
               complex_tolerance: float = COMPLEX_TOLERANCE, rng: Any = 0, allow_unused: Sequence[str] = (),
-              axes: str | None = None, diagnose: bool = True, **options: Any) -> GradcheckReport:
+              axes: str | None = None, diagnose: bool = True, raise_exception: bool = True,
+              **options: Any) -> GradcheckReport:
     """Check every gradient of ``target`` at ``inputs``, entry by entry; raise GradientError if one is wrong.
 
     Args:
@@ -108,13 +68,16 @@ def gradcheck(target: Any, inputs: Any, *, method: str = "both", upstream: Any =
             default "NTD" for three axes if the output begins with the same two; else no message names a time step.
         diagnose: where a gradient of an RNN, GRU or LSTM is wrong, look for at most 2 s for the mistake (``ml.diagnose``); its
             name is part of the message, and the error's ``diagnosis`` has it.
+        raise_exception: False returns the report where a gradient is wrong, too: its ``right`` is False then, and a notebook
+            shows it as a table with the wrong tensors marked. What cannot be checked at all is an error all the same.
         options: keyword arguments of the forward (``lengths``, ``return_state``, ...).
 
     The target itself is not touched: a deep copy is checked, in training mode, with its random streams rewound before each
     evaluation, so dropout drops the same places each time.
 
-    Returns a GradcheckReport, which lists the tensors that were compared. Raises GradientError (an AssertionError), also with
-    file and line for what forward or backward raises, except errors of this library, which stay as they are;
+    Returns a GradcheckReport, which lists the tensors that were compared. Raises GradientError (an AssertionError; its
+    ``report`` is the GradcheckReport), also with file and line for what forward or backward raises (``report`` is None then,
+    since nothing was compared), except errors of this library, which stay as they are;
     ArgumentError for an unknown method, for a target or inputs that cannot be checked, for inputs at the edge of what the
     forward accepts and for a forward that rounds to float32.
 
@@ -161,25 +124,28 @@ def gradcheck(target: Any, inputs: Any, *, method: str = "both", upstream: Any =
     comparisons = _compare_all(subject, analytic, weights, method, tolerance)
     habits += _unused(subject, analytic, allow_unused)
     habits += subject.look_again(analytic, _copies(tensors), _copy_list(weights))
-    note = f" ({'; '.join(subject.notes)})" if subject.notes else ""
-    report = GradcheckReport(subject.title, comparisons, sum(int(a.size) for a in analytic.values()), note,
-                             {name: tuple(a.shape) for name, a in analytic.items()})
     limits = {"finite": tolerance, "complex": complex_tolerance}
     wrong = [c for c in comparisons if not c.error <= limits[c.method]]
     if wrong and _rounds_to_float32(subject):
         raise ArgumentError(f"gradcheck {subject.title}: the forward rounds to float32 (astype(np.float32), or a float32 "
                             "array that it computes with), and the check needs float64: keep the dtype of the inputs")
     habits = list(dict.fromkeys(habits))
+    found = _diagnosis(subject) if wrong and diagnose else None
+    problem = ""
     if wrong:
-        diagnosis = _diagnosis(subject) if diagnose else None
-        words = "\n  also: ".join([_explain(subject, report, wrong, analytic, limits), *habits])
-        if diagnosis is not None and (diagnosis.cell or diagnosis.habits):
-            words += f"\n{diagnosis}"
-        failure = GradientError(words)
-        failure.diagnosis = diagnosis
+        problem = "\n  also: ".join([explain(subject, wrong, analytic, limits), *habits])
+        if found is not None and (found.cell or found.habits):
+            problem += f"\n{found}"
+    elif habits:
+        problem = (f"gradcheck {subject.title}: every gradient that was compared agrees, but {'; and '.join(habits)}")
+    note = f" ({'; '.join(subject.notes)})" if subject.notes else ""
+    report = GradcheckReport(subject.title, comparisons, sum(int(a.size) for a in analytic.values()), note,
+                             {name: tuple(a.shape) for name, a in analytic.items()},
+                             tuple(dict.fromkeys(c.name for c in wrong)), problem, found)
+    if problem and raise_exception:
+        failure = GradientError(problem)
+        failure.report, failure.diagnosis = report, found
         raise failure
-    if habits:
-        raise GradientError(f"gradcheck {subject.title}: every gradient that was compared agrees, but {'; and '.join(habits)}")
     return report
 
 
@@ -198,12 +164,12 @@ def _compare_all(subject: Subject, analytic: dict[str, Array], weights: list[Arr
     """Differentiate the forward numerically with respect to each tensor and compare; say in a note what could not be done."""
     comparisons, keeps_complex, kinks = [], method != "finite", 0
     for name in analytic:
-        numeric = analytic[name]
         if method != "complex":
-            a = to_numpy(analytic[name])
-            for eps in (EPS, EPS / 10):             # where the forward bends within a step, a smaller one is needed
+            a = numeric = to_numpy(analytic[name])
+            for eps in EPS / 10.0 ** np.arange(4):  # where the forward bends within a step, a smaller one is needed
                 low, high, noise = _differences(subject, name, weights, eps)
-                numeric = np.clip(a, low, high)     # low = high except on a kink
+                better = np.clip(a, low, high)      # low = high except on a kink
+                numeric = np.where((abs(a - better) > abs(a - numeric)) & (eps < EPS), numeric, better)
                 found = _compare(subject, name, "finite", a, numeric)
                 if not found.error <= tolerance:    # unless rounding of large outputs alone explains it
                     found = _compare(subject, name, "finite", a, np.where(abs(a - numeric) <= noise, a, numeric))
@@ -326,7 +292,8 @@ def _compare(subject: Subject, name: str, method: str, analytic: Array, numeric:
     a, n = to_numpy(analytic).astype(np.float64), to_numpy(numeric)
     gap, size = np.abs(a - n), np.maximum(np.abs(a), np.abs(n))
     if method == "complex":
-        errors = gap / np.maximum(size, 1e-3 * max(1.0, float(size.max())))
+        large = max(1.0, float(size.max()), *(float(abs(to_numpy(v)).max()) for v in subject.tensors.values()))
+        errors = gap / np.maximum(size, 1e-3 * large)       # rounding grows with what the gradient is a product of
         error = float(errors.max())
     else:
         errors = gap
@@ -344,39 +311,3 @@ def _compare(subject: Subject, name: str, method: str, analytic: Array, numeric:
 def _norm_error(a: np.ndarray, n: np.ndarray) -> float:
     scale = max(float(np.linalg.norm(a)), float(np.linalg.norm(n)), 1e-3 * math.sqrt(a.size))
     return float(np.linalg.norm(a - n)) / scale
-
-
-def _explain(subject: Subject, report: GradcheckReport, wrong: list[Comparison], analytic: dict[str, Array],
-             limits: dict[str, float]) -> str:
-    names = list(dict.fromkeys(c.name for c in wrong))
-    lines = [f"gradcheck {report.title}: the gradient of {', '.join(names)} is wrong "
-             f"({len(names)} of {len(analytic)} tensors)"]
-    worst = max(wrong, key=lambda c: (c.error, c.method == "complex"))
-    lines.append(f"  worst entry: {worst.where}: analytic {worst.analytic:.10g}, numeric {worst.numeric:.10g}")
-    for name in names:
-        c = max((c for c in wrong if c.name == name), key=lambda c: c.error)
-        gates = "; by gate: " + ", ".join(f"{g} {e:.1e}" for g, e in c.by_gate.items()) if len(c.by_gate) > 1 else ""
-        hint = _hint(subject, c, analytic[name])
-        wrong_steps = [t for t, e in enumerate(c.by_step) if e > limits["finite"]]
-        if wrong_steps and len(wrong_steps) < len(c.by_step):
-            hint += f"; wrong at time steps {', '.join(map(str, wrong_steps))} of 0 to {len(c.by_step) - 1}, right elsewhere"
-        lines.append(f"  {name}: error {c.error:.1e} ({c.method}), worst at {c.where}{gates}{hint}")
-    return "\n".join(lines)
-
-
-def _hint(subject: Subject, c: Comparison, analytic: Array) -> str:
-    """Name the mistakes that show in the numbers."""
-    if c.numeric != 0.0 and not to_numpy(analytic).any():
-        return "; it is zero everywhere"
-    if c.numeric == 0.0 and c.name in subject.parameters:
-        return f"; the forward does not seem to read {subject.spelled(c.name)} (a copy kept elsewhere is not followed)"
-    value = float(to_numpy(subject.tensors[c.name])[c.entry])
-    if value != 0.0 and math.isclose(c.analytic, c.numeric + value, rel_tol=1e-5):
-        return f"; it looks like the gradient plus {c.name} itself"
-    if c.numeric != 0.0:
-        ratio = c.analytic / c.numeric
-        if abs(ratio) >= 2 and math.isclose(ratio, round(ratio), rel_tol=1e-5):
-            return f"; the worst entry is {round(ratio)} times too large"
-        if ratio < 0 and math.isclose(ratio, -1.0, rel_tol=1e-5):
-            return "; the worst entry has the wrong sign"
-    return ""

@@ -1,0 +1,125 @@
+"""Run somebody else's code in a process of its own, with limits.
+
+What that code prints, an endless loop, exit(), or a crash of the interpreter then do no harm here. This is no sandbox: the
+code may read and write what its user may. Code of strangers belongs in a container.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import os
+import re
+import signal
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from minilstm.backend.errors import ArgumentError, MinilstmError
+from minilstm.gradients.failures import NOT_THEIRS
+
+SECONDS, MEGABYTES = 60.0, 2048
+SHOWN = 400         # how many letters of what the code prints are passed on
+Task = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+def run_apart(module: str, request: dict[str, Any], seconds: float = SECONDS, megabytes: int | None = MEGABYTES,
+              folder: Path | None = None) -> dict[str, Any]:
+    """Run ``answer(request)`` of a module of this package in a process of its own, and return what it returns.
+
+    Args:
+        module: its name; run as ``python -m``, it calls ``serve(answer)``.
+        request: plain values, as JSON can hold them.
+        seconds: how long it may take.
+        megabytes: how much memory it may use beyond what it starts with; None for no limit. Has no effect on Windows.
+        folder: where it runs; here by default.
+
+    Returns the answer, with "printed": the beginning of what the code printed. Raises ArgumentError, one sentence, where there
+    is no answer.
+    """
+    import subprocess
+    with tempfile.TemporaryDirectory() as work:
+        paths = {name: os.path.join(work, name) for name in ("request", "answer", "printed", "trace")}
+        Path(paths["request"]).write_text(json.dumps({**request, "limits": [seconds, megabytes]}), encoding="utf-8")
+        environment = {**os.environ, "MPLBACKEND": "Agg", "PYTHONUNBUFFERED": "1",
+                       "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        with open(paths["printed"], "wb") as printed:
+            process = subprocess.Popen([sys.executable, "-m", module, work], stdin=subprocess.DEVNULL, stdout=printed,
+                                       stderr=printed, cwd=folder, env=environment, start_new_session=True)
+            try:
+                process.wait(seconds + 10)
+            except subprocess.TimeoutExpired:
+                pass
+            finally:
+                _kill(process)
+        said = Path(paths["printed"]).read_bytes()[-10 * SHOWN:].decode("utf-8", "replace")
+        try:
+            answer: dict[str, Any] = json.loads(Path(paths["answer"]).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            raise ArgumentError(_why(process.returncode, seconds, paths["trace"], said)) from None
+    if "error" in answer:
+        raise ArgumentError(answer["error"])
+    return {**answer, "printed": said.strip()[:SHOWN]}
+
+
+def _kill(process: Any) -> None:
+    """End the process and those that it started."""
+    if hasattr(os, "killpg"):
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            pass
+    elif process.poll() is None:
+        process.kill()
+    process.wait()
+
+
+def _why(status: int, seconds: float, trace: str, said: str) -> str:
+    """Say why a process ended without an answer."""
+    text = Path(trace).read_text(encoding="utf-8", errors="replace")
+    theirs = next((f" in {Path(file).name}, line {line}" for file, line in re.findall(r'File "(.*)", line (\d+)', text)
+                   if not file.startswith((*NOT_THEIRS, "<"))), "")
+    if "Timeout" in text or status == -signal.SIGKILL and not said:
+        return (f"not finished after {seconds:g} seconds{', at that moment' if theirs else ''}{theirs}: is there an endless "
+                "loop? What is not a definition belongs under: if __name__ == '__main__'")
+    last = said.strip().splitlines()[-1:] or [""]
+    return f"the process ended without a result{theirs} (exit status {status}){': ' if last[0] else ''}{last[0][:SHOWN]}"
+
+
+def serve(answer: Task) -> None:
+    """Answer the request of ``run_apart``; called in the new process."""
+    work = Path(sys.argv[1])
+    request = json.loads((work / "request").read_text(encoding="utf-8"))
+    seconds, megabytes = request.pop("limits")
+    trace = open(work / "trace", "w", encoding="utf-8")     # stays open: the interpreter writes into it when it is killed
+    faulthandler.enable(trace)
+    faulthandler.dump_traceback_later(seconds, exit=True, file=trace)
+    if megabytes is not None:
+        _limit_memory(megabytes)
+    try:
+        answered = answer(request)
+    except MinilstmError as error:
+        answered = {"error": " ".join(str(error).split())}
+    except MemoryError:
+        answered = {"error": f"more than {megabytes} MB of memory were needed"}
+    except BaseException as error:      # exit() and KeyboardInterrupt too
+        answered = {"error": f"{type(error).__name__}: {error}"}
+    text = json.dumps(answered)
+    (work / "answer.part").write_text(text, encoding="utf-8")
+    os.replace(work / "answer.part", work / "answer")
+    faulthandler.cancel_dump_traceback_later()
+    os._exit(0)         # threads that the code started do not keep the process alive
+
+
+def _limit_memory(megabytes: int) -> None:
+    """Limit the address space to what is in use now and ``megabytes`` more, where the system can do that."""
+    try:
+        import resource
+    except ImportError:         # Windows
+        return
+    used = 0
+    if os.path.exists("/proc/self/statm"):
+        used = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    resource.setrlimit(resource.RLIMIT_AS, (used + megabytes * 2 ** 20, resource.RLIM_INFINITY))

@@ -1,0 +1,154 @@
+"""The gradient check of somebody else's code, as ``python -m minilstm gradcheck`` runs it in a process of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minilstm.backend.arrays import get_array_module
+from minilstm.backend.errors import ArgumentError, MinilstmError
+from minilstm.gradients.failures import told
+from minilstm.gradients.gradcheck import gradcheck
+from minilstm.gradients.subjects import make_subject
+from minilstm.grading.apart import serve
+from minilstm.grading.arrays import SIZES, Layout, Maker, OnDemand, layouts, required, size_of
+from minilstm.grading.source import load
+
+
+class Trial(NamedTuple):
+    """A target with inputs that were made for it, and what became of them: "" for nothing wrong."""
+
+    target: Any
+    inputs: Any
+    axes: str | None
+    forward: str
+    backward: str
+
+
+def answer(request: dict[str, Any]) -> dict[str, Any]:
+    """Check ``request["target"]``, "FILE:NAME" or "FILE:FORWARD,BACKWARD"; return the report as plain values.
+
+    Other entries: "arguments" of a class, "sizes" (N, T, D, H, V), "shape" of the first input, "arrays" (shapes by name),
+    "tokens" (ids below this number), "seed", "method".
+    """
+    made = _make(find(request["target"]), request)
+    report = gradcheck(made.target, made.inputs, method=request["method"], rng=request["seed"], axes=made.axes,
+                       raise_exception=False)
+    return {"status": "right" if report.right else "wrong", "message": str(report), "summary": report.summary(),
+            "table": report.table(), **report.as_dict()}
+
+
+def find(spec: str) -> Any:
+    """Return what "FILE:NAME" names, or the pair of functions that "FILE:FORWARD,BACKWARD" names."""
+    file, _, names = spec.rpartition(":")
+    module = load(Path(file))
+    for name in names.split(","):
+        if not hasattr(module, name):
+            defined = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+            raise ArgumentError(f"{file}: defines no {name}{', only ' if defined else ''}{', '.join(defined[:8])}")
+    found = tuple(getattr(module, name) for name in names.split(","))
+    return found[0] if len(found) == 1 else found
+
+
+def _make(named: Any, request: dict[str, Any]) -> Trial:
+    """Return the target with inputs that it takes. Raises ArgumentError with the reason where none are found."""
+    arguments, sizes = request["arguments"], {**SIZES, **request["sizes"]}
+    pair = isinstance(named, (tuple, list))
+    builds = not pair and (isinstance(named, type) or not hasattr(named, "backward") and (arguments or not required(named)))
+    if arguments and not builds:
+        raise ArgumentError("ARG is for a class or for a function that returns a layer; a layer or a pair takes no ARG")
+    wanted = required(named) if builds else []
+    for name, value in zip(wanted, arguments):      # MyLSTM 3 5: so x has 3 features
+        size = size_of(name)
+        if size is not None and isinstance(value, int) and value > 0 and size not in request["sizes"]:
+            sizes[size] = value
+    trials, seen = [], set()
+    for layout in layouts("NT" if request["tokens"] and request["shape"] is None else None):
+        try:
+            target = _build(named, arguments, layout, sizes, request) if builds else named
+            names = required(_forward_of(target))
+            maker = Maker(layout, names, sizes, request["arrays"], request["seed"])
+            inputs = {name: maker.make(name) for name in names}
+        except KeyError as error:
+            raise ArgumentError(f"the name {error.args[0]} does not tell what shape the array has: give it (--array "
+                                f"{error.args[0]}=3,20), or check from Python with ml.gradcheck") from None
+        if request["shape"] is not None and names:
+            inputs[names[0]] = _first_input(request)
+        shapes = repr([(name, _shape(value)) for name, value in inputs.items()])
+        if shapes not in seen or wanted[len(arguments):] or any(isinstance(value, OnDemand) for value in inputs.values()):
+            seen.add(shapes)
+            trials.append(_try(target, inputs, None if request["shape"] is not None else layout.x))
+            if not trials[-1].forward + trials[-1].backward:
+                return trials[-1]
+    return _best(trials)
+
+
+def _build(named: Any, arguments: list[Any], layout: Layout, sizes: Mapping[str, int], request: dict[str, Any]) -> Any:
+    """Make an object of a class: with the ARGs given, then with sizes, arrays, or a generator, as its arguments' names say."""
+    names = required(named)
+    maker = Maker(layout, names, sizes, request["arrays"], request["seed"])
+    values = list(arguments)
+    for name in names[len(arguments):]:
+        size = size_of(name)
+        values.append(np.random.default_rng(request["seed"]) if name in ("rng", "generator") else request["seed"]
+                      if name == "seed" else sizes[size] if size is not None else maker.make(name))
+    with told(getattr(named, "__name__", "target"), "making it", named):
+        return named(*values)
+
+
+def _forward_of(target: Any) -> Any:
+    if isinstance(target, (tuple, list)):
+        return target[0]
+    return getattr(target, "forward", target)
+
+
+def _first_input(request: dict[str, Any]) -> np.ndarray:
+    rng, shape, tokens = np.random.default_rng(request["seed"]), request["shape"], request["tokens"]
+    return rng.standard_normal(shape) if tokens is None else rng.integers(0, tokens, shape)
+
+
+def _shape(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} {_shape(array)}" for key, array in value.items()) + "}"
+    return str(np.shape(value))
+
+
+def _try(target: Any, inputs: dict[str, Any], axes: str | None) -> Trial:
+    """Run forward and backward once."""
+    forward = _forward_of(target)
+    known = axes if axes is not None and set(axes) <= set("NTD") and "D" in axes else None
+    try:
+        if any(isinstance(value, OnDemand) for value in inputs.values()):       # its keys show when they are asked for
+            with told(getattr(forward, "__name__", "forward"), "forward", forward):
+                forward(**inputs)
+            inputs = {name: dict(value) if isinstance(value, OnDemand) else value for name, value in inputs.items()}
+        subject = make_subject(target, inputs, {})
+        outputs = subject.run(subject.tensors)
+    except MinilstmError as error:
+        return Trial(target, inputs, known, str(error), "")
+    try:
+        gradients = subject.gradients(subject.tensors, [get_array_module(y).ones_like(y) for y in outputs])
+        fits = all(np.shape(gradients[name]) == np.shape(subject.tensors[name]) for name in gradients)
+        return Trial(target, inputs, known, "", "" if fits else "a gradient has another shape")
+    except MinilstmError as error:
+        return Trial(target, inputs, known, "", str(error))
+
+
+def _best(trials: list[Trial]) -> Trial:
+    """Return the first trial whose forward ran (gradcheck says what is wrong with its backward). Raises if there is none."""
+    for trial in trials:
+        if not trial.forward:
+            return trial
+    shapes = ("ValueError", "IndexError", "AxisError")      # what a wrong arrangement raises; others are the forward's own
+    trial = next((trial for trial in trials if not any(word in trial.forward for word in shapes)
+                  and not any(isinstance(value, list) for value in trial.inputs.values())), trials[0])
+    made = ", ".join(f"{name} {_shape(value)}" for name, value in trial.inputs.items())
+    raise ArgumentError(f"{trial.forward} (called with arrays made from the arguments' names: {made}; set sizes with --shape "
+                        "N=2,T=4,D=3,H=5, the shape of one array with --array NAME=3,20)")
+
+
+if __name__ == "__main__":
+    serve(answer)
