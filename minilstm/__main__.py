@@ -1,4 +1,4 @@
-"""The command line: check the gradients of your own code, list known mistakes, or check this installation.
+"""The command line: check the gradients of your own code, grade exercises, list known mistakes, or check this installation.
 
     python -m minilstm gradcheck student.py:forward,backward
     python -m minilstm gradcheck student.py:MyLSTM
@@ -6,6 +6,11 @@
 
 runs the code in a process of its own, with arrays made from the names of forward's arguments. The exit status is 0 if every
 gradient is right, 1 (with the report) if one is wrong, and 2 if the check could not be carried out.
+
+    python -m minilstm grade FILE_OR_FOLDER
+
+grades exercises (examples/exercises): a score for each step, the mistake by name, and a hint. The exit status is 0 if all is
+right, 1 if not, and 2 if nothing could be graded.
 
     python -m minilstm doctor
 
@@ -32,6 +37,7 @@ from importlib.metadata import version
 from minilstm.backend.arrays import BACKENDS
 from minilstm.backend.errors import ArgumentError
 from minilstm.command_line.doctor import report
+from minilstm.command_line.grade import add_arguments, run_grade
 from minilstm.command_line.targets import literal, named_shape, sizes
 from minilstm.gradients.diagnosis.catalogue import table
 from minilstm.gradients.gradcheck import METHODS
@@ -45,6 +51,9 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     parser = Parser(PROGRAM, COMMANDS[command][0])
     parser.add_argument("command", choices=(command,), metavar=command, help=argparse.SUPPRESS)
     if command == "mistakes":
+        return parser
+    if command == "grade":
+        add_arguments(parser)
         return parser
     if command == "doctor":
         parser.add_argument("--backend", choices=BACKENDS, help="a backend that must work: exit with status 1 if it does not")
@@ -109,6 +118,7 @@ def run_gradcheck(arguments: argparse.Namespace) -> int:
 
 COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
     "gradcheck": ("Check the gradients of a layer or of functions in your own file or notebook.", run_gradcheck),
+    "grade": ("Grade exercises: a score for each step, the mistake by name, and a hint.", run_grade),
     "doctor": ("List what is installed (NumPy, Numba, CuPy, GPU), whether it works, and what is missing.", run_doctor),
     "mistakes": ("List the mistakes that gradcheck names: what one sees, which line, what to ask oneself.", run_mistakes),
 }

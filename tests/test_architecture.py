@@ -17,7 +17,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "layers": {"kernels", "cells", "backend"},
     "optim": {"layers", "kernels", "backend"}, "gradients": {"layers", "cells", "losses", "backend"},
     "training": BELOW_TRAINING,
-    "lab": {*BELOW_TRAINING, "training"}, "command_line": {*BELOW_TRAINING, "training"},
+    "lab": {*BELOW_TRAINING, "training"}, "command_line": {*BELOW_TRAINING, "training", "grading"},
     "grading": {"gradients", "optim", "layers", "losses", "cells", "backend"},
     "__main__": {*BELOW_TRAINING, "training", "command_line", "grading"},
     "__init__": set(),          # the public interface: it imports names when they are first used; no file imports it

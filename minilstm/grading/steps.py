@@ -6,7 +6,7 @@ A step is recognised by the names of its functions, so that a file may have any 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -27,15 +27,16 @@ class Function(NamedTuple):
 
 
 class Step(NamedTuple):
-    """``number``, ``title``, and the functions, whose points add up to 10."""
+    """``stem``: of the exercise's file; ``title``; and the functions, whose points add up to 10."""
 
-    number: int
+    stem: str
     title: str
     functions: tuple[Function, ...]
 
     @property
     def name(self) -> str:
-        return f"step{self.number:02}"
+        """The first word of ``stem``, such as "step01"."""
+        return self.stem.partition("_")[0]
 
 
 class Graded(NamedTuple):
@@ -62,56 +63,58 @@ def _task(task: Task) -> Callable[[Names, str, str], Verdict]:
 
 
 STEPS = (
-    Step(1, "RNN step", (
+    Step("step01_rnn_step", "RNN step", (
         Function("rnn_step", 4, "which shape has [h, x] W?", _forward(RNN_STEP)),
         Function("rnn_step_backward", 6, "what is the last operation of the forward, and its derivative?",
                  _backward(RNN_STEP, "rnn_step")))),
-    Step(2, "back through time", (
+    Step("step02_rnn_through_time", "back through time", (
         Function("rnn_forward", 4, "which state does step t read, and where does it write?", _forward(RNN)),
         Function("rnn_backward", 6, "where does h_t go, besides the output?", _backward(RNN, "rnn_forward")))),
-    Step(3, "LSTM step", (
+    Step("step03_lstm_step", "LSTM step", (
         Function("lstm_step", 10, "which columns of z belong to which gate?", _forward(LSTM_STEP)),)),
-    Step(4, "LSTM step backward", (
+    Step("step04_lstm_step_backward", "LSTM step backward", (
         Function("lstm_step_backward", 10, "which equation of the forward is the last, and what does it multiply?",
                  _backward(LSTM_STEP, "lstm_step")),)),
-    Step(5, "LSTM through time", (
+    Step("step05_lstm_through_time", "LSTM through time", (
         Function("lstm_forward", 4, "what does each step get from the one before?", _forward(LSTM)),
         Function("lstm_backward", 6, "what reaches h_t, and what c_t, from step t + 1?", _backward(LSTM, "lstm_forward")))),
-    Step(6, "embedding", (
+    Step("step06_embedding", "embedding", (
         Function("embedding_forward", 4, "which row does token 3 select?", _task(parts.EMBEDDING)),
         Function("embedding_backward", 6, "what do two places with the same word add to its row?",
                  _task(parts.EMBEDDING_BACK)))),
-    Step(7, "BCE and Adam", (
+    Step("step07_bce_and_adam", "BCE and Adam", (
         Function("bce_forward", 3, "what is the loss of one score, without the mean?", _task(parts.BCE)),
         Function("bce_backward", 3, "what is dp/dz, and what cancels?", _task(parts.BCE_BACK)),
         Function("adam_step", 4, "how much of the old mean is kept?", _task(parts.ADAM)))),
-    Step(8, "padding and lengths", (
+    Step("step08_padding", "padding and lengths", (
         Function("pad", 2, "how long is each sequence?", _task(parts.PAD)),
         Function("masked_rnn_forward", 4, "what must a padded step do with the state it got?", _task(parts.MASKED)),
         Function("masked_rnn_backward", 4, "what is the derivative of a step that does nothing?",
                  _task(parts.MASKED_BACK)))),
-    Step(9, "GRU step", (
+    Step("step09_gru", "GRU step", (
         Function("gru_step", 4, "which columns and which biases belong to which gate?", _forward(GRU_STEP)),
         Function("gru_step_backward", 6, "by how many ways does h_{t-1} reach h_t?", _backward(GRU_STEP, "gru_step")))),
-    Step(10, "clipping and forget bias", (
+    Step("step10_clipping_and_forget_bias", "clipping and forget bias", (
         Function("clip_by_norm", 4, "what is the norm of several arrays together?", _task(parts.CLIP)),
         Function("survival", 3, "between which numbers does a gate lie?", _task(parts.SURVIVAL)),
         Function("bias_needed", 3, "when is a bias enough?", _task(parts.BIAS)))),
 )
 
 
-def found_in(names: Names, file: str = "") -> list[Step]:
-    """Return the step that a file is named after (step05_....py, which holds functions of other steps too), or else all steps
-    of which there is a function."""
-    for step in STEPS:
-        if re.match(rf"{step.name}(?!\d)", file):
-            return [step]
-    return [step for step in STEPS if any(function.name in names for function in step.functions)]
+def steps_in(text: str, name: str = "") -> list[Step]:
+    """Return the step that a file is named after (it may hold functions of other steps too), or else those of which its text,
+    of a Python file or a notebook, defines a function. Nothing is run, so a file that cannot be run has steps too."""
+    after = [step for step in STEPS if re.match(rf"{step.name}(?!\d)", name)]
+    return after or [step for step in STEPS if any(_defines(text, function.name) for function in step.functions)]
 
 
-def grade(names: Names, steps: Sequence[Step]) -> dict[str, list[Graded]]:
-    """Judge the functions of ``steps`` among ``names``; return what each got, by the step's name."""
-    return {step.name: [_graded(names, function) for function in step.functions] for step in steps}
+def _defines(text: str, name: str) -> bool:
+    return re.search(rf"\bdef\s+{name}\s*\(|\b{name}\s*=[^=]|\bimport\b.*\b{name}\b", text) is not None
+
+
+def grade(names: Names, step: Step) -> list[Graded]:
+    """Judge the functions of a step among the names that a submission defines."""
+    return [_graded(names, function) for function in step.functions]
 
 
 def _graded(names: Names, function: Function) -> Graded:

@@ -6,17 +6,16 @@ import ast
 import runpy
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 from wrong_answers import WRONG
 
 from minilstm.gradients.diagnosis.catalogue import CATALOGUE
 from minilstm.grading.questions import RULES
-from minilstm.grading.steps import STEPS, Graded, Step, found_in, grade
+from minilstm.grading.steps import STEPS, Graded, grade, steps_in
 
 EXERCISES = Path(__file__).parents[2] / "examples" / "exercises"
-FILES = {step.number: next(EXERCISES.glob(f"{step.name}_*.py")) for step in STEPS}
+FILES = {number: EXERCISES / f"{step.stem}.py" for number, step in enumerate(STEPS, 1)}
 NUMBERS = sorted(FILES)
 
 
@@ -25,8 +24,7 @@ def solution(number: int) -> Path:
 
 
 def graded(path: Path, number: int) -> list[Graded]:
-    step = STEPS[number - 1]
-    return grade(runpy.run_path(str(path)), [step])[step.name]
+    return grade(runpy.run_path(str(path)), STEPS[number - 1])
 
 
 @pytest.mark.parametrize("number", NUMBERS)
@@ -78,12 +76,13 @@ def test_names_are_the_catalogues() -> None:
     assert {name for _, name in RULES} <= {mistake.name for mistake in CATALOGUE}
 
 
-def test_what_is_graded_is_found_by_name() -> None:
-    def names(*found: Any) -> list[int]:
-        return [step.number for step in found_in(*found)]
-    both: dict[str, Any] = {"lstm_step": print, "adam_step": print}
-    assert names(both) == [3, 7] and names(both, "step05_lstm_through_time.py") == [5]
-    assert names({}) == [] and names(both, "step050.py") == [3, 7] and isinstance(STEPS[0], Step)
+def test_steps_are_found_by_name() -> None:
+    def names(text: str, file: str = "") -> list[str]:
+        return [step.name for step in steps_in(text, file)]
+    both = "def lstm_step(x):\n    pass\nadam_step = None"
+    assert names(both) == ["step03", "step07"] and names(both, "step05_lstm_through_time.py") == ["step05"]
+    assert names("from mine import pad") == ["step08"] and names('"cells": ["def pad(x):\\n"]') == ["step08"]
+    assert names("") == names("rnn_step(x)", "step010.py") == names("if pad == 1: pass") == []
 
 
 def test_a_right_backward_is_not_lost_to_a_wrong_forward(tmp_path: Path) -> None:

@@ -1,0 +1,143 @@
+"""Grade submissions: one file, one folder of files, or a class, each step of each submission in a process of its own.
+
+A copy of the submission is what runs, in a folder of its own: a submission that deletes its file deletes the copy.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from minilstm.backend.errors import ArgumentError
+from minilstm.grading.apart import MEGABYTES, run_apart
+from minilstm.grading.steps import STEPS, Graded, Step, steps_in
+
+SECONDS = 20.0          # for one step of one submission
+FAILURES = (("not finished", "does not come to an end"), ("more than", "too much memory"), ("SystemExit", "ends itself"))
+
+
+class Submission(NamedTuple):
+    """A name, its files (.py and .ipynb) with the folder they lie in, and files that they may import."""
+
+    name: str
+    root: Path
+    files: tuple[Path, ...]
+    beside: tuple[Path, ...] = ()
+
+
+class Result(NamedTuple):
+    """What a submission got: the functions by step."""
+
+    submission: str
+    steps: dict[str, list[Graded]]
+
+    @property
+    def score(self) -> float:
+        return sum(map(self.step_score, self.steps))
+
+    @property
+    def points(self) -> int:
+        return sum(one.points for functions in self.steps.values() for one in functions)
+
+    def step_score(self, step: str) -> float:
+        return sum(one.score for one in self.steps[step])
+
+    @property
+    def mistakes(self) -> list[str]:
+        """Each mistake's name with its function, but for what was not handed in."""
+        return [f"{one.function}: {one.mistake}" for functions in self.steps.values() for one in functions
+                if one.mistake not in ("", "not handed in")]
+
+
+def submissions(path: Path, one: bool = False) -> list[Submission]:
+    """Return the submissions at a path: a file is one; so is a folder with an exercise's own file in it, or any if ``one``.
+
+    Of any other folder each file and each folder in it is one. Raises ArgumentError where there is none.
+    """
+    if path.is_file():
+        root = path.resolve().parent
+        return [Submission(path.name, root, (root / path.name,), tuple(root.glob("*.py")))]
+    if not path.is_dir():
+        raise ArgumentError(f"{path}: there is no such file or folder")
+    inside = [entry for entry in sorted(path.iterdir()) if not entry.name.startswith((".", "__"))]
+    if one or {entry.stem for entry in inside} & {step.stem for step in STEPS}:
+        found = [Submission(path.resolve().name, path, _files(path, deep=one))]
+    else:
+        found = [Submission(entry.name, entry if entry.is_dir() else path, _files(entry)) for entry in inside
+                 if entry.is_dir() or _is_code(entry)]
+    found = [submission for submission in found if submission.files]
+    if not found:
+        raise ArgumentError(f"{path}: holds no .py or .ipynb file")
+    return found
+
+
+def _is_code(path: Path) -> bool:
+    return path.suffix in (".py", ".ipynb") and path.is_file()
+
+
+def _files(path: Path, deep: bool = True) -> tuple[Path, ...]:
+    if path.is_file():
+        return (path,)
+    return tuple(sorted(file for file in (path.rglob("*") if deep else path.iterdir())
+                        if _is_code(file) and not any(part.startswith((".", "__")) for part in file.relative_to(path).parts)))
+
+
+def grade_all(found: Sequence[Submission], steps: Sequence[Step] = (), *, seconds: float = SECONDS,
+              megabytes: int | None = MEGABYTES, jobs: int | None = None) -> list[Result]:
+    """Grade submissions, ``jobs`` at a time (by default as many as there are processors).
+
+    Every submission is asked for the same steps: ``steps``, or those of which any has a function. Raises ArgumentError where
+    none has.
+    """
+    holding = [{file: steps_in(_text(file), file.name) for file in one.files} for one in found]
+    asked = list(steps) or [step for step in STEPS if any(step in has for files in holding for has in files.values())]
+    if not asked:
+        names = ", ".join(function.name for step in STEPS for function in step.functions)
+        raise ArgumentError(f"{found[0].name}: defines no function of an exercise ({names})")
+    work = [(one, step, sorted((file for file, has in files.items() if step in has),
+                               key=lambda file: not file.stem.startswith(step.name)))
+            for one, files in zip(found, holding) for step in asked]
+    parallel = (jobs or os.cpu_count() or 1) > 1 and len(work) > 1 and importlib.util.find_spec("joblib") is not None
+    if parallel:
+        import joblib
+        graded = joblib.Parallel(n_jobs=jobs or -1, prefer="threads")(      # threads that wait for processes
+            joblib.delayed(_apart)(*each, seconds, megabytes) for each in work)
+    else:
+        graded = [_apart(*each, seconds, megabytes) for each in work]
+    names, every = [step.name for step in asked], iter(graded)
+    return [Result(one.name, {name: next(every) for name in names}) for one in found]
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise ArgumentError(f"{file}: cannot be read: {error}") from error
+
+
+def _apart(one: Submission, step: Step, files: list[Path], seconds: float, megabytes: int | None) -> list[Graded]:
+    """Grade one step of one submission, defined in ``files``, in a process of its own."""
+    if not files:
+        return _nothing(step, "not handed in", "there is no file with this step")
+    with tempfile.TemporaryDirectory() as folder:
+        copies = {file: Path(folder, file.relative_to(one.root)) for file in (*one.files, *one.beside)}
+        for file, copy in copies.items():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, copy)
+        request = {"files": [str(copies[file]) for file in files], "step": step.name}
+        try:
+            answer = run_apart("minilstm.grading.submission", request, seconds, megabytes, Path(folder))
+        except ArgumentError as error:
+            words = str(error).replace(f"{folder}{os.sep}", "")
+            name = next((name for begin, name in FAILURES if words.startswith(begin) or f": {begin}" in words), "cannot be run")
+            return _nothing(step, name, words)
+    return [Graded(**graded) for graded in answer["functions"]]
+
+
+def _nothing(step: Step, mistake: str, detail: str) -> list[Graded]:
+    return [Graded(function.name, 0.0, function.points, mistake, detail, "") for function in step.functions]
