@@ -118,9 +118,9 @@ def run_gradcheck(arguments: argparse.Namespace) -> int:
 
 COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
     "gradcheck": ("Check the gradients of a layer or of functions in your own file or notebook.", run_gradcheck),
-    "grade": ("Grade exercises: a score for each step, the mistake by name, and a hint.", run_grade),
     "doctor": ("List what is installed (NumPy, Numba, CuPy, GPU), whether it works, and what is missing.", run_doctor),
     "mistakes": ("List the mistakes that gradcheck names: what one sees, which line, what to ask oneself.", run_mistakes),
+    "grade": ("Grade exercises: a score for each step, the mistake by name, and a hint.", run_grade),
 }
 HELP = f"""usage: {PROGRAM} COMMAND ...
 

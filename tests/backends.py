@@ -55,6 +55,7 @@ HOST_ONLY: dict[str, str] = {
     **dict.fromkeys([f"gradients/test_{name}.py" for name in ("flow", "jacobians", "paths", "saturation")],
                     "the instruments fetch a model's arrays and compute on the host, in float64, wherever it lives"),
     "lab": "experiments on the CPU",
+    "grading": "students' functions, on host arrays",
     "test_architecture.py": "source files",
     "test_backends.py": "about these lists",
     "benchmarks/test_bench_cuda.py": "a program of its own process, which runs on the stand-in there",

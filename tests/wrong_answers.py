@@ -1,4 +1,4 @@
-"""Typical wrong answers to each exercise: one line of its solution replaced, and the name the grader should give the mistake."""
+"""Typical wrong answers to each exercise: one line of its solution replaced, and the name of the mistake."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ import numpy as np
 
 def rnn_forward(x, h0, W, b):
     """Return h (N, T, H), the state after each step, and what backward needs."""
-    (N, T, D), H = x.shape, h0.shape[1]
+    (N, T, _), H = x.shape, h0.shape[1]
     h = np.zeros((N, T + 1, H))                     # h[:, t] is the state BEFORE step t
     h[:, 0] = h0
     for t in range(T):
@@ -32,7 +32,7 @@ def rnn_forward(x, h0, W, b):
 def rnn_backward(dh, cache):
     """Return dx (N, T, D), dh0 (N, H), dW (H + D, H), db (H,)."""
     x, h, W = cache
-    (N, T, D), H = x.shape, h.shape[2]
+    (N, T, _), H = x.shape, h.shape[2]
     dx, dW, db = np.zeros_like(x), np.zeros_like(W), np.zeros(H)
     dh_next = np.zeros((N, H))                      # what step t + 1 sends back to h_t
     for t in reversed(range(T)):

@@ -10,7 +10,7 @@ padded step hands on the state it got, its output is 0, and gradient passes it b
     x (N, T, D), lengths (N,), h0 (N, H), W (H + D, H), b (H,)   ->   out (N, T, H), h_last (N, H)
     dout (N, T, H), dh_last (N, H)   ->   dx (N, T, D), dh0 (N, H), dW (H + D, H), db (H,)
 
-Write down first: a sequence of length 2 in a batch with T = 5. What is h_last of it? Through how many factors tanh' does dh0 go?
+Write down first: a sequence of length 2 in a batch with T = 5. Which of its states is h_last? How many factors tanh' has dh0?
 
 Replace each ``...`` below. Then: python -m minilstm grade step08_padding.py   (or run this file)
 """
@@ -31,7 +31,7 @@ def pad(sequences):
 
 def masked_rnn_forward(x, lengths, h0, W, b):
     """Return out (N, T, H), h_last (N, H), and what backward needs."""
-    (N, T, D), H = x.shape, h0.shape[1]
+    (N, T, _), H = x.shape, h0.shape[1]
     out, h = np.zeros((N, T, H)), np.zeros((N, T + 1, H))      # h[:, t] is the state before step t
     h[:, 0] = h0
     real = ...  # (N, T)
@@ -46,7 +46,7 @@ def masked_rnn_forward(x, lengths, h0, W, b):
 def masked_rnn_backward(dout, dh_last, cache):
     """Return dx (N, T, D), dh0 (N, H), dW (H + D, H), db (H,)."""
     x, h, real, W = cache
-    (N, T, D), H = x.shape, h.shape[2]
+    T, H = x.shape[1], h.shape[2]
     dx, dW, db = np.zeros_like(x), np.zeros_like(W), np.zeros(H)
     dh = dh_last                                    # of the state after step t
     for t in reversed(range(T)):

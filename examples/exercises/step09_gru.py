@@ -4,11 +4,11 @@
     q = h_{t-1} W_hn + b_nh                         n = tanh(x W_xn + b_nx + r * q)
     h_t = (1 - z) * n + z * h_{t-1}
 
-    x (N, D)   h_prev (N, H)   W (H + D, 3H), rows [h; x], column blocks r, z, n   b (4H,): b_r, b_z, b_nx, b_nh   ->   h (N, H)
+    x (N, D)   h_prev (N, H)   W (H + D, 3H), rows [h; x], columns r, z, n   b (4H,): b_r, b_z, b_nx, b_nh   ->   h (N, H)
     dh (N, H)   ->   dx (N, D), dh_prev (N, H), dW (H + D, 3H), db (4H,)
 
-da_r, da_z, da_n are the gradients of the arguments of σ, σ, tanh. The candidate is the one gate where h and x receive different
-gradients, dq and da_n, since r stands between them.
+da_r, da_z, da_n are the gradients of the arguments of σ, σ, tanh. The candidate is the one gate where h and x receive
+different gradients, dq and da_n, since r stands between them.
 
 Write down first: by how many ways does h_{t-1} reach h_t?
 

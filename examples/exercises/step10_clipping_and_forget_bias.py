@@ -1,7 +1,7 @@
 """Step 10: gradients that explode and vanish: clipping, and the forget gate's bias (25 minutes).
 
-Clipping. All gradients of a model form one long vector. If its norm exceeds max_norm, ALL of them are scaled by the same factor,
-so that the norm is max_norm and the direction stays; else nothing changes.
+Clipping. All gradients of a model form one long vector. If its norm exceeds max_norm, ALL of them are scaled by the same
+factor, so that the norm is max_norm and the direction stays; else nothing changes.
 
     grads, a list of arrays   ->   the list of scaled arrays, and the norm before
 

@@ -17,8 +17,8 @@ from minilstm.grading.steps import STEPS
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("path", type=path_name, metavar="FILE_OR_FOLDER", help="a Python file or notebook (.ipynb); a folder of "
-                        "one student's steps; or a folder with a file or folder for each student")
+    parser.add_argument("path", type=path_name, metavar="FILE_OR_FOLDER", help="a Python file or notebook (.ipynb); a folder "
+                        "of one student's steps; or a folder with a file or folder for each student")
     parser.add_argument("--steps", type=several(whole(1, len(STEPS))), default=(), metavar="1,2,...",
                         help="the steps that are asked for (default: those that are found)")
     parser.add_argument("--json", action="store_true", help="print JSON")

@@ -27,11 +27,11 @@ N, T, D, H = 3, 4, 5, 2         # all different, so that no transposed matrix pa
 WRONG_FORWARD = "the forward is not the equations"
 SECONDS = 1.0                   # for naming a wrong forward
 # Where the exercises write what a name of the derivation, or a mistake, is about.
-SPELLED = {"dc̃": ("dc_tilde",), "c̃_t": ("c_tilde",), "dh0": ("dh_next", "dh"), "dc0": ("dc_prev", "dc_next"), "dx": ("dx", "dhx"),
-           "dh_prev": ("dh_prev", "dh_next", "dhx"), "dc_prev": ("dc_prev", "dc_next"), "dh": ("dh_t",), "h_t": ("h",),
-           "the loop over time": ("for",)}
-LOOKED_AT = {"dh of step t+1 is not added": ("dh_t",), "blocks of dz in another order": ("dz",), "W is not transposed": ("dhx",),
-             "the final state's gradient is ignored": ("dc_next", "dh_next")}
+SPELLED = {"dc̃": ("dc_tilde",), "c̃_t": ("c_tilde",), "h_t": ("h",), "dh": ("dh_t",), "dx": ("dx", "dhx"),
+           "dh0": ("dh_next", "dh"), "dh_prev": ("dh_prev", "dh_next", "dhx"), "dc0": ("dc_prev", "dc_next"),
+           "dc_prev": ("dc_prev", "dc_next"), "the loop over time": ("for",)}
+LOOKED_AT = {"dh of step t+1 is not added": ("dh_t",), "blocks of dz in another order": ("dz",),
+             "W is not transposed": ("dhx",), "the final state's gradient is ignored": ("dc_next", "dh_next")}
 
 
 class Cell(NamedTuple):
@@ -105,7 +105,8 @@ def judge_forward(names: Names, name: str, question: str, cell: Cell) -> Verdict
     if all(y.dtype.kind == "f" and y.shape == right.shape for y, right in zip(outputs, want)):
         for name in inputs:
             if same(function(**{**inputs, name: 2 * inputs[name]})[:-1], got):
-                return Verdict(0.0, WRONG_FORWARD, f"{name} makes no difference", f"{place}: where does the equation have {name}?")
+                return Verdict(0.0, WRONG_FORWARD, f"{name} makes no difference",
+                               f"{place}: where does the equation have {name}?")
         reading = recognise(inputs, {}, outputs)
         if reading is not None and "," not in reading.cell.key:
             return Verdict(0.0, "another arrangement", f"it is the forward of {reading.words()}",
@@ -156,18 +157,18 @@ def _of_error(error: GradientError, backward: Any, question: str) -> Verdict:
     """Return the verdict behind what gradcheck says."""
     if error.__cause__ is not None:
         return failed(backward.__name__, error.__cause__, question)
-    words, diagnosis = str(error).splitlines(), error.diagnosis
-    first = words[0].partition(": ")[2]
+    first, diagnosis, place = str(error).splitlines()[0].partition(": ")[2], error.diagnosis, where(backward)
     if diagnosis is None or diagnosis.cell is None or diagnosis.smallest_t is None and not diagnosis.slips:
-        if first.startswith("every gradient that was compared agrees, but "):
-            return Verdict(0.5, "right, with a bad habit", first.partition(", but ")[2], f"{where(backward)}: what is written to?")
+        values, but, habit = first.partition(", but ")
+        if but and values.startswith("every gradient"):
+            return Verdict(0.5, "right, with a bad habit", habit, f"{place}: what is written to?")
         if diagnosis is not None and diagnosis.habits:
-            return Verdict(0.0, "a bad habit", "; ".join(diagnosis.habits), f"{where(backward)}: what is done beside the gradient?")
-        return Verdict(0.0, "a wrong gradient", first, f"{where(backward)}: which shape must each gradient have?")
+            return Verdict(0.0, "a bad habit", "; ".join(diagnosis.habits), f"{place}: what is done beside the gradient?")
+        return Verdict(0.0, "a wrong gradient", first, f"{place}: which shape must each gradient have?")
     if not diagnosis.named:
-        T = diagnosis.smallest_t
-        detail = f"wrong {'already with one time step' if T == 1 else f'from {T} time steps on'}: {', '.join(bare(*diagnosis.wrong))}"
-        return Verdict(0.0, "not one that has a name", detail, f"{where(backward)}: {question}")
+        T, wrong = diagnosis.smallest_t, ", ".join(bare(*diagnosis.wrong))
+        detail = f"wrong {'already with one time step' if T == 1 else f'from {T} time steps on'}: {wrong}"
+        return Verdict(0.0, "not one that has a name", detail, f"{place}: {question}")
     slips = diagnosis.slips
     mistakes = list(dict.fromkeys(named(diagnosis.cell, slip) for slip in slips))
     places = LOOKED_AT.get(mistakes[0]) or _spelled(bare(slips[0].where)[0])

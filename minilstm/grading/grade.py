@@ -83,8 +83,9 @@ def _is_code(path: Path) -> bool:
 def _files(path: Path, deep: bool = True) -> tuple[Path, ...]:
     if path.is_file():
         return (path,)
-    return tuple(sorted(file for file in (path.rglob("*") if deep else path.iterdir())
-                        if _is_code(file) and not any(part.startswith((".", "__")) for part in file.relative_to(path).parts)))
+    found = path.rglob("*") if deep else path.iterdir()
+    return tuple(sorted(file for file in found if _is_code(file) and not any(
+        part.startswith((".", "__")) for part in file.relative_to(path).parts)))
 
 
 def grade_all(found: Sequence[Submission], steps: Sequence[Step] = (), *, seconds: float = SECONDS,
@@ -109,8 +110,8 @@ def grade_all(found: Sequence[Submission], steps: Sequence[Step] = (), *, second
             joblib.delayed(_apart)(*each, seconds, megabytes) for each in work)
     else:
         graded = [_apart(*each, seconds, megabytes) for each in work]
-    names, every = [step.name for step in asked], iter(graded)
-    return [Result(one.name, {name: next(every) for name in names}) for one in found]
+    every = iter(graded)
+    return [Result(one.name, {step.name: next(every) for step in asked}) for one in found]
 
 
 def _text(file: Path) -> str:
@@ -134,8 +135,8 @@ def _apart(one: Submission, step: Step, files: list[Path], seconds: float, megab
             answer = run_apart("minilstm.grading.submission", request, seconds, megabytes, Path(folder))
         except ArgumentError as error:
             words = str(error).replace(f"{folder}{os.sep}", "")
-            name = next((name for begin, name in FAILURES if words.startswith(begin) or f": {begin}" in words), "cannot be run")
-            return _nothing(step, name, words)
+            names = (name for begin, name in FAILURES if words.startswith(begin) or f": {begin}" in words)
+            return _nothing(step, next(names, "cannot be run"), words)
     return [Graded(**graded) for graded in answer["functions"]]
 
 

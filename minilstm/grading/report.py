@@ -35,8 +35,8 @@ def said(one: Graded) -> list[str]:
 
 
 def table(results: Sequence[Result]) -> str:
-    """Return a class as a table for the terminal."""
-    rows = [[cell[:60] for cell in row] for row in _rows(results)]
+    """Return a class as a table for the terminal; a dash stands for a step that was not handed in."""
+    rows = [[cell[:60] for cell in row] for row in _rows(results, "-")]
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     return "\n".join("  ".join(cell.ljust(width) if k in (0, len(row) - 1) else cell.rjust(width)
                                for k, (cell, width) in enumerate(zip(row, widths))).rstrip() for row in rows)
@@ -50,11 +50,13 @@ def as_csv(results: Sequence[Result]) -> str:
     return out.getvalue()
 
 
-def _rows(results: Sequence[Result]) -> list[list[str]]:
-    steps = list(results[0].steps)
-    return [["submission", *steps, "total", "of", "mistakes"],
-            *([one.submission, *(f"{one.step_score(step):g}" for step in steps), f"{one.score:g}", str(one.points),
-               "; ".join(one.mistakes)] for one in results)]
+def _rows(results: Sequence[Result], missing: str = "0") -> list[list[str]]:
+    rows = [["submission", *results[0].steps, "total", "of", "mistakes"]]
+    for one in results:
+        scores = [missing if all(part.mistake == "not handed in" for part in functions) else f"{one.step_score(step):g}"
+                  for step, functions in one.steps.items()]
+        rows.append([one.submission, *scores, f"{one.score:g}", str(one.points), "; ".join(one.mistakes)])
+    return rows
 
 
 def as_json(results: Sequence[Result]) -> dict[str, Any]:

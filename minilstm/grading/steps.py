@@ -102,9 +102,9 @@ STEPS = (
 
 
 def steps_in(text: str, name: str = "") -> list[Step]:
-    """Return the step that a file is named after (it may hold functions of other steps too), or else those of which its text,
-    of a Python file or a notebook, defines a function. Nothing is run, so a file that cannot be run has steps too."""
-    after = [step for step in STEPS if re.match(rf"{step.name}(?!\d)", name)]
+    """Return the step that a file is named after (ada_step05.py; it may hold functions of other steps too), or else those of
+    which its text, of a Python file or a notebook, defines a function. Nothing is run: a broken file has its steps too."""
+    after = [step for step in STEPS if re.search(rf"(?<![A-Za-z]){step.name}(?!\d)", name)]
     return after or [step for step in STEPS if any(_defines(text, function.name) for function in step.functions)]
 
 

@@ -12,7 +12,7 @@ import pytest
 from minilstm.__main__ import main
 from minilstm.backend.errors import ArgumentError
 from minilstm.grading.grade import Result, grade_all, submissions
-from minilstm.grading.report import as_csv, gradescope, text
+from minilstm.grading.report import as_csv, gradescope, table, text
 from minilstm.grading.steps import STEPS, Graded
 
 EXERCISES = Path(__file__).parents[2] / "examples" / "exercises"
@@ -66,6 +66,7 @@ def test_memory_is_limited(graded: dict[str, Result]) -> None:
 
 def test_text_and_tables(graded: dict[str, Result]) -> None:
     assert "embedding_backward: 6 of 6, right\n  total: 6 of 10" in text(graded["memory.py"])
+    assert "nothing.py           -      0  10" in table(list(graded.values()))
     assert text(graded["loop.py"]).count("does not come to an end") == 1
     rows = list(csv.DictReader(as_csv(list(graded.values())).splitlines()))
     assert [row["submission"] for row in rows] == sorted(graded)

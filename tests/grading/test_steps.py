@@ -17,6 +17,7 @@ from minilstm.grading.steps import STEPS, Graded, grade, steps_in
 EXERCISES = Path(__file__).parents[2] / "examples" / "exercises"
 FILES = {number: EXERCISES / f"{step.stem}.py" for number, step in enumerate(STEPS, 1)}
 NUMBERS = sorted(FILES)
+SIGMOID = "\n\ndef sigmoid(z):\n    return 0.5 * (1 + np.tanh(0.5 * z))\n"
 
 
 def solution(number: int) -> Path:
@@ -60,8 +61,8 @@ def test_a_wrong_answer_is_named(number: int, right: str, wrong: str, mistake: s
     text = solution(number).read_text(encoding="utf-8")
     assert text.count(right) == 1
     path = tmp_path / FILES[number].name
-    helper = "def sigmoid(z):\n    return 0.5 * (1 + np.tanh(0.5 * z))\n" if "sigmoid" in wrong and "def sig" not in text else ""
-    path.write_text(text.replace(right, wrong).replace("\ndef ", f"\n{helper}\n\ndef ", 1), encoding="utf-8")
+    helped = text.replace(right, wrong) + SIGMOID * ("sigmoid" in wrong and "def sigmoid" not in text)
+    path.write_text(helped, encoding="utf-8")
     wrongs = [one for one in graded(path, number) if one.mistake]
     assert [one.mistake for one in wrongs] == [mistake]
     one = wrongs[0]
@@ -82,6 +83,7 @@ def test_steps_are_found_by_name() -> None:
     both = "def lstm_step(x):\n    pass\nadam_step = None"
     assert names(both) == ["step03", "step07"] and names(both, "step05_lstm_through_time.py") == ["step05"]
     assert names("from mine import pad") == ["step08"] and names('"cells": ["def pad(x):\\n"]') == ["step08"]
+    assert names("", "ada_12_step05.py") == ["step05"]
     assert names("") == names("rnn_step(x)", "step010.py") == names("if pad == 1: pass") == []
 
 
@@ -111,9 +113,9 @@ def test_minilstms_own_answer_scores_nothing(line: str, tmp_path: Path) -> None:
 def test_checking_oneself_is_allowed(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     path.write_text(solution(1).read_text(encoding="utf-8") + "\nimport minilstm as ml\n"
-                    "ml.gradcheck((rnn_step, rnn_step_backward), [np.ones((2, 3)), np.ones((2, 4)), np.ones((7, 4)), np.ones(4)])"
-                    "\nassert ml.sigmoid(np.zeros(1)) == 0.5\nh, _ = ml.rnn_step(np.ones((2, 3)), np.ones((2, 4)), "
-                    "np.ones((7, 4)), np.ones(4))\n", encoding="utf-8")
+                    "ml.gradcheck((rnn_step, rnn_step_backward), (np.ones((2, 3)), np.ones((2, 4)), np.ones((7, 4)), "
+                    "np.ones(4)))\nassert ml.sigmoid(np.zeros(1)) == 0.5\n"
+                    "h, _ = ml.rnn_step(np.ones((2, 3)), np.ones((2, 4)), np.ones((7, 4)), np.ones(4))\n", encoding="utf-8")
     assert sum(one.score for one in graded(path, 1)) == 10
 
 

@@ -39,7 +39,7 @@ def lstm_step_backward(dh, dc, cache):
 
 def lstm_forward(x, h0, c0, W, b):
     """Return h (N, T, H), c_last (N, H) and the caches of all steps."""
-    (N, T, D), H = x.shape, h0.shape[1]
+    (N, T, _), H = x.shape, h0.shape[1]
     out, caches = np.zeros((N, T, H)), []
     h, c = h0, c0
     for t in range(T):

@@ -21,7 +21,7 @@ def pad(sequences):
 
 def masked_rnn_forward(x, lengths, h0, W, b):
     """Return out (N, T, H), h_last (N, H), and what backward needs."""
-    (N, T, D), H = x.shape, h0.shape[1]
+    (N, T, _), H = x.shape, h0.shape[1]
     out, h = np.zeros((N, T, H)), np.zeros((N, T + 1, H))      # h[:, t] is the state before step t
     h[:, 0] = h0
     real = np.arange(T) < lengths[:, None]                     # (N, T)
@@ -36,7 +36,7 @@ def masked_rnn_forward(x, lengths, h0, W, b):
 def masked_rnn_backward(dout, dh_last, cache):
     """Return dx (N, T, D), dh0 (N, H), dW (H + D, H), db (H,)."""
     x, h, real, W = cache
-    (N, T, D), H = x.shape, h.shape[2]
+    T, H = x.shape[1], h.shape[2]
     dx, dW, db = np.zeros_like(x), np.zeros_like(W), np.zeros(H)
     dh = dh_last                                    # of the state after step t
     for t in reversed(range(T)):
