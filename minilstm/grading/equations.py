@@ -20,7 +20,7 @@ from minilstm.cells.rnn import rnn_forward, rnn_step
 from minilstm.gradients.diagnosis.derivation import CELLS
 from minilstm.gradients.diagnosis.recognition import recognise, recognise_wrong
 from minilstm.gradients.gradcheck import gradcheck
-from minilstm.grading.questions import asked, bare, named, shown
+from minilstm.grading.questions import HABITS, ZERO, asked, bare, named, shown
 from minilstm.grading.verdict import Names, Unanswered, Verdict, failed, same, theirs, unlike, where
 
 N, T, D, H = 3, 4, 5, 2         # all different, so that no transposed matrix passes
@@ -31,7 +31,7 @@ SPELLED = {"dc̃": ("dc_tilde",), "c̃_t": ("c_tilde",), "h_t": ("h",), "dh": ("
            "dh0": ("dh_next", "dh"), "dh_prev": ("dh_prev", "dh_next", "dhx"), "dc0": ("dc_prev", "dc_next"),
            "dc_prev": ("dc_prev", "dc_next"), "the loop over time": ("for",)}
 LOOKED_AT = {"dh of step t+1 is not added": ("dh_t",), "blocks of dz in another order": ("dz",),
-             "W is not transposed": ("dhx",), "the final state's gradient is ignored": ("dc_next", "dh_next")}
+             "the final state's gradient is ignored": ("dc_next", "dh_next")}
 
 
 class Cell(NamedTuple):
@@ -157,25 +157,24 @@ def _of_error(error: GradientError, backward: Any, question: str) -> Verdict:
     """Return the verdict behind what gradcheck says."""
     if error.__cause__ is not None:
         return failed(backward.__name__, error.__cause__, question)
-    first, diagnosis, place = str(error).splitlines()[0].partition(": ")[2], error.diagnosis, where(backward)
-    if diagnosis is None or diagnosis.cell is None or diagnosis.smallest_t is None and not diagnosis.slips:
-        values, but, habit = first.partition(", but ")
-        if but and values.startswith("every gradient"):
-            return Verdict(0.5, "right, with a bad habit", habit, f"{place}: what is written to?")
-        if diagnosis is not None and diagnosis.habits:
-            return Verdict(0.0, "a bad habit", "; ".join(diagnosis.habits), f"{place}: what is done beside the gradient?")
+    first, found, place = str(error).splitlines()[0].partition(": ")[2], error.diagnosis, where(backward)
+    values, but, habit = first.partition(", but ")
+    if but and values.startswith("every gradient"):
+        return Verdict(0.5, "right, with a bad habit", habit, f"{place}: what is written to?")
+    if found is not None and found.habits and not found.slips:
+        mistake = HABITS[found.habits[0]]
+        return Verdict(0.0, mistake, "; ".join(found.habits), f"{place}: {asked(mistake)}")
+    if found is None or found.cell is None or found.smallest_t is None:
         return Verdict(0.0, "a wrong gradient", first, f"{place}: which shape must each gradient have?")
-    if not diagnosis.named:
-        T, wrong = diagnosis.smallest_t, ", ".join(bare(*diagnosis.wrong))
+    if not found.named:
+        T, wrong = found.smallest_t, ", ".join(bare(*found.wrong))
         detail = f"wrong {'already with one time step' if T == 1 else f'from {T} time steps on'}: {wrong}"
         return Verdict(0.0, "not one that has a name", detail, f"{place}: {question}")
-    slips = diagnosis.slips
-    mistakes = list(dict.fromkeys(named(diagnosis.cell, slip) for slip in slips))
-    places = LOOKED_AT.get(mistakes[0]) or _spelled(bare(slips[0].where)[0])
-    zero = any("stays zero" in slip.wrong for slip in slips)
-    return Verdict(0.5 if len(slips) == 1 and not zero else 0.0, "; ".join(mistakes),
-                   "exactly what one gets with: " + "; and with: ".join(shown(slip) for slip in slips),
-                   f"{where(backward, *places)}: {asked(mistakes[0], diagnosis.cell)}")
+    mistakes = list(dict.fromkeys(named(found.cell, slip) for slip in found.slips))
+    places = LOOKED_AT.get(mistakes[0]) or _spelled(bare(found.slips[0].where)[0])
+    score = 0.5 if len(found.slips) == 1 and mistakes != [ZERO] else 0.0
+    return Verdict(score, "; ".join(mistakes), "exactly what one gets with: " + "; and with: ".join(map(shown, found.slips)),
+                   f"{where(backward, *places)}: {asked(mistakes[0], found.cell)}")
 
 
 def _spelled(target: str) -> tuple[str, ...]:

@@ -41,25 +41,15 @@ def _dE_by(axis: int) -> Any:
     return function
 
 
-def _counts(cache: Any) -> Any:
-    return np.maximum(np.bincount(cache[0].ravel(), minlength=cache[1][0]), 1)[:, None]
-
-
 _tokens, _E = _embedding_case()
 EMBEDDING = Task([(_tokens, _E)], lambda tokens, E: E[tokens], ("x",), (
     Wrong("tokens shifted by one", "With which number does counting rows begin?", "x", lambda tokens, E: E[tokens - 1]),
-    Wrong("columns for rows", "Is a word a row or a column of E?", "x",
-          lambda tokens, E: np.ascontiguousarray(E[:, tokens % 2].transpose(1, 2, 0))),
-    Wrong("one sequence for the batch", "How many sequences has tokens?", "x",
-          lambda tokens, E: np.broadcast_to(E[tokens[0]], (*tokens.shape, E.shape[1]))),
 ), True)
 EMBEDDING_BACK = Task([(RNG.standard_normal((3, 4, 2)), Cache.of((_tokens, _E.shape), (_tokens, _E)))], _dE, ("dE",), (
     Wrong("a repeated word is counted once", "Word 1 stands four times: what does each of its places add?", "dE", _dE_once),
     Wrong("a word repeated within a sequence is counted once", "How often may a word stand in one sequence?", "dE", _dE_by(0)),
     Wrong("a word repeated within a step is counted once", "How often may a word stand in one step of the batch?", "dE",
           _dE_by(1)),
-    Wrong("mean over the places of a word", "Is the gradient of a sum a mean?", "dE",
-          lambda dx, cache: _dE(dx, cache) / _counts(cache)),
     Wrong("divided by the batch", "Did the loss already divide by N?", "dE", lambda dx, cache: _dE(dx, cache) / len(dx)),
     Wrong("only the last step", "How many steps of dx are there?", "dE",
           lambda dx, cache: _dE(dx[:, -1], (cache[0][:, -1], cache[1]))),
@@ -85,8 +75,6 @@ BCE = Task(_scores, _bce, ("loss",), (
     Wrong("labels 0 and 1 exchanged", "Which probability belongs to y = 1?", "losses", lambda z, y: _bce(z, 1 - y)),
     Wrong("e^z for e^-|z|: overflows", "How large is e^900?", "losses",
           lambda z, y: np.mean(np.maximum(z, 0) - z * y + np.log1p(np.exp(np.abs(z))))),
-    Wrong("z y is missing", "Which term tells y = 1 from y = 0?", "losses",
-          lambda z, y: np.mean(np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z))))),
 ), True)
 BCE_BACK = Task([(Cache.of(case, case),) for case in _scores], lambda c: (sigmoid(c[0]) - c[1]) / len(c[0]), ("dz",), (
     Wrong("1/N is missing", "Is the loss a sum or a mean?", "dz", lambda c: sigmoid(c[0]) - c[1]),
@@ -95,7 +83,6 @@ BCE_BACK = Task([(Cache.of(case, case),) for case in _scores], lambda c: (sigmoi
     Wrong("p for p - y", "What is the gradient of -ln p_y?", "dz", lambda c: sigmoid(c[0]) / len(c[0])),
     Wrong("the squared error's rule", "Does a derivative of σ remain after simplifying?", "dz",
           lambda c: (sigmoid(c[0]) - c[1]) * sigmoid(c[0]) * (1 - sigmoid(c[0])) / len(c[0])),
-    Wrong("z for p", "Is p the score, or its σ?", "dz", lambda c: (c[0] - c[1]) / len(c[0])),
     Wrong("the gradient of p, not of z", "With respect to what is the gradient asked?", "dz",
           lambda c: (sigmoid(c[0]) - c[1]) / (sigmoid(c[0]) * (1 - sigmoid(c[0]))) / len(c[0])),
 ), behind="bce_forward")
@@ -103,9 +90,9 @@ BCE_BACK = Task([(Cache.of(case, case),) for case in _scores], lambda c: (sigmoi
 
 def _adam(p: Any, g: Any, m: Any, v: Any, t: int, lr: float = 0.001, beta1: float = 0.9, beta2: float = 0.999,
           eps: float = 1e-8, *, first: bool = True, second: bool = True, sign: int = -1, root: bool = True,
-          inside: bool = False, late: int = 0, square: bool = True, weights: bool = True, exchanged: bool = False) -> Result:
-    m = (1 - beta1) * m + beta1 * g if exchanged else beta1 * m + ((1 - beta1) if weights else 1) * g
-    v = beta2 * v + ((1 - beta2) if weights else 1) * (g ** 2 if square else g)
+          inside: bool = False, late: int = 0, square: bool = True, exchanged: bool = False) -> Result:
+    m = (1 - beta1) * m + beta1 * g if exchanged else beta1 * m + (1 - beta1) * g
+    v = beta2 * v + (1 - beta2) * (g ** 2 if square else g)
     m_hat, v_hat = m / (1 - beta1 ** (t + late)) if first else m, v / (1 - beta2 ** (t + late)) if second else v
     if inside:
         return p + sign * lr * m_hat / np.sqrt(v_hat + eps), m, v
@@ -127,29 +114,28 @@ ADAM = Task([(*_p, 3), (_p[0], _p[1], 0 * _p[2], 0 * _p[3], 1), (*_p, 2, 0.1, 0.
     Wrong("ε inside the root", "What is added to the root of v̂?", "p", _variant(inside=True)),
     Wrong("t counts from 0", "What is t at the first step?", "m_hat", _variant(late=1)),
     Wrong("v is the mean of g, not of g²", "Can v be negative?", "v", _variant(square=False)),
-    Wrong("not a running mean: a factor 1 - β is missing", "To what do both weights add up?", "m", _variant(weights=False)),
     Wrong("β and 1 - β exchanged", "How much of the old m remains at β1 = 0.9?", "m", _variant(exchanged=True)),
 ))
 
 
 # Step 8: padding
-def _pad(sequences: Sequence[Sequence[int]], side: str = "post", dtype: Any = int, back: bool = False) -> Result:
+def _pad(sequences: Sequence[Sequence[int]], side: str = "post") -> Result:
     lengths = np.array([len(one) for one in sequences])
-    tokens = np.zeros((len(sequences), lengths.max()), dtype)
+    tokens = np.zeros((len(sequences), lengths.max()), int)
     for row, one in zip(tokens, sequences):
-        row[slice(0, len(one)) if side == "post" else slice(len(row) - len(one), None)] = one[::-1] if back else one
+        row[slice(0, len(one)) if side == "post" else slice(len(row) - len(one), None)] = one
     return tokens, lengths
 
 
 def _masked(x: Any, lengths: Any, h0: Any, W: Any, b: Any, *, late: int = 0, carried: bool = True, silent: bool = True,
-            zeroed: bool = False, reset: bool = False) -> Any:
+            zeroed: bool = False) -> Any:
     """Return out, h_last and the cache; the flags are mistakes."""
     T = x.shape[1]
     real = np.arange(T) < lengths[:, None] + late
     h, out = [h0], []
     for t in range(T):
         new, r = np.tanh(np.concatenate([h[-1], x[:, t]], axis=1) @ W + b), real[:, t, None]
-        h.append(np.where(r, new, 0 if zeroed else h0 if reset else h[-1]) if carried else new)
+        h.append(np.where(r, new, 0 if zeroed else h[-1]) if carried else new)
         out.append(np.where(r, new, 0) if silent else h[-1])
     states = np.stack(h, axis=1)
     return np.stack(out, axis=1), states[:, -1], (x, states, real, W)
@@ -183,12 +169,8 @@ _x, _h0, _W, _b = (RNG.standard_normal(size) for size in ((3, 5, 4), (3, 2), (6,
 _masked_case = (_x, np.array([2, 5, 3]), _h0, _W, _b)
 PAD = Task([([[3, 1], [4, 1, 5, 9], [2, 6, 5]],)], _pad, ("tokens", "lengths"), (
     Wrong("padded at the front", "At which end are the zeros?", "tokens", lambda s: _pad(s, "pre")),
-    Wrong("reversed", "In which order does the sequence come?", "tokens", lambda s: _pad(s, back=True)),
     Wrong("every length is T", "How long is a sequence before it is padded?", "lengths",
           lambda s: (_pad(s)[0], np.full(len(s), max(map(len, s))))),
-    Wrong("lengths are one too small", "Is a length the last index?", "lengths", lambda s: (_pad(s)[0], _pad(s)[1] - 1)),
-    Wrong("the last id is missing", "Which index does a slice leave out?", "tokens",
-          lambda s: (np.pad(_pad([one[:-1] for one in s])[0], ((0, 0), (0, 1))), _pad(s)[1])),
 ))
 MASKED = Task([_masked_case], _first(), ("out", "h_last"), (
     Wrong("the mask is not applied to the carried state", "What must a padded step do with the state it got?", "h",
@@ -199,8 +181,6 @@ MASKED = Task([_masked_case], _first(), ("out", "h_last"), (
     Wrong("the mask is one step too short", "A sequence of length 2: is step t = 1 real?", "real", _first(late=-1)),
     Wrong("the state is set to zero at padded steps", "What must a padded step do with the state it got?", "h",
           _first(zeroed=True)),
-    Wrong("the state is set to h0 at padded steps", "What must a padded step do with the state it got?", "h",
-          _first(reset=True)),
 ), True)
 MASKED_BACK = Task(
     [(RNG.standard_normal((3, 5, 2)), RNG.standard_normal((3, 2)), Cache.of(_masked(*_masked_case)[2], _masked_case))],
@@ -210,8 +190,6 @@ MASKED_BACK = Task(
         Wrong("the mask is not applied to dz", "Does a padded step read W?", "dz", _flags(_masked_back, dz_masked=False)),
         Wrong("gradient stops at padded steps", "Which way back has the state that a padded step hands on?", "dh",
               _flags(_masked_back, passed="product")),
-        Wrong("the mask is not applied to dz, nor to dh", "What is the derivative of a step that does nothing?", "dh",
-              _flags(_masked_back, dz_masked=False, passed="product")),
         Wrong("the gradient of the final state is ignored", "Who else uses h_last?", "dh", _flags(_masked_back, last=False)),
         Wrong("dh of step t+1 is not added", "Where does h_t go, besides the output?", "dh_t",
               _flags(_masked_back, later=False)),
@@ -240,9 +218,6 @@ CLIP = Task([(_gradients, 0.8), (_gradients, 100.0)], _clip, ("grads[0]", "grads
           lambda grads, most: _clip(grads, most, 1.0)),
     Wrong("the norms are added up", "What is the norm of (3, 4)?", "norm", lambda grads, most: (
         [g * min(1.0, most / sum(map(np.linalg.norm, grads))) for g in grads], sum(map(np.linalg.norm, grads)))),
-    Wrong("nothing is scaled", "By what is each g multiplied?", "return", lambda grads, most: (grads, _norm(grads))),
-    Wrong("scaled always to 1/norm", "Which norm should the result have?", "factor",
-          lambda grads, most: ([g * min(1.0, 1 / _norm(grads)) for g in grads], _norm(grads))),
 ))
 
 
@@ -258,7 +233,6 @@ _a = RNG.standard_normal((6, 5))
 SURVIVAL = Task([(_a, 0), (_a, 2.5)], _survival, ("survival",), (
     Wrong("the bias is not used", "Where does the bias stand in f?", "f", lambda a, bias: _survival(a, 0)),
     Wrong("the bias outside σ", "Can f be above 1?", "f", lambda a, bias: (_f(a, 0) + bias).prod(axis=0).mean()),
-    Wrong("no σ", "Between which numbers does a gate lie?", "f", lambda a, bias: (a + bias).prod(axis=0).mean()),
     Wrong("tanh for σ", "Between which numbers does a gate lie?", "f", lambda a, bias: np.tanh(a + bias).prod(axis=0).mean()),
     Wrong("the sum for the product", "What do T steps do to a gradient, one after the other?", "left",
           lambda a, bias: _f(a, bias).sum(axis=0).mean()),
@@ -266,22 +240,16 @@ SURVIVAL = Task([(_a, 0), (_a, 2.5)], _survival, ("survival",), (
           lambda a, bias: _f(a, bias).mean()),
     Wrong("the product over cells", "Along which axis of a does time run?", "left",
           lambda a, bias: _f(a, bias).prod(axis=1).mean()),
-    Wrong("only the last step", "How many steps does the gradient go back?", "left", lambda a, bias: _f(a, bias)[-1].mean()),
     Wrong("the sign of z", "Is σ(z) near 1 for large z?", "f", lambda a, bias: _survival(-a, -bias)),
 ))
 
 
-def _needed(a: Any, share: float, over: bool = False, first: int = 0) -> Any:
-    left = (_survival(a, bias) for bias in range(first, 21))
-    return next((bias for bias, one in enumerate(left, first) if (one < share if over else one >= share)), None)
+def _needed(a: Any, share: float, over: bool = False) -> Any:
+    left = (_survival(a, bias) for bias in range(21))
+    return next((bias for bias, one in enumerate(left) if (one < share if over else one >= share)), None)
 
 
-BIAS = Task([(_a, 0.5), (_a, 0.95), (_a, 1e-6)], _needed, ("bias",), (
+BIAS = Task([(_a, 0.5), (_a, 0.95)], _needed, ("bias",), (
     Wrong("the comparison is turned round", "Is more left than the share, or less?", "for",
           lambda a, share: _needed(a, share, over=True)),
-    Wrong("counts from 1", "Which is the first bias to try?", "for", lambda a, share: _needed(a, share, first=1)),
-    Wrong("one too large", "Is this bias enough, or the one before?", "for", lambda a, share: (_needed(a, share) + 1)),
-    Wrong("one too small", "Is this bias enough?", "for", lambda a, share: _needed(a, share) - 1),
-    Wrong("always the first bias", "When may the loop stop?", "for", lambda a, share: 0),
-    Wrong("always the last bias", "When may the loop stop?", "for", lambda a, share: 20),
 ), given=(("survival", _survival),))

@@ -6,13 +6,16 @@ import re
 
 from minilstm.gradients.diagnosis.catalogue import CATALOGUE
 from minilstm.gradients.diagnosis.diagnose import Slip
+from minilstm.gradients.diagnosis.habits import ADDED, CLIPPED, RANDOM
 
-QUESTIONS = {mistake.name: mistake.question for mistake in CATALOGUE}
+HABITS = {ADDED: "weight decay inside backward", CLIPPED: "clipping inside backward", RANDOM: "the mask is drawn again"}
+ZERO = "a gradient stays zero"
+QUESTIONS = {ZERO: "Which line fills it?", **{mistake.name: mistake.question for mistake in CATALOGUE}}
 # "CELL line: what stands there" against a pattern; the first that fits gives the catalogue's name.
 RULES = (
+    (r"stays zero", ZERO),
     (r"= for \+=", "= for += in dW or db"),
     (r"the (last|first) step's share alone|left out of the sum", "= for += in dW or db"),
-    (r"transposed", "W is not transposed"),
     (r"which are (x|h)'s|one column too early", "the wrong half of d[h, x]"),
     (r"before the nonlinearit|dh itself is used", "the gradient before the nonlinearity"),
     (r"index -1", "index -1 at t = 0"),
@@ -24,7 +27,6 @@ RULES = (
     (r"dc stays what it was", "dc of step t+1 is not added"),
     (r"share of gate|W of gate", "a gate is left out of dh_prev or dx"),
     (r"loop leaves out|first step's \(t = 0\) is missing|last step's is missing", "the loop leaves out a step"),
-    (r"\(truncated\)", "truncation"),
     (r"final (hidden|cell) state is ignored|final states are ignored", "the final state's gradient is ignored"),
     (r"blocks of gates|gradient of gate .* is used", "blocks of dz in another order"),
     (r"clipped", "clipping inside backward"),
@@ -40,7 +42,6 @@ RULES = (
     (r"LSTM 11:", "tanh'(c) with c for tanh(c)"),
     (r"LSTM 10:", "c_t for c_{t-1}"),
     (r"LSTM [98]:", "partners of i and c̃ exchanged"),
-    (r"LSTM 7: .*f_[{]", "dc_prev with f of another step"),
     (r"LSTM 7: .*dh", "dc_prev from one of dc's two sources"),
     (r"LSTM 7:", "dc_prev without f_t"),
     (r"(LSTM [456]|GRU [34]): .*σ'\(", "σ' of the activated gate"),

@@ -11,8 +11,10 @@ import pytest
 from wrong_answers import WRONG
 
 from minilstm.gradients.diagnosis.catalogue import CATALOGUE
-from minilstm.grading.questions import RULES
+from minilstm.grading import parts
+from minilstm.grading.questions import RULES, ZERO
 from minilstm.grading.steps import STEPS, Graded, grade, steps_in
+from minilstm.grading.variants import Task
 
 EXERCISES = Path(__file__).parents[2] / "examples" / "exercises"
 FILES = {number: EXERCISES / f"{step.stem}.py" for number, step in enumerate(STEPS, 1)}
@@ -66,15 +68,19 @@ def test_a_wrong_answer_is_named(number: int, right: str, wrong: str, mistake: s
     wrongs = [one for one in graded(path, number) if one.mistake]
     assert [one.mistake for one in wrongs] == [mistake]
     one = wrongs[0]
-    assert one.score < one.points and one.hint.endswith("?") and right not in f"{one.detail} {one.hint}"
+    assert one.score < one.points and one.hint.endswith("?")
+    assert right in wrong or right not in f"{one.detail} {one.hint}"
 
 
 def test_five_wrong_answers_for_each() -> None:
     assert min(Counter(number for number, *_ in WRONG).values()) >= 5 and {number for number, *_ in WRONG} == set(NUMBERS)
 
 
-def test_names_are_the_catalogues() -> None:
-    assert {name for _, name in RULES} <= {mistake.name for mistake in CATALOGUE}
+def test_every_name_is_tried() -> None:
+    tried, catalogue = {mistake for *_, mistake in WRONG}, {mistake.name for mistake in CATALOGUE}
+    assert {name for _, name in RULES} - {ZERO} <= tried & catalogue
+    tasks = [task for task in vars(parts).values() if isinstance(task, Task)]
+    assert len(tasks) == 11 and {wrong.name for task in tasks for wrong in task.wrongs} <= tried
 
 
 def test_steps_are_found_by_name() -> None:
@@ -117,6 +123,15 @@ def test_checking_oneself_is_allowed(tmp_path: Path) -> None:
                     "np.ones(4)))\nassert ml.sigmoid(np.zeros(1)) == 0.5\n"
                     "h, _ = ml.rnn_step(np.ones((2, 3)), np.ones((2, 4)), np.ones((7, 4)), np.ones(4))\n", encoding="utf-8")
     assert sum(one.score for one in graded(path, 1)) == 10
+
+
+@pytest.mark.parametrize("line, mistake, score", [
+    ("dh *= 1 - h * h; dz = dh", "right, with a bad habit", 3), ("dz = 0 * dh", "a gradient stays zero", 0),
+    ("dz = dh * (1 - h * h) + 0.1", "weight decay inside backward", 0)])
+def test_habits_and_zeros(line: str, mistake: str, score: float, tmp_path: Path) -> None:
+    path = tmp_path / FILES[1].name
+    path.write_text(solution(1).read_text(encoding="utf-8").replace("dz = dh * (1 - h * h)", line), encoding="utf-8")
+    assert [(one.mistake, one.score) for one in graded(path, 1)][1] == (mistake, score)
 
 
 def test_errors_are_told_with_their_line(tmp_path: Path) -> None:
