@@ -33,9 +33,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_grade(arguments: argparse.Namespace) -> int:
     """Grade and print; return 0 if every submission is right in all steps, else 1."""
-    found = submissions(arguments.path, one=arguments.results is not None)
-    results = grade_all(found, [STEPS[number - 1] for number in arguments.steps], seconds=arguments.seconds,
-                        megabytes=arguments.memory, jobs=arguments.jobs)
+    try:
+        found = submissions(arguments.path, one=arguments.results is not None)
+        results = grade_all(found, [STEPS[number - 1] for number in arguments.steps], seconds=arguments.seconds,
+                            megabytes=arguments.memory, jobs=arguments.jobs)
+    except ArgumentError as error:
+        if arguments.results is not None:       # the student must see why
+            _write(arguments.results, _dumped({"score": 0, "output": str(error)}))
+        raise
     if arguments.results is not None:
         _write(arguments.results, _dumped(gradescope(results[0])))
     if arguments.csv is not None:

@@ -18,6 +18,7 @@ from minilstm.cells.gru import gru_step
 from minilstm.cells.lstm import lstm_forward, lstm_step
 from minilstm.cells.rnn import rnn_forward, rnn_step
 from minilstm.gradients.diagnosis.derivation import CELLS
+from minilstm.gradients.diagnosis.diagnose import Diagnosis, diagnose
 from minilstm.gradients.diagnosis.recognition import recognise, recognise_wrong
 from minilstm.gradients.gradcheck import gradcheck
 from minilstm.grading.questions import HABITS, ZERO, asked, bare, named, shown
@@ -25,7 +26,7 @@ from minilstm.grading.verdict import Names, Unanswered, Verdict, failed, same, t
 
 N, T, D, H = 3, 4, 5, 2         # all different, so that no transposed matrix passes
 WRONG_FORWARD = "the forward is not the equations"
-SECONDS = 1.0                   # for naming a wrong forward
+SECONDS = 3.0                   # for naming a mistake, at most; usual ones take less than 0.5 on an idle processor
 # Where the exercises write what a name of the derivation, or a mistake, is about.
 SPELLED = {"dc̃": ("dc_tilde",), "c̃_t": ("c_tilde",), "h_t": ("h",), "dh": ("dh_t",), "dx": ("dx", "dhx"),
            "dh0": ("dh_next", "dh"), "dh_prev": ("dh_prev", "dh_next", "dhx"), "dc0": ("dc_prev", "dc_next"),
@@ -111,7 +112,7 @@ def judge_forward(names: Names, name: str, question: str, cell: Cell) -> Verdict
         if reading is not None and "," not in reading.cell.key:
             return Verdict(0.0, "another arrangement", f"it is the forward of {reading.words()}",
                            f"{where(function)}: in which order do the exercise's gates stand, and the rows of W?")
-        reading = reading or recognise_wrong(inputs, {}, outputs, time.perf_counter() + SECONDS)
+        reading = reading or recognise_wrong(inputs, {}, outputs, time.perf_counter() + SECONDS / 2)
         if reading is not None and reading.cell.name == CELLS[cell.key].name:
             wrong = next(now for now, line in zip(reading.cell.forward, CELLS[cell.key].forward) if now != line)
             detail, place = f"exactly what {wrong} gives", where(function, *_spelled(wrong.target))
@@ -145,19 +146,23 @@ def _checked(forward: Any, backward: Any, cell: Cell, question: str) -> Verdict:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            gradcheck((forward, backward), cell.inputs())
+            gradcheck((forward, backward), cell.inputs(), diagnose=False)
             return Verdict(1.0)
         except GradientError as error:
-            return _of_error(error, backward, question)
+            try:
+                found = None if error.__cause__ else diagnose((forward, backward), cell.inputs(), seconds=SECONDS)
+            except Exception:       # gradients that are wrong in their shapes
+                found = None
+            return _of_error(error, found, backward, question)
         except MinilstmError as error:
             return Verdict(0.0, "cannot be checked", str(error), where(backward))
 
 
-def _of_error(error: GradientError, backward: Any, question: str) -> Verdict:
-    """Return the verdict behind what gradcheck says."""
+def _of_error(error: GradientError, found: Diagnosis | None, backward: Any, question: str) -> Verdict:
+    """Return the verdict behind what gradcheck and the diagnosis say."""
     if error.__cause__ is not None:
         return failed(backward.__name__, error.__cause__, question)
-    first, found, place = str(error).splitlines()[0].partition(": ")[2], error.diagnosis, where(backward)
+    first, place = str(error).splitlines()[0].partition(": ")[2], where(backward)
     values, but, habit = first.partition(", but ")
     if but and values.startswith("every gradient"):
         return Verdict(0.5, "right, with a bad habit", habit, f"{place}: what is written to?")

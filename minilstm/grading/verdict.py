@@ -48,7 +48,7 @@ def theirs(names: Names, name: str, question: str) -> Callable[..., Any]:
         lines = ", ".join(map(str, blanks[:3])) + ", ..." * (len(blanks) > 3)
         many = len(blanks) > 1
         raise Unanswered(Verdict(0.0, "not written yet", f"{len(blanks)} blank{'s' * many} left, line{'s' * many} {lines}",
-                                 f"line {blanks[0]}: {question}"))
+                                 f"{_line(function, blanks[0])}: {question}"))
 
     @functools.wraps(function)
     def call(*arguments: Any, **named: Any) -> Any:
@@ -71,9 +71,15 @@ def where(function: Any, *targets: str) -> str:
     for target in targets:
         for line, node in reversed(statements):
             if target in _changed(node):
-                return f"line {line}, {ast.unparse(node).splitlines()[0]}"
-    name = inspect.unwrap(function).__name__
-    return f"line {inspect.getsourcelines(inspect.unwrap(function))[1]}, {name}" if statements else name
+                return f"{_line(function, line)}, {ast.unparse(node).splitlines()[0]}"
+    function = inspect.unwrap(function)
+    return f"{_line(function, inspect.getsourcelines(function)[1])}, {function.__name__}" if statements else function.__name__
+
+
+def _line(function: Any, line: int) -> str:
+    """Return "line 3", or "cell 2, line 3" in a notebook."""
+    cell = inspect.unwrap(function).__code__.co_filename.partition(", cell ")[2]
+    return f"cell {cell}, line {line}" if cell else f"line {line}"
 
 
 def _statements(function: Any) -> list[tuple[int, ast.stmt]]:

@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,10 +18,10 @@ from minilstm.grading.steps import STEPS, Graded
 
 EXERCISES = Path(__file__).parents[2] / "examples" / "exercises"
 RIGHT = (EXERCISES / "solutions" / "step06_embedding.py").read_text(encoding="utf-8")
-NOTEBOOK = {"cells": [{"cell_type": "markdown", "source": ["# mine"]},
-                      {"cell_type": "code", "source": ["%matplotlib inline\n", "import numpy as np\n", "print('hello')"]},
-                      {"cell_type": "code", "source": RIGHT[RIGHT.index("def "):RIGHT.index("if __name__")].splitlines(True)}],
-            "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+NOTEBOOK: dict[str, Any] = {"metadata": {}, "nbformat": 4, "nbformat_minor": 5, "cells": [
+    {"cell_type": "markdown", "source": ["# mine"]},
+    {"cell_type": "code", "source": ["%matplotlib inline\n", "import numpy as np\n", "print('hello')"]},
+    {"cell_type": "code", "source": RIGHT[RIGHT.index("def "):RIGHT.index("if __name__")].splitlines(True)}]}
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +40,11 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
                           "x = E[tokens]")
     hand_in("syntax.py", "x = E[tokens")
     (folder / "notebook.ipynb").write_text(json.dumps(NOTEBOOK), encoding="utf-8")
+    NOTEBOOK["cells"][2]["source"][2] = "    x = E[tokens - 1]\n"
+    (folder / "wrong.ipynb").write_text(json.dumps(NOTEBOOK), encoding="utf-8")
     (folder / "nothing.py").write_text("print('I have done nothing')", encoding="utf-8")
     found = submissions(folder)
-    assert len(found) == 9
+    assert len(found) == 10
     results = {one.submission: one for one in grade_all(found, seconds=3.0, jobs=2)}
     assert {file.name for file in folder.iterdir()} == set(results)         # who deletes files deletes copies
     return results
@@ -49,6 +52,7 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
 
 @pytest.mark.parametrize("name, score, mistake, words", [
     ("right.py", 10, "", ""), ("deletes.py", 10, "", ""), ("notebook.ipynb", 10, "", ""),
+    ("wrong.ipynb", 6, "tokens shifted by one", ""),
     ("loop.py", 0, "does not come to an end", "loop.py, line 15"), ("exit.py", 0, "ends itself", "SystemExit"),
     ("vanishes.py", 0, "cannot be run", "ended without a result"), ("syntax.py", 0, "cannot be run", "syntax.py, line 15"),
     ("nothing.py", 0, "not handed in", "no file with this step")])
@@ -57,6 +61,7 @@ def test_no_submission_harms_another(graded: dict[str, Result], name: str, score
     first = one.steps["step06"][0]
     assert one.score == score and one.points == 10 and first.mistake == mistake and words in first.detail
     assert "/tmp" not in first.detail
+    assert name != "wrong.ipynb" or first.hint.startswith("cell 2, line 3, x = E[tokens - 1]: ")
 
 
 def test_memory_is_limited(graded: dict[str, Result]) -> None:
@@ -120,6 +125,9 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert [step["score"] for step in shown["steps"]] == [10, 0] and shown["max_score"] == 20
     assert shown["steps"][1]["functions"][0]["mistake"] == "not handed in"
     assert len(json.loads(Path(out["results.json"]).read_text())["tests"]) == 2
+    (tmp_path / "empty").mkdir()
+    assert main(["grade", str(tmp_path / "empty"), "--results", out["results.json"]]) == 2
+    assert "holds no .py" in json.loads(Path(out["results.json"]).read_text())["output"]
     assert Path(out["table.csv"]).read_text().splitlines()[1].startswith(f"{tmp_path.name},10,0,10,20")
 
 
