@@ -36,16 +36,16 @@ LOOKED_AT = {"dh of step t+1 is not added": ("dh_t",), "blocks of dz in another 
 
 
 class Cell(NamedTuple):
-    """One cell's part of a step: ``forward(**inputs) -> (*outputs, cache)`` is minilstm's, with the exercise's cache."""
+    """One cell's part of a step: ``forward(*inputs) -> (*outputs, cache)`` is minilstm's, with the exercise's cache."""
 
     key: str                                    # in CELLS
     sizes: dict[str, tuple[int, ...]]           # the inputs in order
     outputs: tuple[str, ...]
     forward: Callable[..., Any]
 
-    def inputs(self) -> dict[str, np.ndarray]:
+    def inputs(self) -> tuple[np.ndarray, ...]:
         rng = np.random.default_rng(7)
-        return {name: rng.standard_normal(size) for name, size in self.sizes.items()}
+        return tuple(rng.standard_normal(size) for size in self.sizes.values())
 
 
 def _rnn_step(x: Any, h_prev: Any, W: Any, b: Any) -> Any:
@@ -89,10 +89,9 @@ GRU_STEP = Cell("gru", {"x": (N, D), "h_prev": STATE, "W": (H + D, 3 * H), "b": 
 def judge_forward(names: Names, name: str, question: str, cell: Cell) -> Verdict:
     """Compare a student's forward with minilstm's."""
     function = theirs(names, name, question)
-    inputs = cell.inputs()
-    want = cell.forward(**inputs)[:-1]
+    want = cell.forward(*cell.inputs())[:-1]
     try:
-        got = function(*(value.copy() for value in inputs.values()))
+        got = function(*cell.inputs())
     except Exception as error:
         return failed(name, error, question)
     if not isinstance(got, tuple) or len(got) != len(want) + 1:
@@ -104,10 +103,11 @@ def judge_forward(names: Names, name: str, question: str, cell: Cell) -> Verdict
     detail, place = unlike(got, want, cell.outputs), where(function, *cell.outputs)
     outputs = [np.asarray(y) for y in got]
     if all(y.dtype.kind == "f" and y.shape == right.shape for y, right in zip(outputs, want)):
-        for name in inputs:
-            if same(function(**{**inputs, name: 2 * inputs[name]})[:-1], got):
+        for k, name in enumerate(cell.sizes):
+            if same(function(*(value * (1 + (k == j)) for j, value in enumerate(cell.inputs())))[:-1], got):
                 return Verdict(0.0, WRONG_FORWARD, f"{name} makes no difference",
                                f"{place}: where does the equation have {name}?")
+        inputs = dict(zip(cell.sizes, cell.inputs()))
         reading = recognise(inputs, {}, outputs)
         if reading is not None and "," not in reading.cell.key:
             return Verdict(0.0, "another arrangement", f"it is the forward of {reading.words()}",
@@ -123,23 +123,24 @@ def judge_forward(names: Names, name: str, question: str, cell: Cell) -> Verdict
 def judge_backward(names: Names, name: str, question: str, cell: Cell, forward: str) -> Verdict:
     """Check a student's backward; ``forward`` is the name of the function before it."""
     backward = theirs(names, name, question)
-    pairs = [cell.forward]
     try:
         own = theirs(names, forward, question)
-        right = judge_forward(names, forward, question, cell).score == 1.0
-        pairs.insert(0 if right else 1, own)
     except Unanswered:
-        right = False
-    verdicts = []
-    for first in pairs[:1] if right else pairs:
-        verdict = _checked(first, backward, cell, question)
-        if verdict.score == 1.0 and first is not cell.forward and not right:
-            verdict = Verdict(0.5, "right behind a wrong forward", "it is the gradient of your own forward",
-                              f"{forward}: which of its lines is not the equation?")
-        verdicts.append(verdict)
-        if verdict.score == 1.0:
-            break
-    return max(verdicts, key=lambda one: one.score)     # of equal ones the first
+        return _checked(cell.forward, backward, cell, question)
+    if _is_right(own, cell):
+        return _checked(own, backward, cell, question)
+    verdict = _checked(cell.forward, backward, cell, question)
+    if verdict.score < 1.0 and _checked(own, backward, cell, question).score == 1.0:
+        return Verdict(0.5, "right behind a wrong forward", "it is the gradient of your own forward",
+                       f"{where(own)}: which of its lines is not the equation?")
+    return verdict
+
+
+def _is_right(forward: Any, cell: Cell) -> bool:
+    try:
+        return same(forward(*cell.inputs())[:-1], cell.forward(*cell.inputs())[:-1])
+    except Exception:
+        return False
 
 
 def _checked(forward: Any, backward: Any, cell: Cell, question: str) -> Verdict:

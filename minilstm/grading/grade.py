@@ -18,7 +18,8 @@ from minilstm.grading.apart import MEGABYTES, run_apart
 from minilstm.grading.steps import STEPS, Graded, Step, steps_in
 
 SECONDS = 20.0          # for one step of one submission
-FAILURES = (("not finished", "does not come to an end"), ("more than", "too much memory"), ("SystemExit", "ends itself"))
+FAILURES = (("not finished", "does not come to an end"), ("more than", "too much memory"),
+            ("cannot be imported: SystemExit", "ends itself"))
 
 
 class Submission(NamedTuple):

@@ -10,11 +10,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
+from minilstm.gradients.failures import line_of
 from minilstm.grading import parts
 from minilstm.grading.borrowed import watched
 from minilstm.grading.equations import GRU_STEP, LSTM, LSTM_STEP, RNN, RNN_STEP, Cell, judge_backward, judge_forward
 from minilstm.grading.variants import Task, judge
-from minilstm.grading.verdict import Names, Unanswered, Verdict
+from minilstm.grading.verdict import Names, Unanswered, Verdict, failed
 
 
 class Function(NamedTuple):
@@ -123,6 +124,10 @@ def _graded(names: Names, function: Function) -> Graded:
             verdict = function.judge(names, function.name, function.question)
         except Unanswered as error:
             verdict = error.verdict
+        except SystemExit as error:
+            verdict = Verdict(0.0, "ends itself", f"SystemExit{line_of(error)}", "who calls a function that ends the program?")
+        except Exception as error:
+            verdict = failed(function.name, error, function.question)
     if calls:
         verdict = Verdict(0.0, "minilstm's own answer", f"it calls minilstm's {calls[0]}",
                           "what would you write if minilstm were not there?")

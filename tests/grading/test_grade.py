@@ -34,6 +34,7 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
     hand_in("right.py", "x = E[tokens]")
     hand_in("loop.py", "while True: pass")
     hand_in("exit.py", "exit()")
+    hand_in("first.py", "exit(3)\n\n\ndef embedding_forward(", "def embedding_forward(")
     hand_in("vanishes.py", "import os; os._exit(0)")
     hand_in("memory.py", "x = np.ones(10 * 2 ** 27)")
     hand_in("deletes.py", "import os, glob; [os.remove(f) for f in (__file__, *glob.glob('*.py')) if os.path.exists(f)]; "
@@ -44,7 +45,7 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
     (folder / "wrong.ipynb").write_text(json.dumps(NOTEBOOK), encoding="utf-8")
     (folder / "nothing.py").write_text("print('I have done nothing')", encoding="utf-8")
     found = submissions(folder)
-    assert len(found) == 10
+    assert len(found) == 11
     results = {one.submission: one for one in grade_all(found, seconds=3.0, jobs=2)}
     assert {file.name for file in folder.iterdir()} == set(results)         # who deletes files deletes copies
     return results
@@ -53,7 +54,8 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
 @pytest.mark.parametrize("name, score, mistake, words", [
     ("right.py", 10, "", ""), ("deletes.py", 10, "", ""), ("notebook.ipynb", 10, "", ""),
     ("wrong.ipynb", 6, "tokens shifted by one", ""),
-    ("loop.py", 0, "does not come to an end", "loop.py, line 15"), ("exit.py", 0, "ends itself", "SystemExit"),
+    ("loop.py", 0, "does not come to an end", "loop.py, line 15"), ("exit.py", 6, "ends itself", "exit.py, line 15"),
+    ("first.py", 0, "ends itself", "SystemExit"),
     ("vanishes.py", 0, "cannot be run", "ended without a result"), ("syntax.py", 0, "cannot be run", "syntax.py, line 15"),
     ("nothing.py", 0, "not handed in", "no file with this step")])
 def test_no_submission_harms_another(graded: dict[str, Result], name: str, score: float, mistake: str, words: str) -> None:

@@ -134,6 +134,15 @@ def test_habits_and_zeros(line: str, mistake: str, score: float, tmp_path: Path)
     assert [(one.mistake, one.score) for one in graded(path, 1)][1] == (mistake, score)
 
 
+def test_arguments_may_have_other_names(tmp_path: Path) -> None:
+    path = tmp_path / FILES[1].name
+    text = solution(1).read_text(encoding="utf-8").replace("(x, h_prev, W, b)", "(x_t, before, weights, bias)")
+    text = text.replace("[h_prev, x]", "[before, x_t]").replace("hx @ W + b)", "hx @ weights + bias)")
+    text = text.replace("h, W)\n", "h, weights)\n", 1)
+    path.write_text(text, encoding="utf-8")
+    assert [one.score for one in graded(path, 1)] == [4, 6]
+
+
 def test_errors_are_told_with_their_line(tmp_path: Path) -> None:
     path = tmp_path / FILES[1].name
     path.write_text(solution(1).read_text(encoding="utf-8").replace("db = dz.sum(axis=0)", "db = dz @ hx")
