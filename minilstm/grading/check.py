@@ -1,4 +1,16 @@
-"""The gradient check of somebody else's code, as ``python -m minilstm gradcheck`` runs it in a process of its own."""
+"""The gradient check of somebody else's code, as ``python -m minilstm gradcheck`` runs it in a process of its own.
+
+With ``--json`` that command prints one object (fields may be added; if one is changed or goes, the version becomes 2):
+
+    version     1
+    target      what was checked, as it was given
+    status      "right", "wrong" (a gradient is, or a habit of the backward), or "not run" (message says why)
+    message     the report as text
+    tensors     a list, empty if not run: {"name", "shape", "right", "errors": {"finite": ..., "complex": ...},
+                "worst": {"entry", "where", "analytic", "numeric"}}; "complex" is missing where complex step was not possible
+    diagnosis   null where none was needed, else the fields of minilstm.Diagnosis: {"cell", "conventions", "smallest_t",
+                "named", "slips": [{"line", "right", "wrong", "where"}, ...], "others", "wrong", "habits"}
+"""
 
 from __future__ import annotations
 
@@ -73,6 +85,8 @@ def _make(named: Any, request: dict[str, Any]) -> Trial:
             maker = Maker(layout, names, sizes, request["arrays"], request["seed"])
             inputs = {name: maker.make(name) for name in names}
         except KeyError as error:
+            if error.args[0] == "self":
+                raise ArgumentError("forward takes self, so it is a method: name its class, FILE:CLASS") from None
             raise ArgumentError(f"the name {error.args[0]} does not tell what shape the array has: give it (--array "
                                 f"{error.args[0]}=3,20), or check from Python with ml.gradcheck") from None
         if request["shape"] is not None and names:
@@ -143,11 +157,13 @@ def _best(trials: list[Trial]) -> Trial:
         if not trial.forward:
             return trial
     shapes = ("ValueError", "IndexError", "AxisError")      # what a wrong arrangement raises; others are the forward's own
-    trial = next((trial for trial in trials if not any(word in trial.forward for word in shapes)
-                  and not any(isinstance(value, list) for value in trial.inputs.values())), trials[0])
-    made = ", ".join(f"{name} {_shape(value)}" for name, value in trial.inputs.items())
-    raise ArgumentError(f"{trial.forward} (called with arrays made from the arguments' names: {made}; set sizes with --shape "
-                        "N=2,T=4,D=3,H=5, the shape of one array with --array NAME=3,20)")
+    own = [trial for trial in trials if not any(word in trial.forward for word in shapes)
+           and not any(isinstance(value, list) for value in trial.inputs.values())]
+    if own:
+        raise ArgumentError(own[0].forward)
+    made = ", ".join(f"{name} {_shape(value)}" for name, value in trials[0].inputs.items())
+    raise ArgumentError(f"{trials[0].forward} (called with arrays made from the arguments' names: {made}; set sizes with "
+                        "--shape N=2,T=4,D=3,H=5, the shape of one array with --array NAME=3,20)")
 
 
 if __name__ == "__main__":
