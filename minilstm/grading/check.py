@@ -21,10 +21,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minilstm.backend.arrays import get_array_module
-from minilstm.backend.errors import ArgumentError, MinilstmError
+from minilstm.backend.errors import ArgumentError, GradientError, MinilstmError
 from minilstm.gradients.failures import told
 from minilstm.gradients.gradcheck import gradcheck
 from minilstm.gradients.subjects import make_subject
+from minilstm.gradients.view import Subject
 from minilstm.grading.apart import serve
 from minilstm.grading.arrays import SIZES, Layout, Maker, OnDemand, layouts, required, size_of
 from minilstm.grading.source import load
@@ -46,7 +47,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     Other entries: "arguments" of a class, "sizes" (N, T, D, H, V), "shape" of the first input, "arrays" (shapes by name),
     "tokens" (ids below this number), "seed", "method".
     """
-    made = _make(find(request["target"]), request)
+    made = make(find(request["target"]), request)
     report = gradcheck(made.target, made.inputs, method=request["method"], rng=request["seed"], axes=made.axes,
                        raise_exception=False)
     return {"status": "right" if report.right else "wrong", "message": str(report), "summary": report.summary(),
@@ -65,7 +66,7 @@ def find(spec: str) -> Any:
     return found[0] if len(found) == 1 else found
 
 
-def _make(named: Any, request: dict[str, Any]) -> Trial:
+def make(named: Any, request: dict[str, Any]) -> Trial:
     """Return the target with inputs that it takes. Raises ArgumentError with the reason where none are found."""
     arguments, sizes = request["arguments"], {**SIZES, **request["sizes"]}
     pair = isinstance(named, (tuple, list))
@@ -143,12 +144,23 @@ def _try(target: Any, inputs: dict[str, Any], axes: str | None) -> Trial:
         outputs = subject.run(subject.tensors)
     except MinilstmError as error:
         return Trial(target, inputs, known, str(error), "")
+    if known is not None and "N" in known and _mixes(subject, outputs, known.index("N")):
+        return Trial(target, inputs, known, "", "what was taken for two sequences is one")
     try:
         gradients = subject.gradients(subject.tensors, [get_array_module(y).ones_like(y) for y in outputs])
         fits = all(np.shape(gradients[name]) == np.shape(subject.tensors[name]) for name in gradients)
         return Trial(target, inputs, known, "", "" if fits else "a gradient has another shape")
     except MinilstmError as error:
         return Trial(target, inputs, known, "", str(error))
+
+
+def _mixes(subject: Subject, outputs: list[Any], axis: int) -> bool:
+    """Return whether one sequence's input changes another's output: then this axis is time, and not the batch."""
+    x = subject.tensors[subject.input_names[0]].copy()
+    x.swapaxes(0, axis)[0] += 1.0
+    moved = subject.run({**subject.tensors, subject.input_names[0]: x})
+    return any(y.ndim > axis and y.shape[axis] == x.shape[axis] and (
+        y.swapaxes(0, axis)[1:] != z.swapaxes(0, axis)[1:]).any() for y, z in zip(outputs, moved))
 
 
 def _best(trials: list[Trial]) -> Trial:
@@ -160,7 +172,7 @@ def _best(trials: list[Trial]) -> Trial:
     own = [trial for trial in trials if not any(word in trial.forward for word in shapes)
            and not any(isinstance(value, list) for value in trial.inputs.values())]
     if own:
-        raise ArgumentError(own[0].forward)
+        raise GradientError(own[0].forward)
     made = ", ".join(f"{name} {_shape(value)}" for name, value in trials[0].inputs.items())
     raise ArgumentError(f"{trials[0].forward} (called with arrays made from the arguments' names: {made}; set sizes with "
                         "--shape N=2,T=4,D=3,H=5, the shape of one array with --array NAME=3,20)")
