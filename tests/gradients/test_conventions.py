@@ -610,8 +610,8 @@ def test_a_function_that_returns_loss_and_gradients_is_split(rng: np.random.Gene
     for module in (zoo.load("rnn_char"), zoo.load("rnn_char", bug)):
         inputs, targets, _, *weights = zoo.STYLES["rnn_char"].make(module, rng, zoo.SIZES)[1]
 
-        def forward(inputs: Any, targets: Any, *weights: Any, loss_fun: Any = module.loss_fun) -> Any:
-            loss, *gradients, _ = loss_fun(inputs, targets, np.zeros((zoo.SIZES["H"], 1)), *weights)
+        def forward(inputs: Any, targets: Any, Wxh: Any, Whh: Any, Why: Any, bh: Any, by: Any, *, m: Any = module) -> Any:
+            loss, *gradients, _ = m.loss_fun(inputs, targets, np.zeros((zoo.SIZES["H"], 1)), Wxh, Whh, Why, bh, by)
             return loss, gradients
         report = ml.gradcheck((forward, lambda gradients: gradients), (inputs, targets, *weights), raise_exception=False)
         verdicts.append(report.right)
