@@ -59,7 +59,7 @@ def build_parser(command: str) -> argparse.ArgumentParser:
         parser.add_argument("--backend", choices=BACKENDS, help="a backend that must work: exit with status 1 if it does not")
         return parser
     parser.add_argument("target", metavar="FILE:NAME", help="a Python file or notebook (.ipynb), and in it a pair of "
-                        "functions FORWARD,BACKWARD, a layer or class with forward and backward, or a function that returns one")
+                        "functions FORWARD,BACKWARD, a layer or class with both, or a function that returns a layer")
     parser.add_argument("arguments", metavar="ARG", nargs="*", type=literal,
                         help="arguments of the class: 3 4 for MyCell(3, 4); by default made from their names")
     parser.add_argument("--shape", type=sizes, default={}, metavar="N=2,T=4,D=3,H=5",
@@ -72,7 +72,8 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     parser.add_argument("--method", choices=METHODS, default="both",
                         help="method of numerical differentiation (default: both)")
     parser.add_argument("--seconds", type=positive, default=SECONDS, help=f"limit of time (default: {SECONDS:g})")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON, for programs that grade")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON, for programs that grade "
+                        "(minilstm/grading/check.py documents it)")
     return parser
 
 

@@ -95,6 +95,20 @@ def gradcheck(target: Any, inputs: Any, *, method: str = "both", upstream: Any =
     gradcheck forward: 10 entries agree, worst error ...
       x  (2, 2) ...
       W  (2, 3) ...
+
+    A function that returns its loss and its gradients together is split into a pair:
+
+    >>> def loss_fun(x, W):
+    ...     y = x @ W
+    ...     return (y ** 2).sum() / 2, x.T @ y                            # the loss, dW
+    >>> def forward(W):
+    ...     loss, *gradients = loss_fun(np.eye(2), W)                     # what needs no gradient stands here
+    ...     return loss, gradients
+    >>> ml.gradcheck((forward, lambda gradients: gradients), np.ones((2, 3))).right
+    True
+
+    A mistake:
+
     >>> square = (lambda x: (x * x, x), lambda dy, x: dy * x)             # the factor 2 is missing
     >>> ml.gradcheck(square, np.array([1.0, 2.0]))                        # doctest: +IGNORE_EXCEPTION_DETAIL
     Traceback (most recent call last):

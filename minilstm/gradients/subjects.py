@@ -47,7 +47,9 @@ class FunctionSubject(Subject):
             check_returned(self.title, "forward", self.forward, result, wanted)
         if not isinstance(result, tuple) or len(result) < 2 or closure and not callable(result[-1]):
             if closure:
-                raise refuse(self.forward, f"it returned {type(result).__name__}, not (y, backward){place(self.forward)}")
+                raise refuse(self.forward, f"it returned {type(result).__name__}, not (y, backward){place(self.forward)}; to "
+                             "check a forward, give its backward too; if it returns a loss and gradients, "
+                             "help(minilstm.gradcheck) shows how to split it")
             advice = "; to check an object, give it instead of its methods" if hasattr(self.forward, "__self__") else ""
             raise GradientError(f"gradcheck {self.title}: forward must return {wanted}, got {type(result).__name__}{advice}"
                                 f"{place(self.forward)}")

@@ -1,4 +1,16 @@
-"""The gradient check of somebody else's code, as ``python -m minilstm gradcheck`` runs it in a process of its own."""
+"""The gradient check of somebody else's code, as ``python -m minilstm gradcheck`` runs it in a process of its own.
+
+With ``--json`` that command prints one object (fields may be added; if one is changed or goes, the version becomes 2):
+
+    version     1
+    target      what was checked, as it was given
+    status      "right", "wrong" (a gradient is, or a habit of the backward), or "not run" (message says why)
+    message     the report as text
+    tensors     a list, empty if not run: {"name", "shape", "right", "errors": {"finite": ..., "complex": ...},
+                "worst": {"entry", "where", "analytic", "numeric"}}; "complex" is missing where complex step was not possible
+    diagnosis   null where none was needed, else the fields of minilstm.Diagnosis: {"cell", "conventions", "smallest_t",
+                "named", "slips": [{"line", "right", "wrong", "where"}, ...], "others", "wrong", "habits"}
+"""
 
 from __future__ import annotations
 
@@ -9,10 +21,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minilstm.backend.arrays import get_array_module
-from minilstm.backend.errors import ArgumentError, MinilstmError
+from minilstm.backend.errors import ArgumentError, GradientError, MinilstmError
 from minilstm.gradients.failures import told
 from minilstm.gradients.gradcheck import gradcheck
 from minilstm.gradients.subjects import make_subject
+from minilstm.gradients.view import Subject
 from minilstm.grading.apart import serve
 from minilstm.grading.arrays import SIZES, Layout, Maker, OnDemand, layouts, required, size_of
 from minilstm.grading.source import load
@@ -34,7 +47,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     Other entries: "arguments" of a class, "sizes" (N, T, D, H, V), "shape" of the first input, "arrays" (shapes by name),
     "tokens" (ids below this number), "seed", "method".
     """
-    made = _make(find(request["target"]), request)
+    made = make(find(request["target"]), request)
     report = gradcheck(made.target, made.inputs, method=request["method"], rng=request["seed"], axes=made.axes,
                        raise_exception=False)
     return {"status": "right" if report.right else "wrong", "message": str(report), "summary": report.summary(),
@@ -53,7 +66,7 @@ def find(spec: str) -> Any:
     return found[0] if len(found) == 1 else found
 
 
-def _make(named: Any, request: dict[str, Any]) -> Trial:
+def make(named: Any, request: dict[str, Any]) -> Trial:
     """Return the target with inputs that it takes. Raises ArgumentError with the reason where none are found."""
     arguments, sizes = request["arguments"], {**SIZES, **request["sizes"]}
     pair = isinstance(named, (tuple, list))
@@ -73,6 +86,8 @@ def _make(named: Any, request: dict[str, Any]) -> Trial:
             maker = Maker(layout, names, sizes, request["arrays"], request["seed"])
             inputs = {name: maker.make(name) for name in names}
         except KeyError as error:
+            if error.args[0] == "self":
+                raise ArgumentError("forward takes self, so it is a method: name its class, FILE:CLASS") from None
             raise ArgumentError(f"the name {error.args[0]} does not tell what shape the array has: give it (--array "
                                 f"{error.args[0]}=3,20), or check from Python with ml.gradcheck") from None
         if request["shape"] is not None and names:
@@ -129,6 +144,8 @@ def _try(target: Any, inputs: dict[str, Any], axes: str | None) -> Trial:
         outputs = subject.run(subject.tensors)
     except MinilstmError as error:
         return Trial(target, inputs, known, str(error), "")
+    if known is not None and "N" in known and _mixes(subject, outputs, known.index("N")):
+        return Trial(target, inputs, known, "", "what was taken for two sequences is one")
     try:
         gradients = subject.gradients(subject.tensors, [get_array_module(y).ones_like(y) for y in outputs])
         fits = all(np.shape(gradients[name]) == np.shape(subject.tensors[name]) for name in gradients)
@@ -137,17 +154,28 @@ def _try(target: Any, inputs: dict[str, Any], axes: str | None) -> Trial:
         return Trial(target, inputs, known, "", str(error))
 
 
+def _mixes(subject: Subject, outputs: list[Any], axis: int) -> bool:
+    """Return whether one sequence's input changes another's output: then this axis is time, and not the batch."""
+    x = subject.tensors[subject.input_names[0]].copy()
+    x.swapaxes(0, axis)[0] += 1.0
+    moved = subject.run({**subject.tensors, subject.input_names[0]: x})
+    return any(y.ndim > axis and y.shape[axis] == x.shape[axis] and (
+        y.swapaxes(0, axis)[1:] != z.swapaxes(0, axis)[1:]).any() for y, z in zip(outputs, moved))
+
+
 def _best(trials: list[Trial]) -> Trial:
     """Return the first trial whose forward ran (gradcheck says what is wrong with its backward). Raises if there is none."""
     for trial in trials:
         if not trial.forward:
             return trial
     shapes = ("ValueError", "IndexError", "AxisError")      # what a wrong arrangement raises; others are the forward's own
-    trial = next((trial for trial in trials if not any(word in trial.forward for word in shapes)
-                  and not any(isinstance(value, list) for value in trial.inputs.values())), trials[0])
-    made = ", ".join(f"{name} {_shape(value)}" for name, value in trial.inputs.items())
-    raise ArgumentError(f"{trial.forward} (called with arrays made from the arguments' names: {made}; set sizes with --shape "
-                        "N=2,T=4,D=3,H=5, the shape of one array with --array NAME=3,20)")
+    own = [trial for trial in trials if not any(word in trial.forward for word in shapes)
+           and not any(isinstance(value, list) for value in trial.inputs.values())]
+    if own:
+        raise GradientError(own[0].forward)
+    made = ", ".join(f"{name} {_shape(value)}" for name, value in trials[0].inputs.items())
+    raise ArgumentError(f"{trials[0].forward} (called with arrays made from the arguments' names: {made}; set sizes with "
+                        "--shape N=2,T=4,D=3,H=5, the shape of one array with --array NAME=3,20)")
 
 
 if __name__ == "__main__":

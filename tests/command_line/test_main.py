@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -45,15 +46,16 @@ def test_a_right_cell_is_0_and_a_wrong_one_1(cell: str, capsys: pytest.CaptureFi
     assert main(["gradcheck", f"{cell}:Scale", "3", "--shape", "4,3"]) == 0
     assert "15 entries agree" in capsys.readouterr().out
     assert main(["gradcheck", f"{cell}:Scale", "3", "2.0"]) == 1
-    assert "2 times too large" in capsys.readouterr().err
+    printed = capsys.readouterr().out
+    assert "2 times too" in printed and "WRONG" in printed and max(map(len, printed.splitlines())) <= 80
 
 
 @pytest.mark.parametrize(("target", "words"), [
-    ("{}:Missing", "defines no Missing"), ("{}", "expected FILE.py:Class"), ("nothing.py:Cell", "no such file"),
-    ("{}:broken", "ValueError: on purpose"), ("{}:Scale", "TypeError")])
+    ("{}:Missing", "defines no Missing"), ("{}", "expected FILE:NAME"), ("nothing.py:Cell", "no such file"),
+    ("{}:broken", "ValueError: on purpose"), ("{}:Scale,x,y", "expected FILE:NAME"), ("{}:Scale 3 4 5", "TypeError")])
 def test_what_cannot_be_tried_is_one_line_and_2(target: str, words: str, cell: str,
                                                 capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["gradcheck", target.format(cell)]) == 2
+    assert main(["gradcheck", *target.format(cell).split()]) == 2
     error = capsys.readouterr().err
     assert words in error and error.count("\n") == 1
 
@@ -87,9 +89,9 @@ def more(tmp_path: Path) -> str:
 
 @pytest.mark.parametrize(("target", "arguments", "status", "words"), [
     ("Scale", ["--shape", "2,5,3", "3"], 0, "33 entries agree"), ("Scale", ["3", "--shape", "2,5,3"], 0, "33 entries agree"),
-    ("made", [], 0, "33 entries agree"), ("made", ["3"], 2, "takes no ARG"), ("right", [], 0, "30 entries agree"),
-    ("wrong", [], 1, "wrong"), ("two", [], 2, "takes x, h"), ("Leaves", ["3"], 2, "SystemExit"),
-    ("Waits", ["3"], 130, "interrupted"), ("Real", ["3", "--method", "complex"], 2, "complex")])
+    ("made", [], 0, "27 entries agree"), ("made", ["3"], 2, "takes no ARG"), ("right", [], 0, "24 entries agree"),
+    ("wrong", [], 1, "wrong"), ("two", ["--array", "h=2,4,3"], 0, "48 entries agree"), ("Leaves", ["3"], 2, "SystemExit"),
+    ("Waits", ["3"], 2, "KeyboardInterrupt"), ("Real", ["3", "--method", "complex"], 2, "complex")])
 def test_what_is_named_is_checked_as_it_is(target: str, arguments: list[str], status: int, words: str, more: str,
                                            capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["gradcheck", f"{more}:{target}", *arguments]) == status
@@ -128,6 +130,16 @@ def test_the_catalogue_fits_a_terminal_and_its_lines_are_there(capsys: pytest.Ca
     for one in CATALOGUE:
         cell = "gru" if one.line.startswith("gru") else "lstm"
         assert {int(number) for number in re.findall(r"\d+", one.line)} <= numbers[cell] and one.question.endswith("?")
+
+
+def test_json_is_for_programs(cell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["gradcheck", f"{cell}:Scale", "3", "2.0", "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["version"] == 1 and found["status"] == "wrong" and found["diagnosis"]["cell"] is None
+    assert {tensor["name"]: tensor["right"] for tensor in found["tensors"]} == {"x": True, "w": False}
+    assert main(["gradcheck", f"{cell}:Missing", "--json"]) == 2
+    found = json.loads(capsys.readouterr().out)
+    assert found["status"] == "not run" and "defines no Missing" in found["message"] and found["tensors"] == []
 
 
 def test_a_file_that_exits_is_one_line_and_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import zoo_cases as zoo
 
 import minilstm as ml
 
@@ -599,3 +601,40 @@ def test_lists_and_dicts_of_weights_as_attributes_and_one_array_under_two_names(
     assert compared(ml.gradcheck(Lists(), x)) == ["x", "W[0]", "W[1]", "b['out']"]
     with pytest.raises(ml.GradientError, match=r"the gradient of W\[1\] is wrong \(1 of 4"):
         ml.gradcheck(Lists(2.0), x)
+
+
+def test_a_function_that_returns_loss_and_gradients_is_split(rng: np.random.Generator) -> None:
+    """As help(ml.gradcheck) shows; the mistake is named through it."""
+    bug = next(bug for bug in zoo.BUGS if bug.style == "rnn_char")
+    verdicts = []
+    for module in (zoo.load("rnn_char"), zoo.load("rnn_char", bug)):
+        inputs, targets, _, *weights = zoo.STYLES["rnn_char"].make(module, rng, zoo.SIZES)[1]
+
+        def forward(inputs: Any, targets: Any, Wxh: Any, Whh: Any, Why: Any, bh: Any, by: Any, *, m: Any = module) -> Any:
+            loss, *gradients, _ = m.loss_fun(inputs, targets, np.zeros((zoo.SIZES["H"], 1)), Wxh, Whh, Why, bh, by)
+            return loss, gradients
+        report = ml.gradcheck((forward, lambda gradients: gradients), (inputs, targets, *weights), raise_exception=False)
+        verdicts.append(report.right)
+    assert verdicts == [True, False] and report.diagnosis.named and report.diagnosis.slips[0].line in bug.lines
+
+
+# The report --------------------------------------------------------------------------------------------------------------
+
+def test_a_report_marks_what_is_wrong(inputs: dict[str, Any]) -> None:
+    pair = (rnn, lambda dh, cache: rnn_gradients(dh, cache, bug="Wh"))
+    report = ml.gradcheck(pair, inputs, raise_exception=False)
+    assert not report.right and report.wrong == ("Wh",)
+    rows = re.findall("<tr[^>]*>.*?</tr>", report._repr_html_())
+    assert [("background" in row, "WRONG" in row) for row in rows[1:]] == [(name == "Wh",) * 2 for name in report.sizes]
+    assert max(map(len, report.table().splitlines())) <= 80 and report.table().count("WRONG") == 1
+    with pytest.raises(ml.GradientError) as caught:
+        ml.gradcheck(pair, inputs)
+    assert str(caught.value) == str(report) and caught.value.report.wrong == ("Wh",)
+    assert caught.value._render_traceback_() == [f"GradientError: {report}"]
+    assert "<pre>" not in ml.gradcheck((rnn, rnn_gradients), inputs)._repr_html_()
+
+
+def test_what_was_not_compared_has_no_report(inputs: dict[str, Any]) -> None:
+    with pytest.raises(ml.GradientError) as caught:
+        ml.gradcheck((rnn, lambda dh, cache: 1 / 0), inputs, raise_exception=False)
+    assert caught.value.report is None

@@ -76,6 +76,7 @@ def table() -> str:
     """Return the catalogue as text: number, name, what one sees, line, question."""
     lines = []
     for number, one in enumerate(CATALOGUE, 1):
-        line = f"line {one.line}" if one.line else "no line"
+        several = "s" * any(mark in one.line for mark in (",", "to"))
+        line = f"line{several} {one.line}" if one.line else "no line"
         lines += [f"{number:2}. {one.name} ({line})", f"      seen: {one.seen}", f"      ask:  {one.question}"]
     return "\n".join(lines)

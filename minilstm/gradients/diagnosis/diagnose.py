@@ -38,7 +38,7 @@ class Slip:
 
     def __str__(self) -> str:
         if self.line is None:
-            return self.wrong
+            return f"{self.where}: {self.wrong}" if self.where.startswith(("dW", "db")) else self.wrong
         what = self.wrong if self.wrong.startswith(f"{self.where} = ") else f"{self.where}: {self.wrong}"
         return f"{what}; line {self.line} of the derivation says {self.right}"
 

@@ -41,6 +41,7 @@ class Source(NamedTuple):
     D: int
     tokens: bool = False
     E: str = ""
+    absent: str = ""            # the axis that x lacks, "T" or "N"
 
 
 class Role(NamedTuple):
@@ -216,7 +217,8 @@ class Reading:
         if self.source.tokens:
             words.append("tokens, embedded" if self.source.E else "tokens, one-hot")
         else:
-            words.append("axes " + "".join("TND"[list(self.source.axes).index(k)] for k in range(3)))
+            axes = "".join("TND"[list(self.source.axes).index(k)] for k in range(3))
+            words.append("axes " + axes.replace(self.source.absent, ""))
         if any(output.state == "loss" for output in self.outputs):
             words.append("softmax and cross-entropy inside")
         return "; ".join(words)
@@ -374,9 +376,9 @@ def _sources(arrays: Arrays, integers: Arrays) -> Iterator[Source]:
                 yield Source(name, order, N, V, True)
     for name, a in itertools.islice(arrays.items(), 2):
         if a.ndim == 2 and not cubes:
-            yield Source(name, (1, 0, 2), a.shape[0], a.shape[1])       # (N, D): one step
-            yield Source(name, (0, 1, 2), 1, a.shape[1])                # (T, D): one sequence
-            yield Source(name, (2, 1, 0), a.shape[1], a.shape[0])       # (D, N): one step, columns
+            yield Source(name, (1, 0, 2), a.shape[0], a.shape[1], absent="T")       # (N, D): one step
+            yield Source(name, (0, 1, 2), 1, a.shape[1], absent="N")                # (T, D): one sequence
+            yield Source(name, (2, 1, 0), a.shape[1], a.shape[0], absent="T")       # (D, N): one step, columns
 
 
 def _roles(name: str, a: np.ndarray, N: int, D: int, H: int, G: int) -> Iterator[Role]:
