@@ -16,6 +16,8 @@ import numpy as np
 
 from minilstm.gradients.failures import line_of
 
+ASKED = ((NameError, "where does this name get its value?"), (IndexError, "how many entries are there?"),
+         (ValueError, "which shapes meet here?"))
 Names = Mapping[str, Any]           # what a submission defines
 
 
@@ -59,10 +61,11 @@ def theirs(names: Names, name: str, question: str) -> Callable[..., Any]:
 def failed(name: str, error: BaseException, question: str) -> Verdict:
     """Return the verdict on a function that raised."""
     if isinstance(error, NotImplementedError):
-        return Verdict(0.0, "not written yet", str(error) or name, question)
+        return Verdict(0.0, "not written yet", str(error) or name, f"{name}: {question}")
     words = " ".join(str(error).split())[:300]
-    return Verdict(0.0, "stops with an error", f"{type(error).__name__}: {words}{line_of(error)}",
-                   f"{line_of(error).strip() or name}: which shapes meet here?")
+    asked = next((ask for kind, ask in ASKED if isinstance(error, kind)), "which values come here, and of which kind?")
+    return Verdict(0.0, "stops with an error", f"{type(error).__name__}: {words}",
+                   f"{line_of(error).removeprefix(' in ') or name}: {asked}")
 
 
 def where(function: Any, *targets: str) -> str:

@@ -149,4 +149,4 @@ def test_errors_are_told_with_their_line(tmp_path: Path) -> None:
                     .replace("return h, (hx, h, W)", "return h"), encoding="utf-8")
     forward, backward = graded(path, 1)
     assert forward.mistake == "returns something else" and backward.mistake == "stops with an error"
-    assert "line" in backward.detail and "db = dz @ hx" in backward.detail
+    assert "line 26: db = dz @ hx: which shapes meet here?" in backward.hint
