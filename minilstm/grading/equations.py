@@ -26,7 +26,7 @@ from minilstm.grading.verdict import Names, Unanswered, Verdict, failed, same, t
 
 N, T, D, H = 3, 4, 5, 2         # all different, so that no transposed matrix passes
 WRONG_FORWARD = "the forward is not the equations"
-SECONDS = 3.0                   # for naming a mistake, at most; usual ones take less than 0.5 on an idle processor
+SECONDS = 2.5                   # for naming a mistake, at most; usual ones take less than 0.5 on an idle processor
 # Where the exercises write what a name of the derivation, or a mistake, is about.
 SPELLED = {"dc̃": ("dc_tilde",), "c̃_t": ("c_tilde",), "h_t": ("h",), "dh": ("dh_t",), "dx": ("dx", "dhx"),
            "dh0": ("dh_next", "dh"), "dh_prev": ("dh_prev", "dh_next", "dhx"), "dc0": ("dc_prev", "dc_next"),

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minilstm.grading.verdict import Names, Unanswered, Verdict, failed, same, theirs, unlike, where
+from minilstm.grading.verdict import Names, Verdict, failed, same, theirs, unlike, where
 
 
 class Wrong(NamedTuple):
@@ -43,14 +43,16 @@ def judge(names: Names, name: str, question: str, task: Task) -> Verdict:
     scope = getattr(inspect.unwrap(function), "__globals__", {})
     before = {called: scope[called] for called, _ in task.given if called in scope}
     scope.update({called: right for called, right in task.given if called in scope})
-    verdict = _judge(function, name, question, task, task.cases)
-    scope.update(before)
+    try:
+        verdict = _judge(function, name, question, task, task.cases)
+    finally:
+        scope.update(before)
     if verdict.score < 1.0 and task.behind:
         try:
             own = theirs(names, task.behind, question)
             cases = [(*case[:-1], own(*copy.deepcopy(case[-1].arguments))[-1]) for case in task.cases]
             again = _judge(function, name, question, task, cases)
-        except (Exception, Unanswered):
+        except Exception:
             return verdict
         return again if again.score > verdict.score else verdict
     return verdict
