@@ -57,6 +57,14 @@ def test_bugs_are_named(name: str) -> None:
     assert not wrong and unnamed == UNNAMED & {bug.about for bug in MORE_BUGS if bug.style == name}
 
 
+@pytest.mark.parametrize("bug", [bug for bug in BUGS + MORE_BUGS if bug.kind == "forward" and not bug.differs],
+                         ids=lambda bug: bug.style)
+def test_a_forward_that_is_wrong_together_with_its_backward_is_named(bug: Bug) -> None:
+    found = diagnosed(ALL[bug.style], bug)
+    assert found.named and found.smallest_t is None
+    assert found.slips and all(slip.wrong.startswith("the forward has") for slip in found.slips)
+
+
 def test_gradcheck_says_it() -> None:
     bug = next(bug for bug in BUGS if bug.style == "textbook_lstm" and bug.lines == {6})
     target, inputs = ALL[bug.style].make(load(ALL[bug.style], bug), np.random.default_rng(0), SIZES)
