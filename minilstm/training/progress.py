@@ -64,7 +64,7 @@ def open_bar(description: str, total: int | None, done: int = 0, show: bool = Tr
     except ImportError:
         return NoBar()
     # disable=None: no bar if standard error is not a terminal
-    place: dict[str, Any] = ({"file": CellLine(), "leave": True, "ncols": 100} if in_notebook() else
+    place: dict[str, Any] = ({"file": CellLine(), "leave": True, "ncols": 100, "ascii": False} if in_notebook() else
                              {"leave": False, "dynamic_ncols": True, "disable": None})
     return tqdm(total=total, initial=done, desc=description, unit=unit, **place)
 
