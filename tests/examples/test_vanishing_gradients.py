@@ -267,10 +267,9 @@ def test_the_other_figures_show_what_they_say(example: Any, folder: Path) -> Non
     means = lines_of(figures["gates-over-time"].axes[0])
     assert means["forget gate f, before training"] == (list(range(5, -1, -1)), trial["measured"][0]["gates"]["f"]["over_time"])
     assert len(means) == 6 and len(lines_of(figures["gates-over-time"].axes[1])) == 4
-    left, _, right = figures["gate-saturation"].axes[0].patches[:3]          # of the LSTM's forget gate
-    gates = trial["measured"][0]["gates"]["f"]
-    assert left.get_width() == pytest.approx(100 * np.mean(gates["left"]))
-    assert right.get_width() == pytest.approx(100 * np.mean(gates["right"]))
+    frames["gates"] = frames["gates"].assign(left=0.2, right=0.5)
+    bars = example.FIGURES["gate-saturation"](frames, "adding").axes[0].patches[:3]         # of the LSTM's forget gate
+    assert [(round(bar.get_x()), round(bar.get_width())) for bar in bars] == [(0, 20), (20, 30), (50, 50)]
 
 
 def test_figures_fit_a_page_and_a_phone_and_no_legend_hides_data(example: Any, folder: Path) -> None:
@@ -285,8 +284,9 @@ def test_figures_fit_a_page_and_a_phone_and_no_legend_hides_data(example: Any, f
             assert legend.get_window_extent().width < figure.bbox.width and figure.get_figwidth() <= 6.5 * columns + 2, name
 
 
-@pytest.mark.parametrize("values, ticks", [([2.1, 3.9], ["2", "3"]), ([0.02, 0.9], ["0.03", "0.1", "0.5"]),
-                                           ([1e-8, 1.0], ["$\\mathdefault{10^{-4}}$"])])
+@pytest.mark.parametrize("values, ticks", [
+    ([2.1, 3.9], ["2", "3"]), ([0.25, 0.9], ["0.3", "0.5"]), ([0.02, 0.9], ["0.03", "0.1", "0.5"]),
+    ([1e-8, 1.0], ["$\\mathdefault{10^{-4}}$"])])
 def test_ticks_of_a_logarithmic_axis_are_powers_of_ten_or_plain_numbers(values: list[float], ticks: list[str]) -> None:
     pytest.importorskip("matplotlib", reason="the examples extra is not installed")
     figure, [axes] = new_panels(1, 1)
