@@ -11,6 +11,7 @@ from zoo_cases import BUGS, SIZES, STYLES, Bug, Style, load
 from zoo_more_cases import MORE_BUGS, MORE_STYLES
 
 import minilstm as ml
+from minilstm.gradients.diagnosis.diagnose import Diagnosis, Slip
 
 ALL = STYLES | MORE_STYLES
 # One function that returns loss and gradients together: not a form that gradcheck takes.
@@ -85,3 +86,11 @@ def test_another_cell_is_not_named() -> None:
         return dy * np.cos(x), (dy * np.sin(x)).sum((0, 1))
     found = ml.diagnose((forward, backward), (np.random.default_rng(0).standard_normal((2, 3, 4)), np.ones(4)))
     assert found.cell is None and not found.named and "cannot be named" in str(found)
+
+
+def test_a_notebook_shows_the_sentences() -> None:
+    slip = Slip(6, "dz_f = df * f * (1 - f)", "dz_f = df <b>", "dz_f")
+    found = Diagnosis("LSTM", "an LSTM", 1, True, (slip,), habits=("backward changes dh",))
+    assert found._repr_html_() == (
+        "<p>Diagnosis</p><ul><li>the forward is that of an LSTM</li><li>it is exactly what you get with dz_f = df &lt;b&gt;; "
+        "line 6 of the derivation says dz_f = df * f * (1 - f)</li><li>backward changes dh</li></ul>")
