@@ -35,6 +35,7 @@ from minilstm.lab.sizes import hidden_size_for, recurrent_parameters
 from minilstm.lab.sweep import run_sweep
 from minilstm.layers.initial_weights import INITS
 from minilstm.training.atomic_write import PathLike, atomic_write
+from minilstm.training.curves import show
 
 if TYPE_CHECKING:
     import pandas
@@ -206,6 +207,7 @@ def main(argv: list[str] | None = None) -> int:
         if stopped:
             print(f"\n{stopped} of {len(frame)} trials ended early: a loss or gradient was not finite (see {RESULTS}).")
         print(f"\nTable, results and figures are in {folder}", flush=True)
+        show(*sorted(folder.glob("*.png")))         # in a notebook
 
     return run_program(PROGRAM, body, lambda _: f"Interrupted. The same command goes on with {folder}.")
 

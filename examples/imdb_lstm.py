@@ -34,7 +34,8 @@ from minilstm.cells.padding import PADDINGS
 from minilstm.lab.reference import ReferenceSettings, reference_model
 from minilstm.layers.initial_weights import RECURRENT_INITS
 from minilstm.training.atomic_write import atomic_write
-from minilstm.training.run_folder import BEST, CONFIG, LAST, in_the_way, load_config, load_weights
+from minilstm.training.curves import show
+from minilstm.training.run_folder import BEST, CONFIG, CURVES, LAST, in_the_way, load_config, load_weights
 
 PROGRAM = "imdb_lstm.py"
 SPLIT_SEED = 42             # the split of the reference configuration, the same whatever --seed
@@ -95,7 +96,7 @@ def train(settings: dict[str, Any], folder: Path | None, resume: bool, progress:
 
     # 7. Look at the curves.
     print(f"Curves, history and checkpoints are in {folder}")
-    show(history)
+    show(*folder.glob(CURVES))      # in a notebook
     return history
 
 
@@ -199,13 +200,6 @@ def predict(texts: list[str], folder: Path, backend: str | None) -> None:
         note = "  (contains no word)" if not read else "  (contains no known word)" if set(read) == {unknown} else ""
         start = " ".join(text.split())
         print(f"{'positive' if p >= 0.5 else 'negative'}  p={p:.4f}  {start[:60]}{'...' if len(start) > 60 else ''}{note}")
-
-
-def show(history: ml.History) -> None:
-    """In a notebook, show the curves below the cell; elsewhere curves.png in the run's folder has them."""
-    if "ipykernel" in sys.modules:
-        from IPython.display import display
-        display(history.plot())
 
 
 def latest_run() -> Path:

@@ -32,6 +32,7 @@ from minilstm.lab.sweep import run_sweep
 from minilstm.lab.trials import train_on_task
 from minilstm.layers.initial_weights import RECURRENT_INITS
 from minilstm.training.atomic_write import atomic_write
+from minilstm.training.curves import show
 
 if TYPE_CHECKING:
     import pandas
@@ -183,6 +184,7 @@ def main(argv: list[str] | None = None) -> int:
         if frame["diverged"].any():
             print(f"{frame['diverged'].sum()} of {frame['seeds'].sum()} trials ended early: a gradient was not finite.")
         print(f"Table, trials and figures are in {folder}", flush=True)
+        show(*sorted(folder.glob("*.png")))         # in a notebook
 
     return run_program(PROGRAM, body, lambda _: f"Interrupted. The same command goes on with {folder}.",
                        "--batch-size, --parameters or --lags")

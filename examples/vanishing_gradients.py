@@ -37,7 +37,7 @@ from minilstm.lab.gradient_trials import PROBLEMS, Reviews, measure, measured_tr
 from minilstm.lab.imdb_trials import digest_of
 from minilstm.lab.sweep import read_finished, run_sweep
 from minilstm.training.atomic_write import PathLike, atomic_write
-from minilstm.training.curves import save_figure
+from minilstm.training.curves import save_figure, show
 
 if TYPE_CHECKING:
     import pandas
@@ -249,6 +249,7 @@ def main(argv: list[str] | None = None) -> int:
             print(f"{row['problem']}, {CELL_NAMES[row['cell']]}, {row['variant']}: in {row['clipped']} of {row['steps']} "
                   f"steps; norm before it {row['median_norm']:.2g} (median), {row['largest_norm']:.2g} (largest)")
         print(f"Figures and the numbers behind them are in {folder}", flush=True)
+        show(*sorted(folder.glob("*.png")))         # in a notebook
 
     return run_program(PROGRAM, body, lambda _: f"Interrupted. The same command goes on with {folder}.",
                        "--hidden-size, --sequences or --length")

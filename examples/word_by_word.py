@@ -22,7 +22,7 @@ import imdb_lstm
 import minilstm as ml
 from minilstm.lab.words import WordTrace, word_by_word
 from minilstm.lab.words_figure import draw_words
-from minilstm.training.curves import save_figure
+from minilstm.training.curves import save_figure, show
 from minilstm.training.run_folder import BEST, LAST, load_weights
 
 PROGRAM = "word_by_word.py"
@@ -90,6 +90,7 @@ def main(argv: list[str] | None = None) -> int:
         print_table(trace)
         save_figure(figure, out)
         print(f"The picture is {out}", flush=True)
+        show(figure)            # in a notebook
 
     return run_program(PROGRAM, body, lambda _: "Interrupted.")
 

@@ -109,7 +109,9 @@ def run_gradcheck(arguments: argparse.Namespace) -> int:
         kept = {name: found[name] for name in ("status", "message", "tensors", "diagnosis")}
         print(json.dumps({"version": 1, "target": arguments.target, **kept}, indent=2, ensure_ascii=False))
     else:
-        first, *rest = found["message"].splitlines() if found["status"] == "wrong" else [found["summary"]]
+        first, *rest = found["message"].splitlines()
+        if found["status"] == "right":
+            first, rest = found["summary"], [first, *rest] if found["diagnosis"] and found["diagnosis"]["slips"] else []
         wrap = textwrap.TextWrapper(80, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
         print("\n".join([wrap.fill(first), found["table"], *map(wrap.fill, rest)]))
         if found["printed"]:

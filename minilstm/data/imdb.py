@@ -39,6 +39,9 @@ class Reviews(NamedTuple):
     labels: np.ndarray
     source: str
 
+    def __repr__(self) -> str:
+        return f"Reviews({len(self.texts):,} texts, {int(self.labels.sum()):,} of them positive; source: {self.source})"
+
 
 def read_reviews(path: str | os.PathLike[str]) -> tuple[list[str], np.ndarray]:
     """Read a CSV file with the columns ``review`` and ``sentiment``, as on Kaggle.

@@ -38,8 +38,8 @@ class DataLoader:
     >>> import minilstm as ml
     >>> x, y = np.arange(10).reshape(5, 2), np.arange(5)
     >>> loader = ml.DataLoader(x, y, batch_size=2)
-    >>> len(loader)
-    3
+    >>> loader
+    DataLoader(5 rows of (2,) int64, () int64; 3 batches of 2)
     >>> [labels.tolist() for _, labels in loader]
     [[0, 1], [2, 3], [4]]
     """
@@ -74,6 +74,12 @@ class DataLoader:
     def __len__(self) -> int:
         """The number of batches in an epoch."""
         return self.size // self.batch_size if self.drop_last else -(-self.size // self.batch_size)
+
+    def __repr__(self) -> str:
+        arrays = ", ".join(f"{x.shape[1:]} {x.dtype}" for x in self.arrays)
+        order = f", shuffled with seed {self.seed}" if self.shuffle else ""
+        batches = f"{len(self):,} batch{'es' * (len(self) > 1)} of {self.batch_size:,}"
+        return f"DataLoader({self.size:,} row{'s' * (self.size > 1)} of {arrays}; {batches}{order})"
 
     def __iter__(self) -> Iterator[tuple[Array, ...]]:
         epoch = self.epoch

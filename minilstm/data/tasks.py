@@ -25,6 +25,7 @@ from minilstm.backend.errors import ArgumentError, DtypeError, ShapeError
 from minilstm.backend.seeds import as_generator
 
 ADDING_BASELINE = 1 / 6     # MSE of always predicting 1, the mean: two variances of U[0, 1], 1/12 each
+ADDING_SOLVED = 0.01        # mean squared error below which the adding problem counts as solved
 RECENT = 2000               # latest sequences that Hochreiter & Schmidhuber's criterion examines
 SYMBOLS = "EBabcdXY"        # of temporal_order: start, end, four distractors, the two relevant ones
 START, END, X = 0, 1, 6     # their ids; Y is X + 1
@@ -64,7 +65,7 @@ def adding(n: int, T: int, *, rng: Any = None, markers: str = "anywhere", dtype:
     return x, values[rows, places].sum(axis=1, keepdims=True).astype(kind)
 
 
-def adding_solved(mse: float, threshold: float = 0.01) -> bool:
+def adding_solved(mse: float, threshold: float = ADDING_SOLVED) -> bool:
     """Return whether a mean squared error on unseen sequences is below ``threshold`` (default: 6 % of the baseline)."""
     return bool(mse < threshold)
 

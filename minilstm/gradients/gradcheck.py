@@ -8,7 +8,8 @@ It also checks for habits that make a correct gradient wrong in use: a Module mu
 second ``backward`` of a function pair must give the same bytes; and no function may write into its inputs. Values come first:
 what is said about habits never hides a wrong gradient.
 
-It cannot detect a forward that is itself wrong (a gate too many, lengths ignored) if the gradient is consistent with it.
+It cannot detect a forward that is itself wrong (a gate too many, lengths ignored) if the gradient is consistent with it;
+``ml.diagnose`` compares the forward with the equations of an RNN, GRU or LSTM.
 """
 
 from __future__ import annotations

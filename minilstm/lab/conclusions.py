@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
+from minilstm.lab.gradient_tables import rounded
 from minilstm.training.history import History
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ CHANCE = 0.05           # an accuracy within this of one half is called chance
 SKEWED = 1.25           # one kind of error is called commoner from this ratio on
 NEGLIGIBLE = 0.001      # differences of accuracy below this are called none
 MOST = 0.9              # from this share on "nearly all"
-VANISHED, EXPLODED = 1e-3, 1e3      # of a gradient's norm at the first step, relative to the last
+# What a gradient does whose norm at the first step, relative to the last, is below a limit; above them all, it explodes.
+FATES = ((1e-3, "vanishes"), (0.1, "shrinks"), (10.0, "stays within a factor of ten"), (1e3, "grows"))
 
 
 def percent(value: float) -> str:
@@ -168,27 +170,27 @@ def about_paddings(summary: pandas.DataFrame) -> list[str]:
 
 
 def about_tasks(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return sentences about tasks with long lags. Rows: task, cell, lag (None: it has none), solved, seeds."""
+    """Return a sentence about each task with long lags. Rows: task, cell, lag (None: it has none), solved, seeds."""
     said = []
     for task in dict.fromkeys(row["task"] for row in rows):
         of_task = [row for row in rows if row["task"] == task]
-        for lag in sorted({row["lag"] for row in of_task}, key=lambda lag: lag or 0):
-            at = [row for row in of_task if row["lag"] == lag]
-            counts = listed([f"the {row['cell'].upper()} in {row['solved']} of {row['seeds']} seeds" for row in at])
-            said.append(f"{task}{'' if lag is None else f', lag {lag}'}: solved by {counts}.")
         if any(row["lag"] is None for row in of_task):
+            counts = listed([f"the {row['cell'].upper()} in {row['solved']} of {row['seeds']} seeds" for row in of_task])
+            said.append(f"{task}: solved by {counts}.")
             continue
-        reach = {}
+        reach: dict[str, int | None] = {}
         for cell in dict.fromkeys(row["cell"] for row in of_task):
             own = sorted((row for row in of_task if row["cell"] == cell), key=lambda row: row["lag"])
             solved = [row["lag"] for row in takewhile(lambda row: row["solved"] == row["seeds"], own)]
             reach[cell] = solved[-1] if solved else None
+        verdict = ""
         if "rnn" in reach and "lstm" in reach:
-            rnn, lstm = reach["rnn"], reach["lstm"]
-            verdict = ("the LSTM bridges longer lags than the simple RNN" if (lstm or 0) > (rnn or 0) else
-                       "the simple RNN bridges longer lags than the LSTM" if (lstm or 0) < (rnn or 0) else
-                       "within this budget, LSTM and simple RNN bridge equally long lags")
-            said.append(f"{task}: {verdict}. Solved with every seed: by the LSTM {_up_to(lstm)}, by the RNN {_up_to(rnn)}.")
+            rnn, lstm = reach["rnn"] or 0, reach["lstm"] or 0
+            verdict = ("the LSTM bridges longer lags than the simple RNN. " if lstm > rnn else
+                       "the simple RNN bridges longer lags than the LSTM. " if lstm < rnn else
+                       "within this budget, LSTM and simple RNN bridge equally long lags. ")
+        by = listed([f"by the {cell.upper()} {_up_to(lag)}" for cell, lag in reach.items()])
+        said.append(f"{task}: {verdict}{'S' if verdict else 's'}olved with every seed: {by}.")
     return said
 
 
@@ -208,9 +210,9 @@ def about_gradients(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         ratio, alone = float(row["ratio"]), float(row["alone"])
         if ratio != ratio:
             continue
-        fate = "vanishes" if ratio < VANISHED else "explodes" if ratio > EXPLODED else "neither vanishes nor explodes"
+        fate = next((words for limit, words in FATES if ratio < limit), "explodes")
         words = (f"{row['cell'].upper()}, {row['when']}: over {row['steps']} steps back ∂L/∂{row['state']} {fate}: its norm "
-                 f"at the first step is {ratio:.1e} times that at the last")
+                 f"at the first step is {rounded(ratio)} times that at the last")
         if alone == alone:
             words += (f"; {percent(alone)} of what arrives came only along the state" if alone >= MOST else
                       "; nearly all of what arrives passed through a gate" if alone < 1 - MOST else
@@ -222,5 +224,5 @@ def about_gradients(rows: Sequence[Mapping[str, Any]]) -> list[str]:
             factor = ratios["lstm"] / ratios["rnn"]
             more = factor >= 1
             said.append(f"{when[:1].upper()}{when[1:]}: {'more' if more else 'less'} of it reaches the first step in the LSTM "
-                        f"than in the simple RNN, by a factor of {factor if more else 1 / factor:.1e}.")
+                        f"than in the simple RNN, by a factor of {rounded(factor if more else 1 / factor)}.")
     return said

@@ -1,4 +1,4 @@
-"""What the figures of minilstm/lab/gradient_figures.py have in common: axes, curves, colours, sizes for slides."""
+"""What the figures of the laboratory have in common: panels, axes, curves, colours, sizes for slides."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from minilstm.backend.errors import ArgumentError
 from minilstm.lab.cells import CELLS
 from minilstm.lab.gradient_tables import DEFAULT
+from minilstm.training.curves import legend_below, new_figure
 
 if TYPE_CHECKING:
     import pandas
@@ -19,19 +20,29 @@ PROBLEM_TITLES = {"imdb": "IMDB, reviews without padding", "adding": "adding pro
 SMOOTH = 40                 # windows side by side that a curve over training steps is made of
 
 
-def new_figure(rows: int, columns: int, width: float = 6.5, height: float = 5.4, sharey: Any = False) -> tuple[Any, Any]:
-    """Return a figure of panels of ``width`` by ``height`` inches, and the array (rows, columns) of their axes."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ArgumentError("drawing needs matplotlib: pip install matplotlib") from None
-    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
-    return figure, figure.subplots(rows, columns, squeeze=False, sharey=sharey)
+def new_panels(count: int, columns: int, width: float = 6.5, height: float = 4.4,
+               sharey: bool = False) -> tuple[Any, list[Any]]:
+    """Return a figure of ``count`` panels, ``width`` by ``height`` inches each, at most ``columns`` in a row; and the axes."""
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    figure = new_figure(width * columns, height * rows)
+    panels = list(figure.subplots(rows, columns, squeeze=False, sharey=sharey).flat)
+    for axes in panels[count:]:
+        axes.remove()
+    return figure, panels[:count]
+
+
+def label_left(panels: Sequence[Any], words: str) -> None:
+    """Label the vertical axis of the first panel in each row."""
+    for axes in panels:
+        if axes.get_subplotspec().is_first_col():
+            axes.set_ylabel(words, fontsize=14)
 
 
 def titled(figure: Any, problem: str, words: str = "") -> Any:
-    """Write above all panels what was measured; return the figure."""
+    """Write above all panels what was measured, and their legend below them; return the figure."""
     figure.suptitle(PROBLEM_TITLES[problem] + (": " + words if words else ""), fontsize=13, color=GREY)
+    legend_below(figure)
     return figure
 
 
@@ -72,7 +83,7 @@ def curve(axes: Any, back: Any, norm: Any, **look: Any) -> None:
 
 def time_axis(axes: Any, frame: pandas.DataFrame, title: str) -> None:
     """Finish a panel of gradients over time: the loss at its right end, the first state at its left one."""
-    axes.set_yscale("log")
+    log_axis(axes)
     axes.set_xlim(int(frame["back"].max()), 0)
     axes.set_title(title, fontsize=15)
     axes.set_xlabel("time steps before the last one", fontsize=14)
@@ -93,16 +104,23 @@ def window(training: pandas.DataFrame) -> int:
 
 def loss_axis(axes: Any, title: str) -> None:
     """Finish a panel of loss curves that are drawn already."""
-    from matplotlib.ticker import LogLocator, NullLocator
-    axes.set_yscale("log")          # otherwise the first few steps would compress all others
-    low, high = axes.get_ylim()
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5) if high > 10 * low else tuple(range(1, 10))))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.set_title(title, fontsize=14)
+    log_axis(axes)                  # otherwise the first few steps would compress all others
+    axes.set_title(title, fontsize=15)
     axes.set_xlabel("training step", fontsize=14)
     axes.set_ylabel("training loss (running mean)", fontsize=14)
     finish(axes)
+
+
+def log_axis(axes: Any) -> None:
+    """Make the vertical axis of a panel that is drawn already logarithmic: with powers of ten, or with plain numbers where
+    fewer than two of them would be seen."""
+    from matplotlib.ticker import LogLocator, NullLocator
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    axes.yaxis.set_minor_locator(NullLocator())
+    if high < 100 * low and low > 1e-4:
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5) if high > 3 * low else tuple(range(1, 10))))
+        axes.yaxis.set_major_formatter("{x:g}")
 
 
 def finish(axes: Any) -> None:

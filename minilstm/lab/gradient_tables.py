@@ -135,16 +135,18 @@ def summary(frames: Mapping[str, pandas.DataFrame]) -> pandas.DataFrame:
 def words(table: pandas.DataFrame) -> pandas.DataFrame:
     """Return ``summary`` for display: names and rounded numbers."""
     import pandas
-
-    def number(value: float, form: str) -> str:
-        return "-" if value != value else format(value, form)
     return pandas.DataFrame([{
         "problem": row["problem"], "cell": CELL_NAMES[row["cell"]],
         "when": "before training" if row["step"] == 0 else f"after {row['step']} steps",
-        "‖∂L/∂h_1‖/‖∂L/∂h_T‖": number(row["h_ratio"], ".1e"), "‖∂L/∂c_1‖/‖∂L/∂c_T‖": number(row["c_ratio"], ".1e"),
-        "along the state alone": number(row["alone"], ".1e"), "σ_max ∂h_T/∂h_1": _power(row["jacobian"]),
-        "loss": number(row["loss"], ".3f"),
+        "‖∂L/∂h_1‖/‖∂L/∂h_T‖": _or_dash(row["h_ratio"]), "‖∂L/∂c_1‖/‖∂L/∂c_T‖": _or_dash(row["c_ratio"]),
+        "along the state alone": _or_dash(row["alone"]), "σ_max ∂h_T/∂h_1": _power(row["jacobian"]),
+        "loss": "-" if row["loss"] != row["loss"] else f"{row['loss']:.3f}",
     } for row in table.to_dict("records")])
+
+
+def rounded(value: float) -> str:
+    """Return a number with two digits, as 1.1e-21 only where it is very small or large."""
+    return f"{value:.0f}" if 99.5 <= abs(value) < 1e4 else f"{value:.2g}"
 
 
 def clipping(frames: Mapping[str, pandas.DataFrame]) -> pandas.DataFrame:
@@ -172,9 +174,13 @@ def _ratio(a: float, b: float) -> float:
     return float(a / b) if b > 0 else float("nan")
 
 
+def _or_dash(value: float) -> str:
+    return "-" if value != value else rounded(value)
+
+
 def _power(log10: float) -> str:
     """Return 10^log10 with two digits, even if it is outside the floating-point range."""
-    if log10 != log10:
-        return "-"
+    if log10 != log10 or abs(log10) < 300:
+        return _or_dash(10 ** log10)
     exponent = int(np.floor(log10))
     return f"{10 ** (log10 - exponent):.1f}e{exponent:+03d}"

@@ -15,7 +15,7 @@ from minilstm.backend.errors import DataError
 from minilstm.lab.cells import CELL_NAMES, CELLS, COLOURS, MARKERS
 from minilstm.lab.sweep import read_finished
 from minilstm.training.atomic_write import PathLike, atomic_write
-from minilstm.training.curves import save_figure
+from minilstm.training.curves import legend_below, new_figure, save_figure
 
 if TYPE_CHECKING:
     import pandas
@@ -121,8 +121,7 @@ def draw(frame: pandas.DataFrame) -> dict[str, Any]:
 
 def draw_lines(summary: pandas.DataFrame, by: str, title: str) -> Any:
     """Draw mean ± sd against length, one line for each value of the column ``by``; return the Figure."""
-    from matplotlib.figure import Figure
-    figure = Figure(figsize=(8, 5), layout="constrained")
+    figure = new_figure(7, 4.6)
     axes = figure.subplots()
     lengths = sorted(summary["length"].unique())
     names = list(dict.fromkeys(summary[by]))
@@ -133,8 +132,7 @@ def draw_lines(summary: pandas.DataFrame, by: str, title: str) -> Any:
         x = [lengths.index(length) + 0.04 * (place - (len(names) - 1) / 2) for length in group["length"]]
         axes.errorbar(x, 100 * group["mean"], yerr=100 * group["sd"].astype(float), color=colour, linestyle=style,
                       marker=marker, label=CELL_NAMES[name] if by == "cell" else name, capsize=5, markersize=8, linewidth=2.5)
-    axes.axhline(50, color="#888888", linewidth=1, linestyle=":", zorder=1)
-    axes.annotate("guessing", (0.99, 50), xycoords=("axes fraction", "data"), ha="right", va="bottom", color="#555555")
+    axes.axhline(50, color="#888888", linewidth=1, linestyle=":", zorder=1, label="guessing")
     axes.set_xticks(range(len(lengths)), [str(length) for length in lengths])
     axes.set_xlabel("tokens of a review that are used", fontsize=14)
     axes.set_ylabel("validation accuracy, % (mean ± sd)", fontsize=14)
@@ -142,5 +140,5 @@ def draw_lines(summary: pandas.DataFrame, by: str, title: str) -> Any:
     axes.tick_params(labelsize=12)
     axes.set_ylim(min(48, axes.get_ylim()[0]), None)
     axes.grid(True, alpha=0.3)
-    axes.legend(fontsize=12)
+    legend_below(figure)
     return figure

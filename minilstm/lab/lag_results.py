@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minilstm.backend.errors import ArgumentError
+from minilstm.data.tasks import ADDING_SOLVED
 from minilstm.lab.cells import CELL_NAMES, CELLS, COLOURS, MARKERS
+from minilstm.lab.gradient_axes import finish, log_axis, new_panels
 from minilstm.lab.problems import TASKS
 from minilstm.lab.sweep import read_finished
 from minilstm.training.atomic_write import PathLike, atomic_write
-from minilstm.training.curves import save_figure
+from minilstm.training.curves import legend_below, save_figure
 
 if TYPE_CHECKING:
     import pandas
@@ -27,6 +29,7 @@ TRIALS, RESULTS = "trials.jsonl", "results.csv"
 # Schmidhuber 1997, tables 7, 9 and 1 (of which the best).
 PUBLISHED = {("adding-1997", 100): 74_000, ("adding-1997", 500): 209_000, ("adding-1997", 1000): 853_000,
              ("temporal-order", 100): 31_390, ("temporal-order-3", 100): 571_100, ("reber", None): 8_440}
+SOLVED_BELOW = {"adding": ADDING_SOLVED}        # of the tasks whose criterion is a limit of the error that is drawn
 TITLES = {"adding": "Adding problem", "adding-1997": "Adding problem of 1997", "temporal-order": "Temporal order, two symbols",
           "temporal-order-3": "Temporal order, three symbols", "copy": "Copying ten symbols",
           "reber": "Embedded Reber grammar"}
@@ -84,23 +87,21 @@ def write_results(frame: pandas.DataFrame, folder: PathLike) -> None:
         save_figure(draw(frame, task), Path(folder) / f"figure-{task}.png")
 
 
-def draw(frame: pandas.DataFrame, task: str) -> Any:
+def draw(frame: pandas.DataFrame, task: str, columns: int = 2) -> Any:
     """Draw the share of seeds that solved a task, and the final error with the baseline, both against the lag.
+
+    Where the task is solved below a certain error, a line shows it.
 
     Args:
         frame: from ``results``; its rows of other tasks are left aside.
+        columns: 2 panels side by side, or 1 above the other.
 
     Returns the matplotlib Figure. Raises ArgumentError if no row is of this task, or matplotlib is missing.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ArgumentError("drawing needs matplotlib: pip install matplotlib") from None
     rows = frame[frame["task"] == task]
     if not len(rows):
         raise ArgumentError(f"draw: there is no result of the task {task!r}")
-    figure = Figure(figsize=(12, 5), layout="constrained")
-    share, errors = figure.subplots(1, 2)
+    figure, (share, errors) = new_panels(2, columns, width=6, height=5)
     lags = sorted(rows["T"].unique())
     cells = [cell for cell in CELLS if (rows["cell"] == cell).any()]
     for place, cell in enumerate(cells):
@@ -111,13 +112,16 @@ def draw(frame: pandas.DataFrame, task: str) -> Any:
         share.plot(x, 100 * own["solved"] / own["seeds"], linewidth=5 - 1.25 * place, **look,
                    label=f"{CELL_NAMES[cell]}, {own['hidden_size'].iloc[0]} units")
         errors.errorbar(x, own["error"], yerr=[own["error"] - own["error_low"], own["error_high"] - own["error"]], capsize=5,
-                        linewidth=2.5, elinewidth=1.5, label=CELL_NAMES[cell], **look)
+                        linewidth=2.5, elinewidth=1.5, **look)
     baseline = rows.groupby("T")["baseline"].first().loc[lags]
     ends = [-0.4, *range(len(lags)), len(lags) - 0.6]
     errors.plot(ends, [baseline.iloc[0], *baseline, baseline.iloc[-1]], color="#444444", linestyle="--", linewidth=2, zorder=3,
                 label="without memory")
+    if task in SOLVED_BELOW:
+        errors.axhline(SOLVED_BELOW[task], color="#444444", linestyle=":", linewidth=2,
+                       label=f"solved below {SOLVED_BELOW[task]:g}")
     if rows["error_low"].min() > 0:
-        errors.set_yscale("log")
+        log_axis(errors)
     share.set_ylim(-5, 105)
     share.set_ylabel(f"solved, % of {_span(rows['seeds'])}", fontsize=14)
     errors.set_ylabel(f"{rows['error_name'].iloc[0]}\n(median, lowest to highest)", fontsize=14)
@@ -128,9 +132,8 @@ def draw(frame: pandas.DataFrame, task: str) -> Any:
         axes.set_xlim(ends[0], ends[-1])
         if lags != [0]:
             axes.set_xlabel("lag T, steps", fontsize=14)
-        axes.tick_params(labelsize=12)
-        axes.grid(True, alpha=0.3)
-        axes.legend(fontsize=12, framealpha=0.9)
+        finish(axes)
+    legend_below(figure)
     return figure
 
 

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).parent / "templates"
 DPI = 110           # of figures in a report: sharp on a laptop's screen, small in the file
-PNG = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass(frozen=True)
@@ -45,8 +44,11 @@ class Items:
 
 
 @dataclass(frozen=True)
-class Findings(Items):
-    """Sentences that were computed from a section's numbers; the conclusions collect them."""
+class Findings:
+    """Sentences that were computed from a section's numbers. They stand in the conclusions, and nowhere else."""
+
+    items: Sequence[str]
+    kind: str = "findings"
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,11 @@ class Code:
     text: str
     kind: str = "code"
 
+    @property
+    def size(self) -> float:
+        """The size of letters, in percent of the screen's width, at which the longest line fits a phone."""
+        return round(140 / max(40, *map(len, self.text.splitlines())), 2)
+
 
 @dataclass(frozen=True)
 class Quote:
@@ -93,6 +100,14 @@ class Table:
     bold: Sequence[int] = ()
     kind: str = "table"
 
+    @property
+    def wide(self) -> bool:
+        """Whether its rows are too long for a phone, where each value then gets a line of its own.
+
+        The first column's texts can be broken into lines, the others' are not.
+        """
+        return sum(max(map(len, column)) for column in list(zip(*self.rows))[1:]) > 36
+
     @classmethod
     def of(cls, frame: pandas.DataFrame, caption: str, bold: Sequence[int] = ()) -> Table:
         """Return the table of a DataFrame; None and NaN become empty cells."""
@@ -102,47 +117,21 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture (PNG) with its caption and an alternative text.
+    """A picture (WebP) with its caption, an alternative text, and the same picture drawn for the screen of a phone."""
 
-    It shrinks with the page; a wide one only as far as it stays readable, and then scrolls in its own box.
-    """
-
-    png: bytes
+    picture: bytes
     caption: str
     alt: str = ""
-    wide: bool = False
+    narrow: bytes | None = None
     kind: str = "figure"
 
-    @property
-    def width(self) -> int:
-        """The least width on the page of a wide picture, in CSS pixels: 0.6 of its own, where its 10 points are still 9."""
-        return int.from_bytes(self.png[16:20], "big") * 3 // 5
-
-    @property
-    def source(self) -> str:
-        """The picture as a data URI."""
-        return "data:image/png;base64," + base64.b64encode(self.png).decode("ascii")
-
     @classmethod
-    def of(cls, figure: Any, caption: str, alt: str = "", wide: bool = False) -> Figure:
-        """Return the block of a matplotlib Figure."""
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=DPI)
-        return cls(buffer.getvalue(), caption, alt, wide)
-
-    @classmethod
-    def read(cls, path: PathLike, caption: str, alt: str = "", wide: bool = False) -> Figure:
-        """Return the block of a PNG file. Raises ArgumentError naming the file, if it is not one."""
-        try:
-            png = Path(path).read_bytes()
-        except OSError as error:
-            raise ArgumentError(f"{path}: cannot be read: {error.strerror}") from None
-        if not png.startswith(PNG):
-            raise ArgumentError(f"{path}: is not a PNG file")
-        return cls(png, caption, alt, wide)
+    def of(cls, figure: Any, caption: str, alt: str = "", narrow: Any = None) -> Figure:
+        """Return the block of a matplotlib Figure, and of another one, ``narrow``, for a phone."""
+        return cls(_webp(figure), caption, alt, None if narrow is None else _webp(narrow))
 
 
-Block = Text | Heading | Items | Equations | Code | Quote | Table | Figure
+Block = Text | Heading | Items | Findings | Equations | Code | Quote | Table | Figure
 
 
 @dataclass
@@ -159,13 +148,25 @@ class Section:
 
 
 def typeset(text: str) -> str:
-    """Return an equation of the library's notation as HTML: _x and _{...} as subscripts, ^{...} as superscripts.
+    """Return text as HTML: h_t, w_{nx} and h_t^2 of one-letter symbols with subscripts and superscripts, 1.1e-21 as a power.
 
     Everything else is escaped, so the result is safe in a page.
     """
-    escaped = html.escape(text)
-    escaped = re.sub(r"_\{([^{}]*)\}|_([^\W_])", lambda m: f"<sub>{m[1] or m[2]}</sub>", escaped)
-    return re.sub(r"\^\{([^{}]*)\}|\^([^\W_])", lambda m: f"<sup>{m[1] or m[2]}</sup>", escaped)
+    text = re.sub(r"(?<!\w)([^\W\d_]\u0303?)_(?:\{([^{}]*)\}|([^\W_]|max)(?!\w))",
+                  lambda m: f"{m[1]}<sub>{m[2] or m[3]}</sub>", html.escape(text))
+    text = re.sub(r"(?<![\w.])(\d+(?:\.\d+)?)e([+-])0*(\d+)\b",
+                  lambda m: f"{m[1]}\u00a0×\u00a010^{{{m[2].strip('+')}{m[3]}}}", text)
+    return re.sub(r"\^(?:\{([^{}]*)\}|(-?\d+|[^\W_]))", lambda m: f"<sup>{(m[1] or m[2]).replace('-', '−')}</sup>", text)
+
+
+def _webp(figure: Any) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="webp", dpi=DPI, pil_kwargs={"lossless": True})      # less than half of a PNG's bytes
+    return buffer.getvalue()
+
+
+def _uri(picture: bytes) -> str:
+    return "data:image/webp;base64," + base64.b64encode(picture).decode("ascii")
 
 
 def render(title: str, subtitle: str, sections: Iterable[Section]) -> str:
@@ -177,6 +178,7 @@ def render(title: str, subtitle: str, sections: Iterable[Section]) -> str:
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True,
                                      lstrip_blocks=True, undefined=jinja2.StrictUndefined)
     environment.filters["typeset"] = lambda text: jinja2.filters.Markup(typeset(text))
+    environment.filters["uri"] = _uri
     return environment.get_template("report.html").render(title=title, subtitle=subtitle, sections=list(sections))
 
 

@@ -14,13 +14,14 @@ import numpy as np
 from minilstm.data.tokenizer import Tokenizer
 from minilstm.lab import conclusions, gradient_tables, imdb_results, lag_results
 from minilstm.lab.cells import CELLS
+from minilstm.lab.gradient_axes import finish
 from minilstm.lab.gradient_figures import FIGURES, SHOWS
 from minilstm.lab.report import Code, Equations, Figure, Findings, Heading, Items, Quote, Section, Table, Text
 from minilstm.lab.words import WordTrace
 from minilstm.lab.words_figure import draw_words
 from minilstm.layers.module import Module
 from minilstm.losses.metrics import confusion_matrix, precision_recall_f1
-from minilstm.training.curves import TRAIN, VALIDATION
+from minilstm.training.curves import TRAIN, VALIDATION, draw_epochs, legend_below, new_figure
 from minilstm.training.history import History
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ CAPTIONS = {        # of the figures of gradients
 }
 EARLY = 5               # epochs of the short training
 EXCERPT = 400           # characters of a review that are shown
+WORDS, WORDS_NARROW = 36, 14    # words of a review that a figure shows: more would be too small to read, on a phone much more
 LSTM_EQUATIONS = (
     ("f_t = σ(w_f [h_{t-1}, x_t] + b_f)", "forget gate"), ("i_t = σ(w_i [h_{t-1}, x_t] + b_i)", "input gate"),
     ("c̃_t = tanh(w_c [h_{t-1}, x_t] + b_c)", "candidate"), ("c_t = f_t * c_{t-1} + i_t * c̃_t", "cell state"),
@@ -201,7 +203,7 @@ def long_lags(studies: Sequence[tuple[Mapping[str, Any], pandas.DataFrame]]) -> 
                      "solved it. Error: the median over all, on unseen sequences. In 1997: the sequences that Hochreiter & "
                      "Schmidhuber's LSTM needed."),
             *(Figure.of(lag_results.draw(frame, task), f"{lag_results.TITLES[task]}: share of seeds that solve it, and final "
-                        "error.", wide=True) for task in dict.fromkeys(frame["task"])),
+                        "error.", narrow=lag_results.draw(frame, task, columns=1)) for task in dict.fromkeys(frame["task"])),
             Findings([f"Budget {number}: {words}" if len(studies) > 1 else words for words in conclusions.about_tasks(rows)])]
     return Section("Long-term dependencies", blocks)
 
@@ -225,7 +227,7 @@ def gradients(frames: Mapping[str, pandas.DataFrame]) -> Section:
     for problem in dict.fromkeys(rows["problem"]):
         cells = set(rows[rows["problem"] == problem]["cell"])
         blocks.append(Heading(PROBLEM_WORDS[problem].capitalize()))
-        blocks += [Figure.of(FIGURES[name](frames, problem), caption, wide=True)
+        blocks += [Figure.of(FIGURES[name](frames, problem), caption, narrow=FIGURES[name](frames, problem, columns=1))
                    for name, caption in CAPTIONS.items() if cells & set(SHOWS.get(name, CELLS))]
     return Section("Gradients through time", [*blocks, Findings(conclusions.about_gradients(findings))])
 
@@ -260,14 +262,14 @@ def words(traces: Sequence[tuple[str, WordTrace]]) -> Section:
         moved = [*[k for k in order[::-1][:5] if trace.changes[k] > 0], *[k for k in order[:5] if trace.changes[k] < 0]]
         rows = [[trace.words[k], str(k + 1), f"{trace.probabilities[k]:.3f}", f"{trace.changes[k]:+.3f}"] for k in moved]
         blocks += [Quote(excerpt(" ".join(trace.words)), f"{about}; in the end p(positive) = {trace.prediction:.3f}"),
-                   Figure.of(draw_words(trace), "The model's answer, its state and its gates after each word.",
-                             "Heat maps of a review, word by word", wide=True),
+                   Figure.of(draw_words(trace, count=WORDS), "The model's answer, its state and its gates after each word.",
+                             "Heat maps of a review, word by word", draw_words(trace, count=WORDS_NARROW)),
                    Table(("word", "place", "p after it", "change"), rows, "The words that change the answer most.")]
     return Section("A review, word by word", blocks)
 
 
 def conclude(sections: Sequence[Section]) -> Section:
-    """Return the findings of all sections, under their titles: the sentences computed from their numbers."""
+    """Return the findings of all sections, under their titles: the sentences computed from their numbers, each once."""
     blocks: list[Any] = [Text("Each sentence is computed from the numbers above.")]
     for section in sections:
         found = [sentence for block in section.blocks if isinstance(block, Findings) for sentence in block.items]
@@ -281,40 +283,21 @@ def conclude(sections: Sequence[Section]) -> Section:
 
 def draw_lengths(lengths: np.ndarray, max_length: int) -> Any:
     """Return the histogram of review lengths (n,) as a matplotlib Figure; the longest hundredth counts as one bin."""
-    figure, axes = _axes()
+    figure = new_figure(7, 4.2)
+    axes = figure.subplots()
     top = max(float(np.quantile(lengths, 0.99)), max_length + 1.0)
     axes.hist(np.minimum(lengths, top), bins=50, color=TRAIN)
     axes.axvline(max_length, color=VALIDATION, linewidth=2.5, linestyle="--", label=f"{max_length} tokens")
     axes.set_xlabel("words of a review", fontsize=14)
     axes.set_ylabel("reviews", fontsize=14)
-    axes.legend(fontsize=12)
+    finish(axes)
+    legend_below(figure)
     return figure
 
 
 def draw_curve(history: History, kind: str) -> Any:
     """Return epoch vs loss (``kind`` "loss") or epoch vs accuracy ("acc") as a matplotlib Figure."""
-    figure, axes = _axes()
-    for name, label, colour, marker in ((f"train_{kind}", "training", TRAIN, "o"),
-                                        (f"val_{kind}", "validation", VALIDATION, "s")):
-        drawn = [(epoch, value) for epoch, value in zip(history["epoch"], history[name]) if value is not None]
-        if drawn:
-            axes.plot(*zip(*drawn), color=colour, marker=marker, markersize=6, linewidth=2.5, label=label)
-    if history.best is not None:
-        axes.axvline(history.best["epoch"], color="#444444", linestyle="--", linewidth=1.5, zorder=1,
-                     label=f"best epoch: {history.best['epoch']}")
-    title = {"loss": "loss", "acc": "accuracy"}[kind]
-    axes.set_title(f"Epoch vs {title}", fontsize=15)
-    axes.set_xlabel("epoch", fontsize=14)
-    axes.set_ylabel(title, fontsize=14)
-    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-    axes.legend(fontsize=12)
+    figure = new_figure(7, 4.2)
+    draw_epochs(figure.subplots(), history, kind)
+    legend_below(figure)
     return figure
-
-
-def _axes() -> tuple[Any, Any]:
-    from matplotlib.figure import Figure as Canvas
-    figure = Canvas(figsize=(8, 4.6), layout="constrained")
-    axes = figure.subplots()
-    axes.tick_params(labelsize=12)
-    axes.grid(True, alpha=0.3)
-    return figure, axes

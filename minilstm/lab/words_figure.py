@@ -6,6 +6,7 @@ it is negative; gates run from dark (closed) to light (open). Both scales are sa
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from minilstm.backend.checks import check_positive_int
 from minilstm.backend.errors import ArgumentError
 from minilstm.lab.words import WordTrace
+from minilstm.training.curves import new_figure
 
 UNITS = 20          # units of the state shown: those that vary most
 SIGNED, OPEN = "RdBu", "viridis"
@@ -29,10 +31,6 @@ def draw_words(trace: WordTrace, start: int | None = None, count: int = 60) -> A
     all units; the gate that keeps the state (f or z) in those 20 units. Raises ArgumentError for a window outside the review
     or where matplotlib is missing.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ArgumentError("drawing needs matplotlib: pip install matplotlib") from None
     n = len(trace.words)
     count = min(check_positive_int("count", count), n)
     start = liveliest(trace, count) if start is None else start
@@ -46,7 +44,7 @@ def draw_words(trace: WordTrace, start: int | None = None, count: int = 60) -> A
     keeps = KEEPS.get(trace.cell)
     heights = {"review": 0.7} if shown < n else {}
     heights |= {"p": 1.8, "state": 2.6} | ({"means": 0.3 * len(trace.gates) + 0.2, "keeps": 2.6} if keeps else {})
-    figure = Figure(figsize=(max(8.0, 3.2 + 0.27 * shown), 1.6 + sum(heights.values())), layout="constrained")
+    figure = new_figure(max(7.0, 3.2 + 0.27 * shown), 1.6 + sum(heights.values()))
     panels = dict(zip(heights, figure.subplots(len(heights), 1, height_ratios=list(heights.values()), squeeze=False)[:, 0]))
 
     if "review" in panels:
@@ -69,12 +67,24 @@ def draw_words(trace: WordTrace, start: int | None = None, count: int = 60) -> A
     for panel in list(panels.values())[1 if "review" in panels else 0:]:
         panel.set_xlim(-0.5, shown - 0.5)
         panel.set_xticks(range(shown), [""] * shown)
-    labels = [word if known else f"[{word}]" for word, known in zip(trace.words[window], trace.known[window])]
+    shown_words = map(drawable, trace.words[window])
+    labels = [word if known else f"[{word}]" for word, known in zip(shown_words, trace.known[window])]
     bottom = list(panels.values())[-1]
     bottom.set_xticks(range(shown), [_short(label) for label in labels], rotation=90, fontsize=10, parse_math=False)
     bottom.set_xlabel("words" + ("" if shown == n else f" {window.start + 1} to {window.stop} of {n}")
                       + (", [unknown ones]" if not trace.known[window].all() else ""))
     return figure
+
+
+def drawable(word: str) -> str:
+    """Return a word for matplotlib's font: in place of a sign that it lacks, such as an emoji, the sign's name."""
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+    has = get_font(findfont(FontProperties())).get_charmap()
+    return "".join(sign if ord(sign) in has else _name(sign) for sign in word)
+
+
+def _name(sign: str) -> str:
+    return f":{unicodedata.name(sign, 'sign').lower()}:" if unicodedata.category(sign).startswith("S") else "?"
 
 
 def most_active(state: np.ndarray, p: np.ndarray, count: int = UNITS) -> np.ndarray:
@@ -105,7 +115,7 @@ def _probability(axes: Any, trace: WordTrace, window: slice) -> None:
     axes.set_ylim(0, 1)
     axes.set_yticks([0, 0.5, 1])
     axes.set_ylabel("p(positive)")
-    axes.set_title(f"{trace.cell}: the answer if the review ended after this word (in the end: {trace.prediction:.3f})")
+    axes.set_title(f"{trace.cell}: the answer if the review ended here (in the end: {trace.prediction:.3f})")
 
 
 def _whole(axes: Any, trace: WordTrace, window: slice) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from minilstm.backend.errors import ArgumentError
 from minilstm.backend.paths import as_path
 from minilstm.training.atomic_write import PathLike, atomic_write
+from minilstm.training.progress import in_notebook
 
 TRAIN, VALIDATION, BEST = "#0072B2", "#D55E00", "#444444"   # blue, vermilion: safe for colour-blind readers (Okabe & Ito)
 DPI = 150
@@ -27,31 +28,52 @@ def curves(history: Any, path: PathLike | None = None) -> Any:
     """
     if not len(history):
         raise ArgumentError("curves: the history has no epoch yet, there is nothing to draw")
-    figure = _new_figure()
-    epochs, best = history["epoch"], history.best
-    for axes, (kind, title) in zip(figure.subplots(1, 2), (("loss", "Loss"), ("acc", "Accuracy"))):
-        for name, label, colour, marker in ((f"train_{kind}", "training", TRAIN, "o"),
-                                            (f"val_{kind}", "validation", VALIDATION, "s")):
-            points = [(epoch, value) for epoch, value in zip(epochs, history[name]) if value is not None]
-            if points:
-                axes.plot(*zip(*points), color=colour, marker=marker, markersize=6, linewidth=2.5, label=label)
-        if axes.lines:
-            if best is not None:
-                axes.axvline(best["epoch"], color=BEST, linestyle="--", linewidth=1.5, zorder=1,
-                             label=f"best epoch: {best['epoch']}")
-            axes.legend(fontsize=13, framealpha=0.9)
-        else:
-            axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", va="center", fontsize=14)
-        axes.set_title(f"Epoch vs {title.lower()}", fontsize=17)
-        axes.set_xlabel("Epoch", fontsize=15)
-        axes.set_ylabel(title, fontsize=15)
-        axes.tick_params(labelsize=13)
-        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-        axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
-        axes.grid(True, alpha=0.3)
+    figure = new_figure(12, 4.8)
+    for axes, kind in zip(figure.subplots(1, 2), ("loss", "acc")):
+        draw_epochs(axes, history, kind)
+    legend_below(figure)
     if path is not None:
         save_figure(figure, path)
     return figure
+
+
+def draw_epochs(axes: Any, history: Any, kind: str) -> None:
+    """Draw epoch vs loss (``kind`` "loss") or accuracy ("acc") into a panel, with the best epoch and what it is best by."""
+    title = {"loss": "Loss", "acc": "Accuracy"}[kind]
+    epochs, best = history["epoch"], history.best
+    for name, label, colour, marker in ((f"train_{kind}", "training", TRAIN, "o"),
+                                        (f"val_{kind}", "validation", VALIDATION, "s")):
+        points = [(epoch, value) for epoch, value in zip(epochs, history[name]) if value is not None]
+        if points:
+            axes.plot(*zip(*points), color=colour, marker=marker, markersize=6, linewidth=2.5, label=label)
+    if axes.lines:
+        axes.axvline(best["epoch"], color=BEST, linestyle="--", linewidth=1.5, zorder=1,
+                     label=f"best epoch by {history.measure}: {best['epoch']}")
+    else:
+        axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", va="center", fontsize=14)
+    axes.set_title(f"Epoch vs {title.lower()}", fontsize=17)
+    axes.set_xlabel("Epoch", fontsize=15)
+    axes.set_ylabel(title, fontsize=15)
+    axes.tick_params(labelsize=13)
+    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+    axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
+    axes.grid(True, alpha=0.3)
+
+
+def legend_below(figure: Any) -> None:
+    """Put one legend of all panels below them, where it hides no data; a label that several panels have stands there once."""
+    handles: dict[str, Any] = {}
+    for axes in figure.axes:
+        for handle, label in zip(*axes.get_legend_handles_labels()):
+            handles.setdefault(label, handle)
+    for columns in range(len(handles), 0, -1):      # as wide as fits
+        legend = figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns, fontsize=12,
+                               frameon=False)
+        size = legend.get_window_extent()
+        if columns == 1 or size.width < 0.97 * figure.bbox.width:
+            figure.set_figheight(figure.get_figheight() + size.height / figure.dpi)     # it takes nothing from the panels
+            return
+        legend.remove()
 
 
 def save_figure(figure: Any, path: PathLike) -> None:
@@ -66,12 +88,22 @@ def save_figure(figure: Any, path: PathLike) -> None:
         raise ArgumentError(f"{where}: the figure cannot be written: {reason}") from None
 
 
-def _new_figure() -> Any:
-    """Return an empty figure, two panels wide. A notebook can display it even if pyplot was never imported."""
+def show(*pictures: Any) -> None:
+    """In a notebook, show figures, or the PNG files at paths, below the cell that runs; elsewhere do nothing."""
+    if in_notebook():
+        from IPython.display import Image, display
+        display(*(one if hasattr(one, "savefig") else Image(filename=os.fspath(one)) for one in pictures))
+
+
+def new_figure(width: float, height: float) -> Any:
+    """Return an empty figure, its size in inches. A notebook can display it even if pyplot was never imported.
+
+    Raises ArgumentError if matplotlib is missing.
+    """
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise ArgumentError("drawing curves needs matplotlib: pip install matplotlib") from None
+        raise ArgumentError("drawing needs matplotlib: pip install matplotlib") from None
 
     class NotebookFigure(Figure):
         def _repr_png_(self) -> bytes:
@@ -79,4 +111,4 @@ def _new_figure() -> Any:
             self.savefig(buffer, format="png", dpi=DPI / 2)
             return buffer.getvalue()
 
-    return NotebookFigure(figsize=(12, 4.8), layout="constrained")
+    return NotebookFigure(figsize=(width, height), layout="constrained")

@@ -95,11 +95,19 @@ class History:
 
         Without validation accuracy, the lowest validation loss decides; without validation data, the lowest training loss.
         """
-        for name, sign in (("val_acc", 1.0), ("val_loss", -1.0), ("train_loss", -1.0)):
-            rows = [row for row in self.rows if row[name] is not None]
-            if rows:
-                return max(rows, key=lambda row: sign * row[name])
-        return None
+        name = self._decides()
+        rows = [row for row in self.rows if row[name] is not None]
+        return max(rows, key=lambda row: row[name] if name == "val_acc" else -row[name], default=None)
+
+    @property
+    def measure(self) -> str:
+        """What ``best`` is best by, in words: "validation accuracy", "validation loss" or "training loss"."""
+        words = {"val_acc": "validation accuracy", "val_loss": "validation loss", "train_loss": "training loss"}
+        return words[self._decides()]
+
+    def _decides(self) -> str:
+        measured = (name for name in ("val_acc", "val_loss") if any(row[name] is not None for row in self.rows))
+        return next(measured, "train_loss")
 
     def line(self, row: Row | None = None) -> str:
         """Return an epoch (the last one by default) as one line, such as ``Epoch 1: Train Loss=0.5895, Train Acc=0.6983``."""
@@ -115,7 +123,7 @@ class History:
         best = self.best
         if best is None:
             return "No epoch has been trained yet."
-        name = next(n for n in ("val_acc", "val_loss", "train_loss") if best[n] is not None)
+        name = self._decides()
         text = f"Best epoch: {best['epoch']} of {self.rows[-1]['epoch']} ({LABELS[name]}={best[name]:.4f})."
         start = self.overfits_from()
         if start is not None:

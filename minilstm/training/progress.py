@@ -1,4 +1,8 @@
-"""Progress bars by tqdm, if it is installed and the output is a terminal or notebook, not a log file or a pipe."""
+"""Progress bars by tqdm, if it is installed and the output is a terminal or notebook, not a log file or a pipe.
+
+All bars of a notebook cell share one line: a saved notebook would otherwise hold a line for each update, or, with widgets, a
+bar that stays at 0 %.
+"""
 
 from __future__ import annotations
 
@@ -22,16 +26,47 @@ class NoBar:
         pass
 
 
+class CellLine:
+    """A file for tqdm: what is written replaces the one line of the notebook cell that is running."""
+
+    handles: dict[int, Any] = {}        # of the running cell only, by its number
+
+    def write(self, text: str) -> None:
+        from IPython import get_ipython
+        from IPython.display import display
+        number, shown = get_ipython().execution_count, {"text/plain": text.strip()}
+        if not text.strip():
+            return
+        if number in self.handles:
+            self.handles[number].update(shown, raw=True)
+        else:
+            CellLine.handles = {number: display(shown, raw=True, display_id=True)}
+
+    def flush(self) -> None:
+        pass
+
+
+def in_notebook() -> bool:
+    """Return whether a notebook's kernel runs this, so that IPython's ``display`` shows things below the cell."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and getattr(ipython.get_ipython(), "kernel", None) is not None
+
+
 def open_bar(description: str, total: int | None, done: int = 0, show: bool = True, unit: str = "batch") -> Any:
-    """Return a bar for a ``with`` statement; it starts at ``done`` of ``total`` and disappears when it is closed."""
+    """Return a bar for a ``with`` statement; it starts at ``done`` of ``total`` and disappears when it is closed.
+
+    In a notebook it takes the place of the last one in its cell, and stays.
+    """
     if not show or sys.stderr is None:
         return NoBar()
     try:
-        from tqdm.auto import tqdm
+        from tqdm import tqdm
     except ImportError:
         return NoBar()
-    # disable=None: no bar if standard error is not a terminal (a notebook has widgets)
-    return tqdm(total=total, initial=done, desc=description, unit=unit, leave=False, dynamic_ncols=True, disable=None)
+    # disable=None: no bar if standard error is not a terminal
+    place: dict[str, Any] = ({"file": CellLine(), "leave": True, "ncols": 100, "ascii": False} if in_notebook() else
+                             {"leave": False, "dynamic_ncols": True, "disable": None})
+    return tqdm(total=total, initial=done, desc=description, unit=unit, **place)
 
 
 def say(text: str) -> None:

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+import zoo_cases as zoo
 
 import minilstm as ml
 from minilstm.__main__ import main
@@ -130,6 +131,15 @@ def test_the_catalogue_fits_a_terminal_and_its_lines_are_there(capsys: pytest.Ca
     for one in CATALOGUE:
         cell = "gru" if one.line.startswith("gru") else "lstm"
         assert {int(number) for number in re.findall(r"\d+", one.line)} <= numbers[cell] and one.question.endswith("?")
+
+
+def test_a_wrong_forward_with_its_gradients_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bug = next(bug for bug in zoo.BUGS if bug.kind == "forward" and not bug.differs)
+    path = tmp_path / "student.py"
+    path.write_text(zoo.source(bug.style, bug), encoding="utf-8")
+    names = [line[4:].partition("(")[0] for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("def ")]
+    assert main(["gradcheck", f"{path}:{names[-2]},{names[-1]}"]) == 0
+    assert "the gradients are right, but they are not those of the" in capsys.readouterr().out
 
 
 def test_json_is_for_programs(cell: str, capsys: pytest.CaptureFixture[str]) -> None:

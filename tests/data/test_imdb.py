@@ -11,6 +11,7 @@ import time
 import types
 from pathlib import Path
 
+import numpy as np
 import pytest
 from review_files import GOOD, TEXTS
 
@@ -213,3 +214,8 @@ def test_a_path_must_be_a_path() -> None:
     for read in (load_imdb, read_reviews):
         with pytest.raises(DtypeError, match="CSV file: expected a path, got 5"):
             read(5)
+
+
+def test_reviews_show_what_they_are_and_not_their_texts() -> None:
+    reviews = imdb.Reviews(["a long text " * 1000, "b"], np.array([1, 0], np.float32), "two reviews from a.csv")
+    assert repr(reviews) == "Reviews(2 texts, 1 of them positive; source: two reviews from a.csv)"

@@ -35,6 +35,11 @@ def test_plain_order_keeps_the_short_last_batch():
     assert rows(DataLoader(Y, batch_size=4, drop_last=True)) == [[0, 1, 2, 3], [4, 5, 6, 7]]
 
 
+def test_a_loader_shows_its_shapes_and_not_its_arrays():
+    assert repr(DataLoader(X, Y, batch_size=4)) == f"DataLoader(11 rows of (2,) {X.dtype}, () float64; 3 batches of 4)"
+    assert repr(DataLoader(X[:1], shuffle=True, seed=3)).endswith("1 row of (2,) int64; 1 batch of 64, shuffled with seed 3)")
+
+
 def test_single_array_gives_one_tuples():
     (batch,) = DataLoader([1, 2, 3])
     assert isinstance(batch, tuple) and batch[0].tolist() == [1, 2, 3]

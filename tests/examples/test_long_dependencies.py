@@ -204,10 +204,12 @@ def test_a_figure_shows_the_numbers(tmp_path: Path) -> None:
     share, errors = figure.axes
     assert {line.get_color(): list(line.get_ydata()) for line in share.lines} == {
         COLOURS["rnn"]: [0, 0], COLOURS["lstm"]: [50, 50]}
-    found = {container.get_label(): list(container.lines[0].get_ydata()) for container in errors.containers}
-    assert found == {"RNN": [pytest.approx(0.055), pytest.approx(0.105)], "LSTM": [pytest.approx(0.055), pytest.approx(0.105)]}
+    found = {container.lines[0].get_color(): list(container.lines[0].get_ydata()) for container in errors.containers}
+    assert found == dict.fromkeys((COLOURS["rnn"], COLOURS["lstm"]), [pytest.approx(0.055), pytest.approx(0.105)])
     baseline = next(line for line in errors.lines if line.get_label() == "without memory")
     assert set(baseline.get_ydata()) == {0.2}
+    criterion = next(line for line in errors.lines if line.get_label() == "solved below 0.01")
+    assert set(criterion.get_ydata()) == {0.01}
     assert [label.get_text() for label in share.get_xticklabels()] == ["50", "100"]
     assert errors.get_yscale() == "log" and "MSE" in errors.get_ylabel()
     with pytest.raises(ml.ArgumentError, match="no result of the task 'copy'"):

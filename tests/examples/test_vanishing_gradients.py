@@ -14,6 +14,7 @@ import pytest
 
 import minilstm as ml
 from minilstm.lab.cells import COLOURS
+from minilstm.lab.gradient_axes import log_axis, new_panels
 from minilstm.lab.gradient_tables import BASE, clipping, summary, tables, variant_of, variants, words
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -250,21 +251,50 @@ def test_the_other_figures_show_what_they_say(example: Any, folder: Path) -> Non
     for figure in figures.values():
         figure.canvas.draw()
     labels = {name: [list(lines_of(axes)) for axes in figure.axes] for name, figure in figures.items()}
-    assert labels["ways-back"][0] == ["the whole gradient", "along the cell alone", "through at least one gate"]
+    assert labels["ways-back"][0] == [
+        "the whole gradient", "along the state alone (LSTM: the cell)", "through at least one gate"]
     assert labels["ways-of-one-step"][2] == ["along the state, z", "reset gate r", "update gate z", "candidate n"]
-    assert labels["gradient-flow-during-training"][3] == ["0 steps", "1 steps", "3 steps"]
+    assert labels["gradient-flow-during-training"][3] == [
+        "before training", "after 1 training steps", "after 3 training steps"]
     assert labels["forget-bias"][0] == ["forget bias 0", "forget bias 1 (default)", "chrono"]
     assert labels["recurrent-weights"][1] == ["orthogonal (default)", "Gaussian, 2/√H", "uniform, ±1/√H"]
-    assert "limit 0.01" in labels["clipping"][2] and "RNN, with clipping" in labels["clipping"][3]
-    assert "bound σ$_{max}$(W$_h$)$^{T-t}$" in labels["jacobians"][0] and len(figures["jacobians"].axes) == 8
-    alone = lines_of(figures["ways-back"].axes[0])["along the cell alone"][1]
+    assert "limit 0.01" in labels["clipping"][2] and "RNN with clipping" in labels["clipping"][3]
+    assert "RNN: bound σ$_{max}$(W$_h$)$^{T-t}$" in labels["jacobians"][0] and len(figures["jacobians"].axes) == 8
+    assert len({axes.get_ylim() for axes in figures["jacobians"].axes}) == 1        # or the panels could not be compared
+    alone = lines_of(figures["ways-back"].axes[0])["along the state alone (LSTM: the cell)"][1]
     trial = next(t for t in trials(folder) if t["cell"] == "lstm" and variant_of(t) == "default")
     assert alone == trial["measured"][0]["paths"]["norm"]["alone"][:6]
     means = lines_of(figures["gates-over-time"].axes[0])
     assert means["forget gate f, before training"] == (list(range(5, -1, -1)), trial["measured"][0]["gates"]["f"]["over_time"])
     assert len(means) == 6 and len(lines_of(figures["gates-over-time"].axes[1])) == 4
-    dots = figures["gate-saturation"].axes[0].collections
-    assert [len(kind.get_offsets()) for kind in dots] == [4, 4]
+    frames["gates"] = frames["gates"].assign(left=0.2, right=0.5)
+    bars = example.FIGURES["gate-saturation"](frames, "adding").axes[0].patches[:3]         # of the LSTM's forget gate
+    assert [(round(bar.get_x()), round(bar.get_width())) for bar in bars] == [(0, 20), (20, 30), (50, 50)]
+
+
+def test_figures_fit_a_page_and_a_phone_and_no_legend_hides_data(example: Any, folder: Path) -> None:
+    frames = example.results(folder)
+    for name, draw in example.FIGURES.items():
+        for columns in (1, 2):
+            figure = draw(frames, "adding", columns)
+            figure.draw_without_rendering()
+            [legend] = figure.legends
+            assert all(axes.get_legend() is None for axes in figure.axes), name
+            assert all(axes.get_window_extent().ymin > legend.get_window_extent().ymax for axes in figure.axes), name
+            assert legend.get_window_extent().width < figure.bbox.width and figure.get_figwidth() <= 6.5 * columns + 2, name
+
+
+@pytest.mark.parametrize("values, ticks", [
+    ([2.1, 3.9], ["2", "3"]), ([0.25, 0.9], ["0.3", "0.5"]), ([0.02, 0.9], ["0.03", "0.1", "0.5"]),
+    ([1e-8, 1.0], ["$\\mathdefault{10^{-4}}$"])])
+def test_ticks_of_a_logarithmic_axis_are_powers_of_ten_or_plain_numbers(values: list[float], ticks: list[str]) -> None:
+    pytest.importorskip("matplotlib", reason="the examples extra is not installed")
+    figure, [axes] = new_panels(1, 1)
+    axes.plot(values)
+    log_axis(axes)
+    figure.draw_without_rendering()
+    shown = [label.get_text() for label in axes.get_yticklabels(which="both")]
+    assert set(ticks) <= set(shown) and not any("times" in text for text in shown)
 
 
 def test_a_gradient_of_zero_can_be_drawn(example: Any, folder: Path) -> None:

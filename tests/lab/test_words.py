@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -195,6 +196,16 @@ def test_the_picture_shows_the_words_under_every_panel(cell: str, n: int) -> Non
     assert [label.startswith("[") for label in labels] == [not known for known in trace.known[start:start + shown]]
     with pytest.raises(ml.ArgumentError, match="start"):
         draw_words(trace, start=n)
+
+
+def test_a_sign_that_the_font_lacks_is_drawn_as_its_name(recwarn: pytest.WarningsRecorder) -> None:
+    pytest.importorskip("matplotlib", reason="the examples extra is not installed")
+    trace = replace(long_trace(4), words=["good", "\N{CLAPPER BOARD}", "\N{KATAKANA LETTER A}", "\N{BLACK HEART SUIT}"])
+    figure = draw_words(trace)
+    figure.draw_without_rendering()
+    labels = [label.get_text().strip("[]") for label in figure.axes[3].get_xticklabels()]
+    assert labels == ["good", ":clapper board:", "?", "\N{BLACK HEART SUIT}"]
+    assert not [warning for warning in recwarn if "Glyph" in str(warning.message)]
 
 
 def test_a_long_review_shows_where_the_probability_moves() -> None:

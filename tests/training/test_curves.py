@@ -40,15 +40,20 @@ def test_two_panels(epochs: int) -> None:
         assert axes.get_xlabel() == "Epoch" and axes.get_ylabel() and axes.get_title()
         shown = [tick for tick in axes.get_xticks() if axes.get_xlim()[0] <= tick <= axes.get_xlim()[1]]
         assert shown and all(float(tick).is_integer() for tick in shown)
-        assert [text.get_text() for text in axes.get_legend().get_texts()] == ["training", "validation",
-                                                                               f"best epoch: {min(epochs, 4)}"]
+    [legend] = figure.legends           # below the panels, where it hides no data
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "training", "validation", f"best epoch by validation accuracy: {min(epochs, 4)}"]
+    below = legend.get_window_extent().ymax
+    assert all(axes.get_window_extent().ymin > below for axes in figure.axes)
 
 
 def test_without_validation_or_metric() -> None:
     figure = curves(history(3, validation=False))
     assert [len(axes.lines) for axes in figure.axes] == [2, 2]
+    assert figure.legends[0].get_texts()[-1].get_text() == "best epoch by training loss: 3"
     figure = curves(history(3, metric=False))
     assert [len(axes.lines) for axes in figure.axes] == [3, 0]
+    assert figure.legends[0].get_texts()[-1].get_text() == "best epoch by validation loss: 3"
 
 
 def test_saving(tmp_path: Path) -> None:

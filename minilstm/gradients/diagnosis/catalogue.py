@@ -76,7 +76,8 @@ def table() -> str:
     """Return the catalogue as text: number, name, what one sees, line, question."""
     lines = []
     for number, one in enumerate(CATALOGUE, 1):
-        several = "s" * any(mark in one.line for mark in (",", "to"))
-        line = f"line{several} {one.line}" if one.line else "no line"
-        lines += [f"{number:2}. {one.name} ({line})", f"      seen: {one.seen}", f"      ask:  {one.question}"]
+        which = one.line.removeprefix("gru ")
+        line = f"line{'s' * any(mark in which for mark in (',', 'to'))} {which}" if which else "no line"
+        whose = " of the GRU" if which != one.line else ""
+        lines += [f"{number:2}. {one.name} ({line}{whose})", f"      seen: {one.seen}", f"      ask:  {one.question}"]
     return "\n".join(lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import time
 from dataclasses import dataclass, replace
 from typing import Any
@@ -69,6 +70,11 @@ class Diagnosis:
 
     def __str__(self) -> str:
         return "diagnosis: " + "\n  ".join([*self._sentences(), *self.habits])
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the sentences as a list."""
+        items = "".join(f"<li>{html.escape(words)}</li>" for words in (*self._sentences(), *self.habits))
+        return f"<p>Diagnosis</p><ul>{items}</ul>"
 
     def _sentences(self) -> list[str]:
         if self.cell is None:

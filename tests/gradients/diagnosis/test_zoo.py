@@ -11,6 +11,7 @@ from zoo_cases import BUGS, SIZES, STYLES, Bug, Style, load
 from zoo_more_cases import MORE_BUGS, MORE_STYLES
 
 import minilstm as ml
+from minilstm.gradients.diagnosis.diagnose import Diagnosis, Slip
 
 ALL = STYLES | MORE_STYLES
 # One function that returns loss and gradients together: not a form that gradcheck takes.
@@ -57,6 +58,14 @@ def test_bugs_are_named(name: str) -> None:
     assert not wrong and unnamed == UNNAMED & {bug.about for bug in MORE_BUGS if bug.style == name}
 
 
+@pytest.mark.parametrize("bug", [bug for bug in BUGS + MORE_BUGS if bug.kind == "forward" and not bug.differs],
+                         ids=lambda bug: bug.style)
+def test_a_forward_that_is_wrong_together_with_its_backward_is_named(bug: Bug) -> None:
+    found = diagnosed(ALL[bug.style], bug)
+    assert found.named and found.smallest_t is None
+    assert found.slips and all(slip.wrong.startswith("the forward has") for slip in found.slips)
+
+
 def test_gradcheck_says_it() -> None:
     bug = next(bug for bug in BUGS if bug.style == "textbook_lstm" and bug.lines == {6})
     target, inputs = ALL[bug.style].make(load(ALL[bug.style], bug), np.random.default_rng(0), SIZES)
@@ -77,3 +86,11 @@ def test_another_cell_is_not_named() -> None:
         return dy * np.cos(x), (dy * np.sin(x)).sum((0, 1))
     found = ml.diagnose((forward, backward), (np.random.default_rng(0).standard_normal((2, 3, 4)), np.ones(4)))
     assert found.cell is None and not found.named and "cannot be named" in str(found)
+
+
+def test_a_notebook_shows_the_sentences() -> None:
+    slip = Slip(6, "dz_f = df * f * (1 - f)", "dz_f = df <b>", "dz_f")
+    found = Diagnosis("LSTM", "an LSTM", 1, True, (slip,), habits=("backward changes dh",))
+    assert found._repr_html_() == (
+        "<p>Diagnosis</p><ul><li>the forward is that of an LSTM</li><li>it is exactly what you get with dz_f = df &lt;b&gt;; "
+        "line 6 of the derivation says dz_f = df * f * (1 - f)</li><li>backward changes dh</li></ul>")
