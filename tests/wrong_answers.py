@@ -58,7 +58,6 @@ WRONG: tuple[tuple[int, str, str, str], ...] = (
      "blocks of dz in another order"),
     (4, "dc_prev = dc * f", "dc_prev = dh * o * (1 - tanh_c ** 2) * f", "dc_prev from one of dc's two sources"),
     (4, "dhx = dz @ W.T", "dhx = dz[:, H:] @ W[:, H:].T", "a gate is left out of dh_prev or dx"),
-    (5, "h, c, cache = lstm_step(x[:, t], h, c, W, b)", "h, c, cache = lstm_step(x[:, t], h, c0, W, b)", FORWARD),
     (5, "return o * tanh_c, c,", "return o * c, c,", FORWARD),
     (5, "dc_next = dc_last", "dc_next = np.zeros((N, H))", "the final state's gradient is ignored"),
     (5, "dh_t = dh[:, t] + dh_next", "dh_t = dh[:, t]", CARRY),

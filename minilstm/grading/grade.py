@@ -58,9 +58,11 @@ class Result(NamedTuple):
 def submissions(path: Path, one: bool = False) -> list[Submission]:
     """Return the submissions at a path: a file is one; so is a folder with an exercise's own file in it, or any if ``one``.
 
-    Of any other folder each file and each folder in it is one. Raises ArgumentError where there is none.
+    Of any other folder each file and each folder in it is one. Raises ArgumentError where there is none, or another file.
     """
     if path.is_file():
+        if not _is_code(path):
+            raise ArgumentError(f"{path}: expected a Python file (.py) or a notebook (.ipynb)")
         root = path.resolve().parent
         return [Submission(path.name, root, (root / path.name,), tuple(root.glob("*.py")))]
     if not path.is_dir():
@@ -99,8 +101,7 @@ def grade_all(found: Sequence[Submission], steps: Sequence[Step] = (), *, second
     holding = [{file: steps_in(_text(file), file.name) for file in one.files} for one in found]
     asked = list(steps) or [step for step in STEPS if any(step in has for files in holding for has in files.values())]
     if not asked:
-        names = ", ".join(function.name for step in STEPS for function in step.functions)
-        raise ArgumentError(f"{found[0].name}: defines no function of an exercise ({names})")
+        raise ArgumentError(f"{found[0].name}: defines no function of an exercise, such as {STEPS[0].functions[0].name}")
     work = [(one, step, sorted((file for file, has in files.items() if step in has),
                                key=lambda file: not file.stem.startswith(step.name)))
             for one, files in zip(found, holding) for step in asked]

@@ -104,7 +104,7 @@ def test_what_one_submission_is(tmp_path: Path) -> None:
     assert [one.name for one in submissions(tmp_path / "ben")] == ["mine.py"]
     assert len(submissions(tmp_path, one=True)) == 1 and len(submissions(tmp_path, one=True)[0].files) == 3
     (tmp_path / "empty").mkdir()
-    for path, words in (("empty", "holds no"), ("missing", "there is no such file")):
+    for path, words in (("empty", "holds no"), ("missing", "there is no such file"), ("notes.txt", "expected a Python file")):
         with pytest.raises(ArgumentError, match=words):
             submissions(tmp_path / path)
     with pytest.raises(ArgumentError, match="defines no function of an exercise"):

@@ -11,7 +11,7 @@ import pytest
 from wrong_answers import WRONG
 
 from minilstm.gradients.diagnosis.catalogue import CATALOGUE
-from minilstm.grading import parts
+from minilstm.grading import equations, parts
 from minilstm.grading.questions import RULES, ZERO
 from minilstm.grading.steps import STEPS, Graded, grade, steps_in
 from minilstm.grading.variants import Task
@@ -20,6 +20,12 @@ EXERCISES = Path(__file__).parents[2] / "examples" / "exercises"
 FILES = {number: EXERCISES / f"{step.stem}.py" for number, step in enumerate(STEPS, 1)}
 NUMBERS = sorted(FILES)
 SIGMOID = "\n\ndef sigmoid(z):\n    return 0.5 * (1 + np.tanh(0.5 * z))\n"
+
+
+@pytest.fixture(autouse=True)
+def time_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine must not change what is named."""
+    monkeypatch.setattr(equations, "SECONDS", 10.0)
 
 
 def solution(number: int) -> Path:
@@ -132,6 +138,22 @@ def test_habits_and_zeros(line: str, mistake: str, score: float, tmp_path: Path)
     path = tmp_path / FILES[1].name
     path.write_text(solution(1).read_text(encoding="utf-8").replace("dz = dh * (1 - h * h)", line), encoding="utf-8")
     assert [(one.mistake, one.score) for one in graded(path, 1)][1] == (mistake, score)
+
+
+def test_a_forward_without_a_name_is_told_from_which_step_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(equations, "SECONDS", 0.1)
+    path = tmp_path / FILES[5].name
+    path.write_text(solution(5).read_text(encoding="utf-8").replace("[:, t], h, c, W, b)", "[:, t], h, c0, W, b)"),
+                    encoding="utf-8")
+    forward, backward = graded(path, 5)
+    assert forward.detail == "h, c_last are wrong from t = 1 on" and "h, c, cache = lstm_step(" in forward.hint
+    assert forward.score == 0 and backward.score == 6
+
+
+def test_an_exercise_grades_itself(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(FILES[6]), run_name="__main__")
+    assert ended.value.code == 1 and "step06 embedding: 0 of 10" in capfd.readouterr().out
 
 
 def test_arguments_may_have_other_names(tmp_path: Path) -> None:
