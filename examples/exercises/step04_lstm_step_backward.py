@@ -1,6 +1,10 @@
 """Step 4: one step of an LSTM, backward, one gate a line (40 minutes).
 
-Given are dh, the gradient of h_t, and dc, what step t + 1 sends back to c_t. Read the equations of step 3 from the bottom up.
+    f = σ(z_f)   i = σ(z_i)   o = σ(z_o)   c̃ = tanh(z_c)        where [z_f, z_i, z_o, z_c] = [h_{t-1}, x_t] W + b
+    c_t = f * c_{t-1} + i * c̃
+    h_t = o * tanh(c_t)
+
+Given are dh, the gradient of h_t, and dc, what step t + 1 sends back to c_t. Read the equations from the bottom up.
 
     dh, dc (N, H)   ->   dx (N, D), dh_prev, dc_prev (N, H), dW (H + D, 4H), db (4H,)
 
@@ -22,7 +26,7 @@ def lstm_step_backward(dh, dc, cache):
     hx, c_prev, f, i, o, c_tilde, tanh_c, W = cache
     H = f.shape[1]
     do = ...
-    dc = ...  # both ways
+    dc = ...
     df = ...
     di = ...
     dc_tilde = ...

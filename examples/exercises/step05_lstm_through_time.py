@@ -2,6 +2,8 @@
 
 Your step of step 3 in a loop, and your backward of step 4 in a loop that runs the other way. Two states travel: h and c.
 
+    h_t, c_t = lstm_step(x_t, h_{t-1}, c_{t-1}, W, b)       t = 0 ... T - 1
+
     x (N, T, D)   h0, c0 (N, H)   W (H + D, 4H)   b (4H,)   ->   h (N, T, H), c_last (N, H)
     dh (N, T, H), dc_last (N, H)   ->   dx (N, T, D), dh0, dc0 (N, H), dW (H + D, 4H), db (4H,)
 

@@ -15,7 +15,7 @@ def lstm_step_backward(dh, dc, cache):
     hx, c_prev, f, i, o, c_tilde, tanh_c, W = cache
     H = f.shape[1]
     do = dh * tanh_c
-    dc = dc + dh * o * (1 - tanh_c ** 2)            # both ways
+    dc = dc + dh * o * (1 - tanh_c ** 2)
     df = dc * c_prev
     di = dc * c_tilde
     dc_tilde = dc * i
