@@ -59,6 +59,7 @@ WRONG: tuple[tuple[int, str, str, str], ...] = (
     (4, "dc_prev = dc * f", "dc_prev = dh * o * (1 - tanh_c ** 2) * f", "dc_prev from one of dc's two sources"),
     (4, "dhx = dz @ W.T", "dhx = dz[:, H:] @ W[:, H:].T", "a gate is left out of dh_prev or dx"),
     (5, "return o * tanh_c, c,", "return o * c, c,", FORWARD),
+    (5, "for t in reversed(range(T)):", "for t in range(T - 1, 0, -1):", "the loop leaves out a step"),
     (5, "dc_next = dc_last", "dc_next = np.zeros((N, H))", "the final state's gradient is ignored"),
     (5, "dh_t = dh[:, t] + dh_next", "dh_t = dh[:, t]", CARRY),
     (5, "dx[:, t], dh_next, dc_next, dW_t, db_t =", "dx[:, t], dh_next, _, dW_t, db_t =", "dc of step t+1 is not added"),

@@ -21,6 +21,7 @@ from minilstm.backend.errors import ArgumentError, MinilstmError
 from minilstm.gradients.failures import NOT_THEIRS
 
 SECONDS, MEGABYTES = 60.0, 2048
+FILE_MEGABYTES = 100        # how much a file may grow: what the code prints in an endless loop goes into one
 SHOWN = 400         # how many letters of what the code prints are passed on
 Task = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -114,11 +115,12 @@ def serve(answer: Task) -> None:
 
 
 def _limit_memory(megabytes: int) -> None:
-    """Limit the address space to what is in use now and ``megabytes`` more, where the system can do that."""
+    """Limit the address space to what is in use now and ``megabytes`` more, and files, where the system can do that."""
     try:
         import resource
     except ImportError:         # Windows
         return
+    resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_MEGABYTES * 2 ** 20, resource.RLIM_INFINITY))
     used = 0
     if os.path.exists("/proc/self/statm"):
         used = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0]) * os.sysconf("SC_PAGE_SIZE")

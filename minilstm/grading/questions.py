@@ -13,7 +13,7 @@ ZERO = "a gradient stays zero"
 QUESTIONS = {ZERO: "Which line fills it?", **{mistake.name: mistake.question for mistake in CATALOGUE}}
 # "CELL line: what stands there" against a pattern; the first that fits gives the catalogue's name.
 RULES = (
-    (r"stays zero", ZERO),
+    (r"stays zero|^(?!GRU 8).*= 0 \* ", ZERO),
     (r"= for \+=", "= for += in dW or db"),
     (r"the (last|first) step's share alone|left out of the sum", "= for += in dW or db"),
     (r"which are (x|h)'s|one column too early", "the wrong half of d[h, x]"),
@@ -26,8 +26,8 @@ RULES = (
     (r"added to that of step|later steps are added", "a carry is added up, not replaced"),
     (r"dc stays what it was", "dc of step t+1 is not added"),
     (r"share of gate|W of gate", "a gate is left out of dh_prev or dx"),
-    (r"loop leaves out|first step's \(t = 0\) is missing|last step's is missing", "the loop leaves out a step"),
-    (r"final (hidden|cell) state is ignored|final states are ignored", "the final state's gradient is ignored"),
+    (r"leaves out the (first|last) step|(first step's \(t = 0\)|last step's) is missing", "the loop leaves out a step"),
+    (r"final (hidden|cell) state ignored|final states ignored", "the final state's gradient is ignored"),
     (r"blocks of gates|gradient of gate .* is used", "blocks of dz in another order"),
     (r"clipped", "clipping inside backward"),
     (r"weight decay", "weight decay inside backward"),

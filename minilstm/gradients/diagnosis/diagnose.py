@@ -144,7 +144,7 @@ def diagnosis_of(subject: Subject, seconds: float = SECONDS, rng: Any = 0) -> Di
     slips = [(*before, *slips_of(reading.cell, one)) for one in found]
     named = bool(found) and not found[0].open
     wrong = tuple(dict.fromkeys(_where(reading.cell, block) for block in (*first[1], *first[2])))
-    best, more = (slips[0], tuple(slips[1:])) if named else ((), ())
+    best, more = (slips[0], tuple(one for one in dict.fromkeys(slips) if one != slips[0])) if named else ((), ())
     return Diagnosis(name, words, first[0].T, named, best, more, wrong, habits)
 
 

@@ -92,13 +92,14 @@ def backward(cell: Cell, weights: Weights, steps: Sequence[dict[str, Any]], upst
     above, loop, carry_c = (spec[place].wrong if place in spec else "" for place in ("above", "loop", "carry c"))
     final = spec["final"].wrong if "final" in spec else ""
     lines = [(translate(line.target), line.right, spec.get(line.number or 0)) for line in cell.backward]
-    dh_next, dc_next = zero, zero
-    first = T - int(loop.split()[1]) if loop.startswith("truncated") else int(loop == "skip first")
-    for t in range(T - 1 - (loop == "skip last"), max(first, 0) - 1, -1):
+    kept = loop.endswith("kept")        # the final states' gradients are there from the start, wherever the loop begins
+    dh_next, dc_next = (upstream.last_h, upstream.last_c) if kept else (zero, zero)
+    first = T - int(loop.split()[1]) if loop.startswith("truncated") else int(loop.startswith("skip first"))
+    for t in range(T - 1 - loop.startswith("skip last"), max(first, 0) - 1, -1):
         dh_above, dc_above = upstream.h[t], upstream.c[t]
         if above == "none" or above == "last" and t < T - 1 or above == "first" and t > 0:
             dh_above = zero
-        if t == T - 1:
+        if t == T - 1 and not kept:
             dh_above = dh_above + (zero if final in ("h", "both") else upstream.last_h)
             dc_above = dc_above + (zero if final in ("c", "both") else upstream.last_c)
         unused = "carry h" in spec and spec["carry h"].wrong == "unused"

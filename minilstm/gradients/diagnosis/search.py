@@ -115,6 +115,10 @@ def search(problems: Sequence[Problem], deadline: float) -> list[Explanation]:
 
     ``deadline``: a time of ``time.perf_counter``.
     """
+    singles = [Explanation({edit.place: edit}, {}, ()) for edit in moves(problems[-1], {})
+               if not any(problem.wrong({edit.place: edit}, most=1)[1] for problem in problems)]
+    if singles:         # nothing is cheaper
+        return sorted(singles, key=lambda one: _plainness(problems[-1], one))
     starts: list[dict[int | str, Edit]] = [{}]
     found: list[Explanation] = []
     for problem in problems:

@@ -64,26 +64,26 @@ class Edit(NamedTuple):
 
 # Slips of the loop over time. The first word is what the engine reads, the rest what a message says.
 PASSES = (
-    Edit("above", "last", "only the last step's dh from above is used"),
-    Edit("above", "first", "only the first step's dh from above is used"),
-    Edit("above", "none", "dh from above is not used"),
-    Edit("loop", "skip last", "the loop leaves out the last step"),
-    Edit("loop", "skip first", "the loop leaves out the first step (t = 0)"),
-    *(Edit("loop", f"truncated {k}", f"only the last {k} steps are gone back through (truncated)") for k in (1, 2, 3, 4)),
-    Edit("final", "h", "the gradient of the final hidden state is ignored"),
-    Edit("final", "c", "the gradient of the final cell state is ignored"),
-    Edit("final", "both", "the gradients of the final states are ignored"),
+    Edit("above", "last", "only the last step's dh from above"),
+    Edit("above", "first", "only the first step's dh from above"),
+    Edit("above", "none", "no dh from above"),
+    *(Edit("loop", f"skip last{kept}", "a loop that leaves out the last step") for kept in ("", ", kept")),
+    *(Edit("loop", f"skip first{kept}", "a loop that leaves out the first step (t = 0)") for kept in ("", ", kept")),
+    *(Edit("loop", f"truncated {k}", f"only the last {k} steps gone back through (truncated)") for k in (1, 2, 3, 4)),
+    Edit("final", "h", "the gradient of the final hidden state ignored"),
+    Edit("final", "c", "the gradient of the final cell state ignored"),
+    Edit("final", "both", "the gradients of the final states ignored"),
 )
 
 
 # Slips of the gradient of the loss, softmax with cross-entropy; "mean" ones are made where the loss is another sum or mean.
 LOSSES = {
-    "": "", "negated": "the gradient of the loss has the wrong sign",
+    "": "", "negated": "the wrong sign of the loss's gradient",
     "p": "p where p - y belongs: nothing is subtracted at the target",
-    "sum": "the loss is a mean, its gradient that of the sum: the factor 1/n is missing",
-    "mean T": "the gradient is divided by T, the loss is not", "mean N": "the gradient is divided by N, the loss is not",
-    "mean NT": "the gradient is divided by N T, the loss is not",
-    "last": "only the last step's loss is gone back through", "p + y": "p + y where p - y belongs",
+    "sum": "the gradient of a sum where the loss is a mean: the factor 1/n is missing",
+    "mean T": "a gradient divided by T, where the loss is not", "mean N": "a gradient divided by N, where the loss is not",
+    "mean NT": "a gradient divided by N T, where the loss is not",
+    "last": "only the last step's loss gone back through", "p + y": "p + y where p - y belongs",
     "squared": "(p - y) * p * (1 - p): the rule of the squared error, not of cross-entropy",
 }
 
