@@ -138,7 +138,7 @@ class LazyAdam(Adam):
 
     Plain Adam goes on moving a word's vector for about ten steps after the word occurred, by its first moment: a rare word
     moves far for a single occurrence. Here it moves once, and a step costs less where the vocabulary is large. All other
-    parameters are updated as by Adam.
+    parameters are updated as by Adam, and ε is Adam's (SparseAdam's is not corrected for the bias).
 
     >>> import numpy as np, minilstm as ml
     >>> model = ml.Embedding(3, 1, rng=0)
