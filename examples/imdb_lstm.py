@@ -33,7 +33,7 @@ import minilstm as ml
 from minilstm.backend.arrays import BACKENDS, require
 from minilstm.cells.padding import PADDINGS
 from minilstm.lab.predictions import PREDICTIONS, logits_of, save_predictions
-from minilstm.lab.reference import ReferenceSettings, reference_model
+from minilstm.lab.reference import ReferenceSettings, reference_model, reference_training
 from minilstm.layers.initial_weights import RECURRENT_INITS
 from minilstm.layers.pooling import POOLINGS
 from minilstm.training.atomic_write import atomic_write
@@ -97,14 +97,8 @@ def train(settings: dict[str, Any], folder: Path | None, resume: bool, progress:
 
     # 5. Loss and optimizer.
     criterion = ml.BCELoss()
-    optimizer = (ml.LazyAdam if settings["lazy"] else ml.Adam)(model, lr=settings["lr"])
-    extras: dict[str, Any] = {}
-    if settings["lr_decay"] != 1.0:
-        extras["scheduler"] = ml.ExponentialLR(optimizer, settings["lr_decay"])
-    if settings["average"]:
-        extras["callbacks"] = [ml.AveragedWeights(settings["average"])]
-    if settings["adversarial"]:
-        extras["gradients"] = ml.AdversarialGradients(settings["adversarial"])
+    optimizer, extras = reference_training(model, **{name: settings[name] for name in (
+        "lr", "lr_decay", "lazy", "average", "adversarial")})
 
     # 6. Train, and validate after each epoch.
     folder = folder or new_folder(settings["cell"])

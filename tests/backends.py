@@ -56,6 +56,7 @@ HOST_ONLY: dict[str, str] = {
     **dict.fromkeys([f"gradients/test_{name}.py" for name in ("flow", "jacobians", "paths", "saturation")],
                     "the instruments fetch a model's arrays and compute on the host, in float64, wherever it lives"),
     "lab": "experiments on the CPU",
+    "examples/test_imdb_ablation.py": "a sweep of trials on the CPU",
     "examples/test_imdb_linear.py": "a program around scikit-learn, and numbers from files",
     "test_architecture.py": "source files",
     "test_backends.py": "about these lists",

@@ -26,7 +26,7 @@ def test_lazy_adam_is_pytorchs_sparse_adam_on_an_embedding_and_adam_elsewhere(rn
     theirs.load_state_dict({"0.weight": table, "1.weight": W.T, "1.bias": b})
     options: dict[str, Any] = {"lr": 0.03, "betas": (0.7, 0.95), "eps": 1e-30}        # theirs adds ε elsewhere
     ours = ml.LazyAdam(model, **options)
-    reference = [kind(layer.parameters(), **options) for kind, layer in zip((torch.optim.SparseAdam, torch.optim.Adam), theirs)]
+    reference = [kind(part.parameters(), **options) for kind, part in zip((torch.optim.SparseAdam, torch.optim.Adam), theirs)]
     for _ in range(8):
         tokens, dy = rng.integers(0, 9, (2, 3)), rng.standard_normal((2, 3, 1))        # 9 and 10 never occur
         model.zero_grad()
