@@ -50,7 +50,8 @@ class Ours:
         self.criterion = ml.BCELoss()
         self.optimizer = (ml.LazyAdam if lazy else ml.Adam)(self.model, lr=1e-3)
         callbacks = [ml.AveragedWeights()] if average else []
-        self.trainer = ml.Trainer(self.model, self.criterion, self.optimizer, clip_norm=1.0, callbacks=callbacks, verbose=False)
+        self.trainer = ml.Trainer(self.model, self.criterion, self.optimizer, clip_norm=1.0, callbacks=callbacks,
+                                  verbose=False)
         for callback in callbacks:
             callback.on_train_begin(self.trainer.run)
 
@@ -60,9 +61,9 @@ class Ours:
         for callback in self.trainer.callbacks:
             callback.on_step_end(self.trainer.run, 1, 1, 0.0, 0.0)
 
-    def evaluate(self, x: Any, batch: Batch) -> None:
+    def evaluate(self, x: Any, batch: Batch) -> Any:
         self.model.eval()
-        self.model(x, lengths=batch[2])
+        return self.model(x, lengths=batch[2])
 
 
 class Theirs:
@@ -76,11 +77,21 @@ class Theirs:
         self.lstm = torch.nn.LSTM(D, H, batch_first=True, bidirectional=True)
         self.linear = torch.nn.Linear(4 * H, 1)
         self.modules = torch.nn.ModuleList([self.embedding, self.lstm, self.linear])
-        ours = imdb_lstm.build_model(SETTINGS)
-        with torch.no_grad():
-            self.embedding.weight.copy_(torch.from_numpy(ours[1].params["W"]))
+        self.load(imdb_lstm.build_model(SETTINGS))
         self.criterion = torch.nn.BCEWithLogitsLoss()
         self.optimizer = torch.optim.Adam(self.modules.parameters(), lr=1e-3)
+
+    def load(self, ours: ml.Sequential) -> None:
+        """Copy our weights: f, i, o, c become i, f, c, o, and our one bias the first of two."""
+        embedding, lstm, linear = (ours[place].params for place in (1, 3, 6))
+        with self.torch.no_grad():
+            self.embedding.weight.copy_(self.torch.from_numpy(embedding["W"]))
+            self.linear.weight.copy_(self.torch.from_numpy(linear["W"].T))
+            self.linear.bias.copy_(self.torch.from_numpy(linear["b"]))
+            for end in ("", "_reverse"):
+                W, b = (lstm[name + end].reshape(-1, 4, H)[:, [1, 0, 3, 2]].reshape(-1, 4 * H) for name in "Wb")
+                for name, value in (("weight_hh", W[:H].T), ("weight_ih", W[H:].T), ("bias_ih", b[0]), ("bias_hh", 0 * b[0])):
+                    getattr(self.lstm, f"{name}_l0{end}").copy_(self.torch.from_numpy(np.ascontiguousarray(value)))
 
     def forward(self, x: Any, lengths: Any, training: bool) -> Any:
         torch = self.torch
@@ -108,9 +119,9 @@ class Theirs:
         self.optimizer.step()
         loss.item()
 
-    def evaluate(self, x: Any, batch: Batch) -> None:
+    def evaluate(self, x: Any, batch: Batch) -> Any:
         with self.torch.inference_mode():
-            self.forward(x, batch[2], False)
+            return self.torch.sigmoid(self.forward(x, batch[2], False))
 
 
 def main() -> int:
@@ -136,13 +147,13 @@ def main() -> int:
         return 2
     other: Any = Ours(False, False) if alone else Theirs(not arguments.padded)
     ours = Ours(arguments.lazy, arguments.average)
-    names = ["minilstm" + " LazyAdam" * arguments.lazy + " averaged" * arguments.average,
-             "minilstm" if alone else "PyTorch" + (" padded" if arguments.padded else "")]
+    names = [f"minilstm{' LazyAdam' * arguments.lazy}{' averaged' * arguments.average}",
+             "minilstm" if alone else f"PyTorch{' padded' * arguments.padded}"]
     print(f"NumPy {np.__version__} on {ml.get_num_threads()} threads, {compiled.words()}"
           + ("" if alone else f"; PyTorch {other.torch.__version__} on {other.torch.get_num_threads()}"))
-    print(f"BiLSTM 2 x {H}, {arguments.pairs} pairs of {arguments.steps} batches of 64, mean length "
-          f"{np.mean([batch[2].mean() for batch in data]):.0f}, mean width {np.mean([batch[0].shape[1] for batch in data]):.0f}",
-          flush=True)
+    length, width = (np.mean(sizes) for sizes in zip(*((batch[2].mean(), batch[0].shape[1]) for batch in data)))
+    print(f"BiLSTM 2 x {H}, {arguments.pairs} pairs of {arguments.steps} batches of 64, mean length {length:.0f}, mean width "
+          f"{width:.0f}", flush=True)
     for what in ("training", "evaluation"):
         runs = {name: one.train if what == "training" else one.evaluate for name, one in zip(names, (ours, other))}
         times = compare(runs, [(batch[0], batch) for batch in data], arguments.pairs)

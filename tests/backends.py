@@ -62,7 +62,7 @@ HOST_ONLY: dict[str, str] = {
     "test_backends.py": "about these lists",
     "benchmarks/test_bench_cuda.py": "a program of its own process, which runs on the stand-in there",
     **dict.fromkeys([f"benchmarks/test_{name}.py" for name in (
-        "bench_imdb", "bench_lstm", "bench_parts", "bench_reliability", "lstm_libraries", "misuses")],
+        "bench_imdb", "bench_lstm", "bench_parts", "bench_reliability", "bench_strong", "lstm_libraries", "misuses")],
                     "programs that run on the CPU"),
     "training/test_checkpoint.py": "bytes of files; a device's arrays come through state_dict, in test_resume.py",
     "reliability": "files, processes and the host's guard",
