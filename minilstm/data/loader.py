@@ -3,6 +3,9 @@
 Because the order of epoch e is a pure function of (seed, e), an interrupted run can resume any epoch at any batch and gets
 exactly the batches that it would have got. The arrays are kept on the model's device; the order is copied there once per
 epoch.
+
+With a ``window``, sequences of similar length share a batch, and each batch is as wide as its longest sequence: no step is
+computed that is padding for all. Sorting within windows of a shuffled order keeps batches different from epoch to epoch.
 """
 
 from __future__ import annotations
@@ -27,6 +30,9 @@ class DataLoader:
         shuffle: visit the rows of epoch e in the order ``np.random.default_rng([seed, e]).permutation(n)``.
         drop_last: leave out the last batch if it is smaller than the others.
         seed: a whole number of at least 0.
+        window: None, or how many rows, a multiple of ``batch_size``, are sorted by length before they are cut into batches.
+            The arrays are then x (n, T, ...), padded behind ("post"), further ones, and last lengths (n,), from 1 to T; each
+            batch of x ends with its longest sequence. With ``shuffle``, the full batches are shuffled once more.
         backend: "numpy" or "cupy": where the arrays are stored and the batches are built.
 
     Attributes:
@@ -45,7 +51,7 @@ class DataLoader:
     """
 
     def __init__(self, *arrays: Any, batch_size: int = 64, shuffle: bool = False, drop_last: bool = False, seed: int = 0,
-                 backend: str = "numpy") -> None:
+                 window: int | None = None, backend: str = "numpy") -> None:
         if not arrays:
             raise ArgumentError("DataLoader: expected at least one array")
         self.batch_size = check_positive_int("batch_size", batch_size)
@@ -61,6 +67,21 @@ class DataLoader:
         if len(self) == 0:
             raise ArgumentError(f"DataLoader: {self.size} rows do not fill a batch of {self.batch_size}, and drop_last=True "
                                 "drops the rest: lower batch_size")
+        self.window = window
+        self._lengths = None if window is None else self._check_window(window)
+
+    def _check_window(self, window: Any) -> np.ndarray:
+        """Return the lengths on the host. Raises ArgumentError or ShapeError unless arrays and window fit."""
+        if check_positive_int("window", window) % self.batch_size:
+            raise ArgumentError(f"window: expected a multiple of batch_size={self.batch_size}, got {window}")
+        lengths: np.ndarray = to_numpy(self.arrays[-1])
+        if len(self.arrays) < 2 or self.arrays[0].ndim < 2 or lengths.ndim != 1 or lengths.dtype.kind not in "iu":
+            raise ShapeError("window: expected arrays x (n, T, ...) first and whole numbers lengths (n,) last, got shapes "
+                             f"{', '.join(str(tuple(x.shape)) for x in self.arrays)}")
+        T = self.arrays[0].shape[1]
+        if lengths.min() < 1 or lengths.max() > T:
+            raise ArgumentError(f"window: expected lengths from 1 to T={T}, got {lengths.min()} to {lengths.max()}")
+        return lengths
 
     @property
     def digest(self) -> str:
@@ -89,7 +110,16 @@ class DataLoader:
     def order(self, epoch: int) -> np.ndarray:
         """Return the row numbers in the order in which epoch ``epoch`` visits them: (n,) int64, on the host."""
         epoch = _check_whole("epoch", epoch)
-        return np.random.default_rng([self.seed, epoch]).permutation(self.size) if self.shuffle else np.arange(self.size)
+        rng = np.random.default_rng([self.seed, epoch])
+        order = rng.permutation(self.size) if self.shuffle else np.arange(self.size)
+        if self._lengths is None:
+            return order
+        windows = [order[start:start + self.window] for start in range(0, self.size, self.window)]      # type: ignore
+        order = np.concatenate([rows[np.argsort(self._lengths[rows], kind="stable")] for rows in windows])
+        if self.shuffle:                # whole batches; the rows that fill none stay last
+            full = order[:self.size // self.batch_size * self.batch_size].reshape(-1, self.batch_size)
+            order[:full.size] = rng.permutation(full).reshape(-1)
+        return order
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[Array, ...]]:
         """Iterate over the batches of ``epoch``, beginning with batch ``start``; ``self.epoch`` does not change.
@@ -102,12 +132,15 @@ class DataLoader:
         return self._batches(epoch, start)
 
     def _batches(self, epoch: int, start: int) -> Iterator[tuple[Array, ...]]:
-        order = asarray(self.order(epoch), self.backend) if self.shuffle else None      # one upload per epoch
+        host = self.order(epoch) if self.shuffle or self.window else None
+        order = None if host is None else asarray(host, self.backend)                   # one upload per epoch
         for number in range(start, len(self)):
-            rows: Any = slice(number * self.batch_size, min((number + 1) * self.batch_size, self.size))
-            if order is not None:
-                rows = order[rows]
-            yield tuple(x[rows] for x in self.arrays)
+            part = slice(number * self.batch_size, min((number + 1) * self.batch_size, self.size))
+            rows: Any = part if order is None else order[part]
+            first, *others = self.arrays
+            if self._lengths is not None and host is not None:
+                first = first[:, :int(self._lengths[host[part]].max())]
+            yield (first[rows], *(x[rows] for x in others))
 
 
 def _as_rows(name: str, values: Any, backend: str) -> Array:

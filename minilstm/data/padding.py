@@ -143,3 +143,21 @@ def sequence_lengths(sequences: Sequence[Any], maxlen: int | None = None, *, min
     """
     lengths = np.asarray([len(row) for row in _rows(sequences)], dtype=np.int64)
     return np.clip(lengths, minimum, None if maxlen is None else check_positive_int("maxlen", maxlen))
+
+
+def cut_middle(sequences: Sequence[Any], head: int, tail: int) -> list[Any]:
+    """Return the sequences, those of more than ``head + tail`` items without their middle: the first and the last remain.
+
+    Args:
+        sequences: N lists, tuples or arrays.
+        head, tail: how many items are kept of the beginning and of the end, each at least 1.
+
+    A review often says at its end what its author thinks. Raises ArgumentError, DtypeError.
+
+    >>> import minilstm as ml
+    >>> ml.cut_middle([[1, 2, 3, 4, 5], [6, 7]], head=1, tail=2)
+    [[1, 4, 5], [6, 7]]
+    """
+    head, tail = check_positive_int("head", head), check_positive_int("tail", tail)
+    return [row if len(row) <= head + tail else np.concatenate([row[:head], row[-tail:]])
+            if isinstance(row, np.ndarray) else row[:head] + row[-tail:] for row in _rows(sequences)]

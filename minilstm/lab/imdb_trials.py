@@ -22,12 +22,12 @@ from minilstm.backend.checks import check_choice
 from minilstm.backend.errors import DataError, NonFiniteError
 from minilstm.cells.padding import PADDINGS
 from minilstm.data.loader import DataLoader
-from minilstm.data.padding import pad_sequences, sequence_lengths
+from minilstm.data.padding import cut_middle, pad_sequences, sequence_lengths
 from minilstm.data.split import train_test_split
 from minilstm.data.tokenizer import Tokenizer
-from minilstm.lab.reference import ReferenceSettings, reference_model
+from minilstm.lab.held_gates import HoldGates
+from minilstm.lab.reference import ReferenceSettings, reference_model, reference_training
 from minilstm.losses.binary_cross_entropy import BCELoss
-from minilstm.optim.adam import Adam
 from minilstm.training.atomic_write import PathLike, atomic_write
 from minilstm.training.trainer import Trainer
 
@@ -45,7 +45,7 @@ def digest_of(texts: Sequence[str], labels: np.ndarray) -> str:
 
 
 def prepare_reviews(texts: list[str], labels: np.ndarray, folder: PathLike, *, train: int, validation: int, num_words: int,
-                    lengths: Sequence[int], paddings: Sequence[str]) -> Tokenizer:
+                    lengths: Sequence[int], paddings: Sequence[str], head: int | None = None) -> Tokenizer:
     """Split, tokenize and pad reviews, and leave the arrays that ``train_on_reviews`` reads in ``folder``.
 
     Args:
@@ -54,6 +54,8 @@ def prepare_reviews(texts: list[str], labels: np.ndarray, folder: PathLike, *, t
         train, validation: how many reviews each part has; drawn as scikit-learn's train_test_split draws them with seed 42.
         num_words: size of the vocabulary, which is fitted on the training part alone.
         lengths, paddings: each pair of them gives one array (reviews, length) int32; long reviews are cut at their end.
+        head: makes a second array of each pair, in which so many tokens of a long review's beginning are kept, and the rest of
+            its end; only for lengths above ``head``.
 
     Returns the tokenizer. Raises ArgumentError where the data has too few reviews, DataError where a part has one label only.
     """
@@ -72,10 +74,16 @@ def prepare_reviews(texts: list[str], labels: np.ndarray, folder: PathLike, *, t
         _save(folder, f"{part}-lengths", sequence_lengths(sequences))
         for length in lengths:
             for padding in paddings:
-                _save(folder, f"{part}-{length}-{padding}",
-                      pad_sequences(sequences, maxlen=length, padding=padding, truncating="post"))
+                for kept in (None, head) if head and head < length else (None,):
+                    cut = sequences if kept is None else cut_middle(sequences, kept, length - kept)
+                    _save(folder, _array_name(part, length, padding, kept),
+                          pad_sequences(cut, maxlen=length, padding=padding, truncating="post"))
     atomic_write(Path(folder) / "tokenizer.json", [json.dumps(tokenizer.to_config()).encode("ascii")])
     return tokenizer
+
+
+def _array_name(part: str, length: int, padding: str, head: int | None) -> str:
+    return f"{part}-{length}-{padding}" + (f"-head{head}" if head else "")
 
 
 def _save(folder: PathLike, name: str, array: np.ndarray) -> None:
@@ -97,17 +105,27 @@ class ReviewsTrial(ReferenceSettings):
     """One trial: the model, and what it is trained on and how.
 
     Attributes, beside those of the model:
-        length: tokens of a review that are used.
+        length, head: tokens of a review that are used, and how many of them are kept of the beginning (None: all).
         mask: tell the model the lengths, so that it skips the padding.
+        window: sort reviews by length within windows of so many (None: do not sort).
         epochs, batch_size, lr, clip_norm: of the training.
+        lr_decay, lazy, average, adversarial: as for ``reference_training``.
+        hold: gates that are held, each with 1 (open) or 0 (shut): "i1,o1".
     """
 
     length: int = 200
+    head: int | None = None
     mask: bool = False
+    window: int | None = None
     epochs: int = 5
     batch_size: int = 64
     lr: float = 1e-3
     clip_norm: float | None = None
+    lr_decay: float = 1.0
+    lazy: bool = False
+    average: float = 0.0
+    adversarial: float = 0.0
+    hold: str = ""
 
 
 def train_on_reviews(folder: PathLike, **settings: Any) -> dict[str, Any]:
@@ -123,12 +141,18 @@ def train_on_reviews(folder: PathLike, **settings: Any) -> dict[str, Any]:
     trial = ReviewsTrial(**settings)
     loaders = []
     for part in PARTS:
-        arrays = [_load(folder, f"{part}-{trial.length}-{trial.padding}"), _load(folder, f"{part}-labels")]
+        arrays = [_load(folder, _array_name(part, trial.length, trial.padding, trial.head)), _load(folder, f"{part}-labels")]
         if trial.mask:
             arrays.append(np.minimum(_load(folder, f"{part}-lengths"), trial.length))
-        loaders.append(DataLoader(*arrays, batch_size=trial.batch_size, shuffle=part == "train", seed=trial.seed))
+        loaders.append(DataLoader(*arrays, batch_size=trial.batch_size, shuffle=part == "train", seed=trial.seed,
+                                  window=trial.window))
     model = reference_model(trial)
-    trainer = Trainer(model, BCELoss(), Adam(model, lr=trial.lr), clip_norm=trial.clip_norm, progress=False, verbose=False)
+    optimizer, options = reference_training(model, lr=trial.lr, lr_decay=trial.lr_decay, lazy=trial.lazy,
+                                            average=trial.average, adversarial=trial.adversarial)
+    if trial.hold:
+        gates = {gate[0]: int(gate[1:]) for gate in trial.hold.split(",")}
+        options["callbacks"] = [HoldGates(gates), *options.get("callbacks", [])]
+    trainer = Trainer(model, BCELoss(), optimizer, clip_norm=trial.clip_norm, progress=False, verbose=False, **options)
     start, stopped = time.perf_counter(), None
     try:
         trainer.fit(loaders[0], loaders[1], epochs=trial.epochs)

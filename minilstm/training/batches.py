@@ -34,7 +34,8 @@ def describe_loader(loader: Any) -> dict[str, Any] | None:
     """Return the settings that determine a loader's batches, as far as they are known, to recognise the data of a run."""
     if loader is None:
         return None
-    facts = {name: getattr(loader, name, None) for name in ("size", "batch_size", "shuffle", "drop_last", "seed", "digest")}
+    names = ("size", "batch_size", "shuffle", "drop_last", "seed", "window", "digest")
+    facts = {name: getattr(loader, name, None) for name in names}
     facts = {name: value for name, value in facts.items() if isinstance(value, (int, str))}
     return {**facts, "batches": len(loader)} if hasattr(loader, "__len__") else facts
 

@@ -38,8 +38,14 @@ class Callback:
     def on_step_end(self, run: Run, epoch: int, step: int, loss: float, grad_norm: float) -> None:
         """Called after each update of the weights, with the loss and the gradient norm (before clipping) of that step."""
 
+    def on_validation_begin(self, run: Run) -> None:
+        """Called after the last step of an epoch, before its weights are validated (if there is validation data)."""
+
     def on_epoch_end(self, run: Run, row: Row) -> None:
         """Called with the new row of ``run.history``, before checkpoints are written."""
+
+    def on_validation_end(self, run: Run) -> None:
+        """Called when best.ckpt is written, if the epoch was the best, and last.ckpt is not yet."""
 
     def on_train_end(self, run: Run) -> None:
         """Called when ``fit`` ends normally, but not when it is interrupted or fails."""

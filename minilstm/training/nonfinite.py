@@ -13,6 +13,7 @@ from typing import Any
 from minilstm.backend.arrays import Array, get_array_module
 from minilstm.backend.errors import TokenError
 from minilstm.backend.passes import evaluating
+from minilstm.layers.dropout import WordDropout
 from minilstm.layers.embedding import Embedding, check_tokens
 from minilstm.layers.module import Module
 from minilstm.layers.sequential import Sequential, accepts_option
@@ -69,7 +70,7 @@ def explain_tokens(model: Module, x: Array) -> str | None:
     On a device, an Embedding does not raise an error but outputs NaN.
     """
     while isinstance(model, Sequential) and len(model):
-        model = model[0]
+        model = next((layer for layer in model if not isinstance(layer, WordDropout)), model[0])
     if isinstance(model, Embedding):
         try:
             check_tokens(x, model.num_embeddings)

@@ -11,6 +11,7 @@ from typing import Any
 
 from minilstm.backend.arrays import Array
 from minilstm.layers.module import Module
+from minilstm.training.adversarial import plain_gradients
 from minilstm.training.history import History
 
 
@@ -19,7 +20,7 @@ class Run:
     """The parts of a training run and its progress.
 
     Attributes:
-        model, criterion, optimizer, scheduler, metric, clip_norm, callbacks, config: as given to the Trainer.
+        model, criterion, optimizer, scheduler, metric, clip_norm, callbacks, config, gradients: as given to the Trainer.
         history: the finished epochs.
         epoch: number of finished epochs.
         step: number of finished steps of the current epoch.
@@ -37,6 +38,7 @@ class Run:
     clip_norm: float | None = None
     callbacks: list[Any] = field(default_factory=list)
     config: dict[str, Any] = field(default_factory=dict)
+    gradients: Callable[..., tuple[Array, Any]] = plain_gradients
     history: History = field(default_factory=History)
     epoch: int = 0
     step: int = 0

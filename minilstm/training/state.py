@@ -17,7 +17,9 @@ from minilstm.backend.checks import is_number
 from minilstm.backend.errors import CheckpointError, MinilstmError
 from minilstm.layers.module import Module
 from minilstm.layers.state_dict import check_entries
+from minilstm.training.adversarial import plain_gradients
 from minilstm.training.atomic_write import PathLike
+from minilstm.training.averaging import AveragedWeights
 from minilstm.training.batches import check_data
 from minilstm.training.callbacks import Callback, EarlyStopping
 from minilstm.training.checkpoint import load_checkpoint
@@ -41,7 +43,8 @@ def describe(run: Run) -> dict[str, str | None]:
     return {"model": _word(run.model), "criterion": _word(run.criterion),
             "optimizer": type(run.optimizer).__qualname__,
             "scheduler": None if run.scheduler is None else type(run.scheduler).__qualname__,
-            "metric": _word(run.metric), "clip_norm": _word(run.clip_norm)}
+            "metric": _word(run.metric), "clip_norm": _word(run.clip_norm),
+            **({} if run.gradients is plain_gradients else {"gradients": _word(run.gradients)})}
 
 
 def _remembering(callbacks: Iterable[Callback]) -> list[tuple[Callback, dict[str, Any]]]:
@@ -97,8 +100,9 @@ def restore(run: Run, path: PathLike, data: Mapping[str, Any] | None = None) -> 
 
 def _check_fits(run: Run, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any],
                 data: Mapping[str, Any] | None) -> None:
-    for part, now in describe(run).items():
-        saved = meta["parts"][part]
+    parts = describe(run)
+    for part in {**parts, "gradients": None}:
+        saved, now = (found.get(part) if part == "gradients" else found[part] for found in (meta["parts"], parts))
         if saved != now:
             raise CheckpointError(f"the {part} differs: {_first_difference(str(saved), str(now))}")
     expected = {name: (tuple(p.shape), np.dtype(p.dtype)) for name, p in run.model.named_parameters().items()}
@@ -113,8 +117,8 @@ def _check_fits(run: Run, arrays: Mapping[str, np.ndarray], meta: Mapping[str, A
                               f"now they are {names}")
     for number, (callback, _) in enumerate(_remembering(run.callbacks)):
         weights = under(f"callback{number}.", arrays)
-        if isinstance(callback, EarlyStopping) and weights:
-            check_entries(weights, expected, "EarlyStopping's parameter")
+        if isinstance(callback, (EarlyStopping, AveragedWeights)) and weights:
+            check_entries(weights, expected, f"{type(callback).__name__}'s parameter")
     if data is not None and meta["data"] is not None:
         check_data(meta["data"], data)
 

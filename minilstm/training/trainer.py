@@ -26,6 +26,7 @@ from minilstm.optim.clipping import clip_grad_norm
 from minilstm.optim.optimizer import Optimizer
 from minilstm.optim.schedules import ReduceLROnPlateau
 from minilstm.training import evaluation, run_folder, state
+from minilstm.training.adversarial import plain_gradients
 from minilstm.training.atomic_write import PathLike
 from minilstm.training.batches import batches_of, check_data, describe_loader, unpack
 from minilstm.training.callbacks import Callback
@@ -53,6 +54,8 @@ class Trainer:
             training loss if there is no validation data).
         clip_norm: rescale gradients whose total norm is larger than this; None: never.
         callbacks: ``Callback`` objects, called in this order.
+        gradients: function (model, criterion, x, y, options) that adds a batch's gradients to the model's and returns
+            (prediction, loss): ``AdversarialGradients``, or one of your own; the default is forward, loss, backward.
         metric: function (prediction, target) -> mean over the batch, logged as accuracy; None: no metric. The default is the
             accuracy that fits the loss: probabilities are thresholded at 0.5, logits at 0, and ignored targets are left out;
             MSELoss has none.
@@ -79,15 +82,15 @@ class Trainer:
     (32, 1)
     """
 
-    model, criterion, optimizer, scheduler, metric, clip_norm, callbacks, config = map(_of_run, (
-        "model", "criterion", "optimizer", "scheduler", "metric", "clip_norm", "callbacks", "config"))
+    model, criterion, optimizer, scheduler, metric, clip_norm, callbacks, config, gradients = map(_of_run, (
+        "model", "criterion", "optimizer", "scheduler", "metric", "clip_norm", "callbacks", "config", "gradients"))
     history, epoch, step, sums, stop, validates, data = map(_of_run, (
         "history", "epoch", "step", "sums", "stop", "validates", "data"))
 
     def __init__(self, model: Module, criterion: Any, optimizer: Any, *, scheduler: Any = None,
                  clip_norm: float | None = None, callbacks: Iterable[Callback] = (),
                  metric: Callable[[Array, Array], Any] | Literal["accuracy"] | None = "accuracy",
-                 run_dir: PathLike | None = None,
+                 gradients: Callable[..., tuple[Array, Any]] = plain_gradients, run_dir: PathLike | None = None,
                  config: Mapping[str, Any] | None = None, progress: bool = True, verbose: bool = True,
                  print_fn: Callable[[str], Any] | None = None) -> None:
         if clip_norm is not None and (not is_number(clip_norm) or not 0 < clip_norm < math.inf):
@@ -96,6 +99,8 @@ class Trainer:
             raise ArgumentError(f"criterion: expected a loss object such as BCELoss(), got {criterion!r}")
         if metric is not None and metric != "accuracy" and not callable(metric):
             raise ArgumentError(f"metric: expected a function of (prediction, target), 'accuracy' or None, got {metric!r}")
+        if not callable(gradients):
+            raise ArgumentError(f"gradients: expected a function such as AdversarialGradients(), got {gradients!r}")
         if not isinstance(callbacks, Iterable):
             raise ArgumentError(f"callbacks: expected a list of Callback objects, got {callbacks!r}")
         callbacks = list(callbacks)
@@ -108,7 +113,7 @@ class Trainer:
             raise ArgumentError("Trainer: the optimizer was made for another model; give both the whole model, and set "
                                 "layer.frozen = True where a layer is not to learn")
         self.run = Run(model, criterion, optimizer, scheduler, accuracy_of(criterion) if metric == "accuracy" else metric,
-                       None if clip_norm is None else float(clip_norm), callbacks, dict(config or {}))
+                       None if clip_norm is None else float(clip_norm), callbacks, dict(config or {}), gradients)
         self.run_dir = None if run_dir is None else as_path("run_dir", run_dir)
         self.progress, self.verbose, self._say = progress, verbose, print_fn or say
         self._resumed = self._recorded = False      # state comes from a checkpoint; run_dir belongs to this run
@@ -210,6 +215,7 @@ class Trainer:
         if words is not None:       # the last update overflowed, and no later step detects it
             raise NonFiniteError(f"epoch {epoch}, step {self.step}: {words} after the update (is the learning rate "
                                  f"{self.optimizer.lr:g} too high?)")
+        self._call("on_validation_begin")
         val_loss, val_acc = (None, None) if val_loader is None else self.evaluate(val_loader)
         loss_sum, score_sum, norm_sum, count = self.sums
         samples = max(count, 1)                     # 0 where every target was ignored
@@ -223,7 +229,10 @@ class Trainer:
         elif self.scheduler is not None:
             self.scheduler.step()
         self._call("on_epoch_end", row)
-        self._save(*((run_folder.BEST, run_folder.LAST) if row is self.history.best else (run_folder.LAST,)))
+        if row is self.history.best:
+            self._save(run_folder.BEST)
+        self._call("on_validation_end")
+        self._save(run_folder.LAST)
 
     def train_step(self, x: Array, y: Array, options: dict[str, Any]) -> tuple[float, float]:
         """Make one update of the weights, unless the loss or a gradient is not finite, and count the step.
@@ -234,10 +243,8 @@ class Trainer:
         with quiet():
             self.model.drop_caches()        # of forwards made before: the one below is meant
             self.model.zero_grad()
-            prediction = self.model(x, **options)
-            loss = self.criterion(prediction, y)
+            prediction, loss = self.gradients(self.model, self.criterion, x, y, options)
             score = 0.0 if self.metric is None else self.metric(prediction, y)
-            self.model.backward(self.criterion.backward())
             norm = clip_grad_norm(self.model, math.inf if self.clip_norm is None else self.clip_norm)
             samples = samples_of(self.criterion, y, len(x))
             if isinstance(samples, int):

@@ -103,3 +103,41 @@ def test_batches_live_where_they_are_asked_to():
     for batch in DataLoader(X, Y, LENGTHS, batch_size=4, shuffle=True, seed=1):
         assert all(type(part) is type(xp.ones(1)) for part in batch)
         host(batch)
+
+
+def test_a_window_sorts_by_length_and_cuts_batches():
+    rng = np.random.default_rng(0)
+    n, T, size, window = 50, 9, 4, 16
+    lengths = rng.integers(1, T + 1, n)
+    x = np.where(np.arange(T) < lengths[:, None], np.arange(n)[:, None] + 1, 0)
+    loader = DataLoader(x, np.arange(n), lengths, batch_size=size, shuffle=True, seed=5, window=window)
+    for epoch in (0, 1):
+        batches = list(loader.batches(epoch))
+        widths = [batch[0].shape[1] for batch in batches]
+        assert widths == [int(batch[2].max()) for batch in batches] and len(batches) == len(loader) == 13
+        seen = [batch[1].tolist() for batch in batches]
+        assert sorted(sum(seen, [])) == list(range(n)) and len(seen[-1]) == 2
+        shuffled = np.random.default_rng([5, epoch]).permutation(n)
+        places = {int(row): place // window for place, row in enumerate(shuffled)}
+        assert all(len({places[row] for row in rows}) == 1 for rows in seen)                # all of one window ...
+        assert all(bool((batch[2][1:] >= batch[2][:-1]).all()) for batch in batches)        # ... and neighbours in length
+        for number in range(0, 12, 4):      # of a window's batches, none reaches into another's lengths
+            group = sorted((sorted(lengths[rows]) for rows in seen[:12] if places[rows[0]] == number // 4))
+            assert all(a[-1] <= b[0] for a, b in zip(group, group[1:]))
+        for tokens, numbers, real in batches:
+            assert_equal(tokens, x[host(numbers)][:, :tokens.shape[1]])
+            assert_equal(real, lengths[host(numbers)])
+        for start in (0, 3, 12, 13):
+            assert [batch[1].tolist() for batch in loader.batches(epoch, start)] == seen[start:]
+    assert loader.order(0).tolist() != loader.order(1).tolist()
+    plain = DataLoader(x, lengths, batch_size=size, window=n // size * size + size)
+    assert_equal(xp.concatenate([batch[1] for batch in plain]), np.sort(lengths))
+
+
+@pytest.mark.parametrize("arrays, window, words, error", [
+    ((X, LENGTHS), 6, "multiple of batch_size=4", ArgumentError), ((X, LENGTHS), 0, "window", ArgumentError),
+    ((Y, LENGTHS), 4, "lengths", ShapeError), ((X, Y), 4, "lengths", ShapeError), ((X,), 4, "lengths", ShapeError),
+    ((X, LENGTHS), 4, "from 1 to T=2, got 1 to 11", ArgumentError)])
+def test_a_window_that_does_not_fit(arrays, window, words, error):
+    with pytest.raises(error, match=words):
+        DataLoader(*arrays, batch_size=4, window=window)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from minilstm.backend.errors import ArgumentError, DtypeError, ShapeError
 from minilstm.data import pad_sequences, sequence_lengths
+from minilstm.data.padding import cut_middle
 
 
 @pytest.fixture(scope="session")
@@ -92,3 +93,12 @@ def test_what_cannot_be_padded_is_said_in_words(sequences: Any, options: dict[st
                                                 words: str) -> None:
     with pytest.raises(error, match=words):
         pad_sequences(sequences, maxlen=3, **options)
+
+
+def test_cut_middle_keeps_both_ends():
+    rows = [list(range(9)), list(range(5)), list(range(4)), []]
+    assert cut_middle(rows, 2, 3) == [[0, 1, 6, 7, 8], [0, 1, 2, 3, 4], [0, 1, 2, 3], []]
+    got = cut_middle([np.arange(9), np.arange(2)], 1, 1)
+    assert [row.tolist() for row in got] == [[0, 8], [0, 1]] and len(rows[0]) == 9
+    with pytest.raises(ArgumentError, match="tail"):
+        cut_middle(rows, 2, 0)

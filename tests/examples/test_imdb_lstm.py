@@ -24,6 +24,7 @@ from backends import backend, host
 
 import minilstm as ml
 from minilstm.backend.arrays import require
+from minilstm.lab.predictions import load_predictions
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "imdb_lstm.py"
 SMALL = ["--max-length", "6", "--num-words", "30", "--embedding-size", "4", "--hidden-size", "5", "--batch-size", "8", "--lr",
@@ -123,7 +124,8 @@ def test_predict_asks_the_latest_run_by_default(example: Any, run: Path, tmp_pat
 
 
 @pytest.mark.parametrize("options", [["--padding", "post"], ["--mask"], ["--cell", "rnn", "--init", "uniform"],
-                                     ["--bidirectional", "--num-layers", "2"], ["--clip-norm", "1"], ["--limit", "50"]])
+                                     ["--bidirectional", "--num-layers", "2"], ["--clip-norm", "1"], ["--limit", "50"],
+                                     ["--pooling", "max", "--adversarial", "0.1"], ["--protocol", "unique", "--head", "2"]])
 def test_options_train_predict_and_resume(example: Any, reviews: Path, tmp_path: Path, options: list[str],
                                           capsys: pytest.CaptureFixture[str]) -> None:
     folder = str(tmp_path / "out")
@@ -140,6 +142,34 @@ def test_resume_equals_an_uninterrupted_run(example: Any, reviews: Path, run: Pa
     assert (folder / "history.csv").read_bytes() == (run / "history.csv").read_bytes()
     whole, parts = (ml.load_checkpoint(path / "last.ckpt")[0] for path in (run, folder))
     assert {name: a.tobytes() for name, a in whole.items()} == {name: a.tobytes() for name, a in parts.items()}
+
+
+def test_the_strong_preset_tests_once_and_resumes_bit_for_bit(example: Any, reviews: Path, tmp_path: Path,
+                                                              capsys: pytest.CaptureFixture[str]) -> None:
+    doubled = tmp_path / "doubled.csv"
+    first, *lines = reviews.read_text(encoding="utf-8").splitlines()
+    doubled.write_text("\n".join([first, *lines, *lines[:30]]) + "\n", encoding="utf-8")
+    unique = len(set(lines))
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    arguments = ["--preset", "strong", "--data", str(doubled), *SMALL, "--head", "2", "--window", "16"]
+    assert example.main([*arguments, "--epochs", "3", "--out", str(whole)]) == 0
+    out = capsys.readouterr().out
+    test = -(-unique // 5)
+    held_out = -(-(unique - test) // 10)
+    assert f"{unique - test - held_out} training, {held_out} validation, {test} test reviews of 6 tokens" in out
+    for epochs in ("1", "3"):
+        start = ["--resume", str(parts)] if parts.exists() else [*arguments, "--out", str(parts)]
+        assert example.main([*start, "--epochs", epochs]) == 0
+    for name in ("history.csv", "last.ckpt", "best.ckpt", "predictions.ckpt"):
+        assert (whole / name).read_bytes() == (parts / name).read_bytes(), name
+    found = load_predictions(whole)
+    host({part: logits.astype(np.float32) for part, logits in found.logits.items()})
+    assert found.protocol == "unique" and len(found.labels["test"]) == test and len(found.labels["validation"]) == held_out
+    assert f"Test accuracy of the best epoch: {found.accuracy():.4f} on {test} reviews (protocol 'unique': " in out
+    history = ml.History.read_csv(whole / "history.csv")
+    assert found.accuracy("validation") == pytest.approx(max(history["val_acc"]))      # the averaged weights that were kept
+    assert history["lr"] == pytest.approx([0.02, 0.013, 0.00845])
+    assert example.main(["--predict", "good", "--run", str(whole)]) == 0
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
@@ -177,6 +207,10 @@ def test_mistakes_give_one_line_and_status_2(example: Any, reviews: Path, run: P
     assert "--run" in refused(example, capsys, "--predict", "good", "--resume", str(run))
     assert "--lr" in refused(example, capsys, "--predict", "good", "--run", str(run), "--lr", "1")
     assert "no text" in refused(example, capsys, "--predict", " ", "--run", str(run))
+    assert "--head 6: expected less than --max-length, 6" in refused(example, capsys, *new, *SMALL, "--head", "6")
+    assert "--window needs --padding post" in refused(example, capsys, *new, "--window", "64")
+    assert "multiple of --batch-size, 8" in refused(example, capsys, *new, *SMALL, "--padding", "post", "--window", "9")
+    assert "--preset is for new runs" in refused(example, capsys, "--resume", str(run), "--preset", "strong")
     assert not (tmp_path / "new").exists()
 
 

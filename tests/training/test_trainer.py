@@ -100,6 +100,9 @@ def test_modes_come_back_after_fit_and_after_errors() -> None:
     with pytest.raises(ml.TokenError if backend() == "numpy" else NonFiniteError, match="is outside the vocabulary"):
         t.evaluate([(put(X + V), put(Y))])
     assert all(modes(t.model))
+    t.model.layers.insert(0, ml.WordDropout(0.5, rng=0))        # the Embedding is the second layer then
+    with pytest.raises(ml.TokenError if backend() == "numpy" else NonFiniteError, match="is outside the vocabulary"):
+        t.evaluate([(put(X + V), put(Y))])
 
 
 @pytest.mark.parametrize("call", [
