@@ -130,6 +130,8 @@ def test_a_window_sorts_by_length_and_cuts_batches():
         for start in (0, 3, 12, 13):
             assert [batch[1].tolist() for batch in loader.batches(epoch, start)] == seen[start:]
     assert loader.order(0).tolist() != loader.order(1).tolist()
+    groups = [places[int(rows[0])] for rows in loader.order(1)[:48].reshape(-1, size)]
+    assert groups != sorted(groups)         # full batches come in any order
     plain = DataLoader(x, lengths, batch_size=size, window=n // size * size + size)
     assert_equal(xp.concatenate([batch[1] for batch in plain]), np.sort(lengths))
 

@@ -167,7 +167,10 @@ def test_the_strong_preset_tests_once_and_resumes_bit_for_bit(example: Any, revi
     assert found.protocol == "unique" and len(found.labels["test"]) == test and len(found.labels["validation"]) == held_out
     assert f"Test accuracy of the best epoch: {found.accuracy():.4f} on {test} reviews (protocol 'unique': " in out
     history = ml.History.read_csv(whole / "history.csv")
-    assert found.accuracy("validation") == pytest.approx(max(history["val_acc"]))      # the averaged weights that were kept
+    best = history.best
+    assert best is not None and best["epoch"] < 3 and found.accuracy("validation") == pytest.approx(best["val_acc"])
+    signed = found.logits["validation"] * (2 * found.labels["validation"] - 1)      # of the averaged weights that were kept
+    assert np.logaddexp(0, -signed).mean() == pytest.approx(best["val_loss"], abs=1e-5)
     assert history["lr"] == pytest.approx([0.02, 0.013, 0.00845])
     assert example.main(["--predict", "good", "--run", str(whole)]) == 0
 
