@@ -3,10 +3,10 @@
     python benchmarks/bench_strong.py --data "IMDB Dataset.csv"
 
 Both read the same batches of 64 reviews: at most 400 tokens, sorted by length within windows of 3,200 reviews, cut to the
-longest of the batch. They take turns in blocks of steps, with a pause in between (see bench_imdb.py). PyTorch reads the padding
-too, which is its fastest way; its reverse direction then starts in the padding. With --packed it does not: packed sequences,
-many times slower to train on a CPU. A training step is forward, loss, backward, clipping and Adam on all parameters; --lazy and
---average compare minilstm with itself instead: what these pieces cost or gain.
+longest of the batch. They take turns in blocks of steps, with a pause in between (see bench_imdb.py). PyTorch reads the
+padding too, which is its fastest way; its reverse direction then starts in the padding. With --packed it does not: packed
+sequences, many times slower to train on a CPU. A training step is forward, loss, backward, clipping and Adam on all
+parameters; --lazy and --average compare minilstm with itself instead: what these pieces cost or gain.
 """
 
 from __future__ import annotations
