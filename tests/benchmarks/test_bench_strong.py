@@ -48,7 +48,7 @@ def test_both_models_start_alike_and_learn(bench: Any, reviews: Path, packed: bo
     assert abs(ours.evaluate(x, batch)[:, 0] - before).max() > 1e-5 < abs(theirs.evaluate(x, batch).numpy() - before).max()
 
 
-@pytest.mark.parametrize("options, names", [([], ("minilstm", "PyTorch")), (["--padded"], ("minilstm", "PyTorch padded")),
+@pytest.mark.parametrize("options, names", [([], ("minilstm", "PyTorch")), (["--packed"], ("minilstm", "PyTorch packed")),
                                             (["--lazy", "--average"], ("minilstm LazyAdam averaged", "minilstm"))])
 def test_what_it_prints(bench: Any, reviews: Path, options: list[str], names: tuple[str, str],
                         capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
