@@ -1,8 +1,8 @@
 """The conventions students write in: how inputs are packed, what gradients are called, where an object keeps them.
 
 Nothing here computes a gradient. These functions give names to arrays in tuples, lists and dicts, find the gradient that
-belongs to a name (``dWf``, ``Wf_grad``, ... for ``Wf``), tell how many upstream gradients a backward takes, and find the
-parameters and gradients of an object whose class is not one of this library.
+belongs to a name (``dWf``, ``Wf_grad``, ... for ``Wf``), and tell how many upstream gradients a backward takes. What an object
+keeps is found by kept.py.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minilstm.backend.arrays import Array
 from minilstm.backend.checks import is_array
 from minilstm.backend.errors import ArgumentError
 
-GRADIENT_NAMES = ("d{}", "{}_grad", "{}_diff", "d_{}", "grad_{}", "{}")     # the last one only in a store of gradients
+# What the gradient of a name is called; the last one only in a store of gradients.
+GRADIENT_NAMES = ("d{}", "{}_grad", "{}_diff", "d_{}", "grad_{}", "g{}", "g_{}", "grad{}", "{}grad", "{}_gradient", "dL{}",
+                  "dLd{}", "dL_d{}", "delta_{}", "D_{}", "nabla_{}", "d{}_", "_d{}", "d{}_sum", "{}_g", "{}")
+CACHE_NAME = re.compile("(?i)^_?(cache|ctx|context|memory|mem|tape|saved|stored|store|record|history)")
 
 
 # Trees of arrays -------------------------------------------------------------------------------------------------------
@@ -177,6 +179,20 @@ def read_upstream(backward: Any, outputs: tuple[Any, ...], others: int) -> Upstr
     return Upstream(count, len(flatten(outputs[:count])), False)
 
 
+def required_names(function: Any) -> list[str]:
+    """Return the names of a function's arguments that must be given by position; none if they cannot be read."""
+    try:
+        return [p.name for p in inspect.signature(function).parameters.values()
+                if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty]
+    except (TypeError, ValueError):
+        return []
+
+
+def takes_cache(backward: Any) -> bool:
+    """Tell from the name of backward's last argument whether it takes what forward returned last: a cache."""
+    return any(CACHE_NAME.match(name) for name in required_names(backward)[-1:])
+
+
 # Gradients by name -----------------------------------------------------------------------------------------------------
 
 def find_key(name: str, keys: Iterable[str], forms: Iterable[str] = GRADIENT_NAMES) -> str | None:
@@ -189,6 +205,8 @@ def find_key(name: str, keys: Iterable[str], forms: Iterable[str] = GRADIENT_NAM
 
 def split_gradients(gradients: Any) -> tuple[dict[str, Any], list[Any]]:
     """Return what backward handed back by name (the entries of its dicts) and by position (all other leaves)."""
+    if hasattr(gradients, "_asdict"):       # a named tuple: its fields may have names of gradients
+        gradients = gradients._asdict()
     if isinstance(gradients, dict):
         return dict(zip(name_leaves([("", gradients)]), flatten(gradients))), []
     branches = children(gradients)
@@ -203,46 +221,7 @@ def split_gradients(gradients: Any) -> tuple[dict[str, Any], list[Any]]:
     return by_name, by_position
 
 
-# Objects ---------------------------------------------------------------------------------------------------------------
-
-class Kept(NamedTuple):
-    """A floating point array that an object keeps, and its gradient (None if there is none)."""
-
-    array: Array
-    gradient: Any
-    declared: bool      # it stands in ``params``, so it must have a gradient
-    path: str           # as its author writes it, after "self."
-
-
-def arrays_of(thing: Any, prefix: str = "", seen: set[int] | None = None) -> dict[str, Kept]:
-    """Return the arrays that an object keeps, by name.
-
-    They are in ``params`` and ``grads`` if it has them, else in its attributes (W, or W[0] in a list, W['f'] in a dict) and in
-    those of the objects it is made of. ``seen``: the objects that were visited already.
-    """
-    seen = set() if seen is None else seen
-    seen.add(id(thing))
-    params, grads = getattr(thing, "params", None), getattr(thing, "grads", None)
-    if isinstance(params, dict) and isinstance(grads, dict):
-        return {prefix + name: Kept(array, grads.get(find_key(name, grads)), True, f"{prefix}params[{name!r}]")
-                for name, array in params.items()}
-    if isinstance(params, (tuple, list)) and isinstance(grads, (tuple, list)):
-        gradients = [*grads, *[None] * (len(params) - len(grads))]
-        named = {f"{prefix}params[{k}]": pair for k, pair in enumerate(zip(params, gradients))}
-        return {name: Kept(array, gradient, True, name) for name, (array, gradient) in named.items()}
-    parts: dict[str, Any] = {}
-    for name, value in getattr(thing, "__dict__", {}).items():
-        elements = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, (tuple, list)) else ()
-        parts.update({name: value} if not elements else {f"{name}[{key!r}]": part for key, part in elements})
-    keys = {name: find_key(name, parts, GRADIENT_NAMES[:-1]) for name, part in parts.items() if is_floating(part)}
-    found = {prefix + name: Kept(parts[name], None if key is None else parts[key], False, prefix + name)
-             for name, key in keys.items() if name not in keys.values()}
-    for name, part in parts.items():
-        if id(part) not in seen and hasattr(part, "__dict__") and not (
-                is_array(part) or isinstance(part, type) or inspect.isroutine(part) or inspect.ismodule(part)):
-            found.update(arrays_of(part, f"{prefix}{name}.", seen))
-    return found
-
+# Refusals ------------------------------------------------------------------------------------------------------------
 
 def methods_of(thing: Any) -> list[str]:
     """Return the names of an object's own public methods, which a message may suggest."""

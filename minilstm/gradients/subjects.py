@@ -11,7 +11,7 @@ import numpy as np
 from minilstm.backend.arrays import Array, get_array_module, to_numpy
 from minilstm.backend.errors import ArgumentError, GradientError
 from minilstm.backend.passes import one_pass
-from minilstm.gradients.conventions import Upstream, methods_of, rebuild, refuse
+from minilstm.gradients.conventions import CACHE_NAME, Upstream, methods_of, rebuild, refuse, required_names
 from minilstm.gradients.failures import check_returned, place, told
 from minilstm.gradients.foreign import ForeignSubject
 from minilstm.gradients.numerical import Tensors
@@ -35,6 +35,9 @@ class FunctionSubject(Subject):
         super().__init__(getattr(forward, "__name__", "function pair"), forward, inputs, options)
         self.forward, self.backward = forward, backward
         self.upstream: Upstream | None = None       # known once the forward has run
+        self.caches = 1                             # how many of the things that forward returns are for backward alone
+        names = [] if backward is None else required_names(backward)
+        self.cache_first = len(names) > 1 and CACHE_NAME.match(names[0]) is not None and not CACHE_NAME.match(names[-1])
         home = sys.modules.get(getattr(forward, "__module__", ""))
         self.gates = _gate_names(getattr(home, "GATES", ()))
         self.biases = _gate_names(getattr(home, "BIASES", ())) or self.gates
@@ -42,6 +45,8 @@ class FunctionSubject(Subject):
     def _call(self, tensors: Tensors) -> tuple[Any, ...]:
         result = self.call(self.forward, tensors)
         closure = self.backward is None
+        if isinstance(result, list) and not closure:
+            result = tuple(result)
         wanted = "(y, backward)" if closure else "(output, ..., cache)"
         if not closure:
             check_returned(self.title, "forward", self.forward, result, wanted)
@@ -54,28 +59,44 @@ class FunctionSubject(Subject):
             raise GradientError(f"gradcheck {self.title}: forward must return {wanted}, got {type(result).__name__}{advice}"
                                 f"{place(self.forward)}")
         if self.upstream is None:
-            outputs_of(self.title, self.forward, result[:-1])
-            self.upstream = self.take_upstream(result[-1] if closure else self.backward, result[:-1], int(not closure))
+            self.caches = 1 if closure else self._count_caches(result, tensors)
+            outputs = result[:len(result) - self.caches]
+            outputs_of(self.title, self.forward, outputs)
+            self.upstream = self.take_upstream(result[-1] if closure else self.backward, outputs, 0 if closure else self.caches)
         return result
 
+    def _count_caches(self, result: tuple[Any, ...], tensors: Tensors) -> int:
+        """Return how many of the last things that forward returned are for backward alone.
+
+        Usually one. More where one of the others is an input as it was, and backward takes as many arguments as forward
+        returns: (y, x, h, W) and backward(dy, x, h, W).
+        """
+        inputs = {id(value) for value in tensors.values()}
+        first = next((k for k, value in enumerate(result[1:-1], 1) if id(value) in inputs), len(result) - 1)
+        taken = required_names(self.backward)
+        return len(result) - first if len(taken) == len(result) else 1
+
     def evaluate(self, tensors: Tensors) -> list[Array]:
-        return outputs_of(self.title, self.forward, self._call(tensors)[:-1])
+        result = self._call(tensors)
+        return outputs_of(self.title, self.forward, result[:len(result) - self.caches])
 
     def gradients(self, tensors: Tensors, upstream: list[Array | None]) -> dict[str, Array]:
         self._last = self._call(tensors)
         return self._back(upstream)
 
     def _back(self, upstream: list[Array | None]) -> dict[str, Array]:
-        *outputs, cache = self._last
-        backward, caches = (cache, ()) if self.backward is None else (self.backward, (cache,))
+        outputs, caches = self._last[:-self.caches], self._last[-self.caches:]
+        backward, caches = (caches[0], ()) if self.backward is None else (self.backward, caches)
         assert self.upstream is not None
-        arguments = self.upstream.hand_over(tuple(outputs), upstream)
+        arguments = self.upstream.hand_over(outputs, upstream)
         with told(self.title, "backward", backward):
-            gradients = backward(*arguments, *caches)
+            gradients = backward(*caches, *arguments) if self.cache_first else backward(*arguments, *caches)
         return self.match_gradients(gradients, backward)
 
     def look_again(self, first: dict[str, Array], tensors: Tensors, upstream: list[Array | None]) -> list[str]:
         before = {name: to_numpy(value).tobytes() for name, value in first.items()}
+        if any(to_numpy(value).tobytes() != before.get(name) for name, value in self.gradients(tensors, upstream).items()):
+            return []           # not from the same cache: it keeps random numbers or a state, which other checks tell of
         try:
             second = self._back(upstream)
         except Exception:

@@ -113,7 +113,7 @@ class Subject:
             found.update(zip(names, rest))
         else:
             self._check_missing([name for name in self.floating if name not in found], entries, len(found), backward)
-        others = [key for key in entries if key not in keys.values()]
+        others = [key for key in entries if key not in {*keys.values(), *(find_key(name, entries) for name in self.parameters)}]
         if others:
             self.add_note(f"backward also returned {', '.join(others)}, which no input is called after")
         named = {}
