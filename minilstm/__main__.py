@@ -66,6 +66,8 @@ def build_parser(command: str) -> argparse.ArgumentParser:
                         help="sizes of the arrays (V: classes or words), or the shape of the input alone: 2,4,3")
     parser.add_argument("--array", type=named_shape, action="append", default=[], metavar="NAME=3,20",
                         help="the shape of one array whose name does not tell it; may be repeated")
+    parser.add_argument("--allow-unused", action="append", default=[], metavar="NAME",
+                        help="an array of the object that is a constant, without a gradient; may be repeated")
     parser.add_argument("--tokens", type=whole(1), metavar="V",
                         help="feed token ids below V instead of normal random numbers")
     parser.add_argument("--seed", type=seed, default=0, help="seed of the random numbers (default: 0)")
@@ -98,7 +100,8 @@ def run_gradcheck(arguments: argparse.Namespace) -> int:
     by_letter = arguments.shape if isinstance(arguments.shape, dict) else {}
     request = {"target": arguments.target, "arguments": arguments.arguments, "sizes": by_letter,
                "shape": arguments.shape if not isinstance(arguments.shape, dict) else None, "arrays": dict(arguments.array),
-               "tokens": arguments.tokens, "seed": arguments.seed, "method": arguments.method}
+               "tokens": arguments.tokens, "seed": arguments.seed, "method": arguments.method,
+               "allow_unused": arguments.allow_unused}
     try:
         found = run_apart("minilstm.grading.check", request, arguments.seconds)
     except ArgumentError as error:

@@ -203,6 +203,12 @@ def find_key(name: str, keys: Iterable[str], forms: Iterable[str] = GRADIENT_NAM
     return next((key for key in candidates if key in keys), None)
 
 
+def look_up(name: str, gradients: Mapping[str, Any]) -> Any:
+    """Return the gradient of ``name`` in a store of gradients; None if there is none."""
+    key = find_key(name, gradients)
+    return None if key is None else gradients[key]
+
+
 def split_gradients(gradients: Any) -> tuple[dict[str, Any], list[Any]]:
     """Return what backward handed back by name (the entries of its dicts) and by position (all other leaves)."""
     if hasattr(gradients, "_asdict"):       # a named tuple: its fields may have names of gradients

@@ -16,7 +16,7 @@ import numpy as np
 
 from minilstm.backend.arrays import Array, get_array_module, to_numpy
 from minilstm.backend.errors import ArgumentError, GradientError
-from minilstm.gradients.conventions import Upstream, find_key, is_floating, split_gradients, takes_cache
+from minilstm.gradients.conventions import Upstream, is_floating, look_up, split_gradients, takes_cache
 from minilstm.gradients.failures import place, told
 from minilstm.gradients.kept import arrays_of
 from minilstm.gradients.numerical import Tensors
@@ -69,7 +69,7 @@ class ForeignSubject(Subject):
         lasting = [name for name, (array, values) in before.items() if name in kept
                    and (kept[name].declared or kept[name].array is array and to_numpy(array).tobytes() == values)]
         returned = split_gradients(self._back(thing, outputs, caches, self._ones(outputs)))[0]
-        kept = {name: entry._replace(gradient=returned.get(find_key(name, returned))) if entry.gradient is None else entry
+        kept = {name: entry._replace(gradient=look_up(name, returned)) if entry.gradient is None else entry
                 for name, entry in arrays_of(thing).items()}
         missing = [name for name, entry in kept.items() if entry.declared and entry.gradient is None]
         if missing:
@@ -129,7 +129,7 @@ class ForeignSubject(Subject):
         kept, by_name = arrays_of(thing), split_gradients(returned)[0]
         for name in self.parameters:
             gradient = kept[name].gradient
-            gradient = by_name.get(find_key(name, by_name)) if gradient is None else gradient
+            gradient = look_up(name, by_name) if gradient is None else gradient
             if not hasattr(gradient, "shape"):
                 raise GradientError(f"gradcheck {self.title}: the gradient of {self.spelled(name)} is "
                                     f"{type(gradient).__name__}, expected an array{place(thing.backward)}")

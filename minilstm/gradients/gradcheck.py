@@ -26,6 +26,7 @@ from minilstm.backend.errors import ArgumentError, GradientError
 from minilstm.backend.seeds import as_generator
 from minilstm.gradients.conventions import GRADIENT_NAMES
 from minilstm.gradients.diagnosis.diagnose import Diagnosis, diagnosis_of
+from minilstm.gradients.diagnosis.habits import LARGE
 from minilstm.gradients.numerical import EPS, NotComplexError, OutOfRangeError, complex_step, finite_difference
 from minilstm.gradients.report import Comparison, GradcheckReport, explain
 from minilstm.gradients.subjects import make_subject
@@ -139,10 +140,13 @@ def gradcheck(target: Any, inputs: Any, *, method: str = "both", upstream: Any =
     comparisons = _compare_all(subject, analytic, weights, method, tolerance)
     habits += _unused(subject, analytic, allow_unused)
     habits += subject.look_again(analytic, _copies(tensors), _copy_list(weights))
+    habits += _clipped(subject, analytic, _copies(tensors), weights)
     limits = {"finite": tolerance, "complex": complex_tolerance}
     wrong = [c for c in comparisons if not c.error <= limits[c.method]]
-    if wrong and _rounds_to_float32(subject):
-        raise ArgumentError(f"gradcheck {subject.title}: the forward rounds to float32 (astype(np.float32), or a float32 "
+    rounding = "forward" if wrong and _rounds_to_float32(subject) else \
+        "backward" if wrong and all(_is_float32(analytic[c.name]) for c in wrong) else ""
+    if rounding:
+        raise ArgumentError(f"gradcheck {subject.title}: the {rounding} rounds to float32 (astype(np.float32), or a float32 "
                             "array that it computes with), and the check needs float64: keep the dtype of the inputs")
     habits = list(dict.fromkeys(habits))
     found = _diagnosis(subject) if wrong and diagnose else None
@@ -252,7 +256,7 @@ def _unused(subject: Subject, analytic: Mapping[str, Array], allow_unused: Seque
     for name in subject.without_gradient:
         if name not in allow_unused:
             found.append(f"the forward reads {subject.spelled(name)}, and no gradient of it was found "
-                         f"({', '.join(form.format(name) for form in GRADIENT_NAMES[:-1])}). If it is a constant, give "
+                         f"({', '.join(form.format(name) for form in GRADIENT_NAMES[:3])}, ...). If it is a constant, give "
                          f"allow_unused=({name!r},)")
     return found
 
@@ -261,9 +265,26 @@ def _rounds_to_float32(subject: Subject) -> bool:
     """Return whether outputs are numbers that float32 can hold even when no input and no parameter is one."""
     moved = {name: value * (1 + 1e-11) for name, value in subject.tensors.items()}
     values = [to_numpy(y).ravel() for y in subject.run(moved) if y.dtype.kind == "f"]
+    return bool(values) and _is_float32(np.concatenate(values))
+
+
+def _is_float32(values: Array) -> bool:
+    """Return whether all numbers are such that float32 can hold, and not just whole ones."""
+    values = to_numpy(values)
     with np.errstate(over="ignore"):
-        rounded = all((y == y.astype(np.float32)).all() for y in values)
-    return rounded and any((y % 1 != 0).any() for y in values)
+        return bool((values == values.astype(np.float32)).all() and (values % 1 != 0).any())
+
+
+def _clipped(subject: Subject, first: Mapping[str, Array], tensors: dict[str, Array],
+             upstream: list[Array | None]) -> list[str]:
+    """Tell of a backward that is right for these gradients from above, and not for larger ones."""
+    if subject.is_loss:
+        return []
+    large = subject.gradients(tensors, [None if u is None else LARGE * u for u in upstream])
+    pairs = [(to_numpy(large[name]), LARGE * to_numpy(value)) for name, value in first.items() if name in large]
+    linear = all(np.allclose(a, b, rtol=1e-6, atol=1e-9 * float(abs(b).max(initial=1.0))) for a, b in pairs)
+    return [] if linear else ["not for larger gradients from above, so something is clipped in backward; clipping belongs "
+                              "behind it, where all gradients are known"]
 
 
 def _draw_upstream(subject: Subject, outputs: list[Array], upstream: Any, rng: np.random.Generator) -> list[Array | None]:

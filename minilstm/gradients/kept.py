@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from minilstm.backend.arrays import Array
 from minilstm.backend.checks import is_array
-from minilstm.gradients.conventions import GRADIENT_NAMES, find_key, is_floating
+from minilstm.gradients.conventions import GRADIENT_NAMES, find_key, is_floating, look_up
 
 # Attributes that hold parameters, and those that hold their gradients, both dicts or both lists.
 STORES = (("params", "grads"), ("params", "dparams"), ("weights", "grads"), ("weights", "gradients"),
@@ -55,7 +55,7 @@ def arrays_of(thing: Any, prefix: str = "", seen: set[int] | None = None) -> dic
     beside = {key: gradient for name in BESIDE if isinstance(store_of := getattr(thing, name, None), dict)
               for key, gradient in store_of.items()}
     keys = {name: find_key(name, parts, GRADIENT_NAMES[:-1]) for name, part in parts.items() if is_floating(part)}
-    found = {prefix + name: Kept(parts[name], beside.get(find_key(name, beside)) if key is None else parts[key], False,
+    found = {prefix + name: Kept(parts[name], look_up(name, beside) if key is None else parts[key], False,
                                  prefix + name) for name, key in keys.items() if name not in keys.values()}
     for name, part in parts.items():
         if id(part) not in seen and hasattr(part, "__dict__") and not (

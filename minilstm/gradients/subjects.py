@@ -62,7 +62,8 @@ class FunctionSubject(Subject):
             self.caches = 1 if closure else self._count_caches(result, tensors)
             outputs = result[:len(result) - self.caches]
             outputs_of(self.title, self.forward, outputs)
-            self.upstream = self.take_upstream(result[-1] if closure else self.backward, outputs, 0 if closure else self.caches)
+            backward, others = (result[-1], 0) if closure else (self.backward, self.caches)
+            self.upstream = self.take_upstream(backward, outputs, others)
         return result
 
     def _count_caches(self, result: tuple[Any, ...], tensors: Tensors) -> int:

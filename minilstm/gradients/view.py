@@ -113,7 +113,8 @@ class Subject:
             found.update(zip(names, rest))
         else:
             self._check_missing([name for name in self.floating if name not in found], entries, len(found), backward)
-        others = [key for key in entries if key not in {*keys.values(), *(find_key(name, entries) for name in self.parameters)}]
+        known = {*keys.values(), *(find_key(name, entries) for name in self.parameters)}
+        others = [key for key in entries if key not in known]
         if others:
             self.add_note(f"backward also returned {', '.join(others)}, which no input is called after")
         named = {}

@@ -31,7 +31,7 @@ MATRIX = re.compile("^[wurk]|kernel|weight")
 SIZE_NAMES = {
     "D": "d|n?x|nx|xdim|n?in|n?inputs?|(input|embed|embedding|in)(size|dim|features)|n?features|size|dim",
     "H": "h|n?h|n?a|n?hidden|hiddens?(size|dim|units)|n?cells|memcellct|state(size|dim)|n?units|numunits|outfeatures",
-    "V": "v|o|n?y|n?out|n?outputs?|output(size|dim)|vocab(ulary)?(size)?|(n|num)?classes",
+    "V": "v|o|n?y|n?out|n?outputs?|(output|word)(size|dim)|vocab(ulary)?(size|dim)?|(n|num)?classes",
     "T": "t|seqlen(gth)?|sequencelength|n?steps|(num|time)steps|bptt", "N": "n|m|batch(size)?"}
 
 
@@ -82,13 +82,14 @@ class Maker:
                  seed: int) -> None:
         self.layout, self.given, self.sizes = layout, given, {**sizes, "1": 1}
         self.names = [_short(name) for name in names]
-        self.rng = np.random.default_rng(seed)
+        self.rng, self.asked = np.random.default_rng(seed), set(names)     # and, later, the keys of a dict
         if layout.tokens and not any(EMBEDDING.match(name) for name in self.names):
             self.sizes["D"] = sizes["V"]        # one-hot vectors
 
     def make(self, name: str) -> Any:
         """Return the value of an argument. Raises KeyError for a name that says nothing."""
         short, axes = _short(name), self.layout.x
+        self.asked.add(name)
         self.names.append(short)        # the keys of a dict are only known when they are asked for
         if name in self.given:
             return self._numbers(self.given[name])

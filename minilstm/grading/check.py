@@ -47,12 +47,14 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     """Check ``request["target"]``, "FILE:NAME" or "FILE:FORWARD,BACKWARD"; return the report as plain values.
 
     Other entries: "arguments" of a class, "sizes" (N, T, D, H, V), "shape" of the first input, "arrays" (shapes by name),
-    "tokens" (ids below this number), "seed", "method".
+    "tokens" (ids below this number), "seed", "method", "allow_unused" (names).
     """
     made = make(find(request["target"]), request)
     report = gradcheck(made.target, made.inputs, method=request["method"], rng=request["seed"], axes=made.axes,
-                       raise_exception=False)
+                       allow_unused=request["allow_unused"], raise_exception=False)
     message = str(report)
+    if report.diagnosis is not None and report.diagnosis.cell is None and not report.diagnosis.habits:
+        message += f"\n{report.diagnosis}"
     if report.right:                # a forward that is wrong together with its backward passes the check
         with contextlib.suppress(Exception):        # at other sizes it may raise anything
             report = report._replace(diagnosis=diagnose(made.target, made.inputs, seconds=1.0))
@@ -66,11 +68,12 @@ def find(spec: str) -> Any:
     """Return what "FILE:NAME" names, or the pair of functions that "FILE:FORWARD,BACKWARD" names."""
     file, _, names = spec.rpartition(":")
     module = load(Path(file))
-    for name in names.split(","):
+    wanted = [name.strip() for name in names.split(",")]
+    for name in wanted:
         if not hasattr(module, name):
             defined = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
             raise ArgumentError(f"{file}: defines no {name}{', only ' if defined else ''}{', '.join(defined[:8])}")
-    found = tuple(getattr(module, name) for name in names.split(","))
+    found = tuple(getattr(module, name) for name in wanted)
     return found[0] if len(found) == 1 else found
 
 
@@ -86,6 +89,9 @@ def make(named: Any, request: dict[str, Any]) -> Trial:
         size = size_of(name)
         if size is not None and isinstance(value, int) and value > 0 and size not in request["sizes"]:
             sizes[size] = value
+    by_name = {size_of(name) for name in wanted}
+    if "V" in by_name and "D" not in by_name:       # words in place of features
+        sizes["D"] = sizes["V"]
     trials, seen = [], set()
     for layout in layouts("NT" if request["tokens"] and request["shape"] is None else None):
         try:
@@ -104,6 +110,9 @@ def make(named: Any, request: dict[str, Any]) -> Trial:
         if shapes not in seen or wanted[len(arguments):] or any(isinstance(value, OnDemand) for value in inputs.values()):
             seen.add(shapes)
             trials.append(_try(target, inputs, None if request["shape"] is not None else layout.x))
+            unknown = set(request["arrays"]) - maker.asked
+            if unknown and not trials[-1].forward:
+                raise ArgumentError(f"--array {min(unknown)}: forward takes no array of this name")
             if not trials[-1].forward + trials[-1].backward:
                 return trials[-1]
     return _best(trials)
@@ -114,10 +123,15 @@ def _build(named: Any, arguments: list[Any], layout: Layout, sizes: Mapping[str,
     names = required(named)
     maker = Maker(layout, names, sizes, request["arrays"], request["seed"])
     values = list(arguments)
+    usual = {"rng": np.random.default_rng(request["seed"]), "seed": request["seed"], "lr": 0.01, "learning_rate": 0.01}
     for name in names[len(arguments):]:
         size = size_of(name)
-        values.append(np.random.default_rng(request["seed"]) if name in ("rng", "generator") else request["seed"]
-                      if name == "seed" else sizes[size] if size is not None else maker.make(name))
+        try:
+            values.append(usual[name] if name in usual else sizes[size] if size is not None else maker.make(name))
+        except KeyError:
+            raise ArgumentError(f"the name {name} does not tell what to make it with: give its arguments, "
+                                f"{', '.join(names)}, behind the target: FILE:{getattr(named, '__name__', 'NAME')} 3 5"
+                                ) from None
     with told(getattr(named, "__name__", "target"), "making it", named):
         return named(*values)
 

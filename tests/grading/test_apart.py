@@ -13,7 +13,7 @@ import minilstm as ml
 from minilstm.grading.apart import run_apart
 
 REQUEST: dict[str, Any] = {"arguments": [], "sizes": {}, "shape": None, "arrays": {}, "tokens": None, "seed": 0,
-                           "method": "both"}
+                           "method": "both", "allow_unused": []}
 
 
 def check(tmp_path: Path, forward: str, **limits: Any) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from minilstm.gradients.conventions import flatten
 from minilstm.grading.check import make
 
 STYLES = {name: style for name, style in (zoo.STYLES | more.MORE_STYLES).items() if style.kind != "loss and gradients"}
-REQUEST: dict[str, Any] = {"arguments": [], "sizes": {}, "shape": None, "arrays": {}, "tokens": None, "seed": 0}
+REQUEST: dict[str, Any] = {"arguments": [], "sizes": {}, "shape": None, "arrays": {}, "tokens": None, "seed": 0,
+                           "allow_unused": []}
 
 
 @pytest.mark.parametrize("name", STYLES)

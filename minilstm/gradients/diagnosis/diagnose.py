@@ -82,7 +82,8 @@ class Diagnosis:
             return [] if self.habits else [unknown]
         first = f"the forward is that of {self.conventions}"
         if self.smallest_t is None:
-            return [first, *map(str, self.slips), "its gradients are those of the derivation"]
+            small = "small " * bool(self.habits)        # habits: what becomes of large ones, or what is added
+            return [first, *map(str, self.slips), f"its {small}gradients are those of the derivation"]
         if not self.named:
             when = {1: "already with one time step, so the mistake is inside the cell, or in what is returned",
                     2: "with two time steps and not with one, so it is a carry (dh_prev, dc_prev) or a sum over time"}
@@ -116,7 +117,7 @@ def diagnosis_of(subject: Subject, seconds: float = SECONDS, rng: Any = 0) -> Di
     """As ``diagnose``, for a subject of gradcheck."""
     deadline = time.perf_counter() + 0.85 * seconds     # what is found then must still be put in order
     arrays = {name: to_numpy(value).astype(np.float64) for name, value in subject.tensors.items()}
-    outputs = [np.asarray(to_numpy(y), dtype=np.float64) for y in subject.run(subject.tensors)]
+    outputs = [np.asarray(to_numpy(y), dtype=np.float64) for y in subject.run(subject.tensors)][:subject.covered or None]
     integers = {name: np.asarray(leaf) for name, leaf in zip(subject.input_names, flatten(subject.inputs.values))
                 if name not in arrays and (is_array(leaf) or isinstance(leaf, list)) and np.asarray(leaf).dtype.kind in "iu"}
     generator = np.random.default_rng(rng)

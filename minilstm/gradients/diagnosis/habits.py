@@ -16,7 +16,7 @@ from minilstm.gradients.view import Subject
 RANDOM = "forward and backward again give other gradients: random numbers are drawn again, without a seed"
 ADDED = "not zero where the gradients from above are zero: something is added to the gradient, such as weight decay"
 CLIPPED = "not linear in the gradients from above: something is clipped, or two gradients are multiplied"
-SMALL = 1e-6
+SMALL, LARGE = 1e-6, 1e4
 
 
 def find_habits(subject: Subject, rng: np.random.Generator) -> tuple[str, ...]:
@@ -28,6 +28,8 @@ def find_habits(subject: Subject, rng: np.random.Generator) -> tuple[str, ...]:
         return np.concatenate([np.ravel(to_numpy(found[name])) for name in sorted(found)]).astype(np.float64)
 
     first = gradients(1.0)
+    if not np.isfinite(first).all():
+        return ()
     if not _same(first, gradients(1.0)):
         return (RANDOM,)
     if subject.is_loss:
@@ -35,7 +37,7 @@ def find_habits(subject: Subject, rng: np.random.Generator) -> tuple[str, ...]:
     nothing = gradients(0.0)
     if np.abs(nothing).max() > 1e-12 * max(1.0, float(np.abs(first).max())):
         return (ADDED,)
-    return () if _same(gradients(SMALL) / SMALL, first) else (CLIPPED,)
+    return () if _same(gradients(SMALL) / SMALL, first) and _same(gradients(LARGE) / LARGE, first) else (CLIPPED,)
 
 
 def _same(a: Any, b: Any) -> bool:
