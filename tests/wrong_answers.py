@@ -102,7 +102,7 @@ WRONG: tuple[tuple[int, str, str, str], ...] = (
     (8, "real = np.arange(T) < lengths[:, None]", "real = np.arange(T) <= lengths[:, None]", "the mask is one step too long"),
     (8, "h[:, t + 1] = np.where(r, new, h[:, t])", "h[:, t + 1] = new", "the mask is not applied to the carried state"),
     (8, "h[:, t + 1] = np.where(r, new, h[:, t])", "h[:, t + 1] = np.where(r, new, 0)",
-     "the state is set to zero at padded steps"),
+     "the state is zero at padded steps, or h_last is read from out"),
     (8, "out[:, t] = np.where(r, new, 0)", "out[:, t] = h[:, t + 1]", "outputs at padded steps are not zero"),
     (8, "dh_t = dh + np.where(r, dout[:, t], 0)", "dh_t = dh + dout[:, t]",
      "gradients from above at padded steps are used"),

@@ -58,6 +58,6 @@ def _dumped(values: dict[str, Any]) -> str:
 
 def _write(path: Path, words: str) -> None:
     try:
-        path.write_text(words, encoding="utf-8")
+        path.write_text(words, encoding="utf-8", errors="replace")
     except OSError as error:
         raise ArgumentError(f"{path}: cannot be written: {error.strerror}") from error

@@ -44,10 +44,9 @@ def run_apart(module: str, request: dict[str, Any], seconds: float = SECONDS, me
     with tempfile.TemporaryDirectory() as work:
         paths = {name: os.path.join(work, name) for name in ("request", "answer", "printed", "trace")}
         Path(paths["request"]).write_text(json.dumps({**request, "limits": [seconds, megabytes]}), encoding="utf-8")
-        environment = {**os.environ, "MPLBACKEND": "Agg", "PYTHONUNBUFFERED": "1",
-                       "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        environment = {**os.environ, "MPLBACKEND": "Agg", "PYTHONUNBUFFERED": "1", "PYTHONPATH": os.pathsep.join(_paths())}
         with open(paths["printed"], "wb") as printed:
-            process = subprocess.Popen([sys.executable, "-m", module, work], stdin=subprocess.DEVNULL, stdout=printed,
+            process = subprocess.Popen([sys.executable, "-P", "-m", module, work], stdin=subprocess.DEVNULL, stdout=printed,
                                        stderr=printed, cwd=folder, env=environment, start_new_session=True)
             try:
                 process.wait(seconds + 10)
@@ -65,6 +64,12 @@ def run_apart(module: str, request: dict[str, Any], seconds: float = SECONDS, me
     return {**answer, "printed": said.strip()[:SHOWN]}
 
 
+def _paths() -> list[str]:
+    """Return where Python looks for packages, without the folder it was started in: a random.py there is none of ours."""
+    here = Path.cwd()
+    return [path for path in sys.path if path and (Path(path).resolve() != here or (here / "minilstm").is_dir())]
+
+
 def _kill(process: Any) -> None:
     """End the process and those that it started."""
     if hasattr(os, "killpg"):
@@ -79,7 +84,7 @@ def _kill(process: Any) -> None:
 
 def _why(status: int, seconds: float, trace: str, said: str) -> str:
     """Say why a process ended without an answer."""
-    text = Path(trace).read_text(encoding="utf-8", errors="replace")
+    text = Path(trace).read_text(encoding="utf-8", errors="replace") if os.path.exists(trace) else ""
     theirs = next((f" in {Path(file).name}, line {line}" for file, line in re.findall(r'File "(.*)", line (\d+)', text)
                    if not file.startswith((*NOT_THEIRS, "<"))), "")
     if "Timeout" in text or status == -signal.SIGKILL and not said:

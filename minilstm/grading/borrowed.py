@@ -8,6 +8,7 @@ allowed, and so are the activations. Whoever wants to get round this can: it is 
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,9 +36,11 @@ def watched() -> Iterator[list[str]]:
             if code.co_name != "<module>" and not caller.f_code.co_filename.startswith("<frozen"):
                 found.append(code.co_name)
 
-    before = sys.getprofile()
+    before = sys.getprofile(), threading.getprofile()
+    threading.setprofile(look)          # of threads that begin from now on
     sys.setprofile(look)
     try:
         yield found
     finally:
-        sys.setprofile(before)
+        sys.setprofile(before[0])
+        threading.setprofile(before[1])

@@ -19,6 +19,7 @@ from minilstm.cells.lstm import lstm_forward, lstm_step
 from minilstm.cells.rnn import rnn_forward, rnn_step
 from minilstm.gradients.diagnosis.derivation import CELLS
 from minilstm.gradients.diagnosis.diagnose import Diagnosis, diagnose
+from minilstm.gradients.diagnosis.habits import CLIPPED
 from minilstm.gradients.diagnosis.recognition import recognise, recognise_wrong
 from minilstm.gradients.gradcheck import gradcheck
 from minilstm.grading.questions import HABITS, ZERO, asked, bare, named, shown
@@ -94,10 +95,10 @@ def judge_forward(names: Names, name: str, question: str, cell: Cell) -> Verdict
         got = function(*cell.inputs())
     except Exception as error:
         return failed(name, error, question)
-    if not isinstance(got, tuple) or len(got) != len(want) + 1:
+    if not isinstance(got, (tuple, list)) or len(got) != len(want) + 1:
         return Verdict(0.0, "returns something else", f"expected {', '.join(cell.outputs)} and the cache",
                        "the return line: what does the docstring promise?")
-    got = got[:-1]
+    got = tuple(got[:-1])
     if same(got, want):
         return Verdict(1.0)
     detail, place = unlike(got, want, cell.outputs), where(function, *cell.outputs)
@@ -109,7 +110,8 @@ def judge_forward(names: Names, name: str, question: str, cell: Cell) -> Verdict
                                f"{place}: where does the equation have {name}?")
         inputs = dict(zip(cell.sizes, cell.inputs()))
         reading = recognise(inputs, {}, outputs)
-        if reading is not None and "," not in reading.cell.key:
+        if reading is not None and reading.cell.name == CELLS[cell.key].name and "," not in reading.cell.key and (
+                not reading.h_first or reading.order != tuple(range(len(reading.order)))):
             return Verdict(0.0, "another arrangement", f"it is the forward of {reading.words()}",
                            f"{where(function)}: in which order do the exercise's gates stand, and the rows of W?")
         reading = reading or recognise_wrong(inputs, {}, outputs, time.perf_counter() + SECONDS / 2)
@@ -165,6 +167,8 @@ def _of_error(error: GradientError, found: Diagnosis | None, backward: Any, ques
         return failed(backward.__name__, error.__cause__, question)
     first, place = str(error).splitlines()[0].partition(": ")[2], where(backward)
     values, but, habit = first.partition(", but ")
+    if but and "clipped" in habit:
+        return Verdict(0.5, HABITS[CLIPPED], habit, f"{place}: {asked(HABITS[CLIPPED])}")
     if but and values.startswith("every gradient"):
         return Verdict(0.5, "right, with a bad habit", habit, f"{place}: what is written to?")
     if found is not None and found.habits and not found.slips:

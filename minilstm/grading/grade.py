@@ -18,6 +18,7 @@ from minilstm.grading.apart import MEGABYTES, run_apart
 from minilstm.grading.steps import STEPS, Graded, Step, steps_in
 
 SECONDS = 20.0          # for one step of one submission
+MOST_BESIDE = 50 * 2 ** 20      # bytes
 FAILURES = (("not finished", "does not come to an end"), ("more than", "too much memory"),
             ("cannot be imported: SystemExit", "ends itself"))
 
@@ -64,14 +65,14 @@ def submissions(path: Path, one: bool = False) -> list[Submission]:
         if not _is_code(path):
             raise ArgumentError(f"{path}: expected a Python file (.py) or a notebook (.ipynb)")
         root = path.resolve().parent
-        return [Submission(path.name, root, (root / path.name,), tuple(root.glob("*.py")))]
+        return [Submission(path.name, root, (root / path.name,), tuple(one for one in root.glob("*.py") if one.is_file()))]
     if not path.is_dir():
         raise ArgumentError(f"{path}: there is no such file or folder")
     inside = [entry for entry in sorted(path.iterdir()) if not entry.name.startswith((".", "__"))]
     if one or {entry.stem for entry in inside} & {step.stem for step in STEPS}:
-        found = [Submission(path.resolve().name, path, _files(path, deep=one))]
+        found = [Submission(path.resolve().name, path, _files(path, deep=one), _beside(path))]
     else:
-        found = [Submission(entry.name, entry if entry.is_dir() else path, _files(entry)) for entry in inside
+        found = [Submission(entry.name, entry if entry.is_dir() else path, _files(entry), _beside(entry)) for entry in inside
                  if entry.is_dir() or _is_code(entry)]
     found = [submission for submission in found if submission.files]
     if not found:
@@ -81,6 +82,13 @@ def submissions(path: Path, one: bool = False) -> list[Submission]:
 
 def _is_code(path: Path) -> bool:
     return path.suffix in (".py", ".ipynb") and path.is_file()
+
+
+def _beside(path: Path) -> tuple[Path, ...]:
+    """Return the other files of a submission's folder, which its code may import or read, unless they are very large."""
+    found = [file for file in path.rglob("*") if file.is_file() and not any(
+        part.startswith((".", "__pycache__")) for part in file.relative_to(path).parts)] if path.is_dir() else []
+    return tuple(found) if sum(file.stat().st_size for file in found) < MOST_BESIDE else ()
 
 
 def _files(path: Path, deep: bool = True) -> tuple[Path, ...]:
@@ -103,7 +111,7 @@ def grade_all(found: Sequence[Submission], steps: Sequence[Step] = (), *, second
     if not asked:
         raise ArgumentError(f"{found[0].name}: defines no function of an exercise, such as {STEPS[0].functions[0].name}")
     work = [(one, step, sorted((file for file, has in files.items() if step in has),
-                               key=lambda file: not file.stem.startswith(step.name)))
+                               key=lambda file: (file.stem != step.stem, not file.stem.startswith(step.name))))
             for one, files in zip(found, holding) for step in asked]
     parallel = (jobs or os.cpu_count() or 1) > 1 and len(work) > 1 and importlib.util.find_spec("joblib") is not None
     if parallel:

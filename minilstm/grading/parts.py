@@ -42,10 +42,12 @@ def _dE_by(axis: int) -> Any:
 
 
 _tokens, _E = _embedding_case()
-EMBEDDING = Task([(_tokens, _E)], lambda tokens, E: E[tokens], ("x",), (
+EMBEDDING = Task([(_tokens, _E), (_tokens[:2], RNG.standard_normal((9, 3)))], lambda tokens, E: E[tokens], ("x",), (
     Wrong("tokens shifted by one", "With which number does counting rows begin?", "x", lambda tokens, E: E[tokens - 1]),
 ), True)
-EMBEDDING_BACK = Task([(RNG.standard_normal((3, 4, 2)), Cache.of((_tokens, _E.shape), (_tokens, _E)))], _dE, ("dE",), (
+_more = (_tokens[:2], RNG.standard_normal((9, 3)))
+EMBEDDING_BACK = Task([(RNG.standard_normal((3, 4, 2)), Cache.of((_tokens, _E.shape), (_tokens, _E))),
+                       (RNG.standard_normal((2, 4, 3)), Cache.of((_more[0], _more[1].shape), _more))], _dE, ("dE",), (
     Wrong("a repeated word is counted once", "Word 1 stands four times: what does each of its places add?", "dE", _dE_once),
     Wrong("a word repeated within a sequence is counted once", "How often may a word stand in one sequence?", "dE", _dE_by(0)),
     Wrong("a word repeated within a step is counted once", "How often may a word stand in one step of the batch?", "dE",
@@ -64,7 +66,8 @@ def _bce(z: Any, y: Any, reduce: Any = np.mean) -> Result:
 
 
 _y = np.array([1.0, 0.0, 0.0, 1.0, 1.0])
-_scores = [(np.array([0.3, -1.2, 2.5, 0.7, -0.4]), _y), (np.array([800.0, 900.0, -800.0, -3.0, 30.0]), _y)]
+_scores = [(np.array([0.3, -1.2, 2.5, 0.7, -0.4]), _y), (np.array([800.0, 900.0, -800.0, -3.0, 30.0]), _y),
+           (np.array([0.5, -2.0]), np.array([0.0, 1.0]))]
 BCE = Task(_scores, _bce, ("loss",), (
     Wrong("the sum for the mean", "By what is the sum divided?", "loss", lambda z, y: _bce(z, y, np.sum)),
     Wrong("the loss has the wrong sign", "Can a logarithm of a probability be positive?", "loss", lambda z, y: -_bce(z, y)),
@@ -167,7 +170,7 @@ def _first(**flags: Any) -> Any:
 
 _x, _h0, _W, _b = (RNG.standard_normal(size) for size in ((3, 5, 4), (3, 2), (6, 2), (2,)))
 _masked_case = (_x, np.array([2, 5, 3]), _h0, _W, _b)
-PAD = Task([([[3, 1], [4, 1, 5, 9], [2, 6, 5]],)], _pad, ("tokens", "lengths"), (
+PAD = Task([([[3, 1], [4, 1, 5, 9], [2, 6, 5]],), ([[3, 3, 3], [0, 2], [7]],)], _pad, ("tokens", "lengths"), (
     Wrong("padded at the front", "At which end are the zeros?", "tokens", lambda s: _pad(s, "pre")),
     Wrong("every length is T", "How long is a sequence before it is padded?", "lengths",
           lambda s: (_pad(s)[0], np.full(len(s), max(map(len, s))))),
@@ -179,8 +182,8 @@ MASKED = Task([_masked_case], _first(), ("out", "h_last"), (
     Wrong("the mask is not applied at all", "Where is the mask used?", "out", _first(carried=False, silent=False)),
     Wrong("the mask is one step too long", "A sequence of length 2: is step t = 2 real?", "real", _first(late=1)),
     Wrong("the mask is one step too short", "A sequence of length 2: is step t = 1 real?", "real", _first(late=-1)),
-    Wrong("the state is set to zero at padded steps", "What must a padded step do with the state it got?", "h",
-          _first(zeroed=True)),
+    Wrong("the state is zero at padded steps, or h_last is read from out", "What must a padded step do with the state it got?",
+          "return", _first(zeroed=True)),
 ), True)
 MASKED_BACK = Task(
     [(RNG.standard_normal((3, 5, 2)), RNG.standard_normal((3, 2)), Cache.of(_masked(*_masked_case)[2], _masked_case))],
@@ -249,7 +252,7 @@ def _needed(a: Any, share: float, over: bool = False) -> Any:
     return next((bias for bias, one in enumerate(left) if (one < share if over else one >= share)), None)
 
 
-BIAS = Task([(_a, 0.5), (_a, 0.95)], _needed, ("bias",), (
+BIAS = Task([(_a, 0.5), (_a, 0.95), (_a, 0.0), (_a, 2.0), (_a - 17.0, 0.5)], _needed, ("bias",), (
     Wrong("the comparison is turned round", "Is more left than the share, or less?", "for",
           lambda a, share: _needed(a, share, over=True)),
 ), given=(("survival", _survival),))

@@ -11,7 +11,9 @@ import ast
 import builtins
 import json
 import linecache
+import re
 import sys
+import tokenize
 import types
 from pathlib import Path
 
@@ -31,8 +33,12 @@ def load(file: Path) -> types.ModuleType:
     if file.suffix not in (".py", ".ipynb"):
         raise ArgumentError(f"{file}: expected a Python file (.py) or a notebook (.ipynb)")
     try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        if file.suffix == ".py":
+            with tokenize.open(file) as source:     # heeds a line such as # -*- coding: latin-1 -*-
+                text = source.read()
+        else:
+            text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError, SyntaxError) as error:
         raise ArgumentError(f"{file}: cannot be read: {error}") from error
     module = types.ModuleType(file.stem)
     module.__file__ = str(file)
@@ -47,23 +53,25 @@ def load(file: Path) -> types.ModuleType:
 
 def _load_notebook(text: str, module: types.ModuleType, file: Path) -> None:
     try:
-        cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
-        sources = [cell["source"] if isinstance(cell["source"], str) else "".join(cell["source"]) for cell in cells]
+        book = json.loads(text)
+        cells = book["cells"] if "cells" in book else [cell for sheet in book["worksheets"] for cell in sheet["cells"]]
+        found = [cell["source"] if "source" in cell else cell["input"] for cell in cells if cell["cell_type"] == "code"]
+        sources = [source if isinstance(source, str) else "".join(source) for source in found]
     except (ValueError, KeyError, TypeError) as error:
         raise ArgumentError(f"{file}: is no notebook: {type(error).__name__}: {error}") from error
     known = set(dir(builtins))
     for number, source in enumerate(sources, 1):
         name = f"{file}, cell {number}"
-        lines = [_blank(line) for line in source.splitlines()]
+        lines = _python(source.splitlines())
         if source.lstrip().startswith("%%") and not source.lstrip().startswith(("%%time", "%%capture")):
             continue                                # a cell of another language
         linecache.cache[name] = (len(source), None, [line + "\n" for line in lines], name)
         tree = _parse("\n".join(lines), file, name)
-        for node in tree.body:
+        for node in ast.walk(tree):
             if isinstance(node, (ast.Import, ast.ImportFrom)):
                 known |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
-        wanted = [node for node in tree.body if isinstance(node, (*DEFINITIONS, ast.Import, ast.ImportFrom))
-                  or isinstance(node, (ast.Assign, ast.AnnAssign)) and _calls(node) <= known]
+        known |= {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
+        wanted = [node for node in tree.body if _defines(node, known)]
         for node in wanted:
             try:
                 _execute(ast.Module([node], []), module, file, name)
@@ -72,15 +80,25 @@ def _load_notebook(text: str, module: types.ModuleType, file: Path) -> None:
                     raise                           # whoever needs it will say so
 
 
-def _blank(line: str) -> str:
-    """Return a line of a notebook as Python: an empty statement, equally far in, for a magic or a command of the shell."""
-    code = line.lstrip()
-    if code.startswith(("%", "!")):
-        return line[:len(line) - len(code)] + "pass"
-    name, equals, value = code.partition("=")
-    if equals and name.strip().isidentifier() and value.lstrip().startswith(("%", "!")):
-        return f"{name}= None"
-    return line
+def _python(lines: list[str]) -> list[str]:
+    """Return a cell's lines with an empty statement, equally far in, for each magic, command of the shell, or question."""
+    found, continued = [], False
+    for line in lines:
+        code = line.strip()
+        magic = re.match(r"[%!?]|[\w\s,.]+=\s*[%!]|[\w.]+\?+$", code) is not None
+        found.append("" if continued else line[:len(line) - len(line.lstrip())] + "pass" if magic else line)
+        continued = (magic or continued) and code.endswith("\\")
+    return found
+
+
+def _defines(node: ast.stmt, known: set[str]) -> bool:
+    """Return whether a statement only defines something: ``known`` are the names that it may call."""
+    if isinstance(node, (ast.If, ast.Try)):
+        inside = [one for field in ("body", "orelse", "finalbody") for one in getattr(node, field, [])]
+        inside += [one for handler in getattr(node, "handlers", []) for one in handler.body]
+        return all(isinstance(one, ast.Pass) or _defines(one, known) for one in inside)
+    return isinstance(node, (*DEFINITIONS, ast.Import, ast.ImportFrom)) or isinstance(
+        node, (ast.Assign, ast.AnnAssign)) and _calls(node) <= known
 
 
 def _calls(node: ast.AST) -> set[str]:
@@ -99,7 +117,8 @@ def _parse(text: str, file: Path, name: str) -> ast.Module:
     try:
         return ast.parse(text, name)
     except (SyntaxError, ValueError) as error:      # ValueError: null bytes
-        where = f", line {error.lineno}: {(error.text or '').strip()}" if isinstance(error, SyntaxError) else ""
+        line = error.lineno if isinstance(error, SyntaxError) else None
+        where = "" if line is None else f", line {line}: {(getattr(error, 'text', '') or '').strip()}"
         cell = name.removeprefix(str(file))
         words = error.msg if isinstance(error, SyntaxError) else str(error)
         raise ArgumentError(f"{file}{cell}{where}: {type(error).__name__}: {words}") from error

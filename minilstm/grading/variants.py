@@ -79,10 +79,10 @@ def _judge(function: Any, name: str, question: str, task: Task, cases: Sequence[
         except Exception as error:
             return failed(name, error, question)
         if task.returns_cache:
-            if not isinstance(result, tuple) or len(result) != len(task.outputs) + 1:
+            if not isinstance(result, (tuple, list)) or len(result) != len(task.outputs) + 1:
                 return Verdict(0.0, "returns something else", f"expected {', '.join(task.outputs)} and the cache",
                                "the return line: what does the docstring promise?")
-            result = result[:-1]
+            result = tuple(result[:-1])
         got.append(result)
     if all(map(same, got, wanted)):
         return Verdict(1.0)

@@ -92,8 +92,9 @@ def _statements(function: Any) -> list[tuple[int, ast.stmt]]:
         tree = ast.parse(textwrap.dedent("".join(lines)))
     except (TypeError, OSError, SyntaxError, ValueError):
         return []
+    idle = {id(one) for node in ast.walk(tree) if isinstance(node, (ast.ExceptHandler, ast.ClassDef)) for one in node.body}
     found = [(node.lineno + first - 1, node) for node in ast.walk(tree)
-             if isinstance(node, ast.stmt) and not isinstance(node, ast.FunctionDef)]
+             if isinstance(node, ast.stmt) and not isinstance(node, ast.FunctionDef) and id(node) not in idle]
     return sorted(found, key=lambda pair: pair[0])
 
 
@@ -114,21 +115,16 @@ def _changed(node: ast.stmt) -> set[str]:
 
 
 def _is_blank(node: ast.stmt) -> bool:
-    """Return whether a statement still has a ``...`` that is not an index."""
-    parts: list[ast.AST] = [node]
-    if isinstance(node, (ast.For, ast.If, ast.While, ast.With)):        # what is inside comes by itself
-        parts = [child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.stmt)]
-    while parts:
-        part = parts.pop()
-        if isinstance(part, ast.Constant) and part.value is ...:
-            return True
-        parts += [child for child in ast.iter_child_nodes(part)
-                  if not (isinstance(part, ast.Subscript) and child is part.slice)]
-    return False
+    """Return whether a statement still has a ``...`` where the exercises have one: as its value, its condition, or alone."""
+    value = getattr(node, "value", getattr(node, "test", None))
+    parts = getattr(value, "elts", [value, getattr(value, "left", None), getattr(value, "right", None)])
+    return any(isinstance(one, ast.Constant) and one.value is ... for one in parts)
 
 
 def arrays_of(value: Any) -> list[Any]:
     """Return what a function returned as a list of arrays: lists and tuples are opened, None is NaN."""
+    if isinstance(value, list) and value and all(isinstance(one, (int, float, np.number)) for one in value):
+        return [np.asarray(value)]
     if isinstance(value, (tuple, list)):
         return [array for part in value for array in arrays_of(part)]
     return [np.asarray(np.nan if value is None else value)]

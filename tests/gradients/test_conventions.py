@@ -618,6 +618,106 @@ def test_a_function_that_returns_loss_and_gradients_is_split(rng: np.random.Gene
     assert verdicts == [True, False] and report.diagnosis.named and report.diagnosis.slips[0].line in bug.lines
 
 
+# Objects that keep things elsewhere ---------------------------------------------------------------------------------------
+
+class Lazy:
+    """Makes its weights in its first forward, and its gradients in backward."""
+
+    factor = 1.0
+
+    def __init__(self) -> None:
+        self.W: Any = None
+
+    def forward(self, x: Any) -> Any:
+        if self.W is None:
+            self.W = np.random.default_rng(1).standard_normal((x.shape[-1], H))
+        self.x = x
+        return x @ self.W
+
+    def backward(self, dy: Any) -> Any:
+        self.dW = self.factor * np.einsum("ntd,nth->dh", self.x, dy)
+        return dy @ self.W.T
+
+
+def test_weights_made_in_the_first_forward_are_checked(inputs: dict[str, Any]) -> None:
+    assert compared(ml.gradcheck(Lazy(), inputs["x"])) == ["x", "W"]
+    wrong = Lazy()
+    wrong.factor = 2.0
+    with pytest.raises(ml.GradientError, match="the gradient of W is wrong"):
+        ml.gradcheck(wrong, inputs["x"])
+
+
+def test_an_object_may_hand_its_cache_over(inputs: dict[str, Any]) -> None:
+    class Cell:
+        def forward(self, x: Any, h0: Any, Wx: Any, Wh: Any, b: Any) -> Any:
+            return rnn(x, h0, Wx, Wh, b)
+
+        def backward(self, dout: Any, cache: Any) -> Any:
+            return rnn_gradients(dout, cache)
+    assert set(compared(ml.gradcheck(Cell(), inputs))) == set(inputs)
+
+
+@pytest.mark.parametrize("form", ["gW", "dLdW", "W_gradient", "delta_W", "nabla_W", "grads"])
+def test_where_a_gradient_may_be_kept(form: str, inputs: dict[str, Any]) -> None:
+    class Layer(Lazy):
+        def backward(self, dy: Any) -> Any:
+            dx = super().backward(dy)
+            self.__dict__[form] = {"dW": self.dW} if form == "grads" else self.dW
+            del self.dW
+            return dx
+    assert compared(ml.gradcheck(Layer(), inputs["x"])) == ["x", "W"]
+
+
+def test_parameters_may_be_objects(inputs: dict[str, Any]) -> None:
+    class Parameter:
+        def __init__(self, data: Any) -> None:
+            self.data, self.grad = data, np.zeros_like(data)
+
+    class Layer:
+        def __init__(self) -> None:
+            self.W = Parameter(np.random.default_rng(1).standard_normal((D, H)))
+
+        def forward(self, x: Any) -> Any:
+            self.x = x
+            return x @ self.W.data
+
+        def backward(self, dy: Any) -> Any:
+            self.W.grad += np.einsum("ntd,nth->dh", self.x, dy)
+            return dy @ self.W.data.T
+    assert compared(ml.gradcheck(Layer(), inputs["x"])) == ["x", "W"]
+
+
+CACHE: dict[str, Any] = {}
+
+
+def test_a_cache_may_be_handed_over_in_any_way(inputs: dict[str, Any]) -> None:
+    def forward(x: Any, h0: Any, Wx: Any, Wh: Any, b: Any) -> Any:
+        y, CACHE["last"] = rnn(x, h0, Wx, Wh, b)
+        return y, None
+
+    def several(x: Any, h0: Any, Wx: Any, Wh: Any, b: Any) -> Any:
+        y, (_, h, _, _) = rnn(x, h0, Wx, Wh, b)
+        return [y, x, h, Wx, Wh]
+    for pair in ((forward, lambda dy, _: rnn_gradients(dy, CACHE["last"])),
+                 (several, lambda dy, x, h, Wx, Wh: rnn_gradients(dy, (x, h, Wx, Wh))),
+                 (rnn, lambda cache, dy: rnn_gradients(dy, cache))):
+        assert set(compared(ml.gradcheck(pair, inputs))) == set(inputs)
+
+
+def test_clipping_is_seen_where_nothing_is_clipped_yet(inputs: dict[str, Any]) -> None:
+    def backward(dh: Any, cache: Any) -> Any:
+        return {name: np.clip(gradient, -50, 50) for name, gradient in rnn_gradients(dh, cache).items()}
+    with pytest.raises(ml.GradientError, match="agrees, but not for larger gradients from above, so something is clipped"):
+        ml.gradcheck((rnn, backward), inputs)
+
+
+def test_a_backward_in_float32_needs_float64(inputs: dict[str, Any]) -> None:
+    def backward(dh: Any, cache: Any) -> Any:
+        return {name: gradient.astype(np.float32) for name, gradient in rnn_gradients(dh, cache).items()}
+    with pytest.raises(ml.ArgumentError, match="the backward rounds to float32"):
+        ml.gradcheck((rnn, backward), inputs)
+
+
 # The report --------------------------------------------------------------------------------------------------------------
 
 def test_a_report_marks_what_is_wrong(inputs: dict[str, Any]) -> None:

@@ -139,3 +139,21 @@ def test_mistakes_of_who_calls_it(tmp_path: Path, capsys: pytest.CaptureFixture[
                         (["--csv", str(tmp_path / "no" / "a.csv"), "--steps", "1"], "cannot be written")):
         assert main(["grade", str(tmp_path / "one.py"), *words]) == 2
         assert said in capsys.readouterr().err
+
+
+def test_neighbours_do_no_harm(tmp_path: Path) -> None:
+    """A file named like a module, a link that leads nowhere, a folder named like a file; and files beside may be read."""
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "step06_embedding.py").write_text(RIGHT.replace("x = E[tokens]", "x = E[tokens + OFFSET]").replace(
+        "import numpy as np", "import numpy as np\nfrom parts.numbers import OFFSET\nassert open('data.txt').read() == '1'"),
+        encoding="utf-8")
+    (mine / "parts").mkdir()
+    (mine / "parts" / "numbers.py").write_text("OFFSET = 0", encoding="utf-8")
+    (mine / "random.py").write_text("x = 3", encoding="utf-8")
+    (mine / "data.txt").write_text("1", encoding="utf-8")
+    (mine / ".#step06_embedding.py").symlink_to("nowhere")
+    (mine / "folder.py").mkdir()
+    (mine / "step06_old.py").write_text(RIGHT.replace("E[tokens]", "0"), encoding="utf-8")
+    assert [one.score for one in grade_all(submissions(mine), jobs=1)] == [10]
+    assert [one.score for one in grade_all(submissions(mine / "step06_embedding.py"), jobs=1)] == [0]       # alone: no parts

@@ -18,6 +18,23 @@ CELLS = [
     "%%time\nclass Cell:\n    def forward(self, x):\n        return undefined(x)"]
 
 
+ODD = ["""np.tanh?
+?len
+!pip install \\
+    minilstm
+a, b = %time 1, 2
+try:
+    import cupy as np
+except ImportError:
+    import numpy as np
+class Config:
+    size = 5
+config = Config()
+if True:
+    def f(x):
+        return np.ones(x)"""]
+
+
 def notebook(path: Path, cells: list[str]) -> Path:
     kinds = [{"cell_type": "markdown", "source": ["# Title"]}, *[{"cell_type": "code", "source": cell.splitlines(True)}
                                                                  for cell in cells]]
@@ -27,10 +44,23 @@ def notebook(path: Path, cells: list[str]) -> Path:
 
 def test_a_notebook_gives_its_definitions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     module = load(notebook(tmp_path / "work.ipynb", CELLS))
-    assert module.double(3) == 6 and module.H == 5 and module.z.shape == (5,) and module.files is None
-    assert not hasattr(module, "model") and capsys.readouterr().out == ""
+    assert module.double(3) == 6 and module.H == 5 and module.z.shape == (5,)
+    assert not hasattr(module, "files") and not hasattr(module, "model") and capsys.readouterr().out == ""
     with pytest.raises(NameError, match="undefined"):
         module.Cell().forward(1)
+
+
+def test_what_else_stands_in_notebooks(tmp_path: Path) -> None:
+    module = load(notebook(tmp_path / "odd.ipynb", ODD))
+    assert module.config.size == 5 and module.f(2).tolist() == [1, 1]
+    cells = [{"cell_type": "code", "input": ["y = 2"]}]
+    (tmp_path / "old.ipynb").write_text(json.dumps({"nbformat": 3, "worksheets": [{"cells": cells}]}), encoding="utf-8")
+    assert load(tmp_path / "old.ipynb").y == 2
+
+
+def test_a_file_says_in_which_encoding_it_is(tmp_path: Path) -> None:
+    (tmp_path / "old.py").write_bytes("# -*- coding: latin-1 -*-\nname = 'Größe'".encode("latin-1"))
+    assert load(tmp_path / "old.py").name == "Größe"
 
 
 @pytest.mark.parametrize(("name", "text", "words"), [
