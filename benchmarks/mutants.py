@@ -439,7 +439,7 @@ MUTANTS = [
            "half right is right"),
     Mutant("exercises: cells", "if _is_right(own, cell):\n", "if True:\n", "a wrong forward costs the backward"),
     Mutant("exercises: cells", "0.5 if len(found.slips) == 1", "0.5 if found.slips", "many mistakes get half"),
-    Mutant("submissions", "shutil.copyfile(file, copy)", "copy.symlink_to(file)", "a submission can delete itself"),
+    Mutant("submissions", "shutil.copyfile(file, copy)", "copy.symlink_to(file)", "a submission can write over itself"),
     Mutant("grades", "\"max_score\": one.points,\n", "\"max_score\": one.score,\n", "Gradescope: all points are reached"),
     Mutant("grades", "if cell.startswith((\"=\"", "if cell.startswith((\"?\"", "a cell that a spreadsheet computes"),
     Mutant("held gates", "OPEN if value else SHUT", "SHUT if value else OPEN", "the other way round"),

@@ -39,15 +39,17 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
     hand_in("memory.py", "x = np.ones(10 * 2 ** 27)")
     hand_in("deletes.py", "import os, glob; [os.remove(f) for f in (__file__, *glob.glob('*.py')) if os.path.exists(f)]; "
                           "x = E[tokens]")
+    hand_in("writes.py", "open(__file__, 'w').write('nothing'); x = E[tokens]")
     hand_in("syntax.py", "x = E[tokens")
     (folder / "notebook.ipynb").write_text(json.dumps(NOTEBOOK), encoding="utf-8")
     NOTEBOOK["cells"][2]["source"][2] = "    x = E[tokens - 1]\n"
     (folder / "wrong.ipynb").write_text(json.dumps(NOTEBOOK), encoding="utf-8")
     (folder / "nothing.py").write_text("print('I have done nothing')", encoding="utf-8")
     found = submissions(folder)
-    assert len(found) == 11
+    assert len(found) == 12
     results = {one.submission: one for one in grade_all(found, seconds=3.0, jobs=2)}
     assert {file.name for file in folder.iterdir()} == set(results)         # who deletes files deletes copies
+    assert "x = E[tokens]" in (folder / "writes.py").read_text(encoding="utf-8")
     return results
 
 
@@ -89,6 +91,7 @@ def test_a_spreadsheet_gets_no_formula() -> None:
 def test_gradescopes_form(graded: dict[str, Result]) -> None:
     found = gradescope(graded["memory.py"])
     assert set(found) == {"output", "tests"} and [test["score"] for test in found["tests"]] == [0, 6]
+    assert [test["max_score"] for test in found["tests"]] == [4, 6]
     for test in found["tests"]:
         assert set(test) == {"name", "score", "max_score", "output", "visibility"} and isinstance(test["output"], str)
     assert found["tests"][0]["name"] == "step06 embedding: embedding_forward" and found["tests"][1]["output"] == "right"

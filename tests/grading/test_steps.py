@@ -133,7 +133,9 @@ def test_checking_oneself_is_allowed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("line, mistake, score", [
     ("dh *= 1 - h * h; dz = dh", "right, with a bad habit", 3), ("dz = 0 * dh", "a gradient stays zero", 0),
-    ("dz = dh * (1 - h * h) + 0.1", "weight decay inside backward", 0)])
+    ("dz = dh * (1 - h * h) + 0.1", "weight decay inside backward", 0),
+    ("dz = dh * (1 - h); hx = np.hstack([h, hx[:, h.shape[1]:]])",
+     "tanh' is missing, or of the activated value; h_t for h_{t-1} in dW", 0)])
 def test_habits_and_zeros(line: str, mistake: str, score: float, tmp_path: Path) -> None:
     path = tmp_path / FILES[1].name
     path.write_text(solution(1).read_text(encoding="utf-8").replace("dz = dh * (1 - h * h)", line), encoding="utf-8")
