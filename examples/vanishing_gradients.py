@@ -130,7 +130,8 @@ def load_reviews(settings: dict[str, Any], data: PathLike | None, tell: Callable
     imdb_lstm.check_labels(labels, found.source)
     tokenizer = ml.Tokenizer(num_words=OF_PROBLEM["imdb"]["num_words"], oov_token="<OOV>")
     tokenizer.fit_on_texts(texts)
-    x, lengths = imdb_lstm.encode(tokenizer.texts_to_sequences(texts), {"max_length": settings["length"], "padding": "pre"})
+    x, lengths = imdb_lstm.encode(tokenizer.texts_to_sequences(texts), {
+        "max_length": settings["length"], "head": None, "padding": "pre"})
     train_x, val_x, train_y, val_y, _, val_lengths = ml.train_test_split(
         x, labels.astype(np.float32), lengths, test_size=0.2, random_state=imdb_lstm.SPLIT_SEED)
     full = np.flatnonzero(val_lengths == settings["length"])[:settings["sequences"]]

@@ -282,7 +282,7 @@ def _clipped(subject: Subject, first: Mapping[str, Array], tensors: dict[str, Ar
         return []
     large = subject.gradients(tensors, [None if u is None else LARGE * u for u in upstream])
     pairs = [(to_numpy(large[name]), LARGE * to_numpy(value)) for name, value in first.items() if name in large]
-    linear = all(np.allclose(a, b, rtol=1e-6, atol=1e-9 * float(abs(b).max(initial=1.0))) for a, b in pairs)
+    linear = all(np.allclose(a, b, rtol=1e-6, atol=1e-9 * float(abs(b).max())) for a, b in pairs)
     return [] if linear else ["not for larger gradients from above, so something is clipped in backward; clipping belongs "
                               "behind it, where all gradients are known"]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -80,7 +81,9 @@ SIMPLE: dict[str, tuple[Callable[[], ml.Module], tuple[int, ...]]] = {
     "linear": (lambda: ml.Linear(5, 3, rng=0), (2, 3, 5)),
     "linear without bias": (lambda: ml.Linear(5, 3, bias=False, rng=0), (4, 5)),
     "sigmoid": (ml.Sigmoid, (3, 5)), "tanh": (ml.Tanh, (3, 5)), "relu": (ml.ReLU, (3, 5)),
-    "dropout": (lambda: ml.Dropout(0.4, rng=0), (3, 5)), "no dropout": (lambda: ml.Dropout(0.0), (3, 5))}
+    "dropout": (lambda: ml.Dropout(0.4, rng=0), (3, 5)), "no dropout": (lambda: ml.Dropout(0.0), (3, 5)),
+    "locked dropout": (lambda: ml.LockedDropout(0.4, rng=0), (3, 4, 5)),
+    **{f"pooling, {mode}": (partial(ml.PoolOverTime, mode), (3, 4, 5)) for mode in ("max", "mean", "both")}}
 
 
 @both
@@ -93,6 +96,16 @@ def test_simple_layers(name: str, dtype: str, rng: np.random.Generator) -> None:
         layer = make().to(backend, np.dtype(dtype))
         y = layer(put(x))
         return y, layer.backward(put(np.cos(np.arange(y.size)).reshape(y.shape))), layer.grads
+    same(body, dtype)
+
+
+@both
+def test_word_dropout(dtype: str, rng: np.random.Generator) -> None:
+    tokens = rng.integers(0, 7, (5, 30))
+
+    def body(backend: str, put: Put) -> Any:
+        model = ml.Sequential(ml.WordDropout(0.3, rng=1), ml.Embedding(9, 3, rng=0)).to(backend, np.dtype(dtype))
+        return model(put(tokens))
     same(body, dtype)
 
 
@@ -170,6 +183,7 @@ def test_metrics(dtype: str, rng: np.random.Generator) -> None:
 
 def test_layers_and_activations_are_all_here() -> None:
     """Whoever adds a layer adds it above."""
-    tried = {"LSTM", "GRU", "RNN", "Linear", "Embedding", "Dropout", "Sigmoid", "Tanh", "ReLU", "Sequential"}
+    tried = {"LSTM", "GRU", "RNN", "Linear", "Embedding", "Dropout", "LockedDropout", "WordDropout", "PoolOverTime", "Sigmoid",
+             "Tanh", "ReLU", "Sequential"}
     layers = {name for name in ml.__all__ if isinstance(getattr(ml, name), type) and issubclass(getattr(ml, name), ml.Module)}
     assert layers - {"Module"} == tried and set(LAYERS.values()) == {ml.LSTM, ml.GRU, ml.RNN}
