@@ -6,7 +6,7 @@ Both read the same batches of 64 reviews: at most 400 tokens, sorted by length w
 longest of the batch. They take turns in blocks of steps, with a pause in between (see bench_imdb.py). PyTorch reads the
 padding too, which is its fastest way; its reverse direction then starts in the padding. With --packed it does not: packed
 sequences, many times slower to train on a CPU. A training step is forward, loss, backward, clipping and Adam on all
-parameters; --lazy and --average compare minilstm with itself instead: what these pieces cost or gain.
+parameters; --average compares minilstm with itself instead: what averaging costs.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ def batches(path: str | None, count: int) -> list[Batch]:
 class Ours:
     """minilstm's model and its training step."""
 
-    def __init__(self, lazy: bool, average: bool) -> None:
+    def __init__(self, average: bool) -> None:
         self.model = imdb_lstm.build_model(SETTINGS)
         self.criterion = ml.BCELoss()
-        self.optimizer = (ml.LazyAdam if lazy else ml.Adam)(self.model, lr=1e-3)
+        self.optimizer = ml.Adam(self.model, lr=1e-3)
         callbacks = [ml.AveragedWeights()] if average else []
         self.trainer = ml.Trainer(self.model, self.criterion, self.optimizer, clip_norm=1.0, callbacks=callbacks,
                                   verbose=False)
@@ -130,13 +130,12 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=7, metavar="N", help="how often each of the two runs (default: 7)")
     parser.add_argument("--steps", type=int, default=10, metavar="N", help="batches a turn (default: 10)")
     parser.add_argument("--packed", action="store_true", help="PyTorch reads packed sequences, and so no padding")
-    parser.add_argument("--lazy", action="store_true", help="minilstm with LazyAdam beside minilstm with Adam")
     parser.add_argument("--average", action="store_true", help="minilstm with averaged weights beside minilstm without")
     arguments = parser.parse_args()
     for name in ("pairs", "steps"):
         if getattr(arguments, name) < 1:
             parser.error(f"--{name}: expected at least 1, got {getattr(arguments, name)}")
-    alone = arguments.lazy or arguments.average
+    alone = arguments.average
     if not alone and importlib.util.find_spec("torch") is None:
         print("bench_strong: needs PyTorch: pip install -e '.[bench]'", file=sys.stderr)
         return 2
@@ -145,9 +144,9 @@ def main() -> int:
     except ml.MinilstmError as error:
         print(f"bench_strong: error: {error}", file=sys.stderr)
         return 2
-    other: Any = Ours(False, False) if alone else Theirs(arguments.packed)
-    ours = Ours(arguments.lazy, arguments.average)
-    names = [f"minilstm{' LazyAdam' * arguments.lazy}{' averaged' * arguments.average}",
+    other: Any = Ours(False) if alone else Theirs(arguments.packed)
+    ours = Ours(arguments.average)
+    names = [f"minilstm{' averaged' * arguments.average}",
              "minilstm" if alone else f"PyTorch{' packed' * arguments.packed}"]
     print(f"NumPy {np.__version__} on {ml.get_num_threads()} threads, {compiled.words()}"
           + ("" if alone else f"; PyTorch {other.torch.__version__} on {other.torch.get_num_threads()}"))

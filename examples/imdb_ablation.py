@@ -37,7 +37,7 @@ HEAD = 100
 BASE: dict[str, Any] = {
     "cell": "lstm", "num_words": 10_000, "embedding_size": 32, "hidden_size": 32, "bidirectional": True, "pooling": "both",
     "padding": "post", "mask": True, "length": 400, "head": HEAD, "window": 1_600, "word_dropout": 0.15, "locked_dropout": 0.4,
-    "dropout": 0.5, "epochs": 4, "batch_size": 64, "lr": 2e-3, "lr_decay": 0.65, "lazy": True, "clip_norm": 1.0,
+    "dropout": 0.5, "epochs": 4, "batch_size": 64, "lr": 2e-3, "lr_decay": 0.65, "clip_norm": 1.0,
     "average": 0.99,        # of a run of 600 steps; the preset's 0.999 is for 3,000
 }
 # The first is what the others are compared with; each of these changes some of its settings.
@@ -54,7 +54,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no dropout at all": {"word_dropout": 0.0, "locked_dropout": 0.0, "dropout": 0.0},
     "weights not averaged": {"average": 0.0},
     "constant learning rate": {"lr_decay": 1.0},
-    "Adam instead of LazyAdam": {"lazy": False},
     "with adversarial noise": {"adversarial": 0.03},
     "first 400 tokens": {"head": None},
     "first 200 tokens": {"head": None, "length": 200},

@@ -51,14 +51,14 @@ DEFAULTS: dict[str, Any] = {
     "padding": "pre", "mask": False, "window": None,
     "cell": "lstm", "embedding_size": 64, "hidden_size": 128, "num_layers": 1, "bidirectional": False, "pooling": "last",
     "word_dropout": 0.0, "locked_dropout": 0.0, "dropout": 0.5,
-    "init": "default", "epochs": 5, "batch_size": 64, "lr": 1e-3, "lr_decay": 1.0, "lazy": False, "clip_norm": None,
+    "init": "default", "epochs": 5, "batch_size": 64, "lr": 1e-3, "lr_decay": 1.0, "clip_norm": None,
     "average": 0.0, "adversarial": 0.0, "seed": 0, "backend": "numpy",
 }
 # What --preset changes. "strong" is what published models above 90 % have in common.
 PRESETS: dict[str, dict[str, Any]] = {"reference": {}, "strong": {
     "protocol": "unique", "holdout": 0.1, "num_words": 30_000, "max_length": 400, "head": 100, "padding": "post", "mask": True,
     "window": 3_200, "bidirectional": True, "pooling": "both", "word_dropout": 0.15, "locked_dropout": 0.4, "epochs": 6,
-    "lr": 2e-3, "lr_decay": 0.65, "lazy": True, "clip_norm": 1.0, "average": 0.999,
+    "lr": 2e-3, "lr_decay": 0.65, "clip_norm": 1.0, "average": 0.999,
 }}
 PROTOCOLS = {"random": "all reviews, a fifth of them drawn for testing", "unique": "reviews that occur twice are used once"}
 CHANGEABLE = ("data", "epochs", "backend")      # settings that may change when a run is resumed
@@ -99,7 +99,7 @@ def train(settings: dict[str, Any], folder: Path | None, resume: bool, progress:
     # 5. Loss and optimizer.
     criterion = ml.BCELoss()
     optimizer, extras = reference_training(model, **{name: settings[name] for name in (
-        "lr", "lr_decay", "lazy", "average", "adversarial")})
+        "lr", "lr_decay", "average", "adversarial")})
 
     # 6. Train, and validate after each epoch.
     folder = folder or new_folder(settings["cell"])
@@ -319,7 +319,6 @@ def parse_arguments(argv: list[str] | None) -> dict[str, Any]:
     add("--batch-size", "reviews in a batch", type=whole(1), metavar="N")
     add("--lr", "learning rate of Adam", type=positive, metavar="RATE")
     add("--lr-decay", "factor of the learning rate after each epoch", type=positive, metavar="FACTOR")
-    add("--lazy", "change the vectors of those words only that occur in a batch", action="store_true")
     add("--average", "decay of an average of the weights, which is used in their place", type=probability, metavar="DECAY")
     add("--adversarial", "train on adversarial noise too, of this share of the word vectors' norm", type=probability,
         metavar="SHARE")

@@ -28,7 +28,7 @@ def test_examples_print_what_they_say(name: str) -> None:
 @pytest.mark.parametrize("name", [
     "LSTM", "GRU", "RNN", "Embedding", "Linear", "Dropout", "LockedDropout", "WordDropout", "PoolOverTime", "Sigmoid", "Tanh",
     "ReLU", "Sequential", "Trainer", "Callback", "EarlyStopping", "AveragedWeights", "Tokenizer", "DataLoader", "SGD", "Adam",
-    "AdamW", "LazyAdam", "clip_grad_norm", "BCELoss", "BCEWithLogitsLoss", "CrossEntropyLoss", "MSELoss", "accuracy",
+    "AdamW", "clip_grad_norm", "BCELoss", "BCEWithLogitsLoss", "CrossEntropyLoss", "MSELoss", "accuracy",
     "confusion_matrix", "precision_recall_f1", "gradcheck", "pad_sequences", "cut_middle", "lstm_forward", "gru_forward",
     "rnn_forward"])
 def test_what_students_use_most_has_an_example(name: str) -> None:

@@ -109,7 +109,7 @@ class ReviewsTrial(ReferenceSettings):
         mask: tell the model the lengths, so that it skips the padding.
         window: sort reviews by length within windows of so many (None: do not sort).
         epochs, batch_size, lr, clip_norm: of the training.
-        lr_decay, lazy, average, adversarial: as for ``reference_training``.
+        lr_decay, average, adversarial: as for ``reference_training``.
         hold: gates that are held, each with 1 (open) or 0 (shut): "i1,o1".
     """
 
@@ -122,7 +122,6 @@ class ReviewsTrial(ReferenceSettings):
     lr: float = 1e-3
     clip_norm: float | None = None
     lr_decay: float = 1.0
-    lazy: bool = False
     average: float = 0.0
     adversarial: float = 0.0
     hold: str = ""
@@ -147,7 +146,7 @@ def train_on_reviews(folder: PathLike, **settings: Any) -> dict[str, Any]:
         loaders.append(DataLoader(*arrays, batch_size=trial.batch_size, shuffle=part == "train", seed=trial.seed,
                                   window=trial.window))
     model = reference_model(trial)
-    optimizer, options = reference_training(model, lr=trial.lr, lr_decay=trial.lr_decay, lazy=trial.lazy,
+    optimizer, options = reference_training(model, lr=trial.lr, lr_decay=trial.lr_decay,
                                             average=trial.average, adversarial=trial.adversarial)
     if trial.hold:
         gates = {gate[0]: int(gate[1:]) for gate in trial.hold.split(",")}

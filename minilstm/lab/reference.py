@@ -22,7 +22,7 @@ from minilstm.layers.linear import Linear
 from minilstm.layers.module import Module
 from minilstm.layers.pooling import POOLINGS, PoolOverTime
 from minilstm.layers.sequential import Sequential
-from minilstm.optim.adam import Adam, LazyAdam
+from minilstm.optim.adam import Adam
 from minilstm.optim.schedules import ExponentialLR
 from minilstm.training.adversarial import AdversarialGradients
 from minilstm.training.averaging import AveragedWeights
@@ -87,17 +87,16 @@ def reference_model(settings: ReferenceSettings = ReferenceSettings()) -> Sequen
     )
 
 
-def reference_training(model: Module, *, lr: float, lr_decay: float = 1.0, lazy: bool = False, average: float = 0.0,
+def reference_training(model: Module, *, lr: float, lr_decay: float = 1.0, average: float = 0.0,
                        adversarial: float = 0.0) -> tuple[Adam, dict[str, Any]]:
     """Return Adam for the model, and the arguments of the Trainer that go with these settings.
 
     Args:
         lr, lr_decay: learning rate, and its factor after each epoch.
-        lazy: change the vectors of those words only that occur in a batch.
         average: decay of an average of the weights, which is used in their place; 0: none.
         adversarial: norm of adversarial noise as a share of the word vectors' norm; 0: none.
     """
-    optimizer = (LazyAdam if lazy else Adam)(model, lr=lr)
+    optimizer = Adam(model, lr=lr)
     options: dict[str, Any] = {"scheduler": ExponentialLR(optimizer, lr_decay)} if lr_decay != 1.0 else {}
     if average:
         options["callbacks"] = [AveragedWeights(average)]

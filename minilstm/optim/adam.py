@@ -1,4 +1,4 @@
-"""Adam, AdamW and LazyAdam."""
+"""Adam and AdamW."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ import numpy as np
 from minilstm.backend.arrays import Array, get_array_module
 from minilstm.backend.errors import ArgumentError
 from minilstm.kernels.adam import adam_twin
-from minilstm.layers.embedding import Embedding
 from minilstm.layers.module import Module
-from minilstm.optim.optimizer import Optimizer, Work, check_number
+from minilstm.optim.optimizer import Optimizer, check_number
 
 
 class Adam(Optimizer):
@@ -128,36 +127,3 @@ class AdamW(Adam):
     def __init__(self, model: Module, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
                  weight_decay: float = 1e-2) -> None:
         super().__init__(model, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
-
-
-class LazyAdam(Adam):
-    """Adam that changes only those rows of an Embedding whose words occurred in the batch, as torch.optim.SparseAdam does.
-
-    Args:
-        model, lr, betas, eps, weight_decay: as in Adam.
-
-    Plain Adam goes on moving a word's vector for about ten steps after the word occurred, by its first moment: a rare word
-    moves far for a single occurrence. Here it moves once, and a step costs less where the vocabulary is large. All other
-    parameters are updated as by Adam, and ε is Adam's (SparseAdam's is not corrected for the bias).
-
-    >>> import numpy as np, minilstm as ml
-    >>> model = ml.Embedding(3, 1, rng=0)
-    >>> before, optimizer = model.params["W"].copy(), ml.LazyAdam(model, lr=0.01)
-    >>> for tokens in ([0, 1], [0], [0]):
-    ...     model.zero_grad()
-    ...     model.backward(np.ones_like(model(np.array(tokens))))
-    ...     optimizer.step()
-    >>> print((before - model.params["W"]).ravel().round(4))
-    [0.03 0.01 0.  ]
-    """
-
-    def _apply(self, one: Work) -> None:
-        if not isinstance(one.layer, Embedding):
-            super()._apply(one)
-            return
-        rows = get_array_module(one.g).flatnonzero(one.g.any(axis=1))
-        if rows.size:
-            some = one._replace(p=one.p[rows], g=one.g[rows], moments=tuple(m[rows] for m in one.moments))
-            super()._apply(some)
-            for whole, part in zip((one.p, *one.moments), (some.p, *some.moments)):
-                whole[rows] = part

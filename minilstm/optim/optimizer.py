@@ -128,12 +128,8 @@ class Optimizer:
         self.model.outdate()
         self.steps += 1
         for one in work:
-            self._apply(one)
-
-    def _apply(self, one: Work) -> None:
-        """Update one parameter and its moments in place."""
-        if not (one.layer.fast and self._fast_update(one.p, one.g, one.moments)):
-            self._update(one.p, one.g, one.moments, *self._scratch(one.p))
+            if not (one.layer.fast and self._fast_update(one.p, one.g, one.moments)):
+                self._update(one.p, one.g, one.moments, *self._scratch(one.p))
 
     def _gather(self) -> list[Work]:
         """Look up every array that is to be updated and bring its moments to where it is; nothing is changed."""

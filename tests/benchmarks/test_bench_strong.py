@@ -37,7 +37,7 @@ def reviews(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("packed", [True, False])
 def test_both_models_start_alike_and_learn(bench: Any, reviews: Path, packed: bool) -> None:
     pytest.importorskip("torch", reason="the oracles extra is not installed")
-    (batch, *_), ours, theirs = bench.batches(str(reviews), 2), bench.Ours(True, True), bench.Theirs(packed)
+    (batch, *_), ours, theirs = bench.batches(str(reviews), 2), bench.Ours(True), bench.Theirs(packed)
     x = batch[0]
     assert x.shape == (64, batch[2].max())
     before = ours.evaluate(x, batch)[:, 0]
@@ -49,7 +49,7 @@ def test_both_models_start_alike_and_learn(bench: Any, reviews: Path, packed: bo
 
 
 @pytest.mark.parametrize("options, names", [([], ("minilstm", "PyTorch")), (["--packed"], ("minilstm", "PyTorch packed")),
-                                            (["--lazy", "--average"], ("minilstm LazyAdam averaged", "minilstm"))])
+                                            (["--average"], ("minilstm averaged", "minilstm"))])
 def test_what_it_prints(bench: Any, reviews: Path, options: list[str], names: tuple[str, str],
                         capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch", reason="the oracles extra is not installed")
