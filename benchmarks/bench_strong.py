@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bench_imdb import compare
+from bench_imdb import PAUSE, compare
 
 import minilstm as ml
 from minilstm.kernels import compiled
@@ -155,7 +155,7 @@ def main() -> int:
           f"{width:.0f}", flush=True)
     for what in ("training", "evaluation"):
         runs = {name: one.train if what == "training" else one.evaluate for name, one in zip(names, (ours, other))}
-        times = compare(runs, [(batch[0], batch) for batch in data], arguments.pairs)
+        times = compare(runs, [(batch[0], batch) for batch in data], arguments.pairs, PAUSE)
         a, b = (np.array(times[name]) for name in names)
         ratios = np.sort(a / b)
         print(f"{what:<10}  {names[0]} {np.median(a) * 1e3:.1f} ms  {names[1]} {np.median(b) * 1e3:.1f} ms  ratio "

@@ -311,7 +311,7 @@ MUTANTS = [
     Mutant("dropout", "else dy * cache.mask", "else dy", "the way back is not masked"),
     Mutant("dropout", "(N, 1, D), self.p, x), (N, T, D))", "(1, T, D), self.p, x), (N, T, D))", "one mask for the batch"),
     Mutant("dropout", "drop &= tokens != self.padding_idx", "pass", "padding becomes a word"),
-    Mutant("pooling", "xp.where(real, x.real, -xp.inf)", "x.real", "the maximum of the padding"),
+    Mutant("pooling", "xp.where(real, x, -xp.inf)", "x", "the maximum of the padding"),
     Mutant("pooling", "shares.max(axis=1)", "1 / T", "the mean counts the padding"),
     Mutant("pooling", "] += dy[:, :H]", "] = dy[:, :H]", "the maximum's gradient replaces the mean's"),
     Mutant("pooling", "dy[:, None, -H:]", "dy[:, None, :H]", "the mean gets the maximum's gradient"),

@@ -53,7 +53,7 @@ def test_both_models_start_alike_and_learn(bench: Any, reviews: Path, packed: bo
 def test_what_it_prints(bench: Any, reviews: Path, options: list[str], names: tuple[str, str],
                         capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch", reason="the oracles extra is not installed")
-    monkeypatch.setattr(sys.modules["bench_imdb"], "PAUSE", 0.0)
+    monkeypatch.setattr(bench, "PAUSE", 0.0)
     monkeypatch.setattr(sys, "argv", ["bench_strong", "--data", str(reviews), "--pairs", "2", "--steps", "1", *options])
     assert bench.main() == 0
     out = capsys.readouterr().out

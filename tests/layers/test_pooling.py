@@ -67,6 +67,14 @@ def test_lengths_reach_it_in_a_chain_and_dtypes_stay(rng: np.random.Generator) -
     assert model.backward(xp.ones((N, 1), np.float32)).dtype == np.float32
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_without_a_cache_the_output_is_the_same(mode: str, rng: np.random.Generator) -> None:
+    x = put(rng.standard_normal((N, T, H)))
+    y, cache = ml.pool_forward(x, LENGTHS, mode=mode, keep=False)
+    assert_equal(y, ml.pool_forward(x, LENGTHS, mode=mode)[0])
+    refuses(ml.BackwardError, lambda: ml.pool_backward(y, cache), "keep=False")
+
+
 def test_input_that_does_not_fit() -> None:
     refuses(ml.ArgumentError, lambda: ml.PoolOverTime("sum"), "mode", "'sum'")
     refuses(ml.ArgumentError, lambda: ml.PoolOverTime("max", padding="left"), "padding")
