@@ -117,7 +117,7 @@ def _changed(node: ast.stmt) -> set[str]:
 def _is_blank(node: ast.stmt) -> bool:
     """Return whether a statement still has a ``...`` where the exercises have one: as its value, its condition, or alone."""
     value = getattr(node, "value", getattr(node, "test", None))
-    parts = getattr(value, "elts", [value, getattr(value, "left", None), getattr(value, "right", None)])
+    parts = (value, getattr(value, "left", None), getattr(value, "right", None))
     return any(isinstance(one, ast.Constant) and one.value is ... for one in parts)
 
 
