@@ -174,3 +174,11 @@ def test_errors_are_told_with_their_line(tmp_path: Path) -> None:
     forward, backward = graded(path, 1)
     assert forward.mistake == "returns something else" and backward.mistake == "stops with an error"
     assert "line 26: db = dz @ hx: which shapes meet here?" in backward.hint
+
+
+def test_an_ellipsis_that_is_no_blank(tmp_path: Path) -> None:
+    path = tmp_path / FILES[1].name
+    path.write_text(solution(1).read_text(encoding="utf-8").replace(
+        "dz = dh * (1 - h * h)", "every = (..., slice(None))\n    try:\n        dz = dh[every] * (1 - h * h)\n"
+        "    except AssertionError: ..."), encoding="utf-8")
+    assert [one.score for one in graded(path, 1)] == [4, 6]
