@@ -112,9 +112,9 @@ class DataLoader:
         epoch = _check_whole("epoch", epoch)
         rng = np.random.default_rng([self.seed, epoch])
         order = rng.permutation(self.size) if self.shuffle else np.arange(self.size)
-        if self._lengths is None:
+        if self._lengths is None or self.window is None:
             return order
-        windows = [order[start:start + self.window] for start in range(0, self.size, self.window)]      # type: ignore
+        windows = [order[start:start + self.window] for start in range(0, self.size, self.window)]
         order = np.concatenate([rows[np.argsort(self._lengths[rows], kind="stable")] for rows in windows])
         if self.shuffle:                # whole batches; the rows that fill none stay last
             full = order[:self.size // self.batch_size * self.batch_size].reshape(-1, self.batch_size)

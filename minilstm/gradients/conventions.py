@@ -179,11 +179,11 @@ def read_upstream(backward: Any, outputs: tuple[Any, ...], others: int) -> Upstr
     return Upstream(count, len(flatten(outputs[:count])), False)
 
 
-def required_names(function: Any) -> list[str]:
-    """Return the names of a function's arguments that must be given by position; none if they cannot be read."""
+def required_names(function: Any, keyword_only: bool = False) -> list[str]:
+    """Return the names of a function's required arguments (those by keyword only too, if wanted); none if it hides them."""
     try:
-        return [p.name for p in inspect.signature(function).parameters.values()
-                if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty]
+        return [p.name for p in inspect.signature(function).parameters.values() if p.default is p.empty and (
+            p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) or keyword_only and p.kind is p.KEYWORD_ONLY)]
     except (TypeError, ValueError):
         return []
 

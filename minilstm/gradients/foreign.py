@@ -1,7 +1,7 @@
 """Objects of classes that are not of this library.
 
 A student's class has forward and backward and keeps its parameters and gradients somewhere: in ``params`` and ``grads``
-(lists or dicts), or as attributes W and dW, its own or those of the objects it is made of (conventions.py finds them). Each
+(lists or dicts), or as attributes W and dW, its own or those of the objects it is made of (kept.py finds them). Each
 evaluation works on a fresh deep copy, in which the parameters are replaced wherever they occur. So states, caches and
 generators that the object keeps are as they were at first each time, and gradients may be overwritten or added up. An object
 that makes its parameters in its first forward is checked as it is after that.

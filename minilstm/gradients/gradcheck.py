@@ -26,7 +26,7 @@ from minilstm.backend.errors import ArgumentError, GradientError
 from minilstm.backend.seeds import as_generator
 from minilstm.gradients.conventions import GRADIENT_NAMES
 from minilstm.gradients.diagnosis.diagnose import Diagnosis, diagnosis_of
-from minilstm.gradients.diagnosis.habits import LARGE
+from minilstm.gradients.diagnosis.habits import find_habits
 from minilstm.gradients.numerical import EPS, NotComplexError, OutOfRangeError, complex_step, finite_difference
 from minilstm.gradients.report import Comparison, GradcheckReport, explain
 from minilstm.gradients.subjects import make_subject
@@ -140,7 +140,6 @@ def gradcheck(target: Any, inputs: Any, *, method: str = "both", upstream: Any =
     comparisons = _compare_all(subject, analytic, weights, method, tolerance)
     habits += _unused(subject, analytic, allow_unused)
     habits += subject.look_again(analytic, _copies(tensors), _copy_list(weights))
-    habits += _clipped(subject, analytic, _copies(tensors), weights)
     limits = {"finite": tolerance, "complex": complex_tolerance}
     wrong = [c for c in comparisons if not c.error <= limits[c.method]]
     rounding = "forward" if wrong and _rounds_to_float32(subject) else \
@@ -148,6 +147,8 @@ def gradcheck(target: Any, inputs: Any, *, method: str = "both", upstream: Any =
     if rounding:
         raise ArgumentError(f"gradcheck {subject.title}: the {rounding} rounds to float32 (astype(np.float32), or a float32 "
                             "array that it computes with), and the check needs float64: keep the dtype of the inputs")
+    if analytic and not wrong:
+        habits += find_habits(subject, weights)
     habits = list(dict.fromkeys(habits))
     found = _diagnosis(subject) if wrong and diagnose else None
     problem = ""
@@ -273,18 +274,6 @@ def _is_float32(values: Array) -> bool:
     values = to_numpy(values)
     with np.errstate(over="ignore"):
         return bool((values == values.astype(np.float32)).all() and (values % 1 != 0).any())
-
-
-def _clipped(subject: Subject, first: Mapping[str, Array], tensors: dict[str, Array],
-             upstream: list[Array | None]) -> list[str]:
-    """Tell of a backward that is right for these gradients from above, and not for larger ones."""
-    if subject.is_loss:
-        return []
-    large = subject.gradients(tensors, [None if u is None else LARGE * u for u in upstream])
-    pairs = [(to_numpy(large[name]), LARGE * to_numpy(value)) for name, value in first.items() if name in large]
-    linear = all(np.allclose(a, b, rtol=1e-6, atol=1e-9 * float(abs(b).max())) for a, b in pairs)
-    return [] if linear else ["not for larger gradients from above, so something is clipped in backward; clipping belongs "
-                              "behind it, where all gradients are known"]
 
 
 def _draw_upstream(subject: Subject, outputs: list[Array], upstream: Any, rng: np.random.Generator) -> list[Array | None]:

@@ -36,7 +36,7 @@ def arrays_of(thing: Any, prefix: str = "", seen: set[int] | None = None) -> dic
     for store, other in STORES:
         params, grads = getattr(thing, store, None), getattr(thing, other, None)
         if isinstance(params, dict) and params and isinstance(grads, dict):
-            return {prefix + name: Kept(array, grads.get(find_key(name, grads)), True, f"{prefix}{store}[{name!r}]")
+            return {prefix + name: Kept(array, look_up(name, grads), True, f"{prefix}{store}[{name!r}]")
                     for name, array in params.items()}
         if isinstance(params, (tuple, list)) and isinstance(grads, (tuple, list)) and all(map(is_array, params)):
             gradients = [*grads, *[None] * (len(params) - len(grads))]

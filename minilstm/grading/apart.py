@@ -87,7 +87,7 @@ def _why(status: int, seconds: float, trace: str, said: str) -> str:
     text = Path(trace).read_text(encoding="utf-8", errors="replace") if os.path.exists(trace) else ""
     theirs = next((f" in {Path(file).name}, line {line}" for file, line in re.findall(r'File "(.*)", line (\d+)', text)
                    if not file.startswith((*NOT_THEIRS, "<"))), "")
-    if "Timeout" in text or status == -signal.SIGKILL and not said:
+    if "Timeout" in text or status == -9 and not said:
         return (f"not finished after {seconds:g} seconds{', at that moment' if theirs else ''}{theirs}: is there an endless "
                 "loop? What is not a definition belongs under: if __name__ == '__main__'")
     last = said.strip().splitlines()[-1:] or [""]

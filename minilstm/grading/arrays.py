@@ -7,15 +7,12 @@ forward and backward accept is taken.
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
-
-from minilstm.backend.errors import ArgumentError
 
 SIZES = {"N": 2, "T": 4, "D": 3, "H": 5, "V": 7}
 # Names in lower case, without underscores.
@@ -148,16 +145,7 @@ def _short(name: str) -> str:
     return name.replace("_", "").lower()
 
 
-def required(function: Any) -> list[str]:
-    """Return the names of a function's required arguments. Raises ArgumentError for a function that has *args alone."""
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        raise ArgumentError(f"{function!r}: its arguments cannot be read") from None
-    return [p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-
-
 def size_of(name: str) -> str | None:
     """Return which size a constructor's argument is ("H" for hidden_size); None if its name does not tell."""
-    short = name.replace("_", "").lower()
+    short = _short(name)
     return next((size for size, names in SIZE_NAMES.items() if re.fullmatch(names, short)), None)

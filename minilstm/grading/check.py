@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,14 +24,17 @@ import numpy as np
 
 from minilstm.backend.arrays import get_array_module
 from minilstm.backend.errors import ArgumentError, GradientError, MinilstmError
+from minilstm.gradients.conventions import required_names
 from minilstm.gradients.diagnosis.diagnose import diagnose
 from minilstm.gradients.failures import told
 from minilstm.gradients.gradcheck import gradcheck
 from minilstm.gradients.subjects import make_subject
 from minilstm.gradients.view import Subject
 from minilstm.grading.apart import serve
-from minilstm.grading.arrays import SIZES, Layout, Maker, OnDemand, layouts, required, size_of
+from minilstm.grading.arrays import SIZES, Layout, Maker, OnDemand, layouts, size_of
 from minilstm.grading.source import load
+
+required = partial(required_names, keyword_only=True)
 
 
 class Trial(NamedTuple):
@@ -81,6 +85,8 @@ def make(named: Any, request: dict[str, Any]) -> Trial:
     """Return the target with inputs that it takes. Raises ArgumentError with the reason where none are found."""
     arguments, sizes = request["arguments"], {**SIZES, **request["sizes"]}
     pair = isinstance(named, (tuple, list))
+    if not (pair or callable(named) or hasattr(named, "backward")):
+        raise ArgumentError(f"expected a function, a class, a layer or a pair of functions, got {type(named).__name__}")
     builds = not pair and (isinstance(named, type) or not hasattr(named, "backward") and (arguments or not required(named)))
     if arguments and not builds:
         raise ArgumentError("ARG is for a class or for a function that returns a layer; a layer or a pair takes no ARG")

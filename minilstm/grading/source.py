@@ -1,8 +1,8 @@
 """A student's file: a Python file, or a notebook whose functions and classes are wanted.
 
 A Python file is executed as ``import`` would. Of a notebook only the definitions are: imports, functions, classes and
-assignments that call nothing but imported libraries. What trains, prints or plots is left out, as are magics (%) and shell
-commands (!). Messages name the cell and the line in it.
+assignments that call nothing but imported libraries and the notebook's classes. What trains, prints or plots is left out, as
+are magics (%) and shell commands (!). Messages name the cell and the line in it.
 """
 
 from __future__ import annotations

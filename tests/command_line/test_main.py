@@ -142,6 +142,15 @@ def test_a_wrong_forward_with_its_gradients_is_said(tmp_path: Path, capsys: pyte
     assert "the gradients are right, but they are not those of the" in capsys.readouterr().out
 
 
+def test_the_readmes_mistake_is_told_as_printed_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "student.py"
+    path.write_text(zoo.source("cs231n_lstm").replace("df = dc * prev_c", "df = dc * next_c"), encoding="utf-8")
+    assert main(["gradcheck", f"{path}:lstm_forward,lstm_backward"]) == 1
+    found = capsys.readouterr().out
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    assert f"```text\n{found[found.index('diagnosis:'):]}```" in readme
+
+
 def test_json_is_for_programs(cell: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["gradcheck", f"{cell}:Scale", "3", "2.0", "--json"]) == 1
     found = json.loads(capsys.readouterr().out)

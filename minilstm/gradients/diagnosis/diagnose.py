@@ -121,7 +121,7 @@ def diagnosis_of(subject: Subject, seconds: float = SECONDS, rng: Any = 0) -> Di
     integers = {name: np.asarray(leaf) for name, leaf in zip(subject.input_names, flatten(subject.inputs.values))
                 if name not in arrays and (is_array(leaf) or isinstance(leaf, list)) and np.asarray(leaf).dtype.kind in "iu"}
     generator = np.random.default_rng(rng)
-    habits = find_habits(subject, generator)
+    habits = find_habits(subject, [generator.standard_normal(y.shape) for y in subject.run(subject.tensors)])
     if RANDOM in habits:
         return Diagnosis(None, named=True, habits=habits)
     reading = recognise(arrays, integers, outputs)

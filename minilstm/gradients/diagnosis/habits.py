@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from minilstm.backend.arrays import to_numpy
+from minilstm.backend.arrays import Array, to_numpy
 from minilstm.gradients.view import Subject
 
 RANDOM = "forward and backward again give other gradients: random numbers are drawn again, without a seed"
@@ -19,12 +19,12 @@ CLIPPED = "not linear in the gradients from above: something is clipped, or two 
 SMALL, LARGE = 1e-6, 1e4
 
 
-def find_habits(subject: Subject, rng: np.random.Generator) -> tuple[str, ...]:
-    """Return the habits of a subject's backward, as sentences."""
-    upstream = [rng.standard_normal(np.shape(y)) for y in subject.run(subject.tensors)]
+def find_habits(subject: Subject, upstream: list[Array | None]) -> tuple[str, ...]:
+    """Return the habits of a subject's backward, as sentences, given gradients from above."""
+    copies = {name: value.copy() for name, value in subject.tensors.items()}        # a backward may write into them
 
     def gradients(factor: float) -> np.ndarray:
-        found = subject.gradients(subject.tensors, [factor * u for u in upstream])
+        found = subject.gradients(copies, [None if u is None else factor * u for u in upstream])
         return np.concatenate([np.ravel(to_numpy(found[name])) for name in sorted(found)]).astype(np.float64)
 
     first = gradients(1.0)
