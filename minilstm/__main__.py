@@ -39,7 +39,7 @@ from minilstm.backend.errors import ArgumentError
 from minilstm.command_line.doctor import report
 from minilstm.command_line.grade import add_arguments, run_grade
 from minilstm.command_line.targets import literal, named_shape, sizes
-from minilstm.gradients.diagnosis.catalogue import table
+from minilstm.gradients.diagnosis.mistakes import table
 from minilstm.gradients.gradcheck import METHODS
 from minilstm.grading.apart import SECONDS, run_apart
 

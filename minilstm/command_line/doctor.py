@@ -7,6 +7,7 @@ is healthy; a machine whose GPU or CuPy does not work correctly is not.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import platform
 import re
@@ -81,10 +82,10 @@ def installed_version() -> str:
 
 def examine_numba() -> Finding:
     """Return the finding about compiled steps on the CPU, which are optional."""
-    missing = compiled.why_not()
-    if "not installed" in missing:
+    if importlib.util.find_spec("numba") is None:
         return Finding("Numba", "not installed: training on the CPU works without it, and is faster with it", True,
                        "pip install numba")
+    missing = compiled.why_not()
     if missing:
         return Finding("Numba", f"not used: {missing[:120]}")
     error = difference("numpy", np.dtype(np.float32), without=compiled.switched_off)
@@ -127,14 +128,14 @@ def examine_cupy(driver: Driver | None, wanted: bool) -> Iterator[Finding]:
     try:
         cupy = arrays.require("cupy")
     except BackendError as error:
-        words = error.reason            # the advice here takes the driver into account
-        if "not installed" in words:
+        if error.kind == "not installed":
             needed = wanted or driver is not None
             yield Finding("CuPy", "not installed" + ("" if needed else ": only needed for --backend cupy on an NVIDIA GPU"),
                           not wanted, advice if needed else "")
             return
-        broken = wanted or driver is not None or len(wheels) > 1 or "cannot be imported" in words
-        yield Finding("CuPy", f"{' and '.join(wheels) or 'installed'}: {words}", not broken, advice if broken else "")
+        broken = wanted or driver is not None or len(wheels) > 1 or error.kind == "import"
+        # The advice given here takes the driver into account, that of the error does not.
+        yield Finding("CuPy", f"{' and '.join(wheels) or 'installed'}: {error.reason}", not broken, advice if broken else "")
         return
     yield Finding("CuPy", f"{cupy.__version__} ({', '.join(wheels) or 'no wheel'})", len(wheels) < 2,
                   advice if len(wheels) > 1 else "")

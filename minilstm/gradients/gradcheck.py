@@ -4,9 +4,9 @@ It takes what you wrote (a layer, a loss, or a forward/backward pair of function
 analytically through your ``backward`` and numerically through your ``forward`` alone (numerical.py), and compares every
 entry. Where they disagree it raises GradientError and names the worst entry: which parameter, which gate, which time step.
 
-It also checks for habits that make a correct gradient wrong in use: a Module must add to ``grads``, not overwrite them; a
-second ``backward`` of a function pair must give the same bytes; and no function may write into its inputs. Values come first:
-what is said about habits never hides a wrong gradient.
+It also checks for side effects that make a correct gradient wrong in use: a Module must add to ``grads``, not overwrite them;
+a second ``backward`` of a function pair must give the same bytes; and no function may write into its inputs. Values come
+first: what is said about side effects never hides a wrong gradient.
 
 It cannot detect a forward that is itself wrong (a gate too many, lengths ignored) if the gradient is consistent with it;
 ``ml.diagnose`` compares the forward with the equations of an RNN, GRU or LSTM.
@@ -26,9 +26,10 @@ from minilstm.backend.errors import ArgumentError, GradientError
 from minilstm.backend.seeds import as_generator
 from minilstm.gradients.conventions import GRADIENT_NAMES
 from minilstm.gradients.diagnosis.diagnose import Diagnosis, diagnosis_of
-from minilstm.gradients.diagnosis.habits import find_habits
+from minilstm.gradients.linearity import check_linearity
 from minilstm.gradients.numerical import EPS, NotComplexError, OutOfRangeError, complex_step, finite_difference
 from minilstm.gradients.report import Comparison, GradcheckReport, explain
+from minilstm.gradients.side_effects import SideEffect
 from minilstm.gradients.subjects import make_subject
 from minilstm.gradients.view import Subject
 
@@ -125,21 +126,19 @@ def gradcheck(target: Any, inputs: Any, *, method: str = "both", upstream: Any =
                             "and no parameter")
     used = _copies(tensors)
     outputs = [y.copy() for y in subject.evaluate(used)]
-    habits = _overwritten(used, tensors)
+    effects = _overwritten(used, tensors)
     if any(to_numpy(a).tobytes() != to_numpy(b).tobytes() for a, b in zip(outputs, subject.run(tensors))):
         raise ArgumentError(f"gradcheck {subject.title}: the forward gives other outputs the second time; a layer that draws "
                             "random numbers must draw them from its own rng (a numpy Generator)")
     subject.name_axes(axes, outputs)
     weights = _draw_upstream(subject, outputs, upstream, as_generator(rng))
-    named_weights = {f"upstream gradient {k}": u for k, u in enumerate(weights) if u is not None}
     used, handed = _copies(tensors), _copy_list(weights)
     analytic = _copies(subject.gradients(used, handed))
-    handed_by_name = {f"upstream gradient {k}": u for k, u in enumerate(handed) if u is not None}
-    habits += _overwritten({**used, **handed_by_name}, {**tensors, **named_weights})
+    effects += _overwritten(used, tensors) + _upstream_overwritten(handed, weights)
     _check_form(subject, analytic)
     comparisons = _compare_all(subject, analytic, weights, method, tolerance)
-    habits += _unused(subject, analytic, allow_unused)
-    habits += subject.look_again(analytic, _copies(tensors), _copy_list(weights))
+    effects += _unused(subject, analytic, allow_unused)
+    effects += subject.look_again(analytic, _copies(tensors), _copy_list(weights))
     limits = {"finite": tolerance, "complex": complex_tolerance}
     wrong = [c for c in comparisons if not c.error <= limits[c.method]]
     rounding = "forward" if wrong and _rounds_to_float32(subject) else \
@@ -148,23 +147,24 @@ def gradcheck(target: Any, inputs: Any, *, method: str = "both", upstream: Any =
         raise ArgumentError(f"gradcheck {subject.title}: the {rounding} rounds to float32 (astype(np.float32), or a float32 "
                             "array that it computes with), and the check needs float64: keep the dtype of the inputs")
     if analytic and not wrong:
-        habits += find_habits(subject, weights)
-    habits = list(dict.fromkeys(habits))
+        effects += check_linearity(subject, weights)
+    effects = list(dict.fromkeys(effects))
     found = _diagnosis(subject) if wrong and diagnose else None
     problem = ""
     if wrong:
-        problem = "\n  also: ".join([explain(subject, wrong, analytic, limits), *habits])
-        if found is not None and (found.cell or found.habits):
+        problem = "\n  also: ".join([explain(subject, wrong, analytic, limits), *map(str, effects)])
+        if found is not None and (found.cell or found.side_effects):
             problem += f"\n{found}"
-    elif habits:
-        problem = (f"gradcheck {subject.title}: every gradient that was compared agrees, but {'; and '.join(habits)}")
+    elif effects:
+        problem = (f"gradcheck {subject.title}: every gradient that was compared agrees, but "
+                   f"{'; and '.join(map(str, effects))}")
     note = f" ({'; '.join(subject.notes)})" if subject.notes else ""
     report = GradcheckReport(subject.title, comparisons, sum(int(a.size) for a in analytic.values()), note,
                              {name: tuple(a.shape) for name, a in analytic.items()},
-                             tuple(dict.fromkeys(c.name for c in wrong)), problem, found)
+                             tuple(dict.fromkeys(c.name for c in wrong)), problem, found, tuple(effects))
     if problem and raise_exception:
         failure = GradientError(problem)
-        failure.report, failure.diagnosis = report, found
+        failure.report, failure.diagnosis, failure.side_effects = report, found, report.side_effects
         raise failure
     return report
 
@@ -238,7 +238,7 @@ def _check_names(subject: Subject, allow_unused: Sequence[str]) -> None:
                             f", got {allow_unused!r}")
 
 
-def _unused(subject: Subject, analytic: Mapping[str, Array], allow_unused: Sequence[str]) -> list[str]:
+def _unused(subject: Subject, analytic: Mapping[str, Array], allow_unused: Sequence[str]) -> list[SideEffect]:
     """Tell of parameters that were not really checked.
 
     They have no gradient and make no difference, not even as NaN, to the outputs; or they make one, and have no gradient.
@@ -249,16 +249,13 @@ def _unused(subject: Subject, analytic: Mapping[str, Array], allow_unused: Seque
             continue
         if not subject.reads(name):
             spelled = subject.spelled(name)
-            found.append(f"the forward does not read {spelled}, and backward gives it no gradient. Does the forward use a "
-                         f"copy of it? Read it from {spelled.partition('[')[0]} each time. If it is meant to be unused, give "
-                         f"allow_unused=({name!r},)")
+            found.append(SideEffect("not read", (spelled, spelled.partition("[")[0], name)))
         elif name in subject.missing:
             subject.add_note(f"no gradient of {name} was returned; the outputs that were compared do not depend on it")
     for name in subject.without_gradient:
         if name not in allow_unused:
-            found.append(f"the forward reads {subject.spelled(name)}, and no gradient of it was found "
-                         f"({', '.join(form.format(name) for form in GRADIENT_NAMES[:3])}, ...). If it is a constant, give "
-                         f"allow_unused=({name!r},)")
+            forms = ", ".join(form.format(name) for form in GRADIENT_NAMES[:3])
+            found.append(SideEffect("no gradient", (subject.spelled(name), forms, name)))
     return found
 
 
@@ -298,9 +295,14 @@ def _copy_list(arrays: list[Array | None]) -> list[Array | None]:
     return [None if value is None else value.copy() for value in arrays]
 
 
-def _overwritten(used: Mapping[str, Array], before: Mapping[str, Array]) -> list[str]:
-    return [f"{name} was overwritten; forward and backward must not write into their inputs" for name, value in used.items()
+def _overwritten(used: Mapping[str, Array], before: Mapping[str, Array]) -> list[SideEffect]:
+    return [SideEffect("overwritten", (name,)) for name, value in used.items()
             if to_numpy(value).tobytes() != to_numpy(before[name]).tobytes()]
+
+
+def _upstream_overwritten(used: list[Array | None], before: list[Array | None]) -> list[SideEffect]:
+    return [SideEffect("upstream overwritten", (k,)) for k, (value, old) in enumerate(zip(used, before))
+            if value is not None and to_numpy(value).tobytes() != to_numpy(old).tobytes()]
 
 
 def _check_form(subject: Subject, analytic: dict[str, Array]) -> None:

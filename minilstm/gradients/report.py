@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import html
 import math
-from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from minilstm.backend.arrays import Array, to_numpy
 from minilstm.gradients.diagnosis.diagnose import Diagnosis
+from minilstm.gradients.side_effects import SideEffect
 from minilstm.gradients.view import Subject
 
 COLUMNS = ("tensor", "shape", "finite", "complex", "")
@@ -43,10 +43,11 @@ class GradcheckReport(NamedTuple):
     wrong: tuple[str, ...] = ()                 # the tensors whose gradients are wrong
     problem: str = ""                           # what is wrong, in words; "" if nothing is
     diagnosis: Diagnosis | None = None
+    side_effects: tuple[SideEffect, ...] = ()   # what is wrong whatever the gradients are
 
     @property
     def right(self) -> bool:
-        """Whether every gradient is right, and the backward has no bad habit."""
+        """Whether every gradient is right, without side effects."""
         return not self.problem
 
     def worst(self, method: str) -> float:
@@ -83,7 +84,7 @@ class GradcheckReport(NamedTuple):
                             "errors": {method: float(c.error) for method, c in by_method.items()},
                             "worst": {"entry": list(worst.entry), "where": worst.where, "analytic": worst.analytic,
                                       "numeric": worst.numeric}})
-        return {"tensors": tensors, "diagnosis": None if self.diagnosis is None else asdict(self.diagnosis)}
+        return {"tensors": tensors, "diagnosis": None if self.diagnosis is None else self.diagnosis.as_dict()}
 
     def __str__(self) -> str:
         if self.problem:

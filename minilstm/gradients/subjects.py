@@ -15,6 +15,7 @@ from minilstm.gradients.conventions import CACHE_NAME, Upstream, methods_of, reb
 from minilstm.gradients.failures import check_returned, place, told
 from minilstm.gradients.foreign import ForeignSubject
 from minilstm.gradients.numerical import Tensors
+from minilstm.gradients.side_effects import SideEffect
 from minilstm.gradients.view import Subject, outputs_of, title_of
 from minilstm.layers.embedding import Embedding
 from minilstm.layers.module import Module, draws
@@ -94,7 +95,7 @@ class FunctionSubject(Subject):
             gradients = backward(*caches, *arguments) if self.cache_first else backward(*arguments, *caches)
         return self.match_gradients(gradients, backward)
 
-    def look_again(self, first: dict[str, Array], tensors: Tensors, upstream: list[Array | None]) -> list[str]:
+    def look_again(self, first: dict[str, Array], tensors: Tensors, upstream: list[Array | None]) -> list[SideEffect]:
         before = {name: to_numpy(value).tobytes() for name, value in first.items()}
         if any(to_numpy(value).tobytes() != before.get(name) for name, value in self.gradients(tensors, upstream).items()):
             return []           # not from the same cache: it keeps random numbers or a state, which other checks tell of
@@ -103,8 +104,8 @@ class FunctionSubject(Subject):
         except Exception:
             self.add_note("right, but backward uses its cache up: a second backward of the same cache fails")
             return []
-        return [f"a second backward gives another gradient of {name}: the first one wrote into the cache"
-                for name, value in second.items() if to_numpy(value).tobytes() != before.get(name)][:1]
+        return [SideEffect("cache written", (name,)) for name, value in second.items()
+                if to_numpy(value).tobytes() != before.get(name)][:1]
 
     def gates_of(self, name: str) -> tuple[str, ...]:
         return {"W": self.gates, "b": self.biases}.get(name, ())
@@ -186,13 +187,12 @@ class LayerSubject(Subject):
                    for name in first if name in self.floating):
             self.add_note("it keeps one cache at a time, so it cannot be used twice in a model (push and pop keep a stack)")
 
-    def look_again(self, first: dict[str, Array], tensors: Tensors, upstream: list[Array | None]) -> list[str]:
+    def look_again(self, first: dict[str, Array], tensors: Tensors, upstream: list[Array | None]) -> list[SideEffect]:
         self.gradients(tensors, upstream)               # the parameters were moved since
         second = self._accumulate(tensors, upstream)    # grads were not cleared, so they must double
         for name in self.owners:
             if not np.allclose(to_numpy(second[name]), 2 * to_numpy(first[name]), rtol=1e-9, atol=1e-12):
-                return [f"the gradient of {name} is not accumulated: a second backward must add to grads, not overwrite them "
-                        "(write grads[name] += ...)"]
+                return [SideEffect("not accumulated", (name,))]
         self._check_stack(first, tensors, upstream)
         return []
 

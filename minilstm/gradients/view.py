@@ -21,6 +21,7 @@ from minilstm.gradients.conventions import (GRADIENT_NAMES, Upstream, arrange, f
                                             pass_on, read_upstream, rebuild, split_gradients)
 from minilstm.gradients.failures import check_returned, place, told
 from minilstm.gradients.numerical import Tensors
+from minilstm.gradients.side_effects import SideEffect
 
 
 def title_of(thing: Any) -> str:
@@ -202,8 +203,8 @@ class Subject:
         """Run forward and backward; return the analytic gradients by name."""
         raise TypeError("a subject defines gradients")
 
-    def look_again(self, first: dict[str, Array], tensors: Tensors, upstream: list[Array | None]) -> list[str]:
-        """Return the bad habits that a second backward shows, given the gradients of the first one, as sentences."""
+    def look_again(self, first: dict[str, Array], tensors: Tensors, upstream: list[Array | None]) -> list[SideEffect]:
+        """Return the side effects that a second backward shows, given the gradients of the first one."""
         return []
 
     # Names for people ------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,23 @@ SECONDS, MEGABYTES = 60.0, 2048
 FILE_MEGABYTES = 100        # how much a file may grow: what the code prints in an endless loop goes into one
 SHOWN = 400         # how many letters of what the code prints are passed on
 Task = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+class Failure(Enum):
+    """Why there is no answer."""
+
+    ENDLESS = "endless"
+    MEMORY = "memory"
+    EXIT = "exit"
+    OTHER = "other"
+
+
+class ProcessError(ArgumentError):
+    """A process gave no answer; ``failure`` says of which kind that is."""
+
+    def __init__(self, message: str, failure: Failure = Failure.OTHER) -> None:
+        super().__init__(message)
+        self.failure = failure
 
 
 def run_apart(module: str, request: dict[str, Any], seconds: float = SECONDS, megabytes: int | None = MEGABYTES,
@@ -37,7 +55,7 @@ def run_apart(module: str, request: dict[str, Any], seconds: float = SECONDS, me
         megabytes: how much memory it may use beyond what it starts with; None for no limit. Has no effect on Windows.
         folder: where it runs; here by default.
 
-    Returns the answer, with "printed": the beginning of what the code printed. Raises ArgumentError, one sentence, where there
+    Returns the answer, with "printed": the beginning of what the code printed. Raises ProcessError, one sentence, where there
     is no answer.
     """
     import subprocess
@@ -58,9 +76,9 @@ def run_apart(module: str, request: dict[str, Any], seconds: float = SECONDS, me
         try:
             answer: dict[str, Any] = json.loads(Path(paths["answer"]).read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            raise ArgumentError(_why(process.returncode, seconds, paths["trace"], said)) from None
+            raise _failure(process.returncode, seconds, paths["trace"], said) from None
     if "error" in answer:
-        raise ArgumentError(answer["error"])
+        raise ProcessError(answer["error"], Failure(answer["failure"]))
     return {**answer, "printed": said.strip()[:SHOWN]}
 
 
@@ -82,16 +100,18 @@ def _kill(process: Any) -> None:
     process.wait()
 
 
-def _why(status: int, seconds: float, trace: str, said: str) -> str:
-    """Say why a process ended without an answer."""
+def _failure(status: int, seconds: float, trace: str, said: str) -> ProcessError:
+    """Return the error of a process that ended without an answer."""
     text = Path(trace).read_text(encoding="utf-8", errors="replace") if os.path.exists(trace) else ""
     theirs = next((f" in {Path(file).name}, line {line}" for file, line in re.findall(r'File "(.*)", line (\d+)', text)
                    if not file.startswith((*NOT_THEIRS, "<"))), "")
     if "Timeout" in text or status == -9 and not said:
-        return (f"not finished after {seconds:g} seconds{', at that moment' if theirs else ''}{theirs}: is there an endless "
-                "loop? What is not a definition belongs under: if __name__ == '__main__'")
+        return ProcessError(f"not finished after {seconds:g} seconds{', at that moment' if theirs else ''}{theirs}: is there "
+                            "an endless loop? What is not a definition belongs under: if __name__ == '__main__'",
+                            Failure.ENDLESS)
     last = said.strip().splitlines()[-1:] or [""]
-    return f"the process ended without a result{theirs} (exit status {status}){': ' if last[0] else ''}{last[0][:SHOWN]}"
+    return ProcessError(f"the process ended without a result{theirs} (exit status {status}){': ' if last[0] else ''}"
+                        f"{last[0][:SHOWN]}")
 
 
 def serve(answer: Task) -> None:
@@ -107,16 +127,21 @@ def serve(answer: Task) -> None:
     try:
         answered = answer(request)
     except MinilstmError as error:
-        answered = {"error": " ".join(str(error).split())}
+        exits = isinstance(error.__cause__, SystemExit)
+        answered = _no_answer(" ".join(str(error).split()), Failure.EXIT if exits else Failure.OTHER)
     except MemoryError:
-        answered = {"error": f"more than {megabytes} MB of memory were needed"}
+        answered = _no_answer(f"more than {megabytes} MB of memory were needed", Failure.MEMORY)
     except BaseException as error:      # exit() and KeyboardInterrupt too
-        answered = {"error": f"{type(error).__name__}: {error}"}
+        answered = _no_answer(f"{type(error).__name__}: {error}", Failure.OTHER)
     text = json.dumps(answered)
     (work / "answer.part").write_text(text, encoding="utf-8")
     os.replace(work / "answer.part", work / "answer")
     faulthandler.cancel_dump_traceback_later()
     os._exit(0)         # threads that the code started do not keep the process alive
+
+
+def _no_answer(error: str, failure: Failure) -> dict[str, Any]:
+    return {"error": error, "failure": failure.value}
 
 
 def _limit_memory(megabytes: int) -> None:

@@ -41,7 +41,8 @@ class Layout(NamedTuple):
     tokens: str         # "array" or "list" of ids, or "" for numbers
     columns: bool       # W x, with W of shape (out, in); else x W
     reads: tuple[str, str]      # what W and what U (or R) multiply, where their names do not say it: "DH" is [h, x]
-    gates: int          # side by side in a matrix; -4: one behind the other, (4, in, out)
+    gates: int          # in one matrix
+    stacked: bool       # one behind the other, (gates, in, out), not side by side
 
 
 def layouts(x: str | None = None) -> Iterator[Layout]:
@@ -53,11 +54,12 @@ def layouts(x: str | None = None) -> Iterator[Layout]:
         ("T", "H1", "k1"), ("T", "H", "k"), ("T", "1H", "1k")]
     for axes, state, bias in arrangements:
         tokens = ("list", "array") if axes == "T" else ("array",) if axes in ("NT", "TN") else ("",)
-        for kind, columns, reads, gates in product(tokens, (True,) if bias == "k1" else (False, True),
-                                                   (("DH", "H"), ("D", "H"), ("H", "D")),
-                                                   (1, 2, 3, 4, -3, -4)):
-            if x in (None, axes):
-                yield Layout(axes, state, bias, kind, columns, reads, gates)
+        if x not in (None, axes):
+            continue
+        columns, reads = (True,) if bias == "k1" else (False, True), (("DH", "H"), ("D", "H"), ("H", "D"))
+        gates = ((1, False), (2, False), (3, False), (4, False), (3, True), (4, True))
+        for kind, column, read, (count, stacked) in product(tokens, columns, reads, gates):
+            yield Layout(axes, state, bias, kind, column, read, count, stacked)
 
 
 class OnDemand(dict[str, Any]):
@@ -113,8 +115,9 @@ class Maker:
             return [self.sizes[axis] for axis in layout.state]
         if LAST.match(short):
             return self._bias(V) if short.startswith("b") else [V, H] if layout.columns else [H, V]
-        gates = 1 if short.startswith("cand") else layout.gates
-        width, stack = (1, [-gates]) if gates < 0 else (gates, [])
+        one_gate = short.startswith("cand")
+        width = 1 if one_gate or layout.stacked else layout.gates
+        stack = [layout.gates] if layout.stacked and not one_gate else []
         if BIAS.search(short):
             return [*stack, *self._bias(width * H)]
         if not MATRIX.search(short):

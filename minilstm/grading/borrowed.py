@@ -15,16 +15,17 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from minilstm.grading.verdict import theirs
+from minilstm.grading.verdict import student_function
 
 ROOT = str(Path(__file__).parents[1])
 ANSWERS = tuple(str(Path(ROOT, room)) for room in ("cells", "data", "kernels", "lab", "layers", "losses", "optim", "training"))
 ALLOWED = str(Path(ROOT, "cells", "activations.py"))
-WRAPPER = next(one for one in theirs.__code__.co_consts if getattr(one, "co_name", "") == "call")     # calls the student's
+# What calls the student's functions.
+WRAPPER = next(code for code in student_function.__code__.co_consts if getattr(code, "co_name", "") == "call")
 
 
 @contextmanager
-def watched() -> Iterator[list[str]]:
+def library_calls() -> Iterator[list[str]]:
     """Yield a list that fills with the names of minilstm's own functions that somebody else calls."""
     found: list[str] = []
 

@@ -4,12 +4,13 @@ With ``--json`` that command prints one object (fields may be added; if one is c
 
     version     1
     target      what was checked, as it was given
-    status      "right", "wrong" (a gradient is, or a habit of the backward), or "not run" (message says why)
+    status      "right", "wrong" (a gradient is, or there is a side effect), or "not run" (message says why)
     message     the report as text
     tensors     a list, empty if not run: {"name", "shape", "right", "errors": {"finite": ..., "complex": ...},
                 "worst": {"entry", "where", "analytic", "numeric"}}; "complex" is missing where complex step was not possible
     diagnosis   null where none was tried, else the fields of minilstm.Diagnosis: {"cell", "conventions", "smallest_t",
-                "named", "slips": [{"line", "right", "wrong", "where"}, ...], "others", "wrong", "habits"}
+                "named", "slips": [{"mistake", "line", "right", "wrong", "where"}, ...], "others", "wrong", "habits",
+                "side_effects"}; "mistake" is a key of gradients/diagnosis/mistakes.py, "" for what has no name there
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minilstm.backend.arrays import get_array_module
-from minilstm.backend.errors import ArgumentError, GradientError, MinilstmError
+from minilstm.backend.errors import ArgumentError, GradientError, MinilstmError, ShapeError
 from minilstm.gradients.conventions import required_names
 from minilstm.gradients.diagnosis.diagnose import diagnose
 from minilstm.gradients.failures import told
@@ -38,13 +39,13 @@ required = partial(required_names, keyword_only=True)
 
 
 class Trial(NamedTuple):
-    """A target with inputs that were made for it, and what became of them: "" for nothing wrong."""
+    """A target with inputs that were made for it, and what was raised: None for nothing."""
 
     target: Any
     inputs: Any
     axes: str | None
-    forward: str
-    backward: str
+    forward: MinilstmError | None = None
+    backward: MinilstmError | None = None
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
@@ -57,7 +58,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     report = gradcheck(made.target, made.inputs, method=request["method"], rng=request["seed"], axes=made.axes,
                        allow_unused=request["allow_unused"], raise_exception=False)
     message = str(report)
-    if report.diagnosis is not None and report.diagnosis.cell is None and not report.diagnosis.habits:
+    if report.diagnosis is not None and report.diagnosis.cell is None and not report.diagnosis.side_effects:
         message += f"\n{report.diagnosis}"
     if report.right:                # a forward that is wrong together with its backward passes the check
         with contextlib.suppress(Exception):        # at other sizes it may raise anything
@@ -117,9 +118,9 @@ def make(named: Any, request: dict[str, Any]) -> Trial:
             seen.add(shapes)
             trials.append(_try(target, inputs, None if request["shape"] is not None else layout.x))
             unknown = set(request["arrays"]) - maker.asked
-            if unknown and not trials[-1].forward:
+            if unknown and trials[-1].forward is None:
                 raise ArgumentError(f"--array {min(unknown)}: forward takes no array of this name")
-            if not trials[-1].forward + trials[-1].backward:
+            if trials[-1].forward is None and trials[-1].backward is None:
                 return trials[-1]
     return _best(trials)
 
@@ -171,15 +172,15 @@ def _try(target: Any, inputs: dict[str, Any], axes: str | None) -> Trial:
         subject = make_subject(target, inputs, {})
         outputs = subject.run(subject.tensors)
     except MinilstmError as error:
-        return Trial(target, inputs, known, str(error), "")
+        return Trial(target, inputs, known, forward=error)
     if known is not None and "N" in known and _mixes(subject, outputs, known.index("N")):
-        return Trial(target, inputs, known, "", "what was taken for two sequences is one")
+        return Trial(target, inputs, known, backward=ShapeError("what was taken for two sequences is one"))
     try:
         gradients = subject.gradients(subject.tensors, [get_array_module(y).ones_like(y) for y in outputs])
         fits = all(np.shape(gradients[name]) == np.shape(subject.tensors[name]) for name in gradients)
-        return Trial(target, inputs, known, "", "" if fits else "a gradient has another shape")
+        return Trial(target, inputs, known, backward=None if fits else ShapeError("a gradient has another shape"))
     except MinilstmError as error:
-        return Trial(target, inputs, known, "", str(error))
+        return Trial(target, inputs, known, backward=error)
 
 
 def _mixes(subject: Subject, outputs: list[Any], axis: int) -> bool:
@@ -194,13 +195,12 @@ def _mixes(subject: Subject, outputs: list[Any], axis: int) -> bool:
 def _best(trials: list[Trial]) -> Trial:
     """Return the first trial whose forward ran (gradcheck says what is wrong with its backward). Raises if there is none."""
     for trial in trials:
-        if not trial.forward:
+        if trial.forward is None:
             return trial
-    shapes = ("ValueError", "IndexError", "AxisError")      # what a wrong arrangement raises; others are the forward's own
-    own = [trial for trial in trials if not any(word in trial.forward for word in shapes)
-           and not any(isinstance(value, list) for value in trial.inputs.values())]
-    if own:
-        raise GradientError(own[0].forward)
+    for trial in trials:        # a wrong arrangement raises ValueError or IndexError; others are the forward's own
+        listed = any(isinstance(value, list) for value in trial.inputs.values())
+        if not listed and trial.forward and not isinstance(trial.forward.__cause__, (ValueError, IndexError)):
+            raise GradientError(str(trial.forward))
     made = ", ".join(f"{name} {_shape(value)}" for name, value in trials[0].inputs.items())
     raise ArgumentError(f"{trials[0].forward} (called with arrays made from the arguments' names: {made}; set sizes with "
                         "--shape N=2,T=4,D=3,H=5, the shape of one array with --array NAME=3,20)")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,27 +19,27 @@ from minilstm.cells.lstm import lstm_forward, lstm_step
 from minilstm.cells.rnn import rnn_forward, rnn_step
 from minilstm.gradients.diagnosis.derivation import CELLS
 from minilstm.gradients.diagnosis.diagnose import Diagnosis, diagnose
-from minilstm.gradients.diagnosis.habits import CLIPPED
-from minilstm.gradients.diagnosis.recognition import recognise, recognise_wrong
+from minilstm.gradients.diagnosis.findings import Finding
+from minilstm.gradients.diagnosis.mistakes import MISTAKES
+from minilstm.gradients.diagnosis.recognise import recognise, recognise_wrong
 from minilstm.gradients.gradcheck import gradcheck
-from minilstm.grading.questions import HABITS, ZERO, asked, bare, named, shown
-from minilstm.grading.verdict import Names, Unanswered, Verdict, failed, same, theirs, unlike, where
+from minilstm.gradients.side_effects import SideEffect
+from minilstm.grading.verdict import (Names, Unanswered, Verdict, assignment_line, difference_in_words, equal_results, failed,
+                                      student_function)
 
 N, T, D, H = 3, 4, 5, 2         # all different, so that no transposed matrix passes
-WRONG_FORWARD = "the forward is not the equations"
 SECONDS = 2.5                   # for naming a mistake, at most; usual ones take less than 0.5 on an idle processor
-# Where the exercises write what a name of the derivation, or a mistake, is about.
-SPELLED = {"dc̃": ("dc_tilde",), "c̃_t": ("c_tilde",), "h_t": ("h",), "dh": ("dh_t",), "dx": ("dx", "dhx"),
-           "dh0": ("dh_next", "dh"), "dh_prev": ("dh_prev", "dh_next", "dhx"), "dc0": ("dc_prev", "dc_next"),
-           "dc_prev": ("dc_prev", "dc_next"), "the loop over time": ("for",)}
-LOOKED_AT = {"dh of step t+1 is not added": ("dh_t",), "blocks of dz in another order": ("dz",),
-             "the final state's gradient is ignored": ("dc_next", "dh_next")}
+# Where the exercises write what a name of the derivation is about; other names are as they are, with or without _t.
+VARIABLES = {"dc̃": ("dc_tilde",), "c̃_t": ("c_tilde",), "h_t": ("h",), "dh": ("dh_t",), "dx": ("dx", "dhx"),
+             "dh0": ("dh_next", "dh"), "dh_prev": ("dh_prev", "dh_next", "dhx"), "dc0": ("dc_prev", "dc_next"),
+             "dc_prev": ("dc_prev", "dc_next"), "c_t": ("c_t", "c"), "f_t": ("f",), "i_t": ("i",), "o_t": ("o",),
+             "r_t": ("r",), "z_t": ("z",), "q_t": ("q",), "n_t": ("n",)}
 
 
-class Cell(NamedTuple):
+class CellExercise(NamedTuple):
     """One cell's part of a step: ``forward(*inputs) -> (*outputs, cache)`` is minilstm's, with the exercise's cache."""
 
-    key: str                                    # in CELLS
+    name: str
     sizes: dict[str, tuple[int, ...]]           # the inputs in order
     outputs: tuple[str, ...]
     forward: Callable[..., Any]
@@ -79,113 +79,151 @@ def _gru_step(x: Any, h_prev: Any, W: Any, b: Any) -> Any:
 
 
 STATE = (N, H)
-RNN_STEP = Cell("rnn", {"x": (N, D), "h_prev": STATE, "W": (H + D, H), "b": (H,)}, ("h",), _rnn_step)
-RNN = Cell("rnn", {"x": (N, T, D), "h0": STATE, "W": (H + D, H), "b": (H,)}, ("h",), _rnn)
-LSTM_STEP = Cell("lstm", {"x": (N, D), "h_prev": STATE, "c_prev": STATE, "W": (H + D, 4 * H), "b": (4 * H,)}, ("h", "c"),
-                 _lstm_step)
-LSTM = Cell("lstm", {"x": (N, T, D), "h0": STATE, "c0": STATE, "W": (H + D, 4 * H), "b": (4 * H,)}, ("h", "c_last"), _lstm)
-GRU_STEP = Cell("gru", {"x": (N, D), "h_prev": STATE, "W": (H + D, 3 * H), "b": (4 * H,)}, ("h",), _gru_step)
 
 
-def judge_forward(names: Names, name: str, question: str, cell: Cell) -> Verdict:
+def _weights(columns: int, biases: int) -> dict[str, tuple[int, ...]]:
+    return {"W": (H + D, columns * H), "b": (biases * H,)}
+
+
+RNN_STEP = CellExercise("RNN", {"x": (N, D), "h_prev": STATE, **_weights(1, 1)}, ("h",), _rnn_step)
+RNN = CellExercise("RNN", {"x": (N, T, D), "h0": STATE, **_weights(1, 1)}, ("h",), _rnn)
+LSTM_STEP = CellExercise("LSTM", {"x": (N, D), "h_prev": STATE, "c_prev": STATE, **_weights(4, 4)}, ("h", "c"), _lstm_step)
+LSTM = CellExercise("LSTM", {"x": (N, T, D), "h0": STATE, "c0": STATE, **_weights(4, 4)}, ("h", "c_last"), _lstm)
+GRU_STEP = CellExercise("GRU", {"x": (N, D), "h_prev": STATE, **_weights(3, 4)}, ("h",), _gru_step)
+
+
+def judge_forward(names: Names, name: str, question: str, cell: CellExercise) -> Verdict:
     """Compare a student's forward with minilstm's."""
-    function = theirs(names, name, question)
+    function = student_function(names, name, question)
     want = cell.forward(*cell.inputs())[:-1]
     try:
         got = function(*cell.inputs())
     except Exception as error:
         return failed(name, error, question)
     if not isinstance(got, (tuple, list)) or len(got) != len(want) + 1:
-        return Verdict(0.0, "returns something else", f"expected {', '.join(cell.outputs)} and the cache",
+        return Verdict(0.0, ("other results",), f"expected {', '.join(cell.outputs)} and the cache",
                        "the return line: what does the docstring promise?")
     got = tuple(got[:-1])
-    if same(got, want):
+    if equal_results(got, want):
         return Verdict(1.0)
-    detail, place = unlike(got, want, cell.outputs), where(function, *cell.outputs)
     outputs = [np.asarray(y) for y in got]
     if all(y.dtype.kind == "f" and y.shape == right.shape for y, right in zip(outputs, want)):
-        for k, name in enumerate(cell.sizes):
-            if same(function(*(value * (1 + (k == j)) for j, value in enumerate(cell.inputs())))[:-1], got):
-                return Verdict(0.0, WRONG_FORWARD, f"{name} makes no difference",
-                               f"{place}: where does the equation have {name}?")
-        inputs = dict(zip(cell.sizes, cell.inputs()))
-        reading = recognise(inputs, {}, outputs)
-        if reading is not None and reading.cell.name == CELLS[cell.key].name and "," not in reading.cell.key and (
-                not reading.h_first or reading.order != tuple(range(len(reading.order)))):
-            return Verdict(0.0, "another arrangement", f"it is the forward of {reading.words()}",
-                           f"{where(function)}: in which order do the exercise's gates stand, and the rows of W?")
-        reading = reading or recognise_wrong(inputs, {}, outputs, time.perf_counter() + SECONDS / 2)
-        if reading is not None and reading.cell.name == CELLS[cell.key].name:
-            wrong = next(now for now, line in zip(reading.cell.forward, CELLS[cell.key].forward) if now != line)
-            detail, place = f"exactly what {wrong} gives", where(function, *_spelled(wrong.target))
-            question = "what does the exercise's equation for this have, factor by factor?"
-    return Verdict(0.0, WRONG_FORWARD, detail, f"{place}: {question}")
+        named = _named_forward(function, got, outputs, cell)
+        if named is not None:
+            return named
+    return Verdict(0.0, ("wrong_forward",), difference_in_words(got, want, cell.outputs),
+                   f"{assignment_line(function, *cell.outputs)}: {question}")
 
 
-def judge_backward(names: Names, name: str, question: str, cell: Cell, forward: str) -> Verdict:
+def _named_forward(function: Any, got: Any, outputs: list[np.ndarray], cell: CellExercise) -> Verdict | None:
+    """Return the verdict on a wrong forward where one can say what is wrong, else None."""
+    for name in cell.sizes:
+        doubled = [2 * value if key == name else value for key, value in zip(cell.sizes, cell.inputs())]
+        if equal_results(function(*doubled)[:-1], got):
+            return Verdict(0.0, ("wrong_forward",), f"{name} makes no difference",
+                           f"{assignment_line(function, *cell.outputs)}: where does the equation have {name}?")
+    inputs = dict(zip(cell.sizes, cell.inputs()))
+    reading = recognise(inputs, {}, outputs)
+    if reading is not None and reading.cell.name == cell.name and not reading.cell.variants and (
+            not reading.h_first or reading.order != tuple(range(len(reading.order)))):
+        return Verdict(0.0, ("another arrangement",), f"it is the forward of {reading.words()}",
+                       f"{assignment_line(function)}: in which order do the exercise's gates stand, and the rows of W?")
+    reading = reading or recognise_wrong(inputs, {}, outputs, time.perf_counter() + SECONDS / 2)
+    if reading is None or reading.cell.name != cell.name:
+        return None
+    wrong = next(now for now, line in zip(reading.cell.forward, CELLS[cell.name].forward) if now != line)
+    return Verdict(0.0, ("wrong_forward",), f"exactly what {wrong} gives",
+                   f"{assignment_line(function, *_variables(wrong.target))}: what does the exercise's equation for this "
+                   "have, factor by factor?")
+
+
+def judge_backward(names: Names, name: str, question: str, cell: CellExercise, forward: str) -> Verdict:
     """Check a student's backward; ``forward`` is the name of the function before it."""
-    backward = theirs(names, name, question)
+    backward = student_function(names, name, question)
     try:
-        own = theirs(names, forward, question)
+        own = student_function(names, forward, question)
     except Unanswered:
         return _checked(cell.forward, backward, cell, question)
     if _is_right(own, cell):
         return _checked(own, backward, cell, question)
     verdict = _checked(cell.forward, backward, cell, question)
     if verdict.score < 1.0 and _checked(own, backward, cell, question).score == 1.0:
-        return Verdict(0.5, "right behind a wrong forward", "it is the gradient of your own forward",
-                       f"{where(own)}: which of its lines is not the equation?")
+        return Verdict(0.5, ("behind a wrong forward",), "it is the gradient of your own forward",
+                       f"{assignment_line(own)}: which of its lines is not the equation?")
     return verdict
 
 
-def _is_right(forward: Any, cell: Cell) -> bool:
+def _is_right(forward: Any, cell: CellExercise) -> bool:
     try:
-        return same(forward(*cell.inputs())[:-1], cell.forward(*cell.inputs())[:-1])
+        return equal_results(forward(*cell.inputs())[:-1], cell.forward(*cell.inputs())[:-1])
     except Exception:
         return False
 
 
-def _checked(forward: Any, backward: Any, cell: Cell, question: str) -> Verdict:
+def _checked(forward: Any, backward: Any, cell: CellExercise, question: str) -> Verdict:
+    place, pair = assignment_line(backward), (forward, backward)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            gradcheck((forward, backward), cell.inputs(), diagnose=False)
-            return Verdict(1.0)
+            report = gradcheck(pair, cell.inputs(), diagnose=False, raise_exception=False)
         except GradientError as error:
-            try:
-                found = None if error.__cause__ else diagnose((forward, backward), cell.inputs(), seconds=SECONDS)
-            except Exception:       # gradients that are wrong in their shapes
-                found = None
-            return _of_error(error, found, backward, question)
+            if error.__cause__ is not None:
+                return failed(backward.__name__, error.__cause__, question)
+            return _wrong_gradient(str(error).splitlines()[0], place)
         except MinilstmError as error:
-            return Verdict(0.0, "cannot be checked", str(error), where(backward))
-
-
-def _of_error(error: GradientError, found: Diagnosis | None, backward: Any, question: str) -> Verdict:
-    """Return the verdict behind what gradcheck and the diagnosis say."""
-    if error.__cause__ is not None:
-        return failed(backward.__name__, error.__cause__, question)
-    first, place = str(error).splitlines()[0].partition(": ")[2], where(backward)
-    values, but, habit = first.partition(", but ")
-    if but and "clipped" in habit:
-        return Verdict(0.5, HABITS[CLIPPED], habit, f"{place}: {asked(HABITS[CLIPPED])}")
-    if but and values.startswith("every gradient"):
-        return Verdict(0.5, "right, with a bad habit", habit, f"{place}: what is written to?")
-    if found is not None and found.habits and not found.slips:
-        mistake = HABITS[found.habits[0]]
-        return Verdict(0.0, mistake, "; ".join(found.habits), f"{place}: {asked(mistake)}")
-    if found is None or found.cell is None or found.smallest_t is None:
-        return Verdict(0.0, "a wrong gradient", first, f"{place}: which shape must each gradient have?")
+            return Verdict(0.0, ("not checked",), str(error), place)
+        if report.right:
+            return Verdict(1.0)
+        if not report.wrong:
+            return _of_side_effects(report.side_effects, place)
+        try:
+            found = diagnose(pair, cell.inputs(), seconds=SECONDS)
+        except Exception:       # at other sizes it may raise anything
+            found = Diagnosis(None)
+    if found.side_effects and not found.slips:
+        return _of_side_effects(found.side_effects, place)._replace(score=0.0)
+    if found.smallest_t is None:
+        return _wrong_gradient(f"the gradient of {', '.join(report.wrong)} is wrong", place)
     if not found.named:
-        T, wrong = found.smallest_t, ", ".join(bare(*found.wrong))
-        detail = f"wrong {'already with one time step' if T == 1 else f'from {T} time steps on'}: {wrong}"
-        return Verdict(0.0, "not one that has a name", detail, f"{place}: {question}")
-    mistakes = list(dict.fromkeys(named(found.cell, slip) for slip in found.slips))
-    places = LOOKED_AT.get(mistakes[0]) or _spelled(bare(found.slips[0].where)[0])
-    score = 0.5 if len(found.slips) == 1 and mistakes != [ZERO] else 0.0
-    return Verdict(score, "; ".join(mistakes), "exactly what one gets with: " + "; and with: ".join(map(shown, found.slips)),
-                   f"{where(backward, *places)}: {asked(mistakes[0], found.cell)}")
+        when = "already with one time step" if found.smallest_t == 1 else f"from {found.smallest_t} time steps on"
+        arrays = ", ".join(dict.fromkeys(part.array for part in found.wrong))
+        return Verdict(0.0, ("no name",), f"wrong {when}: {arrays}", f"{place}: {question}")
+    return _of_findings(found.slips, backward)
 
 
-def _spelled(target: str) -> tuple[str, ...]:
-    return SPELLED.get(target, (target, target.removesuffix("_t")))
+def _wrong_gradient(detail: str, place: str) -> Verdict:
+    return Verdict(0.0, ("wrong gradient",), detail, f"{place}: which shape must each gradient have?")
+
+
+def _of_side_effects(effects: Sequence[SideEffect], place: str) -> Verdict:
+    """Return the verdict on a backward whose values are right."""
+    mistake = MISTAKES.get(effects[0].mistake)
+    if mistake is None or mistake.key in ("cache_changed", "upstream_written"):
+        return Verdict(0.5, ("side effect",), "; and ".join(map(str, effects)), f"{place}: what is written to?")
+    return Verdict(0.5, (mistake.key,), "; ".join(map(str, effects)), f"{place}: {mistake.question}")
+
+
+def _of_findings(found: Sequence[Finding], backward: Any) -> Verdict:
+    """Return the verdict on a backward whose mistakes have been found; the hint is about the first."""
+    keys = tuple(dict.fromkeys(map(_key, found)))
+    first = MISTAKES.get(found[0].mistake)
+    part = found[0].parts[0] if found[0].parts else None
+    places = first.variables if first and first.variables else _variables(part.array or part.name) if part else ()
+    question = first.question if first else "Which operation of the forward stands here, and what are its inputs?"
+    score = 0.5 if len(found) == 1 and keys != ("zero",) else 0.0
+    return Verdict(score, keys, "exactly what one gets with: " + "; and with: ".join(map(_without_answer, found)),
+                   f"{assignment_line(backward, *places)}: {question}")
+
+
+def _key(finding: Finding) -> str:
+    return finding.mistake or ("wrong gradient" if finding.line is None else f"line {finding.line} of the derivation")
+
+
+def _without_answer(finding: Finding) -> str:
+    """Return what stands in the student's code, without what should stand there."""
+    words = finding.words(tell_right=False)
+    return f"{', '.join(finding.arrays)}: {words}" if finding.arrays else words
+
+
+def _variables(target: str) -> tuple[str, ...]:
+    return VARIABLES.get(target, (target,))

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from minilstm.backend.errors import ArgumentError
-from minilstm.grading.apart import MEGABYTES, run_apart
+from minilstm.grading.apart import MEGABYTES, Failure, ProcessError, run_apart
 from minilstm.grading.steps import STEPS, Graded, Step, steps_in
+from minilstm.grading.verdict import NOT_HANDED_IN
 
 SECONDS = 20.0          # for one step of one submission
 MOST_BESIDE = 50 * 2 ** 20      # bytes
-FAILURES = (("not finished", "does not come to an end"), ("more than", "too much memory"),
-            ("cannot be imported: SystemExit", "ends itself"))
+OUTCOMES = {Failure.ENDLESS: "endless", Failure.MEMORY: "memory", Failure.EXIT: "ends itself", Failure.OTHER: "not run"}
 
 
 class Submission(NamedTuple):
@@ -51,9 +51,9 @@ class Result(NamedTuple):
 
     @property
     def mistakes(self) -> list[str]:
-        """Each mistake's name with its function, but for what was not handed in."""
-        return [f"{one.function}: {one.mistake}" for functions in self.steps.values() for one in functions
-                if one.mistake not in ("", "not handed in")]
+        """The mistakes' names with their functions, but for what was not handed in."""
+        return [f"{graded.function}: {graded.mistake}" for functions in self.steps.values() for graded in functions
+                if graded.mistakes and graded.handed_in]
 
 
 def submissions(path: Path, one: bool = False) -> list[Submission]:
@@ -134,7 +134,7 @@ def _text(file: Path) -> str:
 def _apart(one: Submission, step: Step, files: list[Path], seconds: float, megabytes: int | None) -> list[Graded]:
     """Grade one step of one submission, defined in ``files``, in a process of its own."""
     if not files:
-        return _nothing(step, "not handed in", "there is no file with this step")
+        return _nothing(step, NOT_HANDED_IN, "there is no file with this step")
     with tempfile.TemporaryDirectory() as folder:
         copies = {file: Path(folder, file.relative_to(one.root)) for file in (*one.files, *one.beside)}
         for file, copy in copies.items():
@@ -143,12 +143,10 @@ def _apart(one: Submission, step: Step, files: list[Path], seconds: float, megab
         request = {"files": [str(copies[file]) for file in files], "step": step.name}
         try:
             answer = run_apart("minilstm.grading.submission", request, seconds, megabytes, Path(folder))
-        except ArgumentError as error:
-            words = str(error).replace(f"{folder}{os.sep}", "")
-            names = (name for begin, name in FAILURES if words.startswith(begin) or f": {begin}" in words)
-            return _nothing(step, next(names, "cannot be run"), words)
-    return [Graded(**graded) for graded in answer["functions"]]
+        except ProcessError as error:
+            return _nothing(step, OUTCOMES[error.failure], str(error).replace(f"{folder}{os.sep}", ""))
+    return [Graded(**{**graded, "mistakes": tuple(graded["mistakes"])}) for graded in answer["functions"]]
 
 
 def _nothing(step: Step, mistake: str, detail: str) -> list[Graded]:
-    return [Graded(function.name, 0.0, function.points, mistake, detail, "") for function in step.functions]
+    return [Graded(function.name, 0.0, function.points, (mistake,), detail, "") for function in step.functions]

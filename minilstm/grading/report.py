@@ -19,19 +19,22 @@ def text(result: Result) -> str:
     lines = [result.submission]
     for step, functions in result.steps.items():
         lines.append(f"  {step} {TITLES[step]}: {result.step_score(step):g} of {sum(one.points for one in functions)}")
-        if len({(one.mistake, one.detail) for one in functions}) == 1 and functions[0].mistake and not functions[0].hint:
-            functions = [functions[0]._replace(function="all of it", points=10)]        # one reason for the whole step
-        for one in functions:
-            lines += [f"    {one.function}: {one.score:g} of {one.points}{', right' * (not one.mistake)}"]
+        reasons = {(graded.mistakes, graded.detail) for graded in functions}
+        if len(reasons) == 1 and functions[0].mistakes and not functions[0].hint:       # one reason for the whole step
+            points = sum(graded.points for graded in functions)
+            functions = [functions[0]._replace(function="all of it", points=points)]
+        for graded in functions:
+            right = ", right" * (not graded.mistakes)
+            lines.append(f"    {graded.function}: {graded.score:g} of {graded.points}{right}")
             lines += ["\n".join(textwrap.wrap(line, 100, initial_indent="      ", subsequent_indent="        "))
-                      for line in said(one)]
+                      for line in feedback(graded)]
     return "\n".join([*lines, f"  total: {result.score:g} of {result.points}"])
 
 
-def said(one: Graded) -> list[str]:
+def feedback(graded: Graded) -> list[str]:
     """Return what is said about a function: the mistake with what shows it, and the hint."""
-    mistake = f"{one.mistake}: {one.detail}" if one.detail else one.mistake
-    return [line for line in (mistake, one.hint) if line]
+    mistake = f"{graded.mistake}: {graded.detail}" if graded.detail else graded.mistake
+    return [line for line in (mistake, graded.hint) if line]
 
 
 def table(results: Sequence[Result]) -> str:
@@ -53,7 +56,7 @@ def as_csv(results: Sequence[Result]) -> str:
 def _rows(results: Sequence[Result], missing: str = "0") -> list[list[str]]:
     rows = [["submission", *results[0].steps, "total", "of", "mistakes"]]
     for one in results:
-        scores = [missing if all(part.mistake == "not handed in" for part in functions) else f"{one.step_score(step):g}"
+        scores = [missing if not any(graded.handed_in for graded in functions) else f"{one.step_score(step):g}"
                   for step, functions in one.steps.items()]
         rows.append([one.submission, *scores, f"{one.score:g}", str(one.points), "; ".join(one.mistakes)])
     return rows
@@ -64,7 +67,7 @@ def as_json(results: Sequence[Result]) -> dict[str, Any]:
     return {"version": 1, "submissions": [
         {"submission": one.submission, "score": one.score, "max_score": one.points, "steps": [
             {"step": step, "title": TITLES[step], "score": one.step_score(step), "functions": [
-                {**graded._asdict(), "max_score": graded.points} for graded in functions]}
+                {**graded._asdict(), "mistake": graded.mistake, "max_score": graded.points} for graded in functions]}
             for step, functions in one.steps.items()]} for one in results]}
 
 
@@ -72,5 +75,5 @@ def gradescope(result: Result) -> dict[str, Any]:
     """Return a results.json (https://gradescope-autograders.readthedocs.io/en/latest/specs/): a test for each function."""
     return {"output": f"{result.score:g} of {result.points}", "tests": [
         {"name": f"{step} {TITLES[step]}: {one.function}", "score": one.score, "max_score": one.points,
-         "output": "\n".join(said(one)) or "right", "visibility": "visible"}
+         "output": "\n".join(feedback(one)) or "right", "visibility": "visible"}
         for step, functions in result.steps.items() for one in functions]}

@@ -6,16 +6,16 @@ A step is recognised by the names of its functions, so that a file may have any 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
 from minilstm.gradients.failures import line_of
 from minilstm.grading import parts
-from minilstm.grading.borrowed import watched
-from minilstm.grading.equations import GRU_STEP, LSTM, LSTM_STEP, RNN, RNN_STEP, Cell, judge_backward, judge_forward
+from minilstm.grading.borrowed import library_calls
+from minilstm.grading.equations import GRU_STEP, LSTM, LSTM_STEP, RNN, RNN_STEP, CellExercise, judge_backward, judge_forward
 from minilstm.grading.variants import Task, judge
-from minilstm.grading.verdict import Names, Unanswered, Verdict, failed
+from minilstm.grading.verdict import NOT_HANDED_IN, Names, Unanswered, Verdict, failed, names_of
 
 
 class Function(NamedTuple):
@@ -46,16 +46,26 @@ class Graded(NamedTuple):
     function: str
     score: float
     points: int
-    mistake: str
+    mistakes: Sequence[str]     # their keys
     detail: str
     hint: str
 
+    @property
+    def mistake(self) -> str:
+        """The mistakes' names."""
+        return names_of(self.mistakes)
 
-def _forward(cell: Cell) -> Callable[[Names, str, str], Verdict]:
+    @property
+    def handed_in(self) -> bool:
+        """Whether there was something to grade."""
+        return NOT_HANDED_IN not in self.mistakes
+
+
+def _forward(cell: CellExercise) -> Callable[[Names, str, str], Verdict]:
     return partial(judge_forward, cell=cell)
 
 
-def _backward(cell: Cell, forward: str) -> Callable[[Names, str, str], Verdict]:
+def _backward(cell: CellExercise, forward: str) -> Callable[[Names, str, str], Verdict]:
     return partial(judge_backward, cell=cell, forward=forward)
 
 
@@ -119,16 +129,17 @@ def grade(names: Names, step: Step) -> list[Graded]:
 
 
 def _graded(names: Names, function: Function) -> Graded:
-    with watched() as calls:
+    with library_calls() as calls:
         try:
             verdict = function.judge(names, function.name, function.question)
         except Unanswered as error:
             verdict = error.verdict
         except SystemExit as error:
-            verdict = Verdict(0.0, "ends itself", f"SystemExit{line_of(error)}", "who calls a function that ends the program?")
+            verdict = Verdict(0.0, ("ends itself",), f"SystemExit{line_of(error)}",
+                              "who calls a function that ends the program?")
         except Exception as error:
             verdict = failed(function.name, error, function.question)
     if calls:
-        verdict = Verdict(0.0, "minilstm's own answer", f"it calls minilstm's {calls[0]}",
+        verdict = Verdict(0.0, ("borrowed",), f"it calls minilstm's {calls[0]}",
                           "what would you write if minilstm were not there?")
     return Graded(function.name, verdict.score * function.points, function.points, *verdict[1:])

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minilstm.grading.verdict import Names, Verdict, failed, same, theirs, unlike, where
+from minilstm.grading.verdict import (Names, Verdict, assignment_line, difference_in_words, equal_results, failed,
+                                      student_function)
 
 
 class Wrong(NamedTuple):
@@ -39,7 +40,7 @@ class Task(NamedTuple):
 
 def judge(names: Names, name: str, question: str, task: Task) -> Verdict:
     """Compare a student's function with the right one and with the wrong ones."""
-    function = theirs(names, name, question)
+    function = student_function(names, name, question)
     scope = getattr(inspect.unwrap(function), "__globals__", {})
     before = {called: scope[called] for called, _ in task.given if called in scope}
     scope.update({called: right for called, right in task.given if called in scope})
@@ -49,7 +50,7 @@ def judge(names: Names, name: str, question: str, task: Task) -> Verdict:
         scope.update(before)
     if verdict.score < 1.0 and task.behind:
         try:
-            own = theirs(names, task.behind, question)
+            own = student_function(names, task.behind, question)
             cases = [(*case[:-1], own(*copy.deepcopy(case[-1].arguments))[-1]) for case in task.cases]
             again = _judge(function, name, question, task, cases)
         except Exception:
@@ -80,19 +81,19 @@ def _judge(function: Any, name: str, question: str, task: Task, cases: Sequence[
             return failed(name, error, question)
         if task.returns_cache:
             if not isinstance(result, (tuple, list)) or len(result) != len(task.outputs) + 1:
-                return Verdict(0.0, "returns something else", f"expected {', '.join(task.outputs)} and the cache",
+                return Verdict(0.0, ("other results",), f"expected {', '.join(task.outputs)} and the cache",
                                "the return line: what does the docstring promise?")
             result = tuple(result[:-1])
         got.append(result)
-    if all(map(same, got, wanted)):
+    if all(map(equal_results, got, wanted)):
         return Verdict(1.0)
     for wrong in task.wrongs:
-        if all(same(one, _numbers(wrong.function, case)) for one, case in zip(got, task.cases)):
-            return Verdict(0.0, wrong.name, "exactly the numbers that this mistake gives",
-                           f"{where(function, wrong.variable)}: {wrong.question}")
-    first = next(k for k, pair in enumerate(zip(got, wanted)) if not same(*pair))
-    return Verdict(0.0, "not one that has a name", unlike(got[first], wanted[first], task.outputs),
-                   f"{where(function, *task.outputs)}: {question}")
+        if all(equal_results(one, _numbers(wrong.function, case)) for one, case in zip(got, task.cases)):
+            return Verdict(0.0, (wrong.name,), "exactly the numbers that this mistake gives",
+                           f"{assignment_line(function, wrong.variable)}: {wrong.question}")
+    first = next(k for k, pair in enumerate(zip(got, wanted)) if not equal_results(*pair))
+    return Verdict(0.0, ("no name",), difference_in_words(got[first], wanted[first], task.outputs),
+                   f"{assignment_line(function, *task.outputs)}: {question}")
 
 
 def _numbers(function: Callable[..., Any], case: tuple[Any, ...]) -> Any:

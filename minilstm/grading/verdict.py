@@ -9,47 +9,62 @@ import ast
 import functools
 import inspect
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from minilstm.gradients.diagnosis.mistakes import MISTAKES
 from minilstm.gradients.failures import line_of
 
-ASKED = ((NameError, "where does this name get its value?"), (IndexError, "how many entries are there?"),
-         (ValueError, "which shapes meet here?"))
+# What is not a mistake in the mathematics, by key.
+NOT_HANDED_IN = "not handed in"
+OUTCOMES = {
+    NOT_HANDED_IN: "not handed in", "no function": "not a function", "not written": "not written yet",
+    "error": "stops with an error", "ends itself": "ends itself", "endless": "does not come to an end",
+    "memory": "too much memory", "not run": "cannot be run", "not checked": "cannot be checked",
+    "borrowed": "minilstm's own answer", "other results": "returns something else",
+    "another arrangement": "another arrangement", "behind a wrong forward": "right behind a wrong forward",
+    "side effect": "right, with a bad habit", "wrong gradient": "a wrong gradient", "no name": "not one that has a name"}
+QUESTIONS = ((NameError, "where does this name get its value?"), (IndexError, "how many entries are there?"),
+             (ValueError, "which shapes meet here?"))
 Names = Mapping[str, Any]           # what a submission defines
 
 
 class Verdict(NamedTuple):
-    """``score``: from 0 to 1; ``mistake``: its name, "" where there is none; ``detail``: what shows it; ``hint``."""
+    """``score``: from 0 to 1; ``mistakes``: their keys; ``detail``: what shows them; ``hint``."""
 
     score: float
-    mistake: str = ""
+    mistakes: tuple[str, ...] = ()
     detail: str = ""
     hint: str = ""
+
+
+def names_of(keys: Iterable[str]) -> str:
+    """Return the names of mistakes and outcomes; what is in neither table (variants.Wrong) goes by its name."""
+    return "; ".join(MISTAKES[key].name if key in MISTAKES else OUTCOMES.get(key, key) for key in keys)
 
 
 class Unanswered(Exception):
     """A function that cannot be judged, with the verdict."""
 
     def __init__(self, verdict: Verdict) -> None:
-        super().__init__(verdict.mistake)
+        super().__init__(names_of(verdict.mistakes))
         self.verdict = verdict
 
 
-def theirs(names: Names, name: str, question: str) -> Callable[..., Any]:
+def student_function(names: Names, name: str, question: str) -> Callable[..., Any]:
     """Return the student's function ``name``; raise Unanswered where it is missing or still has blanks."""
     function = names.get(name)
     if function is None:
-        raise Unanswered(Verdict(0.0, "not handed in", f"there is no function {name}"))
+        raise Unanswered(Verdict(0.0, (NOT_HANDED_IN,), f"there is no function {name}"))
     if not callable(function):
-        raise Unanswered(Verdict(0.0, "not a function", f"{name} is a {type(function).__name__}"))
+        raise Unanswered(Verdict(0.0, ("no function",), f"{name} is a {type(function).__name__}"))
     blanks = [line for line, node in _statements(function) if _is_blank(node)]
     if blanks:
         lines = ", ".join(map(str, blanks[:3])) + ", ..." * (len(blanks) > 3)
         many = len(blanks) > 1
-        raise Unanswered(Verdict(0.0, "not written yet", f"{len(blanks)} blank{'s' * many} left, line{'s' * many} {lines}",
+        raise Unanswered(Verdict(0.0, ("not written",), f"{len(blanks)} blank{'s' * many} left, line{'s' * many} {lines}",
                                  f"{_line(function, blanks[0])}: {question}"))
 
     @functools.wraps(function)
@@ -61,14 +76,14 @@ def theirs(names: Names, name: str, question: str) -> Callable[..., Any]:
 def failed(name: str, error: BaseException, question: str) -> Verdict:
     """Return the verdict on a function that raised."""
     if isinstance(error, NotImplementedError):
-        return Verdict(0.0, "not written yet", str(error) or name, f"{name}: {question}")
+        return Verdict(0.0, ("not written",), str(error) or name, f"{name}: {question}")
     words = " ".join(str(error).split())[:300]
-    asked = next((ask for kind, ask in ASKED if isinstance(error, kind)), "which values come here, and of which kind?")
-    return Verdict(0.0, "stops with an error", f"{type(error).__name__}: {words}",
+    asked = next((ask for kind, ask in QUESTIONS if isinstance(error, kind)), "which values come here, and of which kind?")
+    return Verdict(0.0, ("error",), f"{type(error).__name__}: {words}",
                    f"{line_of(error).removeprefix(' in ') or name}: {asked}")
 
 
-def where(function: Any, *targets: str) -> str:
+def assignment_line(function: Any, *targets: str) -> str:
     """Return the line of the student's function that last changes the first of these names that it has, with its text."""
     statements = _statements(function)
     for target in targets:
@@ -121,35 +136,35 @@ def _is_blank(node: ast.stmt) -> bool:
     return any(isinstance(one, ast.Constant) and one.value is ... for one in parts)
 
 
-def arrays_of(value: Any) -> list[Any]:
+def as_arrays(value: Any) -> list[Any]:
     """Return what a function returned as a list of arrays: lists and tuples are opened, None is NaN."""
     if isinstance(value, list) and value and all(isinstance(one, (int, float, np.number)) for one in value):
         return [np.asarray(value)]
     if isinstance(value, (tuple, list)):
-        return [array for part in value for array in arrays_of(part)]
+        return [array for part in value for array in as_arrays(part)]
     return [np.asarray(np.nan if value is None else value)]
 
 
-def same(got: Any, want: Any) -> bool:
+def equal_results(got: Any, want: Any) -> bool:
     """Return whether two results are equal up to rounding, in number, shapes and values."""
-    a, b = arrays_of(got), arrays_of(want)
+    a, b = as_arrays(got), as_arrays(want)
     return len(a) == len(b) and all(
         x.shape == y.shape and x.dtype.kind in "fiub" and np.allclose(x, y, rtol=1e-7, atol=1e-10, equal_nan=True)
         for x, y in zip(a, b))
 
 
-def unlike(got: Any, want: Any, names: tuple[str, ...]) -> str:
+def difference_in_words(got: Any, want: Any, names: tuple[str, ...]) -> str:
     """Return in words which of the results is wrong; of sequences (N, T, ...), from which step on."""
-    a, b = arrays_of(got), arrays_of(want)
+    a, b = as_arrays(got), as_arrays(want)
     if len(a) != len(b):
         return f"{len(a)} values are returned, expected {len(b)}: {', '.join(names)}"
     for name, x, y in zip(names, a, b):
         if x.shape != y.shape:
             return f"{name} has shape {x.shape}, expected {y.shape}"
-    wrong = [(name, x, y) for name, x, y in zip(names, a, b) if not same(x, y)]
+    wrong = [(name, x, y) for name, x, y in zip(names, a, b) if not equal_results(x, y)]
     words = f"{', '.join(name for name, _, _ in wrong)} {'is' if len(wrong) == 1 else 'are'} wrong"
     _, x, y = wrong[0]
     if x.ndim == 3:
-        first = next(t for t in range(x.shape[1]) if not same(x[:, t], y[:, t]))
+        first = next(t for t in range(x.shape[1]) if not equal_results(x[:, t], y[:, t]))
         words += f" from t = {first} on" if first else " already at t = 0"
     return words

@@ -84,7 +84,7 @@ def test_text_and_tables(graded: dict[str, Result]) -> None:
 
 
 def test_a_spreadsheet_gets_no_formula() -> None:
-    harmless = as_csv([Result("=HYPERLINK(1)", {"step03": [Graded("lstm_step", 0.0, 10, "-x", "", "")]})])
+    harmless = as_csv([Result("=HYPERLINK(1)", {"step03": [Graded("lstm_step", 0.0, 10, ("-x",), "", "")]})])
     assert "\n'=HYPERLINK(1),0,0,10," in harmless
 
 

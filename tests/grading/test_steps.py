@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 from wrong_answers import WRONG
 
-from minilstm.gradients.diagnosis.catalogue import CATALOGUE
+from minilstm.gradients.diagnosis.mistakes import MISTAKES
 from minilstm.grading import equations, parts
-from minilstm.grading.questions import RULES, ZERO
 from minilstm.grading.steps import STEPS, Graded, grade, steps_in
 from minilstm.grading.variants import Task
 
@@ -83,8 +82,10 @@ def test_five_wrong_answers_for_each() -> None:
 
 
 def test_every_name_is_tried() -> None:
-    tried, catalogue = {mistake for *_, mistake in WRONG}, {mistake.name for mistake in CATALOGUE}
-    assert {name for _, name in RULES} - {ZERO} <= tried & catalogue
+    tried = {mistake for *_, mistake in WRONG}
+    rare = {"truncation", "dc_prev_with_another_f", "not_transposed", "p_without_y", "mask_drawn_again", "cache_changed",
+            "upstream_written", "zero"}         # by the zoo, or below
+    assert {MISTAKES[key].name for key in MISTAKES.keys() - rare} <= tried
     tasks = [task for task in vars(parts).values() if isinstance(task, Task)]
     assert len(tasks) == 11 and {wrong.name for task in tasks for wrong in task.wrongs} <= tried
 

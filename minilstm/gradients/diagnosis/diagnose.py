@@ -12,36 +12,18 @@ import numpy as np
 from minilstm.backend.arrays import to_numpy
 from minilstm.backend.checks import is_array
 from minilstm.gradients.conventions import flatten
-from minilstm.gradients.diagnosis.derivation import CELLS, Cell, Line
-from minilstm.gradients.diagnosis.engine import Block
-from minilstm.gradients.diagnosis.habits import CLIPPED, RANDOM, SMALL, find_habits
-from minilstm.gradients.diagnosis.recognition import Reading, recognise, recognise_wrong
+from minilstm.gradients.diagnosis.derivation import CELLS, Cell
+from minilstm.gradients.diagnosis.findings import Finding, Part
+from minilstm.gradients.diagnosis.reading import Reading
+from minilstm.gradients.diagnosis.recognise import recognise, recognise_wrong
 from minilstm.gradients.diagnosis.search import Explanation, Problem, explain, search
-from minilstm.gradients.diagnosis.slips import Edit
+from minilstm.gradients.diagnosis.simulate import Block
+from minilstm.gradients.linearity import CLIPPED, RANDOM, SMALL, check_linearity
+from minilstm.gradients.side_effects import SideEffect
 from minilstm.gradients.subjects import make_subject
 from minilstm.gradients.view import Subject
 
 SECONDS = 2.0
-
-
-@dataclass(frozen=True)
-class Slip:
-    """One mistake.
-
-    ``line``: its number in the derivation of cells/lstm.py, gru.py or rnn.py, or None where the derivation has no such line;
-    ``right``: that line; ``wrong``: what stands there instead; ``where``: the argument or gate.
-    """
-
-    line: int | None
-    right: str
-    wrong: str
-    where: str
-
-    def __str__(self) -> str:
-        if self.line is None:
-            return f"{self.where}: {self.wrong}" if self.where.startswith(("dW", "db")) else self.wrong
-        what = self.wrong if self.wrong.startswith(f"{self.where} = ") else f"{self.where}: {self.wrong}"
-        return f"{what}; line {self.line} of the derivation says {self.right}"
 
 
 @dataclass(frozen=True)
@@ -55,18 +37,32 @@ class Diagnosis:
         named: whether ``slips`` explain every gradient exactly, at every number of steps.
         slips: the mistakes.
         others: further explanations by as few mistakes, which these inputs cannot tell apart.
-        wrong: the arguments whose gradients are wrong at ``smallest_t``.
-        habits: what is wrong with the backward whatever it computes (habits.py), as sentences.
+        wrong: the gradients that are wrong at ``smallest_t``.
+        side_effects: what is wrong with the backward whatever it computes.
     """
 
     cell: str | None
     conventions: str = ""
     smallest_t: int | None = None
     named: bool = False
-    slips: tuple[Slip, ...] = ()
-    others: tuple[tuple[Slip, ...], ...] = ()
-    wrong: tuple[str, ...] = ()
-    habits: tuple[str, ...] = ()
+    slips: tuple[Finding, ...] = ()
+    others: tuple[tuple[Finding, ...], ...] = ()
+    wrong: tuple[Part, ...] = ()
+    side_effects: tuple[SideEffect, ...] = ()
+
+    @property
+    def habits(self) -> tuple[str, ...]:
+        """The side effects as sentences."""
+        return tuple(map(str, self.side_effects))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, as ``--json`` prints them."""
+        return {"cell": self.cell, "conventions": self.conventions,
+                "smallest_t": self.smallest_t, "named": self.named,
+                "slips": [slip.as_dict() for slip in self.slips],
+                "others": [[slip.as_dict() for slip in slips] for slips in self.others],
+                "wrong": [str(part) for part in self.wrong], "habits": list(self.habits),
+                "side_effects": [effect.key for effect in self.side_effects]}
 
     def __str__(self) -> str:
         return "diagnosis: " + "\n  ".join([*self._sentences(), *self.habits])
@@ -79,16 +75,18 @@ class Diagnosis:
     def _sentences(self) -> list[str]:
         if self.cell is None:
             unknown = "the forward is none of the RNN, GRU and LSTM of minilstm.cells, so the mistake cannot be named"
-            return [] if self.habits else [unknown]
+            return [] if self.side_effects else [unknown]
         first = f"the forward is that of {self.conventions}"
         if self.smallest_t is None:
-            small = "small " * bool(self.habits)        # habits: what becomes of large ones, or what is added
+            small = "small " * bool(self.side_effects)      # which say what becomes of large ones, or what is added
             return [first, *map(str, self.slips), f"its {small}gradients are those of the derivation"]
         if not self.named:
-            when = {1: "already with one time step, so the mistake is inside the cell, or in what is returned",
-                    2: "with two time steps and not with one, so it is a carry (dh_prev, dc_prev) or a sum over time"}
-            several = f"with {self.smallest_t} time steps and not with fewer, so it is an index, or a carry over several steps"
-            return [first, f"the gradients of {', '.join(self.wrong)} are wrong {when.get(self.smallest_t, several)}",
+            where = {1: "already with one time step, so the mistake is inside the cell, or in what is returned",
+                     2: "with two time steps and not with one, so it is a carry (dh_prev, dc_prev) or a sum over time"}
+            later = (f"with {self.smallest_t} time steps and not with fewer, so it is an index, or a carry over several "
+                     "steps")
+            gradients = ", ".join(map(str, self.wrong))
+            return [first, f"the gradients of {gradients} are wrong {where.get(self.smallest_t, later)}",
                     "the mistake is none of those that are recognised"]
         lines = [f"{'and with' if k else 'it is exactly what you get with'} {slip}" for k, slip in enumerate(self.slips)]
         if self.others:
@@ -121,32 +119,36 @@ def diagnosis_of(subject: Subject, seconds: float = SECONDS, rng: Any = 0) -> Di
     integers = {name: np.asarray(leaf) for name, leaf in zip(subject.input_names, flatten(subject.inputs.values))
                 if name not in arrays and (is_array(leaf) or isinstance(leaf, list)) and np.asarray(leaf).dtype.kind in "iu"}
     generator = np.random.default_rng(rng)
-    habits = find_habits(subject, [generator.standard_normal(y.shape) for y in subject.run(subject.tensors)])
-    if RANDOM in habits:
-        return Diagnosis(None, named=True, habits=habits)
+    upstream = [generator.standard_normal(y.shape) for y in subject.run(subject.tensors)]
+    effects = check_linearity(subject, upstream)
+    if RANDOM in effects:
+        return Diagnosis(None, named=True, side_effects=effects)
     reading = recognise(arrays, integers, outputs)
     if reading is None:
         reading = recognise_wrong(arrays, integers, outputs, time.perf_counter() + seconds / 2)
     if reading is None:
-        return Diagnosis(None, habits=habits)
-    problems = _problems(subject, reading, {**arrays, **integers}, generator, SMALL if CLIPPED in habits else 1.0)
-    base, _, variant = reading.cell.key.partition(", ")
-    if variant and not reading.cell.reset_first and any(explain(problem, {}).cost for problem in problems):
-        as_usual = CELLS[base]._replace(forward=reading.cell.forward)       # the backward may belong to the usual forward
-        others = [replace(problem, cell=as_usual) for problem in problems]
+        return Diagnosis(None, side_effects=effects)
+    problems = _problems(subject, reading, {**arrays, **integers}, generator, SMALL if CLIPPED in effects else 1.0)
+    if reading.cell.variants and not reading.cell.reset_first and any(explain(problem, {}).cost for problem in problems):
+        usual = CELLS[reading.cell.name]        # the backward may belong to the usual forward
+        usual = usual._replace(forward=reading.cell.forward)
+        others = [replace(problem, cell=usual) for problem in problems]
         if not any(explain(problem, {}).cost for problem in others):
-            reading, problems = replace(reading, cell=as_usual), others
-    before = _wrong_equations(reading.cell)
-    name, words = reading.cell.name, reading.words()
-    first = next(((problem, one.last, one.open) for problem in problems if (one := explain(problem, {})).cost), None)
+            reading, problems = replace(reading, cell=usual), others
+    cell, words = reading.cell, reading.words()
+    before = _wrong_equations(cell)
+    first = next(((problem, found) for problem in problems if (found := explain(problem, {})).cost), None)
     if first is None or before and _is_consistent(subject, rng):
-        return Diagnosis(name, words, named=bool(before or habits), slips=before, habits=habits)
-    found = search(problems, deadline)
-    slips = [(*before, *slips_of(reading.cell, one)) for one in found]
-    named = bool(found) and not found[0].open
-    wrong = tuple(dict.fromkeys(_where(reading.cell, block) for block in (*first[1], *first[2])))
-    best, more = (slips[0], tuple(one for one in dict.fromkeys(slips) if one != slips[0])) if named else ((), ())
-    return Diagnosis(name, words, first[0].T, named, best, more, wrong, habits)
+        return Diagnosis(cell.name, words, named=bool(before or effects), slips=before, side_effects=effects)
+    problem, unexplained = first
+    blocks = (*unexplained.last, *unexplained.open)
+    wrong = tuple(dict.fromkeys(_part(cell, block) for block in blocks))
+    explanations = search(problems, deadline)
+    if not explanations or explanations[0].open:
+        return Diagnosis(cell.name, words, problem.T, False, wrong=wrong, side_effects=effects)
+    slips = dict.fromkeys((*before, *findings_of(cell, explanation)) for explanation in explanations)
+    best, *more = slips
+    return Diagnosis(cell.name, words, problem.T, True, best, tuple(more), wrong, effects)
 
 
 def _is_consistent(subject: Subject, rng: Any) -> bool:
@@ -161,11 +163,10 @@ def _is_consistent(subject: Subject, rng: Any) -> bool:
     return abs((sides[0] - sides[1]) / (2 * eps) - slope) <= 1e-6 * max(1.0, abs(slope))
 
 
-def _wrong_equations(cell: Cell) -> tuple[Slip, ...]:
+def _wrong_equations(cell: Cell) -> tuple[Finding, ...]:
     """Return what a forward has in place of the equations of its cell."""
-    pairs = [(now, line) for now, line in zip(cell.forward, CELLS[cell.key].forward) if now != line]
-    return tuple(Slip(None, str(line), f"the forward has {now}, where the equation is {line}", line.target)
-                 for now, line in pairs)
+    return tuple(Finding("forward", (str(now), str(line)), right=str(line), parts=(Part(line.target),))
+                 for now, line in zip(cell.forward, cell.equations) if now != line)
 
 
 def _problems(subject: Subject, reading: Reading, arrays: dict[str, np.ndarray], rng: np.random.Generator,
@@ -188,36 +189,26 @@ def _problems(subject: Subject, reading: Reading, arrays: dict[str, np.ndarray],
     return problems
 
 
-def slips_of(cell: Cell, found: Explanation) -> tuple[Slip, ...]:
-    """Return an explanation in words."""
-    slips = [_slip(cell, edit) for edit in found.spec.values()]
-    together: dict[str, list[Block]] = {}
-    for block, words in found.last.items():
-        together.setdefault(words, []).append(block)
-    for words, blocks in together.items():
-        line = (cell.products if blocks[0][0] in ("x", "E", "h0") else cell.sums)[0]
-        if blocks[0][0] == "c0":
-            line = next(one for one in cell.backward if one.target == "dc_prev")
-        if blocks[0][0] in ("W_y", "b_y"):
-            line = Line(None, "", "")
-        slips.append(Slip(line.number, str(line), words, ", ".join(dict.fromkeys(_where(cell, block) for block in blocks))))
-    return tuple(slips)
+def findings_of(cell: Cell, explanation: Explanation) -> tuple[Finding, ...]:
+    """Return the mistakes of an explanation; the same one in several gradients is one."""
+    together: dict[tuple[Finding, ...], list[Block]] = {}
+    for block, findings in explanation.last.items():
+        together.setdefault(findings, []).append(block)
+    found = [edit.finding for edit in explanation.spec.values()]
+    for findings, blocks in together.items():
+        what, parts = blocks[0][0], tuple(dict.fromkeys(_part(cell, block) for block in blocks))
+        lines = {"x": cell.products, "E": cell.products, "h0": cell.products, "c0": (), "W_y": (), "b_y": ()}
+        line = cell.line_of("dc_prev") if what == "c0" else next(iter(lines.get(what, cell.sums)), None)
+        number, right = (line.number, str(line)) if line else (None, "")
+        found += [finding._replace(line=number, right=right, parts=parts) for finding in findings]
+    return tuple(found)
 
 
-def _slip(cell: Cell, edit: Edit) -> Slip:
-    if isinstance(edit.place, int):
-        line = next(line for line in cell.backward if line.number == edit.place)
-        later = " at t > 0" * edit.later
-        return Slip(line.number, str(line), f"{line.target} = {edit.wrong}{later}", line.target)
-    if edit.place == "carry h":
-        return Slip(1, str(cell.products[0]), edit.words + ", at t > 0" * edit.later, "dh_prev")
-    if edit.place == "carry c":
-        line = next(line for line in cell.backward if line.target == "dc_prev")
-        return Slip(line.number, str(line), edit.words, "dc_prev")
-    return Slip(None, "", edit.words, {"loop": "the loop over time"}.get(str(edit.place), "dh"))
+# The array of a student that a block of the gradients is in, where it has another name.
+ARRAYS = {"W_x": "dW", "W_h": "dW", "b_h": "db"}
 
 
-def _where(cell: Cell, block: Block) -> str:
+def _part(cell: Cell, block: Block) -> Part:
     what, gate = block
     name = f"d{what}"
-    return name if gate is None or len(cell.gates) == 1 else f"{name} of gate {cell.gates[gate]}"
+    return Part(name, "" if gate is None or len(cell.gates) == 1 else cell.gates[gate], ARRAYS.get(what, name))

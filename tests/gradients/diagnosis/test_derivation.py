@@ -11,12 +11,12 @@ import pytest
 
 import minilstm as ml
 from minilstm.cells import gru, lstm, rnn
-from minilstm.gradients.diagnosis.derivation import CELLS, Cell, evaluate, translate
-from minilstm.gradients.diagnosis.engine import Upstream, Weights, backward, block_of, forward
+from minilstm.gradients.diagnosis.derivation import CELLS, VARIANTS, Cell, evaluate, translate
+from minilstm.gradients.diagnosis.simulate import Upstream, Weights, backward, block_of, forward
 
 N, T, D, H = 2, 3, 4, 5
-DOCUMENTED = ("lstm", "gru", "rnn")
-MODULES = {"lstm": lstm, "gru": gru, "rnn": rnn}
+DOCUMENTED = ("LSTM", "GRU", "RNN")
+MODULES = {"LSTM": lstm, "GRU": gru, "RNN": rnn}
 
 
 def weights(cell: Cell, rng: np.random.Generator) -> Weights:
@@ -87,20 +87,20 @@ def test_the_lines_of_the_docstring_are_the_gradient(key: str) -> None:
     want = {name: numerical(cell, w, upstream, name) for name in ("x", "h0", "W_x", "W_h", "b")}
     wide = np.concatenate([np.concatenate(list(want["W_h"]), axis=1), np.concatenate(list(want["W_x"]), axis=1)])
     expected = {"dx": want["x"], "dh0": want["h0"]}
-    if key == "gru":
+    if key == "GRU":
         expected |= {"dW_r": wide[:, :H], "dW_z": wide[:, H:2 * H], "dW_nh": want["W_h"][2], "dW_nx": want["W_x"][2]}
     else:
         expected |= {"dW": wide, "db": want["b"].ravel()}
-    if key == "lstm":
+    if key == "LSTM":
         expected["dc0"] = numerical(cell, w, upstream, "c0")
     assert set(got) - {"dc0"} == set(expected) - {"dc0"}
     for name, value in expected.items():
         np.testing.assert_allclose(got[name], value, rtol=1e-11, atol=1e-12, err_msg=name)
 
 
-@pytest.mark.parametrize("key", CELLS)
-def test_the_engine_runs_them_too(key: str) -> None:
-    cell, rng = CELLS[key], np.random.default_rng(1)
+@pytest.mark.parametrize("cell", [*CELLS.values(), *VARIANTS])
+def test_the_simulation_runs_them_too(cell: Cell) -> None:
+    rng = np.random.default_rng(1)
     w = weights(cell, rng)
     upstream = drawn(cell, rng)
     steps = forward(cell, w)
@@ -122,9 +122,9 @@ def test_the_equations_are_those_of_the_code(key: str) -> None:
     cell, rng = CELLS[key], np.random.default_rng(2)
     w = weights(cell, rng)
     W = np.concatenate([np.concatenate(list(w.W_h), axis=1), np.concatenate(list(w.W_x), axis=1)])
-    b = np.concatenate([*w.b, *(w.b_h[2:] if key == "gru" else [])])
-    states = (w.h0, w.c0) if key == "lstm" else (w.h0,)
-    h = getattr(ml, f"{key}_forward")(w.x.transpose(1, 0, 2), *states, W, b)[0]
+    b = np.concatenate([*w.b, *(w.b_h[2:] if key == "GRU" else [])])
+    states = (w.h0, w.c0) if key == "LSTM" else (w.h0,)
+    h = getattr(ml, f"{key.lower()}_forward")(w.x.transpose(1, 0, 2), *states, W, b)[0]
     np.testing.assert_allclose(h, np.stack([values["h"] for values in forward(cell, w)], axis=1), rtol=1e-13)
 
 

@@ -1,4 +1,4 @@
-"""Run a cell's equations and its derivation, with or without slips, on one small problem.
+"""Run a cell's equations and its derivation, with or without mistakes, on one small problem.
 
 The elementwise lines are those of the docstring (derivation.py). The sums over time and the products with W are made here, for
 each gate apart, because students keep their weights in many forms: what is compared are blocks such as ("W_h", 2), the
@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minilstm.gradients.diagnosis.derivation import Cell, Line, evaluate, translate
-from minilstm.gradients.diagnosis.slips import Edit
+from minilstm.gradients.diagnosis.wrong_lines import Above, Carry, CellCarry, Edit, Loop, Place, Rows
 
-Block = tuple[str, int | None]          # ("W_x" | "W_h" | "b" | "b_h", gate), ("x" | "E" | "h0" | "c0" | "W_y" | "b_y", None)
-Spec = Mapping[int | str, Edit]         # slips by their place
+# ("W_x" | "W_h" | "b" | "b_h", gate), ("x" | "E" | "h0" | "c0" | "W_y" | "b_y", None)
+Block = tuple[str, int | None]
+Spec = Mapping[int | Place, Edit]       # mistakes by their place
 
 
 class Weights(NamedTuple):
@@ -84,78 +85,78 @@ def forward(cell: Cell, weights: Weights, equations: Sequence[Line] | None = Non
 
 
 def backward(cell: Cell, weights: Weights, steps: Sequence[dict[str, Any]], upstream: Upstream, spec: Spec = {}) -> Trace:
-    """Run the derivation from the last step to the first, with the slips of ``spec`` in it."""
+    """Run the derivation from the last step to the first, with the mistakes of ``spec`` in it."""
     T, N, H = upstream.h.shape
     zero = np.zeros((N, H))
     dz, past, before = (np.zeros((len(cell.gates), T, N, H)) for _ in range(3))
     all_dh, all_dc = np.zeros((2, T, N, H))
-    above, loop, carry_c = (spec[place].wrong if place in spec else "" for place in ("above", "loop", "carry c"))
-    final = spec["final"].wrong if "final" in spec else ""
+    changes: dict[Place, Any] = {place: spec[place].change for place in Place if place in spec}
+    above: Above | None = changes.get(Place.ABOVE)
+    loop: Loop = changes.get(Place.LOOP, Loop())
+    ignored: tuple[str, ...] = changes.get(Place.FINAL, ())
+    wrong_carry: Carry = changes.get(Place.CARRY_H, Carry())
+    right_at_0 = Place.CARRY_H in spec and spec[Place.CARRY_H].finding.later
+    carry_c: CellCarry | None = changes.get(Place.CARRY_C)
+    a, b = changes.get(Place.GATES, (0, 0))
+    exchanged = {a: b, b: a}
     lines = [(translate(line.target), line.right, spec.get(line.number or 0)) for line in cell.backward]
-    kept = loop.endswith("kept")        # the final states' gradients are there from the start, wherever the loop begins
-    dh_next, dc_next = (upstream.last_h, upstream.last_c) if kept else (zero, zero)
-    first = T - int(loop.split()[1]) if loop.startswith("truncated") else int(loop.startswith("skip first"))
-    for t in range(T - 1 - loop.startswith("skip last"), max(first, 0) - 1, -1):
-        dh_above, dc_above = upstream.h[t], upstream.c[t]
-        if above == "none" or above == "last" and t < T - 1 or above == "first" and t > 0:
-            dh_above = zero
-        if t == T - 1 and not kept:
-            dh_above = dh_above + (zero if final in ("h", "both") else upstream.last_h)
-            dc_above = dc_above + (zero if final in ("c", "both") else upstream.last_c)
-        unused = "carry h" in spec and spec["carry h"].wrong == "unused"
-        dh, dc = dh_above + (zero if unused else dh_next), dc_above + dc_next
-        later = steps[t + 1] if t + 1 < T else None
-        values = {**steps[t], "dh": dh, "dc": dc, "dc_next": dc, "dh_above": dh_above,
-                  "f_next": later["f"] if later and "f" in later else 1.0, "f_prev": steps[t - 1].get("f", 1.0),
-                  "f_later": steps[min(t + 1, T - 1)].get("f", 1.0), "f_earlier": steps[max(t - 1, 0)].get("f", 1.0)}
+    gradients = [tuple(map(translate, names)) for names in zip(cell.behind, cell.past, cell.before)]
+    last_h = zero if "h" in ignored else upstream.last_h
+    last_c = zero if "c" in ignored else upstream.last_c
+    dh_next, dc_next = (upstream.last_h, upstream.last_c) if loop.final_first else (zero, zero)
+    first = loop.first if loop.steps is None else max(T - loop.steps, 0)
+    for t in range(T - 1 - loop.last, first - 1, -1):
+        used = above is None or above.first and t == 0 or above.last and t == T - 1
+        dh_above, dc_above = upstream.h[t] if used else zero, upstream.c[t]
+        if t == T - 1 and not loop.final_first:
+            dh_above, dc_above = dh_above + last_h, dc_above + last_c
+        dh, dc = dh_above + (dh_next if wrong_carry.read else zero), dc_above + dc_next
+        values = {**steps[t], **_other_steps(steps, t), "dh": dh, "dc": dc, "dc_next": dc, "dh_above": dh_above}
         for target, right, edit in lines:
-            values[target] = evaluate(right if edit is None or edit.later and t == 0 else edit.wrong, values)
-        carry = spec["carry h"].wrong if "carry h" in spec and not (spec["carry h"].later and t == 0) else ""
+            values[target] = evaluate(right if edit is None or edit.finding.later and t == 0 else edit.change, values)
+        carry = Carry() if right_at_0 and t == 0 else wrong_carry
         all_dh[t], all_dc[t] = dh, values["dc"]
-        if "gates" in spec:
-            a, b = (cell.gates.index(gate) for gate in spec["gates"].wrong.split())
-            exchanged = {a: b, b: a}
-        else:
-            exchanged = {}
-        for gate, names in enumerate(zip(cell.behind, cell.past, cell.before)):
+        for gate, names in enumerate(gradients):
             k = exchanged.get(gate, gate)
-            dz[k, t], past[k, t], before[k, t] = (values[translate(name)] for name in names)
+            dz[k, t], past[k, t], before[k, t] = (values[name] for name in names)
         direct = values.get("dh_prev", zero)            # the GRU's path along the state
         direct = zero if direct is steps[t]["h_prev"] else direct
-        dh_prev = _carried(cell, weights, dz[:, t], past[:, t], before[:, t], carry, direct, dh)
-        dh_next = dh_prev + dh_next if carry == "added" else zero if carry == "none" else dh_prev
+        sources = {"past": past[:, t], "before": before[:, t], "dz": dz[:, t]}
+        dh_prev = _carried(cell, weights, sources[carry.source], carry, direct, dh)
+        dh_next = dh_prev + dh_next if carry.added_up else dh_prev if carry.handed_on else zero
         dc_prev = values.get("dc_prev", zero)
-        frozen = upstream.c[T - 1] + upstream.last_c
-        dc_next = dc_next + dc_prev if carry_c == "added" else frozen if carry_c == "frozen" else dc_prev
+        if carry_c is CellCarry.ADDED_UP:
+            dc_next = dc_next + dc_prev
+        else:
+            dc_next = upstream.c[T - 1] + upstream.last_c if carry_c is CellCarry.FROZEN else dc_prev
     return Trace(dz, past, before, all_dh, all_dc, dh_next, dc_next)
 
 
-def _carried(cell: Cell, weights: Weights, dz: np.ndarray, past: np.ndarray, before: np.ndarray, carry: str, direct: Any,
-             dh: np.ndarray) -> Any:
+def _other_steps(steps: Sequence[dict[str, Any]], t: int) -> dict[str, Any]:
+    """Return the forget gates of other steps, which a line may take for its own."""
+    if "f" not in steps[t]:
+        return {}
+    later, earlier = min(t + 1, len(steps) - 1), max(t - 1, 0)
+    return {"f_next": steps[t + 1]["f"] if t + 1 < len(steps) else 1.0, "f_prev": steps[t - 1]["f"],
+            "f_later": steps[later]["f"], "f_earlier": steps[earlier]["f"]}
+
+
+def _carried(cell: Cell, weights: Weights, source: np.ndarray, carry: Carry, direct: Any, dh: np.ndarray) -> Any:
     """Return dh_prev: line 1, the columns of h."""
-    word, _, gate = carry.partition(" ")
-    gates = [k for k in range(len(cell.gates)) if not (cell.reset_first and k == 2)]
-    if word in ("without", "only"):
-        gates = [k for k in gates if (cell.gates[k] == gate) == (word == "only")]
-    if word == "swapped":
-        k, other = (cell.gates.index(name) for name in gate.split())
-        through = list(range(len(cell.gates)))
-        through[k] = other
-    else:
-        through = list(range(len(cell.gates)))
-    if carry == "direct":
-        return direct
-    if carry == "dh":
-        return dh
-    source = {"before": before, "da_n": dz}.get(carry, past)
-    W = weights.W_h
-    if carry.startswith("rows"):
-        total = sum(source[k] @ rows_of(weights, k, carry)[0].T for k in gates)
-    else:
-        total = sum(source[k] @ (W[through[k]] if word == "untransposed" and gate in ("", cell.gates[k]) else W[through[k]].T)
-                    for k in gates)
-    total = {"twice": 2.0, "negated": -1.0}.get(carry, 1.0) * np.asarray(total)
-    return total + direct + (dh if carry == "dh plus" else 0.0)
+    if carry.instead:
+        return dh if carry.instead == "dh" else direct
+    total = np.zeros(dh.shape)
+    for k in range(len(cell.gates)):
+        if cell.reset_first and k == 2 or carry.gates is not None and k not in carry.gates:
+            continue
+        if carry.rows is not None:
+            W = rows_of(weights, k, carry.rows)[0]
+        elif carry.through is not None and carry.through[0] == k:
+            W = weights.W_h[carry.through[1]]
+        else:
+            W = weights.W_h[k]
+        total = total + source[k] @ (W if k in carry.untransposed else W.T)
+    return carry.factor * total + direct + (dh if carry.plus_dh else 0.0)
 
 
 def past_of(cell: Cell, steps: Sequence[dict[str, Any]], gate: int) -> np.ndarray:
@@ -164,17 +165,17 @@ def past_of(cell: Cell, steps: Sequence[dict[str, Any]], gate: int) -> np.ndarra
     return np.stack([values["r"] * values["h_prev"] if resets else values["h_prev"] for values in steps])
 
 
-def rows_of(weights: Weights, gate: int, which: str) -> tuple[np.ndarray, np.ndarray]:
+def rows_of(weights: Weights, gate: int, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows of W that are wrongly taken for h's (H, H) and for x's (D, H)."""
     W_x, W_h, (D, H) = weights.W_x[gate], weights.W_h[gate], weights.W_x[gate].shape
-    if which == "rows [h, x]":
+    if rows is Rows.HX:
         stacked = np.concatenate([W_h, W_x])
         return stacked[D:], stacked[:D]
     stacked = np.concatenate([W_x, W_h])
-    if which == "rows [x, h]":
+    if rows is Rows.XH:
         return stacked[:H], stacked[H:]
     stacked = np.concatenate([weights.b[gate][None], stacked])
-    return stacked[D:-1], stacked[:D]           # "rows [1, x, h]"
+    return stacked[D:-1], stacked[:D]
 
 
 def block_of(cell: Cell, weights: Weights, steps: Sequence[dict[str, Any]], trace: Trace, block: Block,

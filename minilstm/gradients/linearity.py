@@ -1,4 +1,4 @@
-"""Habits of a backward that need no reference: each is one kind of mistake, seen from the backward alone.
+"""Mistakes of a backward that show without a reference.
 
 A backward is linear in the gradients from above. So it gives zero for zero, unless something is added to the gradient; and a
 thousandth for a thousandth, unless something is clipped. And it gives the same twice, unless random numbers are drawn again.
@@ -11,16 +11,15 @@ from typing import Any
 import numpy as np
 
 from minilstm.backend.arrays import Array, to_numpy
+from minilstm.gradients.side_effects import SideEffect
 from minilstm.gradients.view import Subject
 
-RANDOM = "forward and backward again give other gradients: random numbers are drawn again, without a seed"
-ADDED = "not zero where the gradients from above are zero: something is added to the gradient, such as weight decay"
-CLIPPED = "not linear in the gradients from above: something is clipped, or two gradients are multiplied"
+RANDOM, ADDED, CLIPPED = SideEffect("random"), SideEffect("added"), SideEffect("clipped")
 SMALL, LARGE = 1e-6, 1e4
 
 
-def find_habits(subject: Subject, upstream: list[Array | None]) -> tuple[str, ...]:
-    """Return the habits of a subject's backward, as sentences, given gradients from above."""
+def check_linearity(subject: Subject, upstream: list[Array | None]) -> tuple[SideEffect, ...]:
+    """Return what is wrong with a subject's backward in this respect, given gradients from above."""
     copies = {name: value.copy() for name, value in subject.tensors.items()}        # a backward may write into them
 
     def gradients(factor: float) -> np.ndarray:
