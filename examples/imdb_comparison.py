@@ -30,12 +30,13 @@ from minilstm.cells.padding import PADDINGS
 from minilstm.data.imdb import Reviews
 from minilstm.lab.cells import CELLS
 from minilstm.lab.imdb_results import CONFIG, RESULTS, TITLES, TRIALS, load_config, results, table, treatment, write_results
-from minilstm.lab.imdb_trials import digest_of, prepare_reviews, train_on_reviews
+from minilstm.lab.imdb_trials import prepare_reviews, train_on_reviews
 from minilstm.lab.sizes import hidden_size_for, recurrent_parameters
 from minilstm.lab.sweep import run_sweep
 from minilstm.layers.initial_weights import INITS
 from minilstm.training.atomic_write import PathLike, atomic_write
 from minilstm.training.curves import show
+from minilstm.training.predictions import digest_of
 
 if TYPE_CHECKING:
     import pandas

@@ -32,12 +32,12 @@ import numpy as np
 import minilstm as ml
 from minilstm.backend.arrays import BACKENDS, require
 from minilstm.cells.padding import PADDINGS
-from minilstm.lab.predictions import PREDICTIONS, logits_of, save_predictions
-from minilstm.lab.reference import ReferenceSettings, reference_model, reference_training
 from minilstm.layers.initial_weights import RECURRENT_INITS
 from minilstm.layers.pooling import POOLINGS
 from minilstm.training.atomic_write import atomic_write
 from minilstm.training.curves import show
+from minilstm.training.predictions import PREDICTIONS, logits_of, save_predictions
+from minilstm.training.reference import ReferenceSettings, reference_model, reference_training
 from minilstm.training.run_folder import BEST, CONFIG, CURVES, LAST, in_the_way, load_config, load_weights
 
 PROGRAM = "imdb_lstm.py"

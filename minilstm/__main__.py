@@ -36,12 +36,13 @@ from importlib.metadata import version
 
 from minilstm.backend.arrays import BACKENDS
 from minilstm.backend.errors import ArgumentError
+from minilstm.backend.process import SECONDS, run_in_process
 from minilstm.command_line.doctor import report
 from minilstm.command_line.grade import add_arguments, run_grade
 from minilstm.command_line.targets import literal, named_shape, sizes
+from minilstm.gradients.check.check import METHODS
 from minilstm.gradients.diagnosis.mistakes import table
-from minilstm.gradients.gradcheck import METHODS
-from minilstm.grading.apart import SECONDS, run_apart
+from minilstm.student.gradcheck import check_file
 
 PROGRAM = "python -m minilstm"
 
@@ -75,7 +76,7 @@ def build_parser(command: str) -> argparse.ArgumentParser:
                         help="method of numerical differentiation (default: both)")
     parser.add_argument("--seconds", type=positive, default=SECONDS, help=f"limit of time (default: {SECONDS:g})")
     parser.add_argument("--json", action="store_true", help="print the result as JSON, for programs that grade "
-                        "(minilstm/grading/check.py documents it)")
+                        "(minilstm/student/gradcheck.py documents it)")
     return parser
 
 
@@ -103,7 +104,7 @@ def run_gradcheck(arguments: argparse.Namespace) -> int:
                "tokens": arguments.tokens, "seed": arguments.seed, "method": arguments.method,
                "allow_unused": arguments.allow_unused}
     try:
-        found = run_apart("minilstm.grading.check", request, arguments.seconds)
+        found = run_in_process(check_file, request, seconds=arguments.seconds)
     except ArgumentError as error:
         if not arguments.json:
             raise

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from minilstm.backend.errors import ArgumentError
+from minilstm.backend.process import MEGABYTES
 from minilstm.command_line.program import path_name, positive, several, whole
-from minilstm.grading.apart import MEGABYTES
-from minilstm.grading.grade import SECONDS, grade_all, submissions
-from minilstm.grading.report import as_csv, as_json, gradescope, table, text
-from minilstm.grading.steps import STEPS
+from minilstm.exercises.grade import SECONDS, grade_all, submissions
+from minilstm.exercises.results import as_csv, as_json, gradescope, table, text
+from minilstm.exercises.steps import STEPS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

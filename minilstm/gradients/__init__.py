@@ -1,1 +1,1 @@
-"""Gradients, checked against numerical derivatives and watched on their way back through time."""
+"""Gradients: what can be checked (targets/), the check, the diagnosis, ``gradcheck`` on top of them; and instruments."""

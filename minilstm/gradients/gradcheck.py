@@ -14,28 +14,17 @@ It cannot detect a forward that is itself wrong (a gate too many, lengths ignore
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from minilstm.backend.arrays import Array, asarray, backend_name, to_numpy
-from minilstm.backend.checks import check_choice
-from minilstm.backend.errors import ArgumentError, GradientError
-from minilstm.backend.seeds import as_generator
-from minilstm.gradients.conventions import GRADIENT_NAMES
+from minilstm.backend.errors import GradientError
+from minilstm.gradients.check.check import COMPLEX_TOLERANCE, FINITE_TOLERANCE, Settings, check
 from minilstm.gradients.diagnosis.diagnose import Diagnosis, diagnosis_of
-from minilstm.gradients.linearity import check_linearity
-from minilstm.gradients.numerical import EPS, NotComplexError, OutOfRangeError, complex_step, finite_difference
-from minilstm.gradients.report import Comparison, GradcheckReport, explain
-from minilstm.gradients.side_effects import SideEffect
-from minilstm.gradients.subjects import make_subject
-from minilstm.gradients.view import Subject
-
-METHODS = ("both", "finite", "complex")
-FINITE_TOLERANCE = 1e-6     # per tensor; a correct BPTT stays below, see Comparison
-COMPLEX_TOLERANCE = 1e-10   # per entry
+from minilstm.gradients.report import GradcheckReport, explain
+from minilstm.gradients.targets.make import make_target
+from minilstm.gradients.targets.target import Target
 
 
 def gradcheck(target: Any, inputs: Any, *, method: str = "both", upstream: Any = None, tolerance: float = FINITE_TOLERANCE,
@@ -117,51 +106,28 @@ def gradcheck(target: Any, inputs: Any, *, method: str = "both", upstream: Any =
     Traceback (most recent call last):
     minilstm.GradientError: gradcheck pair of functions: the gradient of x is wrong
     """
-    check_choice("method", method, METHODS)
-    subject = make_subject(target, inputs, options)
-    _check_names(subject, allow_unused)
-    tensors = subject.tensors
-    if not tensors:
-        raise ArgumentError(f"gradcheck {subject.title}: there is nothing to check: no floating point array among the inputs, "
-                            "and no parameter")
-    used = _copies(tensors)
-    outputs = [y.copy() for y in subject.evaluate(used)]
-    effects = _overwritten(used, tensors)
-    if any(to_numpy(a).tobytes() != to_numpy(b).tobytes() for a, b in zip(outputs, subject.run(tensors))):
-        raise ArgumentError(f"gradcheck {subject.title}: the forward gives other outputs the second time; a layer that draws "
-                            "random numbers must draw them from its own rng (a numpy Generator)")
-    subject.name_axes(axes, outputs)
-    weights = _draw_upstream(subject, outputs, upstream, as_generator(rng))
-    used, handed = _copies(tensors), _copy_list(weights)
-    analytic = _copies(subject.gradients(used, handed))
-    effects += _overwritten(used, tensors) + _upstream_overwritten(handed, weights)
-    _check_form(subject, analytic)
-    comparisons = _compare_all(subject, analytic, weights, method, tolerance)
-    effects += _unused(subject, analytic, allow_unused)
-    effects += subject.look_again(analytic, _copies(tensors), _copy_list(weights))
-    limits = {"finite": tolerance, "complex": complex_tolerance}
-    wrong = [c for c in comparisons if not c.error <= limits[c.method]]
-    rounding = "forward" if wrong and _rounds_to_float32(subject) else \
-        "backward" if wrong and all(_is_float32(analytic[c.name]) for c in wrong) else ""
-    if rounding:
-        raise ArgumentError(f"gradcheck {subject.title}: the {rounding} rounds to float32 (astype(np.float32), or a float32 "
-                            "array that it computes with), and the check needs float64: keep the dtype of the inputs")
-    if analytic and not wrong:
-        effects += check_linearity(subject, weights)
-    effects = list(dict.fromkeys(effects))
-    found = _diagnosis(subject) if wrong and diagnose else None
+    settings = Settings(method, upstream, tolerance, complex_tolerance, rng, allow_unused, axes)
+    return check_target(make_target(target, inputs, options), settings, diagnose, raise_exception)
+
+
+def check_target(target: Target, settings: Settings, diagnose: bool = True, raise_exception: bool = True) -> GradcheckReport:
+    """As ``gradcheck``, for a Target."""
+    checked = check(target, settings)
+    wrong, effects = checked.wrong, list(map(str, checked.side_effects))
+    found = _diagnosis(target) if wrong and diagnose else None
     problem = ""
     if wrong:
-        problem = "\n  also: ".join([explain(subject, wrong, analytic, limits), *map(str, effects)])
+        problem = "\n  also: ".join([explain(target, wrong, checked.gradients, settings.limits), *effects])
         if found is not None and (found.cell or found.side_effects):
             problem += f"\n{found}"
     elif effects:
-        problem = (f"gradcheck {subject.title}: every gradient that was compared agrees, but "
-                   f"{'; and '.join(map(str, effects))}")
-    note = f" ({'; '.join(subject.notes)})" if subject.notes else ""
-    report = GradcheckReport(subject.title, comparisons, sum(int(a.size) for a in analytic.values()), note,
-                             {name: tuple(a.shape) for name, a in analytic.items()},
-                             tuple(dict.fromkeys(c.name for c in wrong)), problem, found, tuple(effects))
+        problem = f"gradcheck {target.title}: every gradient that was compared agrees, but {'; and '.join(effects)}"
+    report = GradcheckReport(
+        target.title, checked.comparisons, sum(int(a.size) for a in checked.gradients.values()),
+        note=f" ({'; '.join(target.notes)})" if target.notes else "",
+        sizes={name: tuple(a.shape) for name, a in checked.gradients.items()},
+        wrong=tuple(dict.fromkeys(c.name for c in wrong)), problem=problem, diagnosis=found,
+        side_effects=checked.side_effects)
     if problem and raise_exception:
         failure = GradientError(problem)
         failure.report, failure.diagnosis, failure.side_effects = report, found, report.side_effects
@@ -169,172 +135,11 @@ def gradcheck(target: Any, inputs: Any, *, method: str = "both", upstream: Any =
     return report
 
 
-def _diagnosis(subject: Subject) -> Diagnosis | None:
+def _diagnosis(target: Target) -> Diagnosis | None:
     """Return what is wrong by name, or None where that cannot be tried."""
-    if not all(isinstance(value, np.ndarray) for value in subject.tensors.values()):
+    if not all(isinstance(value, np.ndarray) for value in target.tensors.values()):
         return None
     try:
-        return diagnosis_of(subject)
+        return diagnosis_of(target)
     except Exception:       # a student's code at other sizes may raise anything; the wrong gradients must be told
         return None
-
-
-def _compare_all(subject: Subject, analytic: dict[str, Array], weights: list[Array | None], method: str,
-                 tolerance: float) -> list[Comparison]:
-    """Differentiate the forward numerically with respect to each tensor and compare; say in a note what could not be done."""
-    comparisons, keeps_complex, kinks = [], method != "finite", 0
-    for name in analytic:
-        if method != "complex":
-            a = numeric = to_numpy(analytic[name])
-            for eps in EPS / 10.0 ** np.arange(4):  # where the forward bends within a step, a smaller one is needed
-                low, high, noise = _differences(subject, name, weights, eps)
-                better = np.clip(a, low, high)      # low = high except on a kink
-                numeric = np.where((abs(a - better) > abs(a - numeric)) & (eps < EPS), numeric, better)
-                found = _compare(subject, name, "finite", a, numeric)
-                if not found.error <= tolerance:    # unless rounding of large outputs alone explains it
-                    found = _compare(subject, name, "finite", a, np.where(abs(a - numeric) <= noise, a, numeric))
-                if found.error <= tolerance:
-                    break
-            kinks += int((low < high).sum())
-            comparisons.append(found)
-        if keeps_complex:
-            try:
-                exact = subject.held_at_zero(name, to_numpy(complex_step(subject.run, subject.tensors, name, weights)))
-            except NotComplexError as error:
-                if method == "complex":
-                    raise GradientError(f"gradcheck {subject.title}: complex step needs a forward that keeps complex "
-                                        f"numbers ({error}); use method='finite'") from error
-                keeps_complex = False
-                continue
-            if method == "both" and not (
-                    (low < high) | (abs(exact - numeric) <= 1e-4 * abs(numeric) + 1e-6 + 2 * noise)).all():
-                keeps_complex = False       # the two numerical methods differ: abs, maximum or .real somewhere in the forward
-                continue
-            comparisons.append(_compare(subject, name, "complex", analytic[name], exact))
-    if not keeps_complex:
-        comparisons = [c for c in comparisons if c.method == "finite"]
-        if method == "both":
-            subject.add_note("finite differences alone: the forward does not keep complex numbers")
-    if kinks:
-        subject.add_note(f"{kinks} entries lie on a kink, where any slope between the two one-sided ones is correct")
-    return comparisons
-
-
-def _differences(subject: Subject, name: str, weights: list[Array | None],
-                 eps: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return (low, high, noise) as ``finite_difference`` does, on the host."""
-    try:
-        low, high, noise = map(to_numpy, finite_difference(subject.run, subject.tensors, name, weights, eps))
-    except OutOfRangeError as error:
-        raise ArgumentError(f"gradcheck {subject.title}: {error}; choose inputs away from the edge") from None
-    return subject.held_at_zero(name, low), subject.held_at_zero(name, high), noise
-
-
-def _check_names(subject: Subject, allow_unused: Sequence[str]) -> None:
-    """Raise ArgumentError if ``allow_unused`` names something that is no parameter (of a pair: no input)."""
-    names = (*subject.parameters, *subject.without_gradient) or tuple(subject.tensors)
-    if isinstance(allow_unused, str) or not set(allow_unused) <= set(names):
-        raise ArgumentError(f"allow_unused: expected names of parameters ({', '.join(names) or 'there are none'})"
-                            f", got {allow_unused!r}")
-
-
-def _unused(subject: Subject, analytic: Mapping[str, Array], allow_unused: Sequence[str]) -> list[SideEffect]:
-    """Tell of parameters that were not really checked.
-
-    They have no gradient and make no difference, not even as NaN, to the outputs; or they make one, and have no gradient.
-    """
-    found = []
-    for name in (*subject.parameters, *subject.missing):
-        if name in allow_unused or name in analytic and to_numpy(analytic[name]).any():
-            continue
-        if not subject.reads(name):
-            spelled = subject.spelled(name)
-            found.append(SideEffect("not read", (spelled, spelled.partition("[")[0], name)))
-        elif name in subject.missing:
-            subject.add_note(f"no gradient of {name} was returned; the outputs that were compared do not depend on it")
-    for name in subject.without_gradient:
-        if name not in allow_unused:
-            forms = ", ".join(form.format(name) for form in GRADIENT_NAMES[:3])
-            found.append(SideEffect("no gradient", (subject.spelled(name), forms, name)))
-    return found
-
-
-def _rounds_to_float32(subject: Subject) -> bool:
-    """Return whether outputs are numbers that float32 can hold even when no input and no parameter is one."""
-    moved = {name: value * (1 + 1e-11) for name, value in subject.tensors.items()}
-    values = [to_numpy(y).ravel() for y in subject.run(moved) if y.dtype.kind == "f"]
-    return bool(values) and _is_float32(np.concatenate(values))
-
-
-def _is_float32(values: Array) -> bool:
-    """Return whether all numbers are such that float32 can hold, and not just whole ones."""
-    values = to_numpy(values)
-    with np.errstate(over="ignore"):
-        return bool((values == values.astype(np.float32)).all() and (values % 1 != 0).any())
-
-
-def _draw_upstream(subject: Subject, outputs: list[Array], upstream: Any, rng: np.random.Generator) -> list[Array | None]:
-    if subject.is_loss:
-        return [asarray(1.0, backend_name(outputs[0]))]
-    count = len(outputs) if subject.covered is None else subject.covered
-    if upstream is None:
-        drawn = [asarray(rng.standard_normal(y.shape), backend_name(y)) for y in outputs]
-        return [u if k < count else None for k, u in enumerate(drawn)]
-    given = list(upstream) if isinstance(upstream, (tuple, list)) else [upstream]
-    if len(given) != count:
-        raise GradientError(f"gradcheck {subject.title}: expected {count} upstream gradients, got {len(given)}")
-    given += [None] * (len(outputs) - count)
-    return [None if u is None else asarray(u, backend_name(y), np.float64) for u, y in zip(given, outputs)]
-
-
-def _copies(arrays: Mapping[str, Array]) -> dict[str, Array]:
-    return {name: value.copy() for name, value in arrays.items()}
-
-
-def _copy_list(arrays: list[Array | None]) -> list[Array | None]:
-    return [None if value is None else value.copy() for value in arrays]
-
-
-def _overwritten(used: Mapping[str, Array], before: Mapping[str, Array]) -> list[SideEffect]:
-    return [SideEffect("overwritten", (name,)) for name, value in used.items()
-            if to_numpy(value).tobytes() != to_numpy(before[name]).tobytes()]
-
-
-def _upstream_overwritten(used: list[Array | None], before: list[Array | None]) -> list[SideEffect]:
-    return [SideEffect("upstream overwritten", (k,)) for k, (value, old) in enumerate(zip(used, before))
-            if value is not None and to_numpy(value).tobytes() != to_numpy(old).tobytes()]
-
-
-def _check_form(subject: Subject, analytic: dict[str, Array]) -> None:
-    for name, value in analytic.items():
-        want = tuple(subject.tensors[name].shape)
-        if tuple(value.shape) != want:
-            raise GradientError(f"gradcheck {subject.title}: the gradient of {name} has shape {tuple(value.shape)}, expected "
-                                f"{want}")
-        if not np.isfinite(to_numpy(value)).all():
-            raise GradientError(f"gradcheck {subject.title}: the gradient of {name} holds NaN or infinite values")
-
-
-def _compare(subject: Subject, name: str, method: str, analytic: Array, numeric: Array) -> Comparison:
-    a, n = to_numpy(analytic).astype(np.float64), to_numpy(numeric)
-    gap, size = np.abs(a - n), np.maximum(np.abs(a), np.abs(n))
-    if method == "complex":
-        large = max(1.0, float(size.max()), *(float(abs(to_numpy(v)).max()) for v in subject.tensors.values()))
-        errors = gap / np.maximum(size, 1e-3 * large)       # rounding grows with what the gradient is a product of
-        error = float(errors.max())
-    else:
-        errors = gap
-        error = _norm_error(a, n)
-    index = tuple(int(k) for k in np.unravel_index(int(np.argmax(errors)), errors.shape))
-    by_gate = {}
-    for gate, columns in subject.gate_blocks(name).items():
-        by_gate[gate] = _norm_error(a[..., columns], n[..., columns])
-    time = subject.time_axis(name)
-    by_step = [] if time is None else [_norm_error(a.take(t, time), n.take(t, time)) for t in range(a.shape[time])]
-    return Comparison(name, method, error, index, float(a[index]), float(n[index]), subject.describe(name, index), by_gate,
-                      by_step)
-
-
-def _norm_error(a: np.ndarray, n: np.ndarray) -> float:
-    scale = max(float(np.linalg.norm(a)), float(np.linalg.norm(n)), 1e-3 * math.sqrt(a.size))
-    return float(np.linalg.norm(a - n)) / scale

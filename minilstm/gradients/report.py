@@ -7,29 +7,12 @@ import math
 from typing import Any, NamedTuple
 
 from minilstm.backend.arrays import Array, to_numpy
+from minilstm.gradients.check.compare import Comparison
 from minilstm.gradients.diagnosis.diagnose import Diagnosis
-from minilstm.gradients.side_effects import SideEffect
-from minilstm.gradients.view import Subject
+from minilstm.gradients.targets.side_effects import SideEffect
+from minilstm.gradients.targets.target import Target
 
 COLUMNS = ("tensor", "shape", "finite", "complex", "")
-
-
-class Comparison(NamedTuple):
-    """One tensor's verdict by one method.
-
-    ``error`` is, for finite differences, ‖a - n‖ / max(‖a‖, ‖n‖, 10⁻³ √size), since single small entries drown in rounding;
-    for complex step the largest |a - n| / max(|a|, |n|, 10⁻³ · max(1, the largest entry of the gradient or of any tensor)).
-    """
-
-    name: str
-    method: str             # "finite" or "complex"
-    error: float
-    entry: tuple[int, ...]  # the index of the worst one
-    analytic: float
-    numeric: float
-    where: str              # describes the worst entry
-    by_gate: dict[str, float]
-    by_step: list[float]    # for an input whose time axis is known, the error at each time step
 
 
 class GradcheckReport(NamedTuple):
@@ -106,17 +89,17 @@ class GradcheckReport(NamedTuple):
         return f"<p>{html.escape(self.summary())}</p><table>{line(COLUMNS, 'th')}{body}</table>{below}"
 
 
-def explain(subject: Subject, wrong: list[Comparison], analytic: dict[str, Array], limits: dict[str, float]) -> str:
+def explain(target: Target, wrong: list[Comparison], analytic: dict[str, Array], limits: dict[str, float]) -> str:
     """Say which gradients are wrong, and where: the worst entry, the gates, the time steps."""
     names = list(dict.fromkeys(c.name for c in wrong))
-    lines = [f"gradcheck {subject.title}: the gradient of {', '.join(names)} is wrong "
+    lines = [f"gradcheck {target.title}: the gradient of {', '.join(names)} is wrong "
              f"({len(names)} of {len(analytic)} tensors)"]
     worst = max(wrong, key=lambda c: (c.error, c.method == "complex"))
     lines.append(f"  worst entry: {worst.where}: analytic {worst.analytic:.10g}, numeric {worst.numeric:.10g}")
     for name in names:
         c = max((c for c in wrong if c.name == name), key=lambda c: c.error)
         gates = "; by gate: " + ", ".join(f"{g} {e:.1e}" for g, e in c.by_gate.items()) if len(c.by_gate) > 1 else ""
-        hint = _hint(subject, c, analytic[name])
+        hint = _hint(target, c, analytic[name])
         wrong_steps = [t for t, e in enumerate(c.by_step) if e > limits["finite"]]
         if wrong_steps and len(wrong_steps) < len(c.by_step):
             hint += f"; wrong at time steps {', '.join(map(str, wrong_steps))} of 0 to {len(c.by_step) - 1}, right elsewhere"
@@ -124,13 +107,13 @@ def explain(subject: Subject, wrong: list[Comparison], analytic: dict[str, Array
     return "\n".join(lines)
 
 
-def _hint(subject: Subject, c: Comparison, analytic: Array) -> str:
+def _hint(target: Target, c: Comparison, analytic: Array) -> str:
     """Name the mistakes that show in the numbers."""
     if c.numeric != 0.0 and not to_numpy(analytic).any():
         return "; it is zero everywhere"
-    if c.numeric == 0.0 and c.name in subject.parameters:
-        return f"; the forward does not seem to read {subject.spelled(c.name)} (a copy kept elsewhere is not followed)"
-    value = float(to_numpy(subject.tensors[c.name])[c.entry])
+    if c.numeric == 0.0 and c.name in target.parameters:
+        return f"; the forward does not seem to read {target.as_written(c.name)} (a copy kept elsewhere is not followed)"
+    value = float(to_numpy(target.tensors[c.name])[c.entry])
     if value != 0.0 and math.isclose(c.analytic, c.numeric + value, rel_tol=1e-5):
         return f"; it looks like the gradient plus {c.name} itself"
     if c.numeric != 0.0:

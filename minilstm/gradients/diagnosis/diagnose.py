@@ -11,17 +11,17 @@ import numpy as np
 
 from minilstm.backend.arrays import to_numpy
 from minilstm.backend.checks import is_array
-from minilstm.gradients.conventions import flatten
+from minilstm.gradients.check.linearity import CLIPPED, RANDOM, SMALL, check_linearity
 from minilstm.gradients.diagnosis.derivation import CELLS, Cell
 from minilstm.gradients.diagnosis.findings import Finding, Part
 from minilstm.gradients.diagnosis.reading import Reading
 from minilstm.gradients.diagnosis.recognise import recognise, recognise_wrong
 from minilstm.gradients.diagnosis.search import Explanation, Problem, explain, search
 from minilstm.gradients.diagnosis.simulate import Block
-from minilstm.gradients.linearity import CLIPPED, RANDOM, SMALL, check_linearity
-from minilstm.gradients.side_effects import SideEffect
-from minilstm.gradients.subjects import make_subject
-from minilstm.gradients.view import Subject
+from minilstm.gradients.targets.arguments import flatten
+from minilstm.gradients.targets.make import make_target
+from minilstm.gradients.targets.side_effects import SideEffect
+from minilstm.gradients.targets.target import Target
 
 SECONDS = 2.0
 
@@ -108,19 +108,19 @@ def diagnose(target: Any, inputs: Any, *, seconds: float = SECONDS, rng: Any = 0
 
     Returns a Diagnosis; ``named`` is False where the forward is another cell or the mistake is none of those that are known.
     """
-    return diagnosis_of(make_subject(target, inputs, options), seconds, rng)
+    return diagnosis_of(make_target(target, inputs, options), seconds, rng)
 
 
-def diagnosis_of(subject: Subject, seconds: float = SECONDS, rng: Any = 0) -> Diagnosis:
-    """As ``diagnose``, for a subject of gradcheck."""
+def diagnosis_of(target: Target, seconds: float = SECONDS, rng: Any = 0) -> Diagnosis:
+    """As ``diagnose``, for a target of gradcheck."""
     deadline = time.perf_counter() + 0.85 * seconds     # what is found then must still be put in order
-    arrays = {name: to_numpy(value).astype(np.float64) for name, value in subject.tensors.items()}
-    outputs = [np.asarray(to_numpy(y), dtype=np.float64) for y in subject.run(subject.tensors)][:subject.covered or None]
-    integers = {name: np.asarray(leaf) for name, leaf in zip(subject.input_names, flatten(subject.inputs.values))
+    arrays = {name: to_numpy(value).astype(np.float64) for name, value in target.tensors.items()}
+    outputs = [np.asarray(to_numpy(y), dtype=np.float64) for y in target.run(target.tensors)][:target.covered or None]
+    integers = {name: np.asarray(leaf) for name, leaf in zip(target.input_names, flatten(target.inputs.values))
                 if name not in arrays and (is_array(leaf) or isinstance(leaf, list)) and np.asarray(leaf).dtype.kind in "iu"}
     generator = np.random.default_rng(rng)
-    upstream = [generator.standard_normal(y.shape) for y in subject.run(subject.tensors)]
-    effects = check_linearity(subject, upstream)
+    upstream = [generator.standard_normal(y.shape) for y in target.run(target.tensors)]
+    effects = check_linearity(target, upstream)
     if RANDOM in effects:
         return Diagnosis(None, named=True, side_effects=effects)
     reading = recognise(arrays, integers, outputs)
@@ -128,7 +128,7 @@ def diagnosis_of(subject: Subject, seconds: float = SECONDS, rng: Any = 0) -> Di
         reading = recognise_wrong(arrays, integers, outputs, time.perf_counter() + seconds / 2)
     if reading is None:
         return Diagnosis(None, side_effects=effects)
-    problems = _problems(subject, reading, {**arrays, **integers}, generator, SMALL if CLIPPED in effects else 1.0)
+    problems = _problems(target, reading, {**arrays, **integers}, generator, SMALL if CLIPPED in effects else 1.0)
     if reading.cell.variants and not reading.cell.reset_first and any(explain(problem, {}).cost for problem in problems):
         usual = CELLS[reading.cell.name]        # the backward may belong to the usual forward
         usual = usual._replace(forward=reading.cell.forward)
@@ -138,7 +138,7 @@ def diagnosis_of(subject: Subject, seconds: float = SECONDS, rng: Any = 0) -> Di
     cell, words = reading.cell, reading.words()
     before = _wrong_equations(cell)
     first = next(((problem, found) for problem in problems if (found := explain(problem, {})).cost), None)
-    if first is None or before and _is_consistent(subject, rng):
+    if first is None or before and _is_consistent(target, rng):
         return Diagnosis(cell.name, words, named=bool(before or effects), slips=before, side_effects=effects)
     problem, unexplained = first
     blocks = (*unexplained.last, *unexplained.open)
@@ -151,14 +151,14 @@ def diagnosis_of(subject: Subject, seconds: float = SECONDS, rng: Any = 0) -> Di
     return Diagnosis(cell.name, words, problem.T, True, best, tuple(more), wrong, effects)
 
 
-def _is_consistent(subject: Subject, rng: Any) -> bool:
-    """Return whether the gradients are those of the subject's own forward, in one random direction."""
+def _is_consistent(target: Target, rng: Any) -> bool:
+    """Return whether the gradients are those of the target's own forward, in one random direction."""
     generator, eps = np.random.default_rng(rng), 1e-5
-    upstream = [generator.standard_normal(np.shape(y)) for y in subject.run(subject.tensors)]
-    gradients = subject.gradients(subject.tensors, [u.copy() for u in upstream])
+    upstream = [generator.standard_normal(np.shape(y)) for y in target.run(target.tensors)]
+    gradients = target.gradients(target.tensors, [u.copy() for u in upstream])
     way = {name: generator.standard_normal(gradient.shape) for name, gradient in gradients.items()}
-    sides = [sum(float((u * to_numpy(y)).sum()) for u, y in zip(upstream, subject.run(
-        {name: value + sign * eps * way.get(name, 0.0) for name, value in subject.tensors.items()}))) for sign in (1, -1)]
+    sides = [sum(float((u * to_numpy(y)).sum()) for u, y in zip(upstream, target.run(
+        {name: value + sign * eps * way.get(name, 0.0) for name, value in target.tensors.items()}))) for sign in (1, -1)]
     slope = sum(float((to_numpy(gradient) * way[name]).sum()) for name, gradient in gradients.items())
     return abs((sides[0] - sides[1]) / (2 * eps) - slope) <= 1e-6 * max(1.0, abs(slope))
 
@@ -169,17 +169,17 @@ def _wrong_equations(cell: Cell) -> tuple[Finding, ...]:
                  for now, line in zip(cell.forward, cell.equations) if now != line)
 
 
-def _problems(subject: Subject, reading: Reading, arrays: dict[str, np.ndarray], rng: np.random.Generator,
+def _problems(target: Target, reading: Reading, arrays: dict[str, np.ndarray], rng: np.random.Generator,
               scale: float) -> list[Problem]:
     """Return the problems with one step, two, and all."""
     every = len(reading.weights(arrays).x)
-    lists = {name for name, leaf in zip(subject.input_names, flatten(subject.inputs.values)) if isinstance(leaf, list)}
+    lists = {name for name, leaf in zip(target.input_names, flatten(target.inputs.values)) if isinstance(leaf, list)}
     problems = []
     for T in sorted({1, min(2, every), min(3, every), every}):
         cut = reading.cut(arrays, T)
         given = {name: value.tolist() if name in lists else value for name, value in cut.items()}
-        upstream = [scale * rng.standard_normal(y.shape) for y in subject.run(given)]
-        gradients = {name: np.asarray(to_numpy(value), dtype=np.float64) for name, value in subject.gradients(
+        upstream = [scale * rng.standard_normal(y.shape) for y in target.run(given)]
+        gradients = {name: np.asarray(to_numpy(value), dtype=np.float64) for name, value in target.gradients(
             given, [u.copy() for u in upstream]).items()}
         blocks: dict[Block, np.ndarray] = {}
         for name, gradient in gradients.items():

@@ -1,6 +1,6 @@
 """The mistakes that are made in a hand-written backward pass, in one table.
 
-They are collected from public implementations and from the family that the diagnosis searches (slips.py). What it finds, the
+They are collected from public implementations and from the family that the diagnosis searches (wrong_lines.py). What it finds, the
 grader and ``--json`` speak of them by their keys.
 """
 

@@ -13,7 +13,7 @@ from minilstm.gradients.diagnosis import findings, wrong_lines
 from minilstm.gradients.diagnosis.derivation import CELLS, VARIANTS, Cell
 from minilstm.gradients.diagnosis.findings import FORMS, Finding, Part
 from minilstm.gradients.diagnosis.mistakes import MISTAKES
-from minilstm.gradients.side_effects import KINDS
+from minilstm.gradients.targets.side_effects import KINDS
 
 
 @pytest.mark.parametrize("cell", [*CELLS.values(), *VARIANTS])

@@ -1,4 +1,6 @@
-"""Students' code in many styles: right code is recognised, and planted bugs are named by lines that a reader would name."""
+"""Of no single file: students' code in many styles: right code is recognised, and planted bugs are named by lines that
+a reader would name.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from zoo_more_cases import MORE_BUGS, MORE_STYLES
 import minilstm as ml
 from minilstm.gradients.diagnosis.diagnose import Diagnosis
 from minilstm.gradients.diagnosis.findings import Finding
-from minilstm.gradients.side_effects import SideEffect
+from minilstm.gradients.targets.side_effects import SideEffect
 
 ALL = STYLES | MORE_STYLES
 # One function that returns loss and gradients together: not a form that gradcheck takes.

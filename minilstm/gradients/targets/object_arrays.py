@@ -1,0 +1,71 @@
+"""Where an object of somebody's own class keeps its parameters and their gradients."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, NamedTuple
+
+from minilstm.backend.arrays import Array
+from minilstm.backend.checks import is_array
+from minilstm.gradients.targets.names import GRADIENT_NAMES, find_key, look_up
+from minilstm.gradients.targets.trees import is_floating
+
+# Attributes that hold parameters, and those that hold their gradients, both dicts or both lists.
+STORES = (("params", "grads"), ("params", "dparams"), ("weights", "grads"), ("weights", "gradients"),
+          ("parameters", "gradients"), ("parameters", "grads"), ("params", "gradients"))
+VALUES, SLOPES = ("data", "value", "values"), ("grad", "d", "gradient", "g", "diff")    # of a parameter that is an object
+BESIDE = ("grads", "gradients", "dparams")      # dicts of the gradients of attributes
+
+
+class StoredArray(NamedTuple):
+    """A floating point array that an object keeps, and its gradient (None if there is none)."""
+
+    array: Array
+    gradient: Any
+    declared: bool      # it stands in ``params``, so it must have a gradient
+    path: str           # as its author writes it, after "self."
+
+
+def stored_arrays(thing: Any, prefix: str = "", seen: set[int] | None = None) -> dict[str, StoredArray]:
+    """Return the arrays that an object keeps, by name.
+
+    They are in ``params`` and ``grads`` (or another pair of STORES) if it has them, else in its attributes (W, or W[0] in a
+    list, W['f'] in a dict) and in those of the objects it is made of. ``seen``: the objects that were visited already.
+    """
+    seen = set() if seen is None else seen
+    seen.add(id(thing))
+    for store, other in STORES:
+        params, grads = getattr(thing, store, None), getattr(thing, other, None)
+        if isinstance(params, dict) and params and isinstance(grads, dict):
+            return {prefix + name: StoredArray(array, look_up(name, grads), True, f"{prefix}{store}[{name!r}]")
+                    for name, array in params.items()}
+        if isinstance(params, (tuple, list)) and isinstance(grads, (tuple, list)) and all(map(is_array, params)):
+            gradients = [*grads, *[None] * (len(params) - len(grads))]
+            named = {f"{prefix}{store}[{k}]": pair for k, pair in enumerate(zip(params, gradients))}
+            return {name: StoredArray(array, gradient, True, name) for name, (array, gradient) in named.items()}
+    value = next((name for name in VALUES if is_floating(getattr(thing, name, None))), None)
+    slope = next((name for name in SLOPES if hasattr(thing, name)), None)
+    if value is not None and slope is not None:
+        return {prefix[:-1] or value: StoredArray(getattr(thing, value), getattr(thing, slope), False, f"{prefix}{value}")}
+    parts: dict[str, Any] = {}
+    for name, content in getattr(thing, "__dict__", {}).items():
+        if name in BESIDE:
+            continue
+        elements = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(
+            content, (tuple, list)) else ()
+        parts.update({name: content} if not elements else {f"{name}[{key!r}]": part for key, part in elements})
+    beside: dict[str, Any] = {}
+    for name in BESIDE:
+        store_of = getattr(thing, name, None)
+        beside.update(store_of if isinstance(store_of, dict) else {})
+    keys = {name: find_key(name, parts, GRADIENT_NAMES[:-1]) for name, part in parts.items() if is_floating(part)}
+    found = {}
+    for name, key in keys.items():
+        if name not in keys.values():
+            gradient = look_up(name, beside) if key is None else parts[key]
+            found[prefix + name] = StoredArray(parts[name], gradient, False, prefix + name)
+    for name, part in parts.items():
+        if id(part) not in seen and hasattr(part, "__dict__") and not (
+                is_array(part) or isinstance(part, type) or inspect.isroutine(part) or inspect.ismodule(part)):
+            found.update(stored_arrays(part, f"{prefix}{name}.", seen))
+    return found

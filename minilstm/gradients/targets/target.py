@@ -1,0 +1,265 @@
+"""One view of everything that gradcheck can check: named float64 tensors in, arrays out, gradients by name.
+
+A layer, a loss and a pair of functions differ in how they are called and how they hand gradients back. A Target hides
+that. It works on a float64 copy, so the caller's object stays as it was.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from minilstm.backend.arrays import Array, get_array_module, to_numpy
+from minilstm.backend.checks import is_array
+from minilstm.backend.errors import ArgumentError, GradientError
+from minilstm.gradients.targets.arguments import Upstream, arrange, pass_on, read_upstream
+from minilstm.gradients.targets.failures import check_returned, definition_site, errors_located
+from minilstm.gradients.targets.names import GRADIENT_NAMES, find_key, split_gradients
+from minilstm.gradients.targets.side_effects import SideEffect
+from minilstm.gradients.targets.trees import flatten, is_floating, name_leaves, rebuild
+
+Tensors = Mapping[str, Array]
+
+
+def gate_names(gates: Any) -> tuple[str, ...]:
+    """Return ``gates`` if it is a tuple of names, else (): a cell may use the attribute for something else."""
+    return gates if isinstance(gates, tuple) and all(isinstance(gate, str) for gate in gates) else ()
+
+
+def title_of(thing: Any) -> str:
+    """Return an object as messages name it: its repr where that is short and says more than the name of its class."""
+    words = repr(thing)
+    return type(thing).__name__ if len(words) >= 80 or "\n" in words or " at 0x" in words else words
+
+
+def outputs_of(title: str, forward: Any, tree: Any) -> list[Array]:
+    """Return forward's outputs as a flat list. Raises where one of them is no array."""
+    check_returned(title, "forward", forward, tree, "an array")
+    leaves = [np.asarray(leaf) if np.isscalar(leaf) else leaf for leaf in flatten(tree)]
+    for leaf in leaves:
+        if not is_array(leaf):
+            raise ArgumentError(f"gradcheck {title}: forward returned {type(leaf).__name__}, expected arrays"
+                                f"{definition_site(forward)}")
+    return leaves
+
+
+class Target:
+    """Base: holds the inputs' tree and the tensors to differentiate.
+
+    Attributes:
+        title: its name in messages.
+        tensors: name -> float64 array; inputs first, then parameters.
+        floating: the names of those tensors that are inputs. parameters: the names of the others.
+        is_loss: the output is one number and backward takes no upstream gradient.
+        notes: remarks that the report should add.
+        covered: how many outputs backward takes an upstream gradient of; None for all.
+        missing: names of tensors that backward gives no gradient, and that no covered output depends on.
+        without_gradient: names of arrays that an object keeps and that have no gradient anywhere.
+        axes: the letters of the first input's axes, N, T and D; "" if they are not known.
+    """
+
+    is_loss = False
+    several_outputs = False
+    parameters: tuple[str, ...] = ()
+    without_gradient: tuple[str, ...] = ()
+    covered: int | None = None
+    axes = ""
+
+    def __init__(self, title: str, function: Any, inputs: Any, options: dict[str, Any]) -> None:
+        self.title, self.options, self.function = title, options, function
+        self.inputs = arrange(title, function, inputs, options)
+        self.input_names = name_leaves(zip(self.inputs.names, self.inputs.values))
+        for name, times in Counter(self.input_names).items():
+            if times > 1:
+                raise ArgumentError(f"gradcheck {title}: {times} inputs are called {name}; rename them")
+        self.tensors: dict[str, Array] = {name: leaf.astype(np.float64) for name, leaf in
+                                          zip(self.input_names, flatten(self.inputs.values)) if is_floating(leaf)}
+        self.floating = list(self.tensors)      # the names of the inputs among the tensors
+        self.notes: list[str] = []
+        self.missing: list[str] = []
+        for name, tensor in self.tensors.items():
+            if tensor.size == 0:
+                raise ArgumentError(f"gradcheck {title}: {name} is empty, there is nothing to check")
+
+    def add_parameters(self, parameters: dict[str, Array]) -> None:
+        """Add what the target keeps itself to the tensors."""
+        for name, value in parameters.items():
+            if name in self.tensors:
+                raise ArgumentError(f"gradcheck {self.title}: {name!r} names both an input and a parameter; rename one")
+            self.tensors[name] = value
+        self.parameters = tuple(parameters)
+
+    def call(self, function: Any, tensors: Tensors) -> Any:
+        """Call a forward with the inputs, floating leaves taken from ``tensors``."""
+        leaves = [tensors.get(name, leaf) for name, leaf in zip(self.input_names, flatten(self.inputs.values))]
+        arguments, by_name = pass_on(self.inputs, rebuild(self.inputs.values, leaves))
+        with errors_located(self.title, "forward", self.function):
+            return function(*arguments, **by_name, **self.options)
+
+    def match_gradients(self, gradients: Any, backward: Any) -> dict[str, Array]:
+        """Give what backward returned names: the keys of a dict; else one for each input, or for each floating input.
+
+        Raises GradientError when it returned too few, too many, or something that is no array.
+        """
+        if self.floating:
+            check_returned(self.title, "backward", backward, gradients, f"gradients ({', '.join(self.floating)})")
+        entries, rest = split_gradients(gradients)
+        keys = {name: key for name in self.floating if (key := find_key(name, entries)) is not None}
+        found = {name: entries[key] for name, key in keys.items()}
+        names = [name for name in self.input_names if name not in found]
+        if len(rest) != len(names):
+            names = [name for name in names if name in self.floating]
+        if rest or not entries:
+            if not self.gradient_count_fits(len(rest), len(names)):
+                advice = "; give what needs no gradient as a keyword argument of gradcheck" if self.is_loss else ""
+                raise GradientError(f"gradcheck {self.title}: backward returned {len(rest)} gradients for {len(names)} inputs "
+                                    f"({', '.join(names)}){advice}{definition_site(backward)}")
+            found.update(zip(names, rest))
+        else:
+            self._check_missing([name for name in self.floating if name not in found], entries, len(found), backward)
+        known = {*keys.values(), *(find_key(name, entries) for name in self.parameters)}
+        others = [key for key in entries if key not in known]
+        if others:
+            self.add_note(f"backward also returned {', '.join(others)}, which no input is called after")
+        named = {}
+        for name in self.floating:
+            if name in found:
+                leaf = found[name]
+                if not is_array(leaf) and not np.isscalar(leaf):
+                    got = type(leaf).__name__
+                    raise GradientError(f"gradcheck {self.title}: backward returned {got} for {name}, expected an array"
+                                        f"{definition_site(backward)}")
+                named[name] = leaf if is_array(leaf) else np.asarray(leaf)
+        return named
+
+    def _check_missing(self, missing: list[str], entries: Mapping[str, Any], returned: int, backward: Any) -> None:
+        """Raise GradientError for a tensor that backward's dict leaves out, unless no covered output depends on it."""
+        needed = [name for name in missing if self.depends_on(name, self.covered)]
+        if needed:
+            raise GradientError(
+                f"gradcheck {self.title}: backward returned {returned} gradients for {returned + len(missing)} inputs "
+                f"({', '.join(self.floating)}): no key names the gradient of {', '.join(needed)}, such as "
+                f"{GRADIENT_NAMES[0].format(needed[0])}; its keys are {', '.join(entries)}{definition_site(backward)}")
+        self.missing = missing
+
+    def add_note(self, note: str) -> None:
+        """Add a remark to the report, once."""
+        if note not in self.notes:
+            self.notes.append(note)
+
+    def take_upstream(self, backward: Any, outputs: tuple[Any, ...], others: int) -> Upstream:
+        """Find out which upstream gradients backward takes; raise GradientError if its signature fits none."""
+        upstream = read_upstream(backward, outputs, others)
+        if isinstance(upstream, str):
+            raise GradientError(f"gradcheck {self.title}: {upstream}{definition_site(backward)}")
+        self.is_loss = upstream.arguments == 0
+        count = len(flatten(outputs))
+        if not self.is_loss and upstream.leaves < count:
+            self.covered = upstream.leaves
+            self.add_note(f"backward takes upstream gradients of {upstream.leaves} of {count} outputs; the others were not "
+                          "checked")
+        elif self.is_loss:
+            self.covered = 1
+        return upstream
+
+    def gradient_count_fits(self, returned: int, expected: int) -> bool:
+        """Tell whether backward may return so many gradients; a loss may leave out those of its targets."""
+        if self.is_loss and returned == 1:
+            shape = self.tensors[self.floating[0]].shape
+            return all(self.tensors[name].shape == shape[:self.tensors[name].ndim] for name in self.floating)
+        return returned == expected
+
+    def depends_on(self, name: str, outputs: int | None = None) -> bool:
+        """Return whether the (first) outputs depend on a tensor: if the forward reads it, they change where it is NaN."""
+        value = self.value_of(name)
+        spoilt = {**self.tensors, name: get_array_module(value).full_like(value, np.nan)}
+        before = [to_numpy(y).tobytes() for y in self.run(self.tensors)[:outputs]]
+        try:
+            with np.errstate(all="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                after = [to_numpy(y).tobytes() for y in self.run(spoilt)[:outputs]]
+        except Exception:       # it was read, and refused
+            after = []
+        return before != after
+
+    def value_of(self, name: str) -> Array:
+        """Return the value of a tensor, or of another array that the forward may read."""
+        return self.tensors[name]
+
+    def as_written(self, name: str) -> str:
+        """Return a tensor as its author writes it."""
+        return f"the input {name}"
+
+    def zero_fixed_entries(self, name: str, numeric: np.ndarray) -> np.ndarray:
+        """Return a numerical gradient with 0 where the layer means an entry to stay what it is."""
+        return numeric
+
+    def run(self, tensors: Tensors) -> list[Array]:
+        """Evaluate the forward on copies, so that nothing it writes into them reaches the next evaluation."""
+        return self.evaluate({name: value.copy() for name, value in tensors.items()})
+
+    def evaluate(self, tensors: Tensors) -> list[Array]:
+        """Evaluate the forward; return its outputs as a flat list."""
+        raise TypeError("a target defines evaluate")
+
+    def gradients(self, tensors: Tensors, upstream: list[Array | None]) -> dict[str, Array]:
+        """Run forward and backward; return the analytic gradients by name."""
+        raise TypeError("a target defines gradients")
+
+    def check_second_backward(self, first: dict[str, Array], tensors: Tensors,
+                              upstream: list[Array | None]) -> list[SideEffect]:
+        """Return the side effects that a second backward shows, given the gradients of the first one."""
+        return []
+
+    # Names for people ------------------------------------------------------------------------------------------------
+
+    def gates_of(self, name: str) -> tuple[str, ...]:
+        """Return the gates whose blocks stand side by side in this tensor's columns; () if it has none."""
+        return ()
+
+    def gate_blocks(self, name: str) -> dict[str, slice]:
+        """Return gate -> columns of this tensor."""
+        gates, columns = self.gates_of(name), self.tensors[name].shape[-1] if self.tensors[name].ndim else 0
+        if not gates or columns % len(gates):
+            return {}
+        H = columns // len(gates)
+        return {gate: slice(k * H, (k + 1) * H) for k, gate in enumerate(gates)}
+
+    def name_axes(self, axes: str | None, outputs: list[Array]) -> None:
+        """Note which axis of the first input is the sequence (N) and which is time (T).
+
+        Where ``axes`` does not say so, three axes are (N, T, D) if the output has the same N and T; else nothing is claimed.
+        """
+        shape = tuple(self.tensors[self.input_names[0]].shape) if self.input_names[:1] == self.floating[:1] and self.floating \
+            else ()
+        if axes is None:
+            self.axes = "NTD" if len(shape) == 3 and tuple(outputs[0].shape[:2]) == shape[:2] else ""
+        elif not isinstance(axes, str) or sorted(axes) != sorted(set(axes) & set("NTD")) or len(axes) != len(shape):
+            raise ArgumentError(f"axes: expected {len(shape)} different letters of N, T and D, one for each axis of the first "
+                                f"input, got {axes!r}")
+        else:
+            self.axes = axes
+
+    def time_axis(self, name: str) -> int | None:
+        """Return which axis of this tensor is time; None if there is none, or none is known: states come after the input."""
+        return self.axes.index("T") if name == self.input_names[0] and "T" in self.axes else None
+
+    def describe(self, name: str, index: tuple[int, ...]) -> str:
+        """Describe the entry: parameter, gate and unit, or sequence and time step."""
+        shape = self.tensors[name].shape
+        entry = f"{name}[{', '.join(map(str, index))}]" if index else name
+        for gate, columns in self.gate_blocks(name).items():
+            if columns.start <= index[-1] < columns.stop:
+                H, words = columns.stop - columns.start, f"gate {gate}, unit {index[-1] - columns.start}"
+                if len(shape) == 2:
+                    words += f", from {'h' if index[0] < H else 'x'}[{index[0] if index[0] < H else index[0] - H}]"
+                return f"{entry} ({words})"
+        if self.time_axis(name) is not None:
+            places = [f"{word} {index[self.axes.index(letter)]}" for letter, word in (("N", "sequence"), ("T", "time step"))
+                      if letter in self.axes]
+            return f"{entry} ({', '.join(places)})"
+        return entry
