@@ -1,21 +1,23 @@
-"""The command line: check the gradients of your own code, grade exercises, list known mistakes, or check this installation.
+"""The command line: check the gradients of your own code, grade exercises, list known mistakes, or check this
+installation.
 
     python -m minilstm gradcheck student.py:forward,backward
     python -m minilstm gradcheck student.py:MyLSTM
     python -m minilstm gradcheck notebook.ipynb:forward,backward
 
-runs the code in a process of its own, with arrays made from the names of forward's arguments. The exit status is 0 if every
-gradient is right, 1 (with the report) if one is wrong, and 2 if the check could not be carried out.
+runs the code in a process of its own, with arrays made from the names of forward's arguments. The exit status
+is 0 if every gradient is right, 1 (with the report) if one is wrong, and 2 if the check could not be carried
+out.
 
     python -m minilstm grade FILE_OR_FOLDER
 
-grades exercises (examples/exercises): a score for each step, the mistake by name, and a hint. The exit status is 0 if all is
-right, 1 if not, and 2 if nothing could be graded.
+grades exercises (examples/exercises): a score for each step, the mistake by name, and a hint. The exit status
+is 0 if all is right, 1 if not, and 2 if nothing could be graded.
 
     python -m minilstm doctor
 
-lists NumPy, BLAS, CuPy, driver and GPU, tests each of them, and names what is missing. The exit status is 0 if everything that
-is installed works, and 1 otherwise.
+lists NumPy, BLAS, CuPy, driver and GPU, tests each of them, and names what is missing. The exit status is 0
+if everything that is installed works, and 1 otherwise.
 
     python -m minilstm mistakes
 
@@ -48,7 +50,7 @@ PROGRAM = "python -m minilstm"
 
 
 def build_parser(command: str) -> argparse.ArgumentParser:
-    """Return the parser for one command's arguments, including the command itself (options may precede it)."""
+    """Return the parser for one command's arguments, with the command itself among them."""
     parser = Parser(PROGRAM, COMMANDS[command][0])
     parser.add_argument("command", choices=(command,), metavar=command, help=argparse.SUPPRESS)
     if command == "mistakes":

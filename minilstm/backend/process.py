@@ -1,7 +1,7 @@
 """Run a function on somebody else's code in a process of its own, with limits.
 
-What that code prints, an endless loop, exit(), or a crash of the interpreter then do no harm here. This is no sandbox: the
-code may read and write what its user may. Code of strangers belongs in a container.
+What that code prints, an endless loop, exit(), or a crash of the interpreter then do no harm here. This is no
+sandbox: the code may read and write what its user may. Code of strangers belongs in a container.
 """
 
 from __future__ import annotations
@@ -49,14 +49,12 @@ def run_in_process(function: Callable[..., Answer], *arguments: Any, seconds: fl
                    megabytes: int | None = MEGABYTES, folder: Path | None = None) -> Answer:
     """Run ``function(*arguments)`` in a process of its own, and return what it returns.
 
-    Args:
-        function: of a module that can be imported, see ``pickle``; returns plain values, as JSON can hold them.
-        seconds: how long it may take.
-        megabytes: how much memory it may use beyond what it starts with; None for no limit. Has no effect on Windows.
-        folder: where it runs; here by default.
+    Args: function: of a module that can be imported, see ``pickle``; returns plain values, as JSON can hold
+        them. seconds: how long it may take. megabytes: how much memory it may use beyond what it starts with;
+        None for no limit. Has no effect on Windows. folder: where it runs; here by default.
 
-    Returns the answer, with "printed": the beginning of what the code printed. Raises ProcessError, one sentence, where there
-    is no answer.
+    Returns the answer, with "printed": the beginning of what the code printed. Raises ProcessError, one
+    sentence, where there is no answer.
     """
     import subprocess
     with tempfile.TemporaryDirectory() as work:
@@ -83,7 +81,7 @@ def run_in_process(function: Callable[..., Answer], *arguments: Any, seconds: fl
 
 
 def _paths() -> list[str]:
-    """Return where Python looks for packages, without the folder it was started in: a random.py there is none of ours."""
+    """Return Python's paths but for the folder it was started in: a random.py there is none of ours."""
     here = Path.cwd()
     return [path for path in sys.path if path and (Path(path).resolve() != here or (here / "minilstm").is_dir())]
 
@@ -141,7 +139,7 @@ def _no_answer(error: str, failure: Failure) -> Answer:
 
 
 def _limit_memory(megabytes: int) -> None:
-    """Limit the address space to what is in use now and ``megabytes`` more, and files, where the system can do that."""
+    """Limit the address space to ``megabytes`` more than is in use, and files, where that is possible."""
     try:
         import resource
     except ImportError:         # Windows

@@ -1,8 +1,8 @@
 """``python -m minilstm doctor``: what is installed, whether it works, and what is missing.
 
-It lists Python, NumPy and its BLAS, Numba, the NVIDIA driver and CuPy, and tests what it finds: the gradients of a small model
-are checked numerically, and a training step with compiled code or on a GPU is compared with NumPy's. A machine without a GPU
-is healthy; a machine whose GPU or CuPy does not work correctly is not.
+It lists Python, NumPy and its BLAS, Numba, the NVIDIA driver and CuPy, and tests what it finds: the gradients
+of a small model are checked numerically, and a training step with compiled code or on a GPU is compared with
+NumPy's. A machine without a GPU is healthy; a machine whose GPU or CuPy does not work correctly is not.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ def examine_cupy(driver: Driver | None, wanted: bool) -> Iterator[Finding]:
 
 
 def examine_kernels() -> Finding:
-    """Return the finding about the CUDA kernels, each family compared with the readable functions on a tiny problem."""
+    """Return the finding about the CUDA kernels: each family compared with the readable functions."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         reasons = {f"{family} in {dtype}": trial.why_not(family, dtype) for family in trial.FAMILIES for dtype in WORST}
@@ -167,7 +167,7 @@ def gpu_words(cupy: Any) -> str:
 
 
 def self_test(name: str) -> Finding:
-    """Test forward and backward on a backend: check gradients numerically; on a GPU, also compare with NumPy."""
+    """Test forward and backward on a backend by numerical derivatives; on a GPU, against NumPy too."""
     try:
         rng = np.random.default_rng(0)
         model = Sequential(LSTM(3, 4, dtype=np.float64, rng=0), LSTM(4, 2, return_sequences=False, rng=1), Linear(2, 1, rng=2),
@@ -188,10 +188,11 @@ def self_test(name: str) -> Finding:
 
 
 def difference(name: str, dtype: np.dtype, without: Callable[[], AbstractContextManager[None]] = nullcontext) -> float:
-    """Return the difference between a training step of a small model and NumPy's, relative to the largest number.
+    """Return the difference between a training step of a small model and NumPy's, relative to the largest
+    number.
 
-    ``name``: the backend to test; ``without``: a context in which the NumPy step runs. The hidden size is one of those with
-    dedicated CUDA kernels.
+    ``name``: the backend to test; ``without``: a context in which the NumPy step runs. The hidden size is one
+    of those with dedicated CUDA kernels.
     """
     here = _training_step(name, dtype)
     with without():
@@ -214,7 +215,7 @@ def _training_step(name: str, dtype: np.dtype) -> list[np.ndarray]:
 
 
 def report(wanted: str | None = None) -> tuple[str, int]:
-    """Return the report, and the exit status: 0 if everything installed works (including ``wanted``), else 1."""
+    """Return the report, and the exit status: 0 if everything installed works, and ``wanted`` too."""
     lines, healthy = [], True
     for finding in examine(wanted):
         lines.append(f"{finding.about:<12} {'' if finding.healthy else '✗ '}{finding.text}")

@@ -1,7 +1,8 @@
 """What all command-line programs here share: argument parsing and error handling.
 
-A user's mistake gives one line on standard error and exit status 2, a warning one line; Ctrl-C gives one line and status 130.
-If the reader of the output closes the pipe (``| head``), the program ends without a message, with status 141.
+A user's mistake gives one line on standard error and exit status 2, a warning one line; Ctrl-C gives one line
+and status 130. If the reader of the output closes the pipe (``| head``), the program ends without a message,
+with status 141.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ def several(kind: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
 
 
 def path_name(text: str) -> Path:
-    """Return the path of a file or folder; ``~`` stands for the home folder (the shell leaves it as it is in --out=~/x)."""
+    """Return the path of a file or folder; ``~`` is the home folder (the shell leaves it in --out=~/x)."""
     if not text:
         raise argparse.ArgumentTypeError("expected the name of a file or folder, got nothing")
     try:
@@ -84,7 +85,7 @@ def path_name(text: str) -> Path:
 
 
 def check_installed(*packages: str) -> None:
-    """Raise ArgumentError unless each of ``packages`` is installed: before work whose results need it, not after it."""
+    """Raise ArgumentError unless ``packages`` are installed: before work whose results need them."""
     for package in packages:
         try:
             found = importlib.util.find_spec(package) is not None
@@ -103,8 +104,8 @@ def run_program(prog: str, body: Callable[[], Any], interrupted: Callable[[Keybo
                 memory: str = "") -> int:
     """Call ``body`` and return the exit status.
 
-    The status is the value that ``body`` returns (0 for None), 2 after a user's mistake, 130 after Ctrl-C, and 141 if the pipe
-    was closed.
+    The status is the value that ``body`` returns (0 for None), 2 after a user's mistake, 130 after Ctrl-C,
+    and 141 if the pipe was closed.
 
     Args:
         prog: the program's name, for messages.

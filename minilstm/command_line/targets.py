@@ -12,7 +12,7 @@ LETTERS = "NTDHV"
 
 
 def literal(text: str) -> Any:
-    """Return the value of a Python literal (3, 0.5, True, None, (1, 2)), or the text itself if it is not one."""
+    """Return the value of a Python literal (3, 0.5, True, None, (1, 2)), or else the text itself."""
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):

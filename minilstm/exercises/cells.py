@@ -1,7 +1,8 @@
-"""Judge a cell's functions: a forward against minilstm's own, a backward by gradcheck, the mistake named by the diagnosis.
+"""Judge a cell's functions: a forward against minilstm's own, a backward by gradcheck, the mistake named by
+the diagnosis.
 
-A right backward must not be lost to a wrong forward. So a backward is tried behind the student's own forward and, if that is
-wrong or missing, behind minilstm's, with a cache arranged as the exercise says.
+A right backward must not be lost to a wrong forward. So a backward is tried behind the student's own forward
+and, if that is wrong or missing, behind minilstm's, with a cache arranged as the exercise says.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ from minilstm.gradients.targets.side_effects import SideEffect
 
 N, T, D, H = 3, 4, 5, 2         # all different, so that no transposed matrix passes
 SECONDS = 2.5                   # for naming a mistake, at most; usual ones take less than 0.5 on an idle processor
-# Where the exercises write what a name of the derivation is about; other names are as they are, with or without _t.
+# Where the exercises write what a name of the derivation is about; other names are as they are, with or
+# without _t.
 VARIABLES = {"dc̃": ("dc_tilde",), "c̃_t": ("c_tilde",), "h_t": ("h",), "dh": ("dh_t",), "dx": ("dx", "dhx"),
              "dh0": ("dh_next", "dh"), "dh_prev": ("dh_prev", "dh_next", "dhx"), "dc0": ("dc_prev", "dc_next"),
              "dc_prev": ("dc_prev", "dc_next"), "c_t": ("c_t", "c"), "f_t": ("f",), "i_t": ("i",), "o_t": ("o",),
@@ -37,7 +39,7 @@ VARIABLES = {"dc̃": ("dc_tilde",), "c̃_t": ("c_tilde",), "h_t": ("h",), "dh": 
 
 
 class CellExercise(NamedTuple):
-    """One cell's part of a step: ``forward(*inputs) -> (*outputs, cache)`` is minilstm's, with the exercise's cache."""
+    """A cell's part of a step; ``forward(*inputs) -> (*outputs, cache)`` has the exercise's cache."""
 
     name: str
     sizes: dict[str, tuple[int, ...]]           # the inputs in order

@@ -1,6 +1,8 @@
-"""Grade submissions: one file, one folder of files, or a class, each step of each submission in a process of its own.
+"""Grade submissions: one file, one folder of files, or a class, each step of each submission in a process of
+its own.
 
-A copy of the submission is what runs, in a folder of its own: a submission that deletes its file deletes the copy.
+A copy of the submission is what runs, in a folder of its own: a submission that deletes its file deletes the
+    copy.
 """
 
 from __future__ import annotations
@@ -58,9 +60,11 @@ class Result(NamedTuple):
 
 
 def submissions(path: Path, one: bool = False) -> list[Submission]:
-    """Return the submissions at a path: a file is one; so is a folder with an exercise's own file in it, or any if ``one``.
+    """Return the submissions at a path: a file is one; so is a folder with an exercise's own file in it, or
+    any if ``one``.
 
-    Of any other folder each file and each folder in it is one. Raises ArgumentError where there is none, or another file.
+    Of any other folder each file and each folder in it is one. Raises ArgumentError where there is none, or
+    another file.
     """
     if path.is_file():
         if not _is_code(path):
@@ -86,7 +90,7 @@ def _is_code(path: Path) -> bool:
 
 
 def _beside(path: Path) -> tuple[Path, ...]:
-    """Return the other files of a submission's folder, which its code may import or read, unless they are very large."""
+    """Return the other files of a submission's folder, which its code may import, unless very large."""
     found = [file for file in path.rglob("*") if file.is_file() and not any(
         part.startswith((".", "__pycache__")) for part in file.relative_to(path).parts)] if path.is_dir() else []
     return tuple(found) if sum(file.stat().st_size for file in found) < MOST_BESIDE else ()
@@ -104,8 +108,8 @@ def grade_all(found: Sequence[Submission], steps: Sequence[Step] = (), *, second
               megabytes: int | None = MEGABYTES, jobs: int | None = None) -> list[Result]:
     """Grade submissions, ``jobs`` at a time (by default as many as there are processors).
 
-    Every submission is asked for the same steps: ``steps``, or those of which any has a function. Raises ArgumentError where
-    none has.
+    Every submission is asked for the same steps: ``steps``, or those of which any has a function. Raises
+    ArgumentError where none has.
     """
     holding = [{file: steps_in(_text(file), file.name) for file in one.files} for one in found]
     asked = list(steps) or [step for step in STEPS if any(step in has for files in holding for has in files.values())]

@@ -1,7 +1,8 @@
-"""Judge functions without a derivation: their numbers against minilstm's, and against those of mistakes that are often made.
+"""Judge functions without a derivation: their numbers against minilstm's, and against those of mistakes that
+are often made.
 
-Each mistake is the right function with one thing wrong. If a student's numbers are exactly its numbers, on every case, it has
-its name.
+Each mistake is the right function with one thing wrong. If a student's numbers are exactly its numbers, on
+every case, it has its name.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from minilstm.exercises.verdict import (Names, Verdict, assignment_line, differe
 
 
 class Wrong(NamedTuple):
-    """A mistake: its name, the question to ask oneself, the variable it shows in, and a function that makes it."""
+    """A mistake: its name, its question, the variable it shows in, and a function that makes it."""
 
     name: str
     question: str
@@ -27,7 +28,7 @@ class Wrong(NamedTuple):
 
 
 class Task(NamedTuple):
-    """``cases``: arguments; ``right``: the function; ``outputs``: names of what it returns, without a cache at the end."""
+    """``cases``: arguments; ``right``: the function; ``outputs``: their names, without a cache."""
 
     cases: Sequence[tuple[Any, ...]]
     right: Callable[..., Any]

@@ -1,8 +1,9 @@
 """Does a submission call minilstm's own answer?
 
-While a submission's functions run, Python reports every call. One of the answers (cells, layers, losses, optimisers, ...)
-that is not called by minilstm itself is borrowed, whatever name, alias or import it goes by. Checking (``ml.gradcheck``) is
-allowed, and so are the activations. Whoever wants to get round this can: it is no sandbox.
+While a submission's functions run, Python reports every call. One of the answers (cells, layers, losses,
+optimisers, ...) that is not called by minilstm itself is borrowed, whatever name, alias or import it goes by.
+Checking (``ml.gradcheck``) is allowed, and so are the activations. Whoever wants to get round this can: it is
+no sandbox.
 """
 
 from __future__ import annotations

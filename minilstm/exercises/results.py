@@ -1,4 +1,4 @@
-"""The grader's results for people and for programs: text, a table, CSV, JSON, and Gradescope's results.json."""
+"""Results for people and for programs: text, a table, CSV, JSON, and Gradescope's results.json."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def as_json(results: Sequence[Result]) -> dict[str, Any]:
 
 
 def gradescope(result: Result) -> dict[str, Any]:
-    """Return a results.json (https://gradescope-autograders.readthedocs.io/en/latest/specs/): a test for each function."""
+    """Return a results.json (gradescope-autograders.readthedocs.io, specs): a test for each function."""
     return {"output": f"{result.score:g} of {result.points}", "tests": [
         {"name": f"{step} {TITLES[step]}: {one.function}", "score": one.score, "max_score": one.points,
          "output": "\n".join(feedback(one)) or "right", "visibility": "visible"}

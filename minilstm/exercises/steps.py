@@ -1,6 +1,8 @@
-"""The ten steps of examples/exercises: which functions each asks for, how each is judged, and what it is worth.
+"""The ten steps of examples/exercises: which functions each asks for, how each is judged, and what it is
+worth.
 
-A step is recognised by the names of its functions, so that a file may have any name and a notebook may hold several steps.
+A step is recognised by the names of its functions, so that a file may have any name and a notebook may hold
+several steps.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from minilstm.gradients.targets.failures import student_line
 
 
 class Function(NamedTuple):
-    """One function of a step: its points, the first question to whom is stuck, and ``judge(names, name, question)``."""
+    """One function of a step: its points, the first question, and ``judge(names, name, question)``."""
 
     name: str
     points: int
@@ -113,8 +115,9 @@ STEPS = (
 
 
 def steps_in(text: str, name: str = "") -> list[Step]:
-    """Return the step that a file is named after (ada_step05.py; it may hold functions of other steps too), or else those of
-    which its text, of a Python file or a notebook, defines a function. Nothing is run: a broken file has its steps too."""
+    """Return the step that a file is named after (ada_step05.py; it may hold functions of other steps too),
+    or else those of which its text, of a Python file or a notebook, defines a function. Nothing is run: a
+    broken file has its steps too."""
     after = [step for step in STEPS if re.search(rf"(?<![A-Za-z]){step.name}(?!\d)", name)]
     return after or [step for step in STEPS if any(_defines(text, function.name) for function in step.functions)]
 

@@ -1,6 +1,7 @@
 """What the grader says about one function: how right it is, the mistake by name, and a hint.
 
-A hint is a place in the student's own file and a question. It never has the corrected line: who is told the line copies it.
+A hint is a place in the student's own file and a question. It never has the corrected line: who is told the
+line copies it.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class Verdict(NamedTuple):
 
 
 def names_of(keys: Iterable[str]) -> str:
-    """Return the names of mistakes and outcomes; what is in neither table (variants.Wrong) goes by its name."""
+    """Return the names of mistakes and outcomes; what is in neither table goes by its name."""
     return "; ".join(MISTAKES[key].name if key in MISTAKES else OUTCOMES.get(key, key) for key in keys)
 
 
@@ -84,7 +85,7 @@ def failed(name: str, error: BaseException, question: str) -> Verdict:
 
 
 def assignment_line(function: Any, *targets: str) -> str:
-    """Return the line of the student's function that last changes the first of these names that it has, with its text."""
+    """Return the line, with its text, that last changes the first of these names that occurs."""
     statements = _statements(function)
     for target in targets:
         for line, node in reversed(statements):
@@ -101,7 +102,7 @@ def _line(function: Any, line: int) -> str:
 
 
 def _statements(function: Any) -> list[tuple[int, ast.stmt]]:
-    """Return the statements of a function with their lines in its file, in order; none where there is no source."""
+    """Return the statements of a function with their lines; none where there is no source."""
     try:
         lines, first = inspect.getsourcelines(inspect.unwrap(function))
         tree = ast.parse(textwrap.dedent("".join(lines)))
@@ -114,7 +115,7 @@ def _statements(function: Any) -> list[tuple[int, ast.stmt]]:
 
 
 def _changed(node: ast.stmt) -> set[str]:
-    """Return the names that a statement assigns, or that it may change since a call gets them; "for", "return" for those."""
+    """Return the names that a statement may change; "for" or "return" for one of these."""
     if isinstance(node, (ast.For, ast.Return)):
         return {type(node).__name__.lower()}
     if isinstance(node, ast.Expr):
@@ -130,7 +131,7 @@ def _changed(node: ast.stmt) -> set[str]:
 
 
 def _is_blank(node: ast.stmt) -> bool:
-    """Return whether a statement still has a ``...`` where the exercises have one: as its value, its condition, or alone."""
+    """Return whether a statement has a ``...`` as its value, its condition, or alone: a blank."""
     value = getattr(node, "value", getattr(node, "test", None))
     parts = (value, getattr(value, "left", None), getattr(value, "right", None))
     return any(isinstance(one, ast.Constant) and one.value is ... for one in parts)

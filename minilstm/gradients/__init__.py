@@ -1,1 +1,1 @@
-"""Gradients: what can be checked (targets/), the check, the diagnosis, ``gradcheck`` on top of them; and instruments."""
+"""Gradients: what can be checked, the check, the diagnosis, ``gradcheck`` on top; and instruments."""

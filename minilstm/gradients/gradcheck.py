@@ -1,15 +1,16 @@
 """``gradcheck``: is this hand-derived gradient right?
 
-It takes what you wrote (a layer, a loss, or a forward/backward pair of functions), computes every gradient in two ways,
-analytically through your ``backward`` and numerically through your ``forward`` alone (numerical.py), and compares every
-entry. Where they disagree it raises GradientError and names the worst entry: which parameter, which gate, which time step.
+It takes what you wrote (a layer, a loss, or a forward/backward pair of functions), computes every gradient in
+two ways, analytically through your ``backward`` and numerically through your ``forward`` alone
+(numerical.py), and compares every entry. Where they disagree it raises GradientError and names the worst
+entry: which parameter, which gate, which time step.
 
-It also checks for side effects that make a correct gradient wrong in use: a Module must add to ``grads``, not overwrite them;
-a second ``backward`` of a function pair must give the same bytes; and no function may write into its inputs. Values come
-first: what is said about side effects never hides a wrong gradient.
+It also checks for side effects that make a correct gradient wrong in use: a Module must add to ``grads``, not
+overwrite them; a second ``backward`` of a function pair must give the same bytes; and no function may write
+into its inputs. Values come first: what is said about side effects never hides a wrong gradient.
 
-It cannot detect a forward that is itself wrong (a gate too many, lengths ignored) if the gradient is consistent with it;
-``ml.diagnose`` compares the forward with the equations of an RNN, GRU or LSTM.
+It cannot detect a forward that is itself wrong (a gate too many, lengths ignored) if the gradient is
+consistent with it; ``ml.diagnose`` compares the forward with the equations of an RNN, GRU or LSTM.
 """
 
 from __future__ import annotations
@@ -36,42 +37,46 @@ def gradcheck(target: Any, inputs: Any, *, method: str = "both", upstream: Any =
     Args:
         target: what you wrote, as it is:
 
-            - a pair (forward, backward) with ``forward(*inputs) -> (y, ..., cache)`` and ``backward(dy, ..., cache) ->
-              gradients``: a tuple in the order of forward's arguments, a dict by name (``dW``, ``d_W``, ``W_grad``,
-              ``grad_W``, ``W_diff`` or ``W``), or both;
-            - such a pair with the loss inside: ``forward(*inputs) -> (loss, ..., cache)`` and ``backward(cache)``;
+            - a pair (forward, backward) with ``forward(*inputs) -> (y, ..., cache)`` and ``backward(dy, ...,
+              cache) -> gradients``: a tuple in the order of forward's arguments, a dict by name (``dW``,
+              ``d_W``, ``W_grad``, ``grad_W``, ``W_diff`` or ``W``), or both;
+            - such a pair with the loss inside: ``forward(*inputs) -> (loss, ..., cache)`` and
+              ``backward(cache)``;
             - a function ``forward(*inputs) -> (y, backward)`` that returns its own ``backward(dy)``;
-            - a layer (a Module), or an object of any class with ``forward(x)`` or a call, and ``backward(dy)`` (``backward()``
-              for a loss), that keeps parameters and gradients in ``params`` and ``grads`` (dicts or lists) or in attributes
-              (``W`` and ``dW``, ``d_W``, ...).
-        inputs: what forward takes: an array, a tuple, or a dict by the names of forward's arguments. Each may be an array or a
-            tuple, list or dict of arrays. Floating point arrays are converted to float64 and checked, each under the name
-            of its argument or its key; integers (tokens, targets, also in lists) and None are passed on.
-        method: "finite" (central differences), "complex" (complex step), or "both": finite differences, and complex
-            step too where the forward keeps complex numbers.
-        upstream: gradient of each output, in order (a list; None entries are handed to backward as missing). By default
-            drawn from N(0, 1).
+            - a layer (a Module), or an object of any class with ``forward(x)`` or a call, and
+              ``backward(dy)`` (``backward()`` for a loss), that keeps parameters and gradients in ``params``
+              and ``grads`` (dicts or lists) or in attributes (``W`` and ``dW``, ``d_W``, ...).
+        inputs: what forward takes: an array, a tuple, or a dict by the names of forward's arguments. Each may
+            be an array or a tuple, list or dict of arrays. Floating point arrays are converted to float64 and
+            checked, each under the name of its argument or its key; integers (tokens, targets, also in lists)
+            and None are passed on.
+        method: "finite" (central differences), "complex" (complex step), or "both": finite differences, and
+            complex step too where the forward keeps complex numbers.
+        upstream: gradient of each output, in order (a list; None entries are handed to backward as missing).
+            By default drawn from N(0, 1).
         tolerance, complex_tolerance: largest error allowed, per tensor and per entry (see Comparison).
         rng: seed or Generator for the upstream gradients.
-        allow_unused: names of parameters that the forward need not read, or that need no gradient (constants); for any
-            other it is an error if the forward neither reads it nor backward gives it a gradient, since a copy of the
-            parameter may be what is really used.
-        axes: what the axes of the first input are, for messages: "NTD" (sequences, time, features), "DNT", "ND", .... By
-            default "NTD" for three axes if the output begins with the same two; else no message names a time step.
-        diagnose: where a gradient of an RNN, GRU or LSTM is wrong, look for at most 2 s for the mistake (``ml.diagnose``); its
-            name is part of the message, and the error's ``diagnosis`` has it.
-        raise_exception: False returns the report where a gradient is wrong, too: its ``right`` is False then, and a notebook
-            shows it as a table with the wrong tensors marked. What cannot be checked at all is an error all the same.
+        allow_unused: names of parameters that the forward need not read, or that need no gradient
+            (constants); for any other it is an error if the forward neither reads it nor backward gives it a
+            gradient, since a copy of the parameter may be what is really used.
+        axes: what the axes of the first input are, for messages: "NTD" (sequences, time, features), "DNT",
+            "ND", .... By default "NTD" for three axes if the output begins with the same two; else no message
+            names a time step.
+        diagnose: where a gradient of an RNN, GRU or LSTM is wrong, look for at most 2 s for the mistake
+            (``ml.diagnose``); its name is part of the message, and the error's ``diagnosis`` has it.
+        raise_exception: False returns the report where a gradient is wrong, too: its ``right`` is False then,
+            and a notebook shows it as a table with the wrong tensors marked. What cannot be checked at all is
+            an error all the same.
         options: keyword arguments of the forward (``lengths``, ``return_state``, ...).
 
-    The target itself is not touched: a deep copy is checked, in training mode, with its random streams rewound before each
-    evaluation, so dropout drops the same places each time.
+    The target itself is not touched: a deep copy is checked, in training mode, with its random streams
+    rewound before each evaluation, so dropout drops the same places each time.
 
-    Returns a GradcheckReport, which lists the tensors that were compared. Raises GradientError (an AssertionError; its
-    ``report`` is the GradcheckReport), also with file and line for what forward or backward raises (``report`` is None then,
-    since nothing was compared), except errors of this library, which stay as they are;
-    ArgumentError for an unknown method, for a target or inputs that cannot be checked, for inputs at the edge of what the
-    forward accepts and for a forward that rounds to float32.
+    Returns a GradcheckReport, which lists the tensors that were compared. Raises GradientError (an
+    AssertionError; its ``report`` is the GradcheckReport), also with file and line for what forward or
+    backward raises (``report`` is None then, since nothing was compared), except errors of this library,
+    which stay as they are; ArgumentError for an unknown method, for a target or inputs that cannot be
+    checked, for inputs at the edge of what the forward accepts and for a forward that rounds to float32.
 
     >>> import numpy as np, minilstm as ml
     >>> report = ml.gradcheck(ml.LSTM(3, 2, rng=0), np.random.default_rng(0).standard_normal((2, 5, 3)))

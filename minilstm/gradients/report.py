@@ -1,4 +1,4 @@
-"""What gradcheck found: as text, as a table of 80 columns, as a table in a notebook, and in plain values for programs."""
+"""What gradcheck found: as text, as a table, in a notebook, and in plain values for programs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COLUMNS = ("tensor", "shape", "finite", "complex", "")
 
 
 class GradcheckReport(NamedTuple):
-    """What ``gradcheck`` found: one Comparison for each tensor and method, and how many entries were compared."""
+    """What ``gradcheck`` found: a Comparison for each tensor and method, and how many entries."""
 
     title: str
     comparisons: list[Comparison]
@@ -52,13 +52,13 @@ class GradcheckReport(NamedTuple):
                  "WRONG" if name in self.wrong else "right") for name, shape in self.sizes.items()]
 
     def table(self) -> str:
-        """Return the verdict and the table as text, at most 80 columns wide unless a tensor's name is very long."""
+        """Return verdict and table as text, 80 columns wide unless a tensor's name is very long."""
         rows = [COLUMNS, *self.rows()]
         widths = [max(len(row[k]) for row in rows) for k in range(len(COLUMNS))]
         return "\n".join("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain values, as ``python -m minilstm gradcheck --json`` prints them under "tensors" and "diagnosis"."""
+        """Return plain values: "tensors" and "diagnosis" of ``python -m minilstm gradcheck --json``."""
         tensors = []
         for name, shape in self.sizes.items():
             by_method = {c.method: c for c in self.comparisons if c.name == name}

@@ -1,8 +1,8 @@
 """Arrays for a forward of which only the names of its arguments are known.
 
-``Wx`` is a matrix from D inputs, ``h0`` a state, ``bf`` one gate's bias. What names leave open (batch or time first, rows or
-columns, how many gates stand side by side) is tried in a fixed order, with sizes that all differ; the first arrangement that
-forward and backward accept is taken.
+``Wx`` is a matrix from D inputs, ``h0`` a state, ``bf`` one gate's bias. What names leave open (batch or time
+first, rows or columns, how many gates stand side by side) is tried in a fixed order, with sizes that all
+differ; the first arrangement that forward and backward accept is taken.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SIZE_NAMES = {
 
 
 class Layout(NamedTuple):
-    """One arrangement: the axes of x, of a state and of a bias; how matrices lie, how many gates they hold, what they read."""
+    """The axes of x, of a state and of a bias; how matrices lie, which gates they hold, what they read."""
 
     x: str              # "NTD", "DN", ...; "NT" and "T" are token ids
     state: str          # "NH", "HN", "H"; "1" is an axis of length 1
@@ -75,7 +75,7 @@ class OnDemand(dict[str, Any]):
 
 
 class Maker:
-    """Makes the arrays of one arrangement. ``names``: all arguments, since a name can mean another thing beside others."""
+    """Makes the arrays of one layout. ``names``: all arguments; one can tell what another means."""
 
     def __init__(self, layout: Layout, names: list[str], sizes: Mapping[str, int], given: Mapping[str, tuple[int, ...]],
                  seed: int) -> None:

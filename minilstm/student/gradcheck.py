@@ -1,6 +1,8 @@
-"""The gradient check of somebody else's code, as ``python -m minilstm gradcheck`` runs it in a process of its own.
+"""The gradient check of somebody else's code, as ``python -m minilstm gradcheck`` runs it in a process of its
+own.
 
-With ``--json`` that command prints one object (fields may be added; if one is changed or goes, the version becomes 2):
+With ``--json`` that command prints one object (fields may be added; if one is changed or goes, the version
+becomes 2):
 
     version     1
     target      what was checked, as it was given
@@ -50,8 +52,8 @@ class Trial(NamedTuple):
 def check_file(request: dict[str, Any]) -> dict[str, Any]:
     """Check ``request["target"]``, "FILE:NAME" or "FILE:FORWARD,BACKWARD"; return the report as plain values.
 
-    Other entries: "arguments" of a class, "sizes" (N, T, D, H, V), "shape" of the first input, "arrays" (shapes by name),
-    "tokens" (ids below this number), "seed", "method", "allow_unused" (names).
+    Other entries: "arguments" of a class, "sizes" (N, T, D, H, V), "shape" of the first input, "arrays"
+    (shapes by name), "tokens" (ids below this number), "seed", "method", "allow_unused" (names).
     """
     made = make(find(request["target"]), request)
     report = gradcheck(made.target, made.inputs, method=request["method"], rng=request["seed"], axes=made.axes,
@@ -82,7 +84,7 @@ def find(spec: str) -> Any:
 
 
 def make(named: Any, request: dict[str, Any]) -> Trial:
-    """Return the target with inputs that it takes. Raises ArgumentError with the reason where none are found."""
+    """Return the target with inputs that it takes. Raises ArgumentError where none are found."""
     arguments, sizes = request["arguments"], {**SIZES, **request["sizes"]}
     pair = isinstance(named, (tuple, list))
     if not (pair or callable(named) or hasattr(named, "backward")):
@@ -125,7 +127,7 @@ def make(named: Any, request: dict[str, Any]) -> Trial:
 
 
 def _build(named: Any, arguments: list[Any], layout: Layout, sizes: Mapping[str, int], request: dict[str, Any]) -> Any:
-    """Make an object of a class: with the ARGs given, then with sizes, arrays, or a generator, as its arguments' names say."""
+    """Make an object of a class: with the ARGs given, then with what its arguments' names say."""
     names = required(named)
     maker = Maker(layout, names, sizes, request["arrays"], request["seed"])
     values = list(arguments)
@@ -183,7 +185,7 @@ def _try(target: Any, inputs: dict[str, Any], axes: str | None) -> Trial:
 
 
 def _mixes(subject: Target, outputs: list[Any], axis: int) -> bool:
-    """Return whether one sequence's input changes another's output: then this axis is time, and not the batch."""
+    """Return whether one sequence's input changes another's output: then this axis is time."""
     x = subject.tensors[subject.input_names[0]].copy()
     x.swapaxes(0, axis)[0] += 1.0
     moved = subject.run({**subject.tensors, subject.input_names[0]: x})
@@ -192,7 +194,7 @@ def _mixes(subject: Target, outputs: list[Any], axis: int) -> bool:
 
 
 def _best(trials: list[Trial]) -> Trial:
-    """Return the first trial whose forward ran (gradcheck says what is wrong with its backward). Raises if there is none."""
+    """Return the first trial whose forward ran; its backward gradcheck judges. Raises if none ran."""
     for trial in trials:
         if trial.forward is None:
             return trial

@@ -1,8 +1,9 @@
 """A student's file: a Python file, or a notebook whose functions and classes are wanted.
 
-A Python file is executed as ``import`` would. Of a notebook only the definitions are: imports, functions, classes and
-assignments that call nothing but imported libraries and the notebook's classes. What trains, prints or plots is left out, as
-are magics (%) and shell commands (!). Messages name the cell and the line in it.
+A Python file is executed as ``import`` would. Of a notebook only the definitions are: imports, functions,
+classes and assignments that call nothing but imported libraries and the notebook's classes. What trains,
+prints or plots is left out, as are magics (%) and shell commands (!). Messages name the cell and the line in
+it.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 def load(file: Path) -> types.ModuleType:
     """Return what a file (.py, or .ipynb) defines, as a module.
 
-    Raises ArgumentError, with the student's line, for a file that does not exist, cannot be read or cannot be imported.
+    Raises ArgumentError, with the student's line, for a file that does not exist, cannot be read or cannot be
+    imported.
     """
     if not file.is_file():
         raise ArgumentError(f"{file}: there is no such file")
@@ -81,7 +83,7 @@ def _load_notebook(text: str, module: types.ModuleType, file: Path) -> None:
 
 
 def _python(lines: list[str]) -> list[str]:
-    """Return a cell's lines with an empty statement, equally far in, for each magic, command of the shell, or question."""
+    """Return a cell's lines with ``pass`` for each magic, command of the shell, or question."""
     found, continued = [], False
     for line in lines:
         code = line.strip()

@@ -1,7 +1,9 @@
-"""Predictions of a finished run, kept in a file, so that runs of different kinds can be compared review by review.
+"""Predictions of a finished run, kept in a file, so that runs of different kinds can be compared review by
+review.
 
-A file holds the logits and the labels of the held-out part ("validation"), on which choices are made, and of the "test" part,
-and a digest of each part's reviews: only predictions of the same reviews in the same order can be compared.
+A file holds the logits and the labels of the held-out part ("validation"), on which choices are made, and of
+the "test" part, and a digest of each part's reviews: only predictions of the same reviews in the same order
+can be compared.
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ class Predictions(NamedTuple):
 
 
 def digest_of(texts: Sequence[str], labels: np.ndarray) -> str:
-    """Return a short hexadecimal digest of reviews and labels, equal for equal data whatever file it came from."""
+    """Return a short hexadecimal digest of reviews and labels, whatever file they came from."""
     digest = hashlib.sha256()
     for text, label in zip(texts, labels):
         digest.update(text.encode("utf-8", "surrogatepass") + (b"\x001" if label else b"\x000"))
@@ -51,7 +53,8 @@ def digest_of(texts: Sequence[str], labels: np.ndarray) -> str:
 
 
 def logits_of(model: Module, x: np.ndarray, lengths: np.ndarray | None, batch_size: int = 64) -> np.ndarray:
-    """Return ``model``'s output (n,) float64 for tokens (n, T), padded behind if ``lengths`` are given, in evaluation mode.
+    """Return ``model``'s output (n,) float64 for tokens (n, T), padded behind if ``lengths`` are given, in
+    evaluation mode.
 
     Sequences of similar length are computed together, and no batch is wider than its longest.
     """
@@ -76,7 +79,7 @@ def save_predictions(folder: PathLike, model: str, protocol: str, logits: Mappin
 
 
 def load_predictions(folder: PathLike) -> Predictions:
-    """Return the predictions in ``folder``. Raises CheckpointError if there are none, or if the file is damaged."""
+    """Return the predictions in ``folder``. Raises CheckpointError if there are none."""
     path = as_path("load_predictions", folder) / PREDICTIONS
     arrays, meta = load_checkpoint(path)
     if meta.get("kind") != _KIND or set(arrays) != {f"{part}.{name}" for part in PARTS for name in ("logits", "labels")}:

@@ -1,7 +1,8 @@
 """The reference model, built in one place: Embedding -> RNN, GRU or LSTM -> Dropout -> Linear -> Sigmoid.
 
-Its defaults are the reference configuration of examples/imdb_lstm.py; the laboratory and the benchmarks vary it. On request,
-words and their vectors are dropped around the Embedding, and the recurrent layer's outputs are pooled over time.
+Its defaults are the reference configuration of examples/imdb_lstm.py; the laboratory and the benchmarks vary
+it. On request, words and their vectors are dropped around the Embedding, and the recurrent layer's outputs
+are pooled over time.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ class Settings(NamedTuple):
 
 
 class Checked(NamedTuple):
-    """What a check found: all comparisons, those that are wrong, the gradients by name, and the side effects."""
+    """All comparisons, those that are wrong, the gradients by name, and the side effects."""
 
     comparisons: list[Comparison]
     wrong: list[Comparison]
@@ -83,7 +83,7 @@ def check(target: Target, settings: Settings) -> Checked:
 
 
 def _check_precision(target: Target, wrong: list[Array]) -> None:
-    """Raise ArgumentError if forward or backward rounds to float32, which would explain the gradients that are wrong."""
+    """Raise ArgumentError if forward or backward rounds to float32, which makes gradients wrong."""
     rounding = "forward" if _rounds_to_float32(target) else "backward" if all(map(_is_float32, wrong)) else ""
     if rounding:
         raise ArgumentError(f"gradcheck {target.title}: the {rounding} rounds to float32 (astype(np.float32), or a float32 "
@@ -101,7 +101,8 @@ def _check_names(target: Target, allow_unused: Sequence[str]) -> None:
 def _unused(target: Target, analytic: Mapping[str, Array], allow_unused: Sequence[str]) -> list[SideEffect]:
     """Tell of parameters that were not really checked.
 
-    They have no gradient and make no difference, not even as NaN, to the outputs; or they make one, and have no gradient.
+    They have no gradient and make no difference, not even as NaN, to the outputs; or they make one, and have
+    no gradient.
     """
     found = []
     for name in (*target.parameters, *target.missing):

@@ -16,8 +16,9 @@ from minilstm.gradients.targets.target import Target
 class Comparison(NamedTuple):
     """One tensor's verdict by one method.
 
-    ``error`` is, for finite differences, ‖a - n‖ / max(‖a‖, ‖n‖, 10⁻³ √size), since single small entries drown in rounding;
-    for complex step the largest |a - n| / max(|a|, |n|, 10⁻³ · max(1, the largest entry of the gradient or of any tensor)).
+    ``error`` is, for finite differences, ‖a - n‖ / max(‖a‖, ‖n‖, 10⁻³ √size), since single small entries
+    drown in rounding; for complex step the largest |a - n| / max(|a|, |n|, 10⁻³ · max(1, the largest entry of
+    the gradient or of any tensor)).
     """
 
     name: str
@@ -33,7 +34,7 @@ class Comparison(NamedTuple):
 
 def compare_all(target: Target, analytic: dict[str, Array], weights: list[Array | None], method: str,
                 tolerance: float) -> list[Comparison]:
-    """Differentiate the forward numerically with respect to each tensor and compare; say in a note what could not be done."""
+    """Compare each gradient with its numerical derivatives; note what could not be done."""
     comparisons, keeps_complex, kinks = [], method != "finite", 0
     for name in analytic:
         if method != "complex":

@@ -1,7 +1,8 @@
 """Mistakes of a backward that show without a reference.
 
-A backward is linear in the gradients from above. So it gives zero for zero, unless something is added to the gradient; and a
-thousandth for a thousandth, unless something is clipped. And it gives the same twice, unless random numbers are drawn again.
+A backward is linear in the gradients from above. So it gives zero for zero, unless something is added to the
+gradient; and a thousandth for a thousandth, unless something is clipped. And it gives the same twice, unless
+random numbers are drawn again.
 """
 
 from __future__ import annotations

@@ -2,14 +2,16 @@
 
 Two methods, both one number at a time and in float64:
 
-- central differences, (y(p + ε) - y(p - ε)) / 2ε, as taught in courses. Rounding leaves about ten digits. Where the two
-  one-sided slopes disagree there is a kink (relu) between the points, and ε is made smaller; where they still disagree p
-  lies on the kink, and every slope between the two is a subgradient.
-- complex step, Im y(p + i·10⁻³⁰) / 10⁻³⁰ (Squire & Trapp 1998). Nothing is subtracted, so all digits are good; but the
-  function must be written so that it keeps complex numbers: no abs, no maximum, no cast to float.
+- central differences, (y(p + ε) - y(p - ε)) / 2ε, as taught in courses. Rounding leaves about ten digits.
+  Where the two one-sided slopes disagree there is a kink (relu) between the points, and ε is made smaller;
+  where they still disagree p lies on the kink, and every slope between the two is a subgradient.
+- complex step, Im y(p + i·10⁻³⁰) / 10⁻³⁰ (Squire & Trapp 1998). Nothing is subtracted, so all digits are
+  good; but the function must be written so that it keeps complex numbers: no abs, no maximum, no cast to
+  float.
 
-The outputs' weights u turn a function with many outputs into the number Σ u·y whose gradient is sought. Outputs are
-subtracted before they are weighted, which keeps the rounding error of large sums out of the difference.
+The outputs' weights u turn a function with many outputs into the number Σ u·y whose gradient is sought.
+Outputs are subtracted before they are weighted, which keeps the rounding error of large sums out of the
+difference.
 """
 
 from __future__ import annotations
@@ -47,10 +49,12 @@ def _weigh(upstream: list[Array | None], outputs: list[Array]) -> complex:
 
 def finite_difference(run: Run, tensors: Tensors, name: str, upstream: list[Array | None],
                       eps: float = EPS) -> tuple[Array, Array, Array]:
-    """Return d(Σ u·y)/d(tensors[name]) by central differences: (low, high, noise), each shaped like the tensor (float64).
+    """Return d(Σ u·y)/d(tensors[name]) by central differences: (low, high, noise), each shaped like the
+    tensor (float64).
 
-    low and high are equal except on a kink, where they are the two one-sided slopes. noise bounds what rounding the outputs,
-    which may be large numbers, can have changed. Raises OutOfRangeError where the function refuses a point beside this one.
+    low and high are equal except on a kink, where they are the two one-sided slopes. noise bounds what
+    rounding the outputs, which may be large numbers, can have changed. Raises OutOfRangeError where the
+    function refuses a point beside this one.
     """
     probe = tensors[name].copy()
     moved = {**tensors, name: probe}

@@ -1,11 +1,12 @@
 """The derivations of the cells, read from their docstrings and executed.
 
-The docstrings of cells/lstm.py, gru.py and rnn.py hold the equations of one step and, numbered, the lines of its backward
-pass. Here these lines are translated to Python by a short table of replacements and run. A diagnosis therefore speaks of the
-lines that a reader sees, and a test compares what they compute with numerical derivatives, so that text, code and diagnosis
-cannot drift apart.
+The docstrings of cells/lstm.py, gru.py and rnn.py hold the equations of one step and, numbered, the lines of
+its backward pass. Here these lines are translated to Python by a short table of replacements and run. A
+diagnosis therefore speaks of the lines that a reader sees, and a test compares what they compute with
+numerical derivatives, so that text, code and diagnosis cannot drift apart.
 
-Arrays are time-major and separate for each gate: x (T, N, D), states (N, H), W_x (G, D, H), W_h (G, H, H), b (G, H).
+Arrays are time-major and separate for each gate: x (T, N, D), states (N, H), W_x (G, D, H), W_h (G, H, H), b
+(G, H).
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ NOTATION: tuple[tuple[str, str], ...] = (
 
 
 class Line(NamedTuple):
-    """One line: its number (None: an equation of the forward), what it defines, and how, both as the docstring writes it."""
+    """A line as the docstring writes it: number (None: an equation of the forward), target, value."""
 
     number: int | None
     target: str
@@ -59,10 +60,11 @@ class Variant(Enum):
 class Cell(NamedTuple):
     """A cell as its docstring describes it.
 
-    ``gates``: names, in the order of W. ``states``: "h", "c". ``forward``: the equations, in order. ``backward``: the
-    numbered lines but the last two, which are ``sums`` over time and ``products`` with W, in the order of execution.
-    ``behind``: the gradient of each gate's pre-activation, by gate. ``before``: the gradient of each gate itself. ``past``:
-    as ``behind``, but what multiplies W_h where that is another. ``equations``: what ``forward`` should be.
+    ``gates``: names, in the order of W. ``states``: "h", "c". ``forward``: the equations, in order.
+    ``backward``: the numbered lines but the last two, which are ``sums`` over time and ``products`` with W,
+    in the order of execution. ``behind``: the gradient of each gate's pre-activation, by gate. ``before``:
+    the gradient of each gate itself. ``past``: as ``behind``, but what multiplies W_h where that is another.
+    ``equations``: what ``forward`` should be.
     """
 
     name: str

@@ -98,15 +98,17 @@ class Diagnosis:
 def diagnose(target: Any, inputs: Any, *, seconds: float = SECONDS, rng: Any = 0, **options: Any) -> Diagnosis:
     """Name the mistakes in the backward of ``target``, a layer or a pair of functions as for ``gradcheck``.
 
-    The forward tells which cell it is and how its arguments are arranged; then the fewest wrong lines of the derivation are
-    sought with which it gives exactly the gradients of ``target``, with one time step, two, and all of them.
+    The forward tells which cell it is and how its arguments are arranged; then the fewest wrong lines of the
+    derivation are sought with which it gives exactly the gradients of ``target``, with one time step, two,
+    and all of them.
 
     Args:
         target, inputs, options: as for ``gradcheck``.
         seconds: how long to search, at most.
         rng: seed or Generator of the upstream gradients.
 
-    Returns a Diagnosis; ``named`` is False where the forward is another cell or the mistake is none of those that are known.
+    Returns a Diagnosis; ``named`` is False where the forward is another cell or the mistake is none of those
+    that are known.
     """
     return diagnosis_of(make_target(target, inputs, options), seconds, rng)
 

@@ -1,7 +1,7 @@
 """What the diagnosis found: facts, and the one place that puts them into English.
 
-A finding says by a key what the backward does (``form``) and, by the key of mistakes.MISTAKES, which mistake that is. The
-grader asks for the words without what is right: who is told the corrected line copies it.
+A finding says by a key what the backward does (``form``) and, by the key of mistakes.MISTAKES, which mistake
+that is. The grader asks for the words without what is right: who is told the corrected line copies it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 
 class Form(NamedTuple):
-    """What a backward does: the key of the mistake ("" where it has no name), the words, and what belongs there instead."""
+    """What a backward does: the key of the mistake, or ""; the words; what belongs there instead."""
 
     mistake: str
     words: str
@@ -108,7 +108,7 @@ FORMS = {
 
 
 class Part(NamedTuple):
-    """A gradient, or one gate's part of it, as the derivation calls it; ``array``: the array of a student that holds it."""
+    """A gradient, or one gate's part of it; ``array``: the array of a student that holds it."""
 
     name: str
     gate: str = ""
@@ -121,9 +121,10 @@ class Part(NamedTuple):
 class Finding(NamedTuple):
     """One mistake that was found.
 
-    ``form`` (a key of FORMS) and ``values``: what the backward does. ``name``: the key of the mistake where the form does not
-    tell. ``line``, ``right``: the number of the line in the derivation of cells/lstm.py, gru.py or rnn.py, and that line;
-    None and "" where it has none. ``parts``: the gradients. ``later``: at t > 0 alone.
+    ``form`` (a key of FORMS) and ``values``: what the backward does. ``name``: the key of the mistake where
+    the form does not tell. ``line``, ``right``: the number of the line in the derivation of cells/lstm.py,
+    gru.py or rnn.py, and that line; None and "" where it has none. ``parts``: the gradients. ``later``: at t
+    > 0 alone.
     """
 
     form: str

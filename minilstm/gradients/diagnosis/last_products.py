@@ -1,4 +1,5 @@
-"""Mistakes in the last step towards one argument: lines 2 (dW, db) and 1 (dx), and what is returned for the initial states.
+"""Mistakes in the last step towards one argument: lines 2 (dW, db) and 1 (dx), and what is returned for the
+initial states.
 
 They do not change anything else, so they are looked for block by block, after the other mistakes are known.
 """

@@ -1,7 +1,7 @@
 """The mistakes that are made in a hand-written backward pass, in one table.
 
-They are collected from public implementations and from the family that the diagnosis searches (wrong_lines.py). What it finds, the
-grader and ``--json`` speak of them by their keys.
+They are collected from public implementations and from the family that the diagnosis searches
+(wrong_lines.py). What it finds, the grader and ``--json`` speak of them by their keys.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import NamedTuple
 class Mistake(NamedTuple):
     """One kind of mistake.
 
-    ``seen``: what a check shows. ``question``: what to ask oneself. ``lines``: where it is made, in the derivation of
-    ``cell``. ``variables``: the names in a student's code to look at, where the gradient that is wrong does not tell.
+    ``seen``: what a check shows. ``question``: what to ask oneself. ``lines``: where it is made, in the
+    derivation of ``cell``. ``variables``: the names in a student's code to look at, where the gradient that
+    is wrong does not tell.
     """
 
     key: str

@@ -22,7 +22,7 @@ DIVISORS: dict[str, Callable[[int, int], int]] = {
 
 
 class Source(NamedTuple):
-    """Where x comes from: the argument ``name``, or the rows E[name] (``E`` is "": one-hot vectors) of token ids."""
+    """Where x comes from: an argument, or rows E[ids] of token ids (``E`` is "": one-hot vectors)."""
 
     name: str
     axes: tuple[int, ...]       # where T, N and D are in it; of token ids, T and N
@@ -45,8 +45,9 @@ class Gates(Enum):
 class Role(NamedTuple):
     """What one argument is, whether its axes must be exchanged first, and its place among its like.
 
-    ``kind``: "x", "E", "h0", "c0", "W_y", "b_y", "W", "W1" (a bias in the first row), "W_x", "W_h", "b", "b_h", "b4" (the
-    GRU's four biases), "b_n" (its fourth), and "state" (h0 or c0) as long as it is not known which.
+    ``kind``: "x", "E", "h0", "c0", "W_y", "b_y", "W", "W1" (a bias in the first row), "W_x", "W_h", "b",
+    "b_h", "b4" (the GRU's four biases), "b_n" (its fourth), and "state" (h0 or c0) as long as it is not known
+    which.
     """
 
     kind: str

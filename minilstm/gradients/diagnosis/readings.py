@@ -93,7 +93,7 @@ def _roles(name: str, a: np.ndarray, N: int, D: int, H: int, G: int) -> Iterator
 
 
 def _combined(cell: Cell, source: Source, options: dict[str, list[Role]], H: int) -> Iterator[Reading]:
-    """Yield the readings in which every argument is one of its options, and nothing is there twice or missing."""
+    """Yield the readings in which each argument is one of its options and nothing is missing."""
     G, sizes = len(cell.gates), (source.N, source.D, H)
     for chosen in itertools.islice(itertools.product(*options.values()), 64):
         roles: dict[str, Role] = {} if source.tokens else {source.name: Role("x")}
@@ -143,7 +143,7 @@ def _complete(kinds: set[str]) -> bool:
 
 
 def _by_name(cell: str, groups: Mapping[Group, list[str]], roles: dict[str, Role]) -> tuple[int, ...] | None:
-    """Return the order of the gates by the letters in the names of their matrices; biases may stand in another order."""
+    """Return the order of the gates by letters in the matrices' names; biases may have another."""
     table, first = LETTERS[cell], None
     for (_, gates), names in groups.items():
         if gates is not Gates.ONE:

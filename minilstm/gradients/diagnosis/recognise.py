@@ -1,8 +1,9 @@
-"""Recognise a cell and its conventions from a forward: which argument is what, in which order, along which axes.
+"""Recognise a cell and its conventions from a forward: which argument is what, in which order, along which
+axes.
 
-Shapes tell most of it: (D, 4H) can only be the four W_x side by side. What shapes leave open (the order of the gates, [h, x]
-or [x, h], which way a square matrix lies) is tried; the reading whose forward gives the student's numbers to eight digits is
-right.
+Shapes tell most of it: (D, 4H) can only be the four W_x side by side. What shapes leave open (the order of
+the gates, [h, x] or [x, h], which way a square matrix lies) is tried; the reading whose forward gives the
+student's numbers to eight digits is right.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def recognise(arrays: Arrays, integers: Arrays, outputs: Sequence[np.ndarray]) -
 
 
 def recognise_wrong(arrays: Arrays, integers: Arrays, outputs: Sequence[np.ndarray], deadline: float) -> Reading | None:
-    """Return the reading of a forward that has an equation wrong, or None; its cell has the equations as they are."""
+    """Return the reading of a forward that has an equation wrong, or None."""
     likely = (reading for reading in readings(arrays, integers) if reading.plausible and not reading.cell.variants)
     for reading in itertools.islice(likely, MOST_WRONG):
         weights = reading.weights({**arrays, **integers})

@@ -1,8 +1,9 @@
 """Find the fewest mistakes with which a derivation gives exactly a student's gradients.
 
-A mistake in the cell shows at T = 1, where there is no step before; one in what is carried from step to step at T = 2; one in
-the indices at T = 3 or more. So the problems are explained one after the other, shortest first, and the best explanations of
-one are where the search for the next begins. An explanation counts only if it is exact at every T.
+A mistake in the cell shows at T = 1, where there is no step before; one in what is carried from step to step
+at T = 2; one in the indices at T = 3 or more. So the problems are explained one after the other, shortest
+first, and the best explanations of one are where the search for the next begins. An explanation counts only
+if it is exact at every T.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ class Problem:
         return self.upstreams.get(spec[Place.LOSS].finding if Place.LOSS in spec else None, self.upstreams[None])
 
     def wrong(self, spec: Spec, first: Sequence[Block] = (), most: float = math.inf) -> tuple[Trace, dict[Block, np.ndarray]]:
-        """Return the derivation's trace with these mistakes, and what it gives for the blocks that the student has otherwise.
+        """Return the derivation's trace with these mistakes, and what it gives for the blocks that the
+        student has otherwise.
 
         Stops at ``most`` of them; those in ``first`` are looked at first.
         """
@@ -68,7 +70,7 @@ class Problem:
 
 
 class Explanation(NamedTuple):
-    """Mistakes in the derivation, mistakes in the last products by block, and blocks that nothing explains."""
+    """Mistakes in the derivation and, by block, in the last products; blocks that nothing explains."""
 
     spec: Edits
     last: dict[Block, tuple[Finding, ...]]
@@ -130,7 +132,7 @@ def search(problems: Sequence[Problem], deadline: float) -> list[Explanation]:
 
 
 def _plainness(problem: Problem, found: Explanation) -> list[int]:
-    """Order explanations that cannot be told apart: what is carried first, then the lines nearest to the outputs."""
+    """Order explanations that cannot be told apart: carries first, then lines near the outputs."""
     carried = {Place.CARRY_H, Place.CARRY_C,
                *(line.number for line in problem.cell.backward if line.target in ("dh_prev", "dc_prev"))}
     return sorted(-99 if place in carried else -place if isinstance(place, int) else 0 for place in found.spec)

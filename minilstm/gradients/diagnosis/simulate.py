@@ -1,8 +1,8 @@
 """Run a cell's equations and its derivation, with or without mistakes, on one small problem.
 
-The elementwise lines are those of the docstring (derivation.py). The sums over time and the products with W are made here, for
-each gate apart, because students keep their weights in many forms: what is compared are blocks such as ("W_h", 2), the
-recurrent weights of the third gate.
+The elementwise lines are those of the docstring (derivation.py). The sums over time and the products with W
+are made here, for each gate apart, because students keep their weights in many forms: what is compared are
+blocks such as ("W_h", 2), the recurrent weights of the third gate.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ Spec = Mapping[int | Place, Edit]       # mistakes by their place
 
 
 class Weights(NamedTuple):
-    """x (T, N, D), h0 and c0 (N, H), W_x (G, D, H), W_h (G, H, H), b and b_h (G, H): b_h is added to the product with h.
+    """x (T, N, D), h0 and c0 (N, H), W_x (G, D, H), W_h (G, H, H), b and b_h (G, H): b_h is added to the
+    product with h.
 
     W_y (H, V) and b_y (V,): a layer above h, if there is one. E (V, D), tokens (T, N): x = E[tokens],
     where it is made so.
@@ -43,8 +44,8 @@ class Weights(NamedTuple):
 class Upstream(NamedTuple):
     """Gradients from above.
 
-    h, c (T, N, H): of each step's states; last_h, last_c (N, H): of the final states where these are outputs of their own;
-    scores (T, N, V): of h W_y + b_y, where there is such a layer.
+    h, c (T, N, H): of each step's states; last_h, last_c (N, H): of the final states where these are outputs
+    of their own; scores (T, N, V): of h W_y + b_y, where there is such a layer.
     """
 
     h: np.ndarray

@@ -1,9 +1,11 @@
-"""Every way of getting the derivation wrong that the search tries, but for the last products (last_products.py).
+"""Every way of getting the derivation wrong that the search tries, but for the last products
+(last_products.py).
 
-A line such as ``dc = dc + dh * o_t * (1 - tanh²(c_t))`` is a sum of products. Its wrong versions are edits of this text: a
-term or factor left out, doubled or negated, a factor replaced by another of its kind, a derivative written for the activated
-value or for the other nonlinearity. What no text shows, such as the order of the loop, is a small record that simulate.py
-heeds. Each edit comes with its finding, which says what it is.
+A line such as ``dc = dc + dh * o_t * (1 - tanh²(c_t))`` is a sum of products. Its wrong versions are edits of
+this text: a term or factor left out, doubled or negated, a factor replaced by another of its kind, a
+derivative written for the activated value or for the other nonlinearity. What no text shows, such as the
+order of the loop, is a small record that simulate.py heeds. Each edit comes with its finding, which says what
+it is.
 """
 
 from __future__ import annotations
@@ -18,8 +20,8 @@ from typing import Any, NamedTuple
 from minilstm.gradients.diagnosis.derivation import Cell, Line, Variant
 from minilstm.gradients.diagnosis.findings import Finding, Part
 
-# The derivative of a sigmoid and of a tanh are written with the activated value {s}: {s} * (1 - {s}) and (1 - {s}²). What is
-# written instead, and which mistake that is.
+# The derivative of a sigmoid and of a tanh are written with the activated value {s}: {s} * (1 - {s}) and (1 -
+# {s}²). What is written instead, and which mistake that is.
 FOR_D_SIGMA = {
     "": "no_sigmoid_derivative", "σ'({s})": "sigmoid_derivative_of_gate", "(1 - {s}²)": "rules_exchanged",
     "{s}": "no_sigmoid_derivative", "(1 - {s})": "", "σ({s})": "no_sigmoid_derivative",
@@ -37,7 +39,8 @@ FOR_D_TANH_C = {
     "(1 + tanh²(c_t))": "", "σ'(c_t)": "c_in_tanh_derivative", "(1 - tanh²(c_t))^½": ""}
 ALSO = {"h_t": {"(1 - h_{t-1}²)": "tanh_derivative"}, "c̃_t": {"σ'(w_c [h_{t-1}, x_t] + b_c)": "rules_exchanged"}}
 
-# What may stand in place of a factor, by cell: values of the step, and gradients that exist when the line is reached.
+# What may stand in place of a factor, by cell: values of the step, and gradients that exist when the line is
+# reached.
 OTHER_F = ("f_{t+1}", "f_{t-1}", "f_{max(t-1, 0)}", "f_{min(t+1, T-1)}")
 VALUES = {
     "LSTM": ("f_t", "i_t", "o_t", "c̃_t", "c_t", "c_{t-1}", "tanh(c_t)", "tanh(c_{t-1})", "h_t", "h_{t-1}",
@@ -56,7 +59,8 @@ GRADIENTS: dict[str, dict[int, tuple[str, ...]]] = {
             5: ("dn", "dh", "dq"), 4: ("dn", "dh", "dr"), 3: ("dz", "dn", "dq")},
     "RNN": {3: ("dh_above",)},
 }
-# The mistake, by cell, line, what is replaced (a factor or a term), and what stands there; ANY for all others.
+# The mistake, by cell, line, what is replaced (a factor or a term), and what stands there; ANY for all
+# others.
 ANY = "any"
 NAMED = {
     ("LSTM", 12, "tanh(c_t)", "c_t"): "c_for_tanh_c",
@@ -91,7 +95,7 @@ class Place(Enum):
 
 
 class Edit(NamedTuple):
-    """One change of the derivation: where, what stands there (a formula, or one of the records below), and what that is."""
+    """A change of the derivation: where, to what (a formula or a record), and what that is."""
 
     place: int | Place
     change: Any
@@ -282,7 +286,7 @@ def _wrong_equations(cell: Cell, line: Line) -> Iterator[str]:
 
 
 def _wrong_versions(cell: Cell, line: Line) -> Iterator[tuple[str, str]]:
-    """Yield the wrong right-hand sides of a line, with the keys of their mistakes ("" where one has no name)."""
+    """Yield the wrong right-hand sides of a line, with the keys of their mistakes, or ""."""
     number, values = line.number or 0, RELU_VALUES if Variant.RELU in cell.variants else VALUES[cell.name]
 
     def named(old: str, new: str) -> str:

@@ -1,14 +1,15 @@
 """The flow of the gradient: ∂L/∂h_t and ∂L/∂c_t at every step, as backpropagation through time computes them.
 
-Here dh_t = ∂L/∂h_t is the effect on the loss of a nudge of h_t alone (c_t held fixed), and dc_t = ∂L/∂c_t that of a nudge of
-c_t, through h_t and through c_{t+1}:
+Here dh_t = ∂L/∂h_t is the effect on the loss of a nudge of h_t alone (c_t held fixed), and dc_t = ∂L/∂c_t
+that of a nudge of c_t, through h_t and through c_{t+1}:
 
     dh_t = from above at step t  +  what step t+1 sends to h_t
     dc_t = dh_t * o_t * (1 - tanh²(c_t))  +  dc_{t+1} * f_{t+1}                         (LSTM)
 
-The second equation is line 11 of cells/lstm.py, the first the sum dh that enters line 12; an RNN or GRU has dh_t alone. If the
-norms shrink by some factor per step towards t = 0, the gradient vanishes; if they grow by some factor per step, it explodes
-(Hochreiter 1991; Bengio, Simard & Frasconi 1994; Pascanu, Mikolov & Bengio 2013).
+The second equation is line 11 of cells/lstm.py, the first the sum dh that enters line 12; an RNN or GRU has
+dh_t alone. If the norms shrink by some factor per step towards t = 0, the gradient vanishes; if they grow by
+some factor per step, it explodes (Hochreiter 1991; Bengio, Simard & Frasconi 1994; Pascanu, Mikolov & Bengio
+2013).
 """
 
 from __future__ import annotations
@@ -71,13 +72,12 @@ def gradient_flow(layer: Recurrent, x: Any, dh: Any = None, dh_last: Any = None,
                   lengths: Any = None, padding: str | None = None) -> GradientFlow:
     """Run ``layer`` forward and backward, and return the gradient at every step.
 
-    Args:
-        layer: an RNN, GRU or LSTM, one layer, one direction. Neither it nor its ``grads`` are changed.
-        x: (N, T, D), real floating point numbers.
-        dh: (N, T, H) gradient of every output; None stands for zeros. Values at padded steps are ignored.
-        dh_last, dc_last: (N, H) gradients of the last hidden and cell state; None stands for zeros.
-        state0: initial state, h0 (N, H), or (h0, c0) for an LSTM; None stands for zeros.
-        lengths, padding: as for the layer. A padded step carries the state; there ∂L/∂h_t and ∂L/∂c_t pass through.
+    Args: layer: an RNN, GRU or LSTM, one layer, one direction. Neither it nor its ``grads`` are changed. x:
+        (N, T, D), real floating point numbers. dh: (N, T, H) gradient of every output; None stands for zeros.
+        Values at padded steps are ignored. dh_last, dc_last: (N, H) gradients of the last hidden and cell
+        state; None stands for zeros. state0: initial state, h0 (N, H), or (h0, c0) for an LSTM; None stands
+        for zeros. lengths, padding: as for the layer. A padded step carries the state; there ∂L/∂h_t and
+        ∂L/∂c_t pass through.
 
     Raises ArgumentError, ShapeError, DtypeError before anything is computed.
     """
@@ -105,7 +105,7 @@ def model_gradient_flow(model: Module, criterion: Any, x: Any, targets: Any, *, 
 
 def model_upstream(model: Module, criterion: Any, x: Any, targets: Any, *, lengths: Any = None,
                    padding: str | None = None) -> tuple[Recurrent, np.ndarray, dict[str, np.ndarray]]:
-    """Return the recurrent layer, its input and its upstream gradient, {"dh" or "dh_last": array}; as model_gradient_flow."""
+    """Return the recurrent layer, its input and its upstream gradient; as model_gradient_flow."""
     if not isinstance(model, Sequential) or sum(isinstance(layer, Recurrent) for layer in model) != 1:
         raise ArgumentError(f"model: expected a Sequential with exactly one recurrent layer, got {type(model).__name__}"
                             + (f" of {', '.join(type(layer).__name__ for layer in model)}" if isinstance(model, Sequential)
@@ -134,7 +134,7 @@ def model_upstream(model: Module, criterion: Any, x: Any, targets: Any, *, lengt
 
 
 def check_upstream(run: Unrolled, dh: Any, dh_last: Any, dc_last: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return checked (dh (T+1, N, H) with 0 in row 0 and at padded steps, dh_last (N, H), dc_last (N, H)), float64."""
+    """Return dh (T+1, N, H), 0 in row 0 and at padded steps; dh_last and dc_last (N, H); float64."""
     T, N, H = run.sizes
     above = np.zeros((T + 1, N, H))
     if dh is not None:

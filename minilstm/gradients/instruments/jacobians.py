@@ -1,23 +1,24 @@
 """Jacobians of the state: how a nudge of an earlier state moves a later one, whatever the loss.
 
-The state s is all that a step hands to the next: h of an RNN or GRU, (h, c) of an LSTM. J_t = ∂s_t/∂s_{t-1} has
-J_t[a, b] = ∂s_t[a]/∂s_{t-1}[b]; with W_h the rows of h in a weight matrix,
+The state s is all that a step hands to the next: h of an RNN or GRU, (h, c) of an LSTM. J_t = ∂s_t/∂s_{t-1}
+has J_t[a, b] = ∂s_t[a]/∂s_{t-1}[b]; with W_h the rows of h in a weight matrix,
 
     RNN    ∂h_t/∂h_{t-1} = diag(φ'_t) W_hᵀ                                  φ' = 1 - h_t² for tanh
     GRU    ∂h_t/∂h_{t-1} = diag(z) + diag((h_{t-1} - n) z') W_zᵀ + diag((1 - z) n') (diag(r) W_nᵀ + diag(q r') W_rᵀ)
     LSTM   ∂c_t/∂c_{t-1} = diag(f)             ∂c_t/∂h_{t-1} = A = diag(c_{t-1} f') W_fᵀ + diag(c̃ i') W_iᵀ + diag(i c̃') W_cᵀ
            ∂h_t/∂c_{t-1} = diag(o tanh'(c) f)  ∂h_t/∂h_{t-1} = diag(o tanh'(c)) A + diag(tanh(c) o') W_oᵀ
 
-where a gate's prime is its derivative, g (1 - g) or 1 - g². Over many steps ∂s_T/∂s_t = J_T ... J_{t+1}. Two blocks of an
-LSTM's product are reported: ∂h_T/∂h_t, with c_t held fixed, and ∂c_T/∂c_t, with h_t held fixed. Both include every path
-through the states in between.
+where a gate's prime is its derivative, g (1 - g) or 1 - g². Over many steps ∂s_T/∂s_t = J_T ... J_{t+1}. Two
+blocks of an LSTM's product are reported: ∂h_T/∂h_t, with c_t held fixed, and ∂c_T/∂c_t, with h_t held fixed.
+Both include every path through the states in between.
 
-Bounds. In an RNN ‖∂h_T/∂h_t‖ <= (σ_max(W_h) max φ')^(T-t) with max φ' = 1, so it must vanish where σ_max < 1, and can
-explode only where σ_max > 1 (Pascanu, Mikolov & Bengio 2013, section 2.1). The product of ‖J_s‖ over the actual steps s is a
-tighter bound. An LSTM has no bound as simple; the product of its f_s is what its cell state alone carries over.
+Bounds. In an RNN ‖∂h_T/∂h_t‖ <= (σ_max(W_h) max φ')^(T-t) with max φ' = 1, so it must vanish where σ_max < 1,
+and can explode only where σ_max > 1 (Pascanu, Mikolov & Bengio 2013, section 2.1). The product of ‖J_s‖ over
+the actual steps s is a tighter bound. An LSTM has no bound as simple; the product of its f_s is what its cell
+state alone carries over.
 
-Products of hundreds of matrices leave the range of floating point numbers, so each is kept as a matrix of norm 1 and the
-logarithm of its scale.
+Products of hundreds of matrices leave the range of floating point numbers, so each is kept as a matrix of
+norm 1 and the logarithm of its scale.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from minilstm.layers.recurrent import Recurrent
 
 
 class ScaledProduct(NamedTuple):
-    """∂s_T/∂s_t of N sequences: ``matrix`` (N, S, S), of Frobenius norm 1 or 0, times exp(``log_scale`` (N,))."""
+    """∂s_T/∂s_t (N, S, S): ``matrix``, of Frobenius norm 1 or 0, times exp(``log_scale`` (N,))."""
 
     matrix: np.ndarray
     log_scale: np.ndarray
@@ -74,8 +75,8 @@ class JacobianSpectrum:
 def step_jacobians(layer: Recurrent, x: Any, *, state0: Any = None) -> np.ndarray:
     """Return ∂s_t/∂s_{t-1} for t = 1 .. T: (T, N, S, S) float64, S = H, or 2H for an LSTM, h before c.
 
-    ``layer``: RNN, GRU or LSTM, one layer, one direction; x (N, T, D), real floating point numbers, no padding; state0 as for
-    ``unroll``. Raises ArgumentError, ShapeError, DtypeError.
+    ``layer``: RNN, GRU or LSTM, one layer, one direction; x (N, T, D), real floating point numbers, no
+    padding; state0 as for ``unroll``. Raises ArgumentError, ShapeError, DtypeError.
     """
     run = unroll(layer, x, state0=state0)
     return np.stack([_step_jacobian(run, t) for t in range(1, run.sizes[0] + 1)])
@@ -83,13 +84,13 @@ def step_jacobians(layer: Recurrent, x: Any, *, state0: Any = None) -> np.ndarra
 
 def jacobian_products(layer: Recurrent, x: Any, steps: Sequence[int] | None = None, *,
                       state0: Any = None) -> dict[int, ScaledProduct]:
-    """Return t -> ∂s_T/∂s_t for each t of ``steps``, numbers from 0 to T (None: all). Else as ``step_jacobians``."""
+    """Return t -> ∂s_T/∂s_t for each t of ``steps``, 0 to T (None: all). Else as ``step_jacobians``."""
     run = unroll(layer, x, state0=state0)
     return dict(_products(run, _check_steps(run, steps)))
 
 
 def jacobian_spectrum(layer: Recurrent, x: Any, steps: Sequence[int] | None = None, *, state0: Any = None) -> JacobianSpectrum:
-    """Return the singular values at ``steps``, numbers from 0 to T (None: all). Else as ``step_jacobians``."""
+    """Return the singular values at ``steps``, 0 to T (None: all). Else as ``step_jacobians``."""
     run = unroll(layer, x, state0=state0)
     T, N, H = run.sizes
     wanted = _check_steps(run, steps)

@@ -1,7 +1,8 @@
 """The paths along which the gradient flows back: along the state, or through the gates.
 
-LSTM. Step t+1 reads c_t in one place, c_{t+1} = f_{t+1} * c_t + ..., and h_t in four, the gates' pre-activations z. So, with
-dh_t and dc_t the whole gradients of flow.py, and W_gate the rows of h in a gate's weights,
+LSTM. Step t+1 reads c_t in one place, c_{t+1} = f_{t+1} * c_t + ..., and h_t in four, the gates'
+pre-activations z. So, with dh_t and dc_t the whole gradients of flow.py, and W_gate the rows of h in a gate's
+weights,
 
     arrives at h_t through a gate:   dh_t[gate]  = dz_gate(t+1) W_gateᵀ                    gate = f, i, o, c̃
     arrives at c_t along the cell:   dc_t[cell]  = dc_{t+1} * f_{t+1}
@@ -15,16 +16,17 @@ and dc_t is the sum of these six. In a GRU, h_{t+1} = (1 - z) * n + z * h_t read
 
 An RNN has one way only, dh_t[h] = dz W_hᵀ.
 
-These are the ways through one step. Over many steps, the gradient at t is the sum over all sequences of such ways. ``alone``
-is the part that has stayed on the cell (the state) at every step since it came from above; ``gated`` is the part that went
-through a gate at least once. Below, s is an LSTM's c or the others' h, and k is f for an LSTM, z for a GRU, 0 for an RNN:
+These are the ways through one step. Over many steps, the gradient at t is the sum over all sequences of such
+ways. ``alone`` is the part that has stayed on the cell (the state) at every step since it came from above;
+``gated`` is the part that went through a gate at least once. Below, s is an LSTM's c or the others' h, and k
+is f for an LSTM, z for a GRU, 0 for an RNN:
 
     alone_t = alone_{t+1} * k_{t+1} + ds_t[above]                     so alone_t = ds_T * k_T * ... * k_{t+1} for a loss at T
     gated_t = gated_{t+1} * k_{t+1} + Σ_gates ds_t[gate]              alone_t + gated_t = ds_t
 
-The first recursion contains no w and no tanh'. It is what Hochreiter & Schmidhuber 1997 call the constant error carousel (with
-f = 1; Gers, Schmidhuber & Cummins 2000 introduced f). Parts may point in opposite directions, so their norms do not add up,
-but their shares do: the share of a part p is p · ds_t / ‖ds_t‖².
+The first recursion contains no w and no tanh'. It is what Hochreiter & Schmidhuber 1997 call the constant
+error carousel (with f = 1; Gers, Schmidhuber & Cummins 2000 introduced f). Parts may point in opposite
+directions, so their norms do not add up, but their shares do: the share of a part p is p · ds_t / ‖ds_t‖².
 """
 
 from __future__ import annotations
@@ -52,7 +54,8 @@ DIRECT = {"rnn": None, "gru": "state", "lstm": "cell"}      # the way that has n
 
 @dataclass(frozen=True)
 class GradientPaths:
-    """The gradient of the state s (an LSTM's c, the others' h), split by the ways it takes; row t (0 .. T) for s_t, float64.
+    """The gradient of the state s (an LSTM's c, the others' h), split by the ways it takes; row t (0 .. T)
+    for s_t, float64.
 
     Attributes:
         flow: the whole gradients, from the cell's own backward functions; ``total`` is ∂L/∂s_t, (T+1, N, H).
@@ -75,7 +78,7 @@ class GradientPaths:
         return self.flow.dh if self.flow.dc is None else self.flow.dc
 
     def share(self, part: np.ndarray) -> np.ndarray:
-        """Return the share (T+1, N) of ``part`` in ``total``: 1: all of it; < 0: pointing against it; NaN: ``total`` is 0."""
+        """Return the share (T+1, N) of ``part`` in ``total``: 1: all; < 0: against it; NaN: of nothing."""
         size = norms(self.total)
         unit = self.total / np.where(size > 0, size, 1.0)[..., None]        # so that no square underflows
         along = (part / np.where(size > 0, size, 1.0)[..., None] * unit).sum(axis=-1)
@@ -84,7 +87,8 @@ class GradientPaths:
 
 def gradient_paths(layer: Recurrent, x: Any, dh: Any = None, dh_last: Any = None, *, dc_last: Any = None,
                    state0: Any = None) -> GradientPaths:
-    """Run ``layer`` over x (N, T, D), no padding, and back, and split the gradient of its state by the ways it takes.
+    """Run ``layer`` over x (N, T, D), no padding, and back, and split the gradient of its state by the ways
+    it takes.
 
     Arguments and errors as for ``minilstm.gradients.instruments.flow.gradient_flow``.
     """
@@ -94,7 +98,7 @@ def gradient_paths(layer: Recurrent, x: Any, dh: Any = None, dh_last: Any = None
 
 
 def model_gradient_paths(model: Module, criterion: Any, x: Any, targets: Any) -> GradientPaths:
-    """Do so in the recurrent layer of a whole model; arguments and errors as for ``flow.model_gradient_flow``."""
+    """Do so in the recurrent layer of a whole model, as ``flow.model_gradient_flow`` does."""
     layer, below, upstream = model_upstream(model, criterion, x, targets)
     return gradient_paths(layer, below, **upstream)
 
@@ -133,7 +137,7 @@ def split(run: Unrolled, above: np.ndarray, dh_last: np.ndarray, dc_last: np.nda
 
 
 def keep_factors(run: Unrolled) -> np.ndarray:
-    """Return (T, N, H): row t is the factor of the direct way back from state t+1 to t, which is f_{t+1}, z_{t+1}, or 0."""
+    """Return (T, N, H): the factor of the direct way back from t+1 to t: f_{t+1}, z_{t+1}, or 0."""
     T, N, H = run.sizes
     if run.cell == "rnn":
         return np.zeros((T, N, H))
@@ -147,7 +151,7 @@ def _names(cell: str) -> tuple[str, ...]:
 
 
 def _through_gates(run: Unrolled, t: int, flow: GradientFlow) -> dict[str, np.ndarray]:
-    """Return way -> (N, H), what step t sends to h_{t-1} through each gate, given the whole gradients after it."""
+    """Return way -> (N, H), what step t sends to h_{t-1} through each gate."""
     cache, H = run.caches[t - 1], run.sizes[2]
     if run.cell == "rnn":
         slope = d_tanh(cache.h) if cache.nonlinearity == "tanh" else d_relu(cache.h)
@@ -159,13 +163,13 @@ def _through_gates(run: Unrolled, t: int, flow: GradientFlow) -> dict[str, np.nd
 
 
 def _lstm_gates(cache: LSTMStepCache, dh: np.ndarray, dc: np.ndarray) -> dict[str, np.ndarray]:
-    """Return dz of each gate; dc is ∂L/∂c_t, with the share through h_t included. Lines 12 to 3 of minilstm/cells/lstm.py."""
+    """Return dz of each gate; dc has the share through h_t in it. Lines 12 to 3 of cells/lstm.py."""
     return {"f": dc * cache.c_prev * d_sigmoid(cache.f), "i": dc * cache.c_tilde * d_sigmoid(cache.i),
             "o": dh * cache.tanh_c * d_sigmoid(cache.o), "c_tilde": dc * cache.i * d_tanh(cache.c_tilde)}
 
 
 def _gru_gates(cache: GRUStepCache, dh: np.ndarray) -> dict[str, np.ndarray]:
-    """Return da_r, da_z and, for the candidate, dq, which is what reaches h. Lines 9 to 3 of minilstm/cells/gru.py."""
+    """Return da_r, da_z and, for the candidate, dq, which reaches h. Lines 9 to 3 of cells/gru.py."""
     da_n = dh * (1.0 - cache.z) * d_tanh(cache.n)
     return {"r": da_n * cache.q * d_sigmoid(cache.r), "z": dh * (cache.h_prev - cache.n) * d_sigmoid(cache.z),
             "n": da_n * cache.r}

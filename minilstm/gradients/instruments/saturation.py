@@ -1,8 +1,9 @@
 """What the gates do: their values over a batch, and how often they are saturated.
 
-A sigmoid gate is left-saturated below 0.1 (shut) and right-saturated above 0.9 (open), after Karpathy, Johnson & Li 2015; for
-a tanh (c̃ of an LSTM, n of a GRU, h of an RNN) the limits are -0.9 and 0.9. A saturated gate has a small derivative, so
-little gradient goes through it; where the forget gate is right-saturated, nearly all of the gradient goes along the cell.
+A sigmoid gate is left-saturated below 0.1 (shut) and right-saturated above 0.9 (open), after Karpathy,
+Johnson & Li 2015; for a tanh (c̃ of an LSTM, n of a GRU, h of an RNN) the limits are -0.9 and 0.9. A
+saturated gate has a small derivative, so little gradient goes through it; where the forget gate is
+right-saturated, nearly all of the gradient goes along the cell.
 """
 
 from __future__ import annotations
@@ -25,10 +26,8 @@ GATES_OF = {"rnn": ("h",), "gru": ("r", "z", "n"), "lstm": ("f", "i", "o", "c_ti
 class GateStatistics:
     """A layer's gates over N sequences of T steps.
 
-    Attributes:
-        cell: "rnn", "gru" or "lstm".
-        values: gate -> (T, N, H) float64, after its nonlinearity. LSTM: f, i, o, c_tilde; GRU: r, z, n; RNN: h.
-        real: (T, N) bool, False at padded steps, which count nowhere.
+    Attributes: cell: "rnn", "gru" or "lstm". values: gate -> (T, N, H) float64, after its nonlinearity. LSTM:
+        f, i, o, c_tilde; GRU: r, z, n; RNN: h. real: (T, N) bool, False at padded steps, which count nowhere.
     """
 
     cell: str
@@ -36,7 +35,7 @@ class GateStatistics:
     real: np.ndarray
 
     def saturation(self, gate: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return (left, right), each (H,): the fraction of real steps at which each unit's gate is saturated."""
+        """Return (left, right), each (H,): the share of real steps at which a unit's gate is saturated."""
         low, high = TANH_LIMITS if gate in TANH_GATES else SIGMOID_LIMITS
         values = self._real_values(gate)
         return (values < low).mean(axis=0), (values > high).mean(axis=0)

@@ -1,8 +1,8 @@
 """A recurrent layer unrolled: one readable step after the other, in float64, every step's values kept.
 
-All instruments for gradients build on this. The layer supplies its parameters; ``rnn_step``, ``gru_step`` or ``lstm_step``
-supplies the mathematics. States are numbered as in the equations: row 0 is the initial state, row t (1 .. T) the state after
-step t.
+All instruments for gradients build on this. The layer supplies its parameters; ``rnn_step``, ``gru_step`` or
+``lstm_step`` supplies the mathematics. States are numbered as in the equations: row 0 is the initial state,
+row t (1 .. T) the state after step t.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Unrolled(NamedTuple):
         return len(self.caches), self.h.shape[1], self.h.shape[2]
 
     def output_slope(self, t: int) -> np.ndarray:
-        """LSTM: ∂h_t/∂c_t = o_t * (1 - tanh²(c_t)), (N, H); 0 where h_t does not come from c_t: row 0, padded steps."""
+        """LSTM: ∂h_t/∂c_t = o_t * (1 - tanh²(c_t)), (N, H); 0 in row 0 and at padded steps."""
         if t == 0:
             return np.zeros(self.h.shape[1:])
         slope = self.caches[t - 1].o * d_tanh(self.caches[t - 1].tanh_c)
@@ -61,7 +61,7 @@ class Unrolled(NamedTuple):
 
 
 def check_layer(layer: Any) -> str:
-    """Return "rnn", "gru" or "lstm". Raises ArgumentError unless ``layer`` is one of these, one layer, one direction."""
+    """Return "rnn", "gru" or "lstm". Raises ArgumentError unless it is one layer, one direction."""
     if type(layer) not in CELL_OF:
         raise ArgumentError(f"layer: expected an RNN, a GRU or an LSTM, got {type(layer).__name__}")
     if layer.num_layers > 1 or layer.bidirectional:

@@ -1,4 +1,4 @@
-"""How a forward and a backward are called: the inputs in the order of the arguments, and the upstream gradients."""
+"""How forward and backward are called: the inputs in order, and the upstream gradients."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from minilstm.gradients.targets.trees import flatten, holds_only_integers, rebui
 
 
 class Inputs(NamedTuple):
-    """Inputs in the order of forward's arguments: names and values; those in ``keywords`` are passed by name."""
+    """Names and values in the order of forward's arguments; ``keywords`` are passed by name."""
 
     names: list[str]
     values: tuple[Any, ...]
@@ -67,7 +67,7 @@ def pass_on(inputs: Inputs, values: Iterable[Any]) -> tuple[list[Any], dict[str,
 
 
 class Upstream(NamedTuple):
-    """Which upstream gradients a backward takes: the first ``arguments`` outputs', one argument each, or flat."""
+    """Which upstream gradients a backward takes: those of the first ``arguments`` outputs."""
 
     arguments: int      # 0: it takes none, since the output is a loss
     leaves: int         # how many output arrays those are
@@ -80,7 +80,8 @@ class Upstream(NamedTuple):
 
 
 def read_upstream(backward: Any, outputs: tuple[Any, ...], others: int) -> Upstream | str:
-    """Tell from backward's signature which upstream gradients it takes before its ``others`` last arguments (the cache).
+    """Tell from backward's signature which upstream gradients it takes before its ``others`` last arguments
+    (the cache).
 
     Returns what is wrong, in words, where the signature fits no reading.
     """

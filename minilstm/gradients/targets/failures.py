@@ -1,7 +1,7 @@
 """What went wrong in somebody else's forward or backward, told with the file and line where it stands.
 
-A traceback through gradcheck shows mostly gradcheck. Who wrote the function needs three things instead: what was raised, in
-which line of their own file, and what that line says.
+A traceback through gradcheck shows mostly gradcheck. Who wrote the function needs three things instead: what
+was raised, in which line of their own file, and what that line says.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def student_line(error: BaseException) -> str:
 
 
 def definition_site(function: Any) -> str:
-    """Return where a function (or the class of an object) is defined: " (cell.py, line 12)"; "" if Python does not know."""
+    """Return where a function, or an object's class, is defined: " (cell.py, line 12)", or ""."""
     try:
         found = function if inspect.isroutine(function) or inspect.isclass(function) else type(function)
         found = inspect.unwrap(found)
@@ -41,7 +41,7 @@ def definition_site(function: Any) -> str:
 
 @contextmanager
 def errors_located(title: str, what: str, function: Any) -> Iterator[None]:
-    """Turn an exception of the student's function into a GradientError that says where it was raised; ours are let through."""
+    """Turn an exception of the student's function into a GradientError that says where it arose."""
     try:
         yield
     except MinilstmError:

@@ -37,7 +37,7 @@ class LayerTarget(Target):
         return numeric
 
     def gradient_count_fits(self, returned: int, expected: int) -> bool:
-        """A layer called with ``return_state=True`` also returns gradients of initial states that were not given."""
+        """With ``return_state=True`` it returns gradients of initial states that were not given, too."""
         return returned == expected or returned > expected and self.several_outputs
 
     def as_written(self, name: str) -> str:
@@ -77,7 +77,7 @@ class LayerTarget(Target):
         return {**named, **{name: owner.grads[key].copy() for name, (owner, key) in self.owners.items()}}
 
     def _check_stack(self, first: dict[str, Array], tensors: Tensors, upstream: list[Array | None]) -> None:
-        """Run two forwards, then two backwards; add a note if the second backward does not find the first forward's cache."""
+        """Run two forwards, then two backwards; note whether the second finds the first's cache."""
         others = {name: 0.5 * value if name in self.floating else value for name, value in tensors.items()}
         self._rewind()
         try:

@@ -16,7 +16,7 @@ CACHE_NAME = re.compile("(?i)^_?(cache|ctx|context|memory|mem|tape|saved|stored|
 
 
 def required_names(function: Any, keyword_only: bool = False) -> list[str]:
-    """Return the names of a function's required arguments (those by keyword only too, if wanted); none if it hides them."""
+    """Return the names of a function's required arguments, on request those by keyword only too."""
     try:
         return [p.name for p in inspect.signature(function).parameters.values() if p.default is p.empty and (
             p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) or keyword_only and p.kind is p.KEYWORD_ONLY)]
@@ -30,7 +30,7 @@ def takes_cache(backward: Any) -> bool:
 
 
 def find_key(name: str, keys: Iterable[str], forms: Iterable[str] = GRADIENT_NAMES) -> str | None:
-    """Return the key that names the gradient of ``name`` (``layer1.W[0]`` has ``layer1.dW[0]``); None if there is none."""
+    """Return the key of the gradient of ``name`` (of ``layer1.W[0]``: ``layer1.dW[0]``), or None."""
     keys = set(keys)
     parent, own, place = re.fullmatch(r"(.*\.)?([^\[]*)(.*)", name, re.DOTALL).groups()     # type: ignore[union-attr]
     candidates = (key for form in forms for key in (f"{parent or ''}{form.format(own)}{place}", form.format(name)))
@@ -44,7 +44,7 @@ def look_up(name: str, gradients: Mapping[str, Any]) -> Any:
 
 
 def split_gradients(gradients: Any) -> tuple[dict[str, Any], list[Any]]:
-    """Return what backward handed back by name (the entries of its dicts) and by position (all other leaves)."""
+    """Return what backward returned by name (entries of dicts) and by position (other leaves)."""
     if hasattr(gradients, "_asdict"):       # a named tuple: its fields may have names of gradients
         gradients = gradients._asdict()
     if isinstance(gradients, dict):

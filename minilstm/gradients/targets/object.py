@@ -1,10 +1,11 @@
 """Objects of classes that are not of this library.
 
-A student's class has forward and backward and keeps its parameters and gradients somewhere: in ``params`` and ``grads``
-(lists or dicts), or as attributes W and dW, its own or those of the objects it is made of (object_arrays.py finds them). Each
-evaluation works on a fresh deep copy, in which the parameters are replaced wherever they occur. So states, caches and
-generators that the object keeps are as they were at first each time, and gradients may be overwritten or added up. An object
-that makes its parameters in its first forward is checked as it is after that.
+A student's class has forward and backward and keeps its parameters and gradients somewhere: in ``params`` and
+``grads`` (lists or dicts), or as attributes W and dW, its own or those of the objects it is made of
+(object_arrays.py finds them). Each evaluation works on a fresh deep copy, in which the parameters are
+replaced wherever they occur. So states, caches and generators that the object keeps are as they were at first
+each time, and gradients may be overwritten or added up. An object that makes its parameters in its first
+forward is checked as it is after that.
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ from minilstm.gradients.targets.trees import is_floating
 
 
 class ObjectTarget(Target):
-    """An object of somebody's own class: forward(*inputs) -> y, then backward(dy) -> dx, gradients kept in the object.
+    """An object of somebody's own class: forward(*inputs) -> y, then backward(dy) -> dx, gradients kept in
+    the object.
 
-    Or a loss inside: forward(*inputs) -> loss, then backward(). Or a cache: forward(*inputs) -> (y, cache), then
-    backward(dy, cache).
+    Or a loss inside: forward(*inputs) -> loss, then backward(). Or a cache: forward(*inputs) -> (y, cache),
+    then backward(dy, cache).
     """
 
     def __init__(self, thing: Any, inputs: Any, options: dict[str, Any]) -> None:
@@ -60,13 +62,14 @@ class ObjectTarget(Target):
         return [get_array_module(y).ones_like(y) for y in outputs_of(self.title, self.function, outputs)]
 
     def _try_out(self) -> None:
-        """Run forward and backward once: only then it shows which arrays are parameters and have gradients."""
+        """Run forward and backward once: only then it shows which arrays are parameters."""
         thing = self._fresh(self.tensors)
         before = {name: (entry.array, to_numpy(entry.array).tobytes()) for name, entry in stored_arrays(thing).items()
                   if name in self.originals}
         outputs, caches = self._forward(thing, self.tensors)
         kept = stored_arrays(thing)
-        # An array that the forward itself puts in place (its input, a state) is none of the object's parameters.
+        # An array that the forward itself puts in place (its input, a state) is none of the object's
+        # parameters.
         lasting = [name for name, (array, values) in before.items() if name in kept
                    and (kept[name].declared or kept[name].array is array and to_numpy(array).tobytes() == values)]
         returned = split_gradients(self._back(thing, outputs, caches, self._ones(outputs)))[0]
@@ -93,7 +96,8 @@ class ObjectTarget(Target):
     def _fresh(self, tensors: Tensors) -> Any:
         """Return a copy of the object, parameters from ``tensors`` and gradients 0.
 
-        A deep copy looks up in ``memo`` what it has copied already; what stands there takes the array's place everywhere.
+        A deep copy looks up in ``memo`` what it has copied already; what stands there takes the array's place
+        everywhere.
         """
         memo: dict[int, Any] = {id(value): value.astype(np.float64) for value in self.originals.values()}
         memo.update({id(self.originals[name]): tensors[name] for name in self.movable if name in tensors})

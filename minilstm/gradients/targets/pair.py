@@ -59,8 +59,8 @@ class PairTarget(Target):
     def _count_caches(self, result: tuple[Any, ...], tensors: Tensors) -> int:
         """Return how many of the last things that forward returned are for backward alone.
 
-        Usually one. More where one of the others is an input as it was, and backward takes as many arguments as forward
-        returns: (y, x, h, W) and backward(dy, x, h, W).
+        Usually one. More where one of the others is an input as it was, and backward takes as many arguments
+        as forward returns: (y, x, h, W) and backward(dy, x, h, W).
         """
         inputs = {id(value) for value in tensors.values()}
         first = next((k for k, value in enumerate(result[1:-1], 1) if id(value) in inputs), len(result) - 1)

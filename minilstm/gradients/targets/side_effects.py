@@ -1,7 +1,7 @@
 """What is wrong with a forward or backward whatever it computes: facts, and their words.
 
-A gradient can be right and its backward do harm: it writes into its inputs, overwrites what it should add to, clips. A
-SideEffect says so by a key and values; ``str`` gives the sentence.
+A gradient can be right and its backward do harm: it writes into its inputs, overwrites what it should add to,
+clips. A SideEffect says so by a key and values; ``str`` gives the sentence.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 
 class Kind(NamedTuple):
-    """``words``: the sentence, with places for the values; ``mistake``: the key in mistakes.MISTAKES, if any."""
+    """``words``: the sentence, with places for values; ``mistake``: a key of MISTAKES, or ""."""
 
     words: str
     mistake: str = ""

@@ -1,7 +1,7 @@
 """One view of everything that gradcheck can check: named float64 tensors in, arrays out, gradients by name.
 
-A layer, a loss and a pair of functions differ in how they are called and how they hand gradients back. A Target hides
-that. It works on a float64 copy, so the caller's object stays as it was.
+A layer, a loss and a pair of functions differ in how they are called and how they hand gradients back. A
+Target hides that. It works on a float64 copy, so the caller's object stays as it was.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ Tensors = Mapping[str, Array]
 
 
 def gate_names(gates: Any) -> tuple[str, ...]:
-    """Return ``gates`` if it is a tuple of names, else (): a cell may use the attribute for something else."""
+    """Return ``gates`` if it is a tuple of names, else (): a cell may mean something else by it."""
     return gates if isinstance(gates, tuple) and all(isinstance(gate, str) for gate in gates) else ()
 
 
 def title_of(thing: Any) -> str:
-    """Return an object as messages name it: its repr where that is short and says more than the name of its class."""
+    """Return an object's name in messages: its repr where that is short, else its class."""
     words = repr(thing)
     return type(thing).__name__ if len(words) >= 80 or "\n" in words or " at 0x" in words else words
 
@@ -101,7 +101,8 @@ class Target:
             return function(*arguments, **by_name, **self.options)
 
     def match_gradients(self, gradients: Any, backward: Any) -> dict[str, Array]:
-        """Give what backward returned names: the keys of a dict; else one for each input, or for each floating input.
+        """Give what backward returned names: the keys of a dict; else one for each input, or for each
+        floating input.
 
         Raises GradientError when it returned too few, too many, or something that is no array.
         """
@@ -137,7 +138,7 @@ class Target:
         return named
 
     def _check_missing(self, missing: list[str], entries: Mapping[str, Any], returned: int, backward: Any) -> None:
-        """Raise GradientError for a tensor that backward's dict leaves out, unless no covered output depends on it."""
+        """Raise GradientError for a missing gradient of what a covered output depends on."""
         needed = [name for name in missing if self.depends_on(name, self.covered)]
         if needed:
             raise GradientError(
@@ -152,7 +153,7 @@ class Target:
             self.notes.append(note)
 
     def take_upstream(self, backward: Any, outputs: tuple[Any, ...], others: int) -> Upstream:
-        """Find out which upstream gradients backward takes; raise GradientError if its signature fits none."""
+        """Find out which upstream gradients backward takes. Raises GradientError if none fit."""
         upstream = read_upstream(backward, outputs, others)
         if isinstance(upstream, str):
             raise GradientError(f"gradcheck {self.title}: {upstream}{definition_site(backward)}")
@@ -174,7 +175,7 @@ class Target:
         return returned == expected
 
     def depends_on(self, name: str, outputs: int | None = None) -> bool:
-        """Return whether the (first) outputs depend on a tensor: if the forward reads it, they change where it is NaN."""
+        """Return whether the (first) outputs depend on a tensor: do they change where it is NaN?"""
         value = self.value_of(name)
         spoilt = {**self.tensors, name: get_array_module(value).full_like(value, np.nan)}
         before = [to_numpy(y).tobytes() for y in self.run(self.tensors)[:outputs]]
@@ -215,7 +216,8 @@ class Target:
         """Return the side effects that a second backward shows, given the gradients of the first one."""
         return []
 
-    # Names for people ------------------------------------------------------------------------------------------------
+    # Names for people
+    # ------------------------------------------------------------------------------------------------
 
     def gates_of(self, name: str) -> tuple[str, ...]:
         """Return the gates whose blocks stand side by side in this tensor's columns; () if it has none."""
@@ -232,7 +234,8 @@ class Target:
     def name_axes(self, axes: str | None, outputs: list[Array]) -> None:
         """Note which axis of the first input is the sequence (N) and which is time (T).
 
-        Where ``axes`` does not say so, three axes are (N, T, D) if the output has the same N and T; else nothing is claimed.
+        Where ``axes`` does not say so, three axes are (N, T, D) if the output has the same N and T; else
+        nothing is claimed.
         """
         shape = tuple(self.tensors[self.input_names[0]].shape) if self.input_names[:1] == self.floating[:1] and self.floating \
             else ()
@@ -245,7 +248,7 @@ class Target:
             self.axes = axes
 
     def time_axis(self, name: str) -> int | None:
-        """Return which axis of this tensor is time; None if there is none, or none is known: states come after the input."""
+        """Return which axis of this tensor is time; None if none is, or if that is not known."""
         return self.axes.index("T") if name == self.input_names[0] and "T" in self.axes else None
 
     def describe(self, name: str, index: tuple[int, ...]) -> str:

@@ -17,7 +17,7 @@ def is_floating(value: Any) -> bool:
 
 
 def holds_only_integers(tree: Any) -> bool:
-    """Tell whether a list (of lists) holds nothing but whole numbers, as token ids do: one value, not many inputs."""
+    """Tell whether a list (of lists) holds whole numbers alone, as token ids: one value."""
     if isinstance(tree, (tuple, list)):
         return len(tree) > 0 and all(map(holds_only_integers, tree))
     return isinstance(tree, (int, np.integer))
