@@ -25,6 +25,7 @@ from minilstm.backend.paths import NOT_THEIRS
 SECONDS, MEGABYTES = 60.0, 2048
 FILE_MEGABYTES = 100        # how much a file may grow: what the code prints in an endless loop goes into one
 SHOWN = 400                 # how many letters of what the code prints are passed on
+REQUEST, ANSWER, TRACE = "request", "answer", "trace"       # files between the two processes
 Answer = dict[str, Any]
 
 
@@ -58,12 +59,13 @@ def run_in_process(function: Callable[..., Answer], *arguments: Any, seconds: fl
     """
     import subprocess
     with tempfile.TemporaryDirectory() as work:
-        request, answered, printed, trace = (Path(work, name) for name in ("request", "answer", "printed", "trace"))
-        request.write_bytes(pickle.dumps((function, arguments, seconds, megabytes)))
-        environment = {**os.environ, "MPLBACKEND": "Agg", "PYTHONUNBUFFERED": "1", "PYTHONPATH": os.pathsep.join(_paths())}
+        Path(work, REQUEST).write_bytes(pickle.dumps((function, arguments, seconds, megabytes)))
+        environment = {**os.environ, "MPLBACKEND": "Agg", "PYTHONUNBUFFERED": "1",
+                       "PYTHONPATH": os.pathsep.join(_paths())}
+        printed = Path(work, "printed")
         with open(printed, "wb") as output:
-            process = subprocess.Popen([sys.executable, "-P", "-m", __name__, work], stdin=subprocess.DEVNULL, stdout=output,
-                                       stderr=output, cwd=folder, env=environment, start_new_session=True)
+            process = subprocess.Popen([sys.executable, "-P", "-m", __name__, work], cwd=folder, env=environment,
+                                       stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
             try:
                 process.wait(seconds + 10)
             except subprocess.TimeoutExpired:
@@ -72,9 +74,9 @@ def run_in_process(function: Callable[..., Answer], *arguments: Any, seconds: fl
                 _kill(process)
         said = printed.read_bytes()[-10 * SHOWN:].decode("utf-8", "replace").strip()
         try:
-            answer: Answer = json.loads(answered.read_text(encoding="utf-8"))
+            answer: Answer = json.loads(Path(work, ANSWER).read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            raise _failure(process.returncode, seconds, trace, said) from None
+            raise _failure(process.returncode, seconds, Path(work, TRACE), said) from None
     if "error" in answer:
         raise ProcessError(answer["error"], Failure(answer["failure"]))
     return {**answer, "printed": said[:SHOWN]}
@@ -83,7 +85,8 @@ def run_in_process(function: Callable[..., Answer], *arguments: Any, seconds: fl
 def _paths() -> list[str]:
     """Return Python's paths but for the folder it was started in: a random.py there is none of ours."""
     here = Path.cwd()
-    return [path for path in sys.path if path and (Path(path).resolve() != here or (here / "minilstm").is_dir())]
+    ours = (here / "minilstm").is_dir()
+    return [path for path in sys.path if path and (ours or Path(path).resolve() != here)]
 
 
 def _kill(process: Any) -> None:
@@ -101,20 +104,21 @@ def _kill(process: Any) -> None:
 def _failure(status: int, seconds: float, trace: Path, said: str) -> ProcessError:
     """Return the error of a process that ended without an answer."""
     text = trace.read_text(encoding="utf-8", errors="replace") if trace.exists() else ""
-    theirs = next((f" in {Path(file).name}, line {line}" for file, line in re.findall(r'File "(.*)", line (\d+)', text)
+    frames = re.findall(r'File "(.*)", line (\d+)', text)
+    theirs = next((f" in {Path(file).name}, line {line}" for file, line in frames
                    if not file.startswith((*NOT_THEIRS, "<"))), "")
     if "Timeout" in text or status == -9 and not said:
-        return ProcessError(f"not finished after {seconds:g} seconds{', at that moment' if theirs else ''}{theirs}: is there "
-                            "an endless loop? What is not a definition belongs under: if __name__ == '__main__'",
-                            Failure.ENDLESS)
+        moment = ", at that moment" * bool(theirs)
+        return ProcessError(f"not finished after {seconds:g} seconds{moment}{theirs}: is there an endless loop? What is "
+                            "not a definition belongs under: if __name__ == '__main__'", Failure.ENDLESS)
     last = "".join(f": {line[:SHOWN]}" for line in said.splitlines()[-1:])
     return ProcessError(f"the process ended without a result{theirs} (exit status {status}){last}")
 
 
 def _serve(work: Path) -> None:
     """Answer the request of ``run_in_process``, in the new process."""
-    function, arguments, seconds, megabytes = pickle.loads((work / "request").read_bytes())
-    trace = open(work / "trace", "w", encoding="utf-8")     # stays open: the interpreter writes into it when it is killed
+    function, arguments, seconds, megabytes = pickle.loads((work / REQUEST).read_bytes())
+    trace = open(work / TRACE, "w", encoding="utf-8")       # stays open: Python writes into it when it is killed
     faulthandler.enable(trace)
     faulthandler.dump_traceback_later(seconds, exit=True, file=trace)
     if megabytes is not None:
@@ -128,8 +132,8 @@ def _serve(work: Path) -> None:
         answer = _no_answer(f"more than {megabytes} MB of memory were needed", Failure.MEMORY)
     except BaseException as error:      # exit() and KeyboardInterrupt too
         answer = _no_answer(f"{type(error).__name__}: {error}", Failure.OTHER)
-    (work / "answer.part").write_text(json.dumps(answer), encoding="utf-8")
-    os.replace(work / "answer.part", work / "answer")
+    (work / "part").write_text(json.dumps(answer), encoding="utf-8")
+    os.replace(work / "part", work / ANSWER)
     faulthandler.cancel_dump_traceback_later()
     os._exit(0)         # threads that the code started do not keep the process alive
 
@@ -147,7 +151,8 @@ def _limit_memory(megabytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_MEGABYTES * 2 ** 20, resource.RLIM_INFINITY))
     used = 0
     if os.path.exists("/proc/self/statm"):
-        used = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0]) * os.sysconf("SC_PAGE_SIZE")
+        pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0])
+        used = pages * os.sysconf("SC_PAGE_SIZE")
     resource.setrlimit(resource.RLIMIT_AS, (used + megabytes * 2 ** 20, resource.RLIM_INFINITY))
 
 

@@ -28,10 +28,10 @@ from minilstm.gradients.targets.make import make_target
 from minilstm.gradients.targets.target import Target
 
 
-def gradcheck(target: Any, inputs: Any, *, method: str = "both", upstream: Any = None, tolerance: float = FINITE_TOLERANCE,
-              complex_tolerance: float = COMPLEX_TOLERANCE, rng: Any = 0, allow_unused: Sequence[str] = (),
-              axes: str | None = None, diagnose: bool = True, raise_exception: bool = True,
-              **options: Any) -> GradcheckReport:
+def gradcheck(target: Any, inputs: Any, *, method: str = "both", upstream: Any = None,
+              tolerance: float = FINITE_TOLERANCE, complex_tolerance: float = COMPLEX_TOLERANCE, rng: Any = 0,
+              allow_unused: Sequence[str] = (), axes: str | None = None, diagnose: bool = True,
+              raise_exception: bool = True, **options: Any) -> GradcheckReport:
     """Check every gradient of ``target`` at ``inputs``, entry by entry; raise GradientError if one is wrong.
 
     Args:
@@ -88,7 +88,8 @@ def gradcheck(target: Any, inputs: Any, *, method: str = "both", upstream: Any =
     ...     x, W, y = cache
     ...     dz = dy * (1 - y ** 2)
     ...     return {"dx": dz @ W.T, "dW": x.T @ dz}
-    >>> print(ml.gradcheck((forward, backward), {"x": np.eye(2), "W": np.ones((2, 3))}))     # doctest: +ELLIPSIS
+    >>> inputs = {"x": np.eye(2), "W": np.ones((2, 3))}
+    >>> print(ml.gradcheck((forward, backward), inputs))    # doctest: +ELLIPSIS
     gradcheck forward: 10 entries agree, worst error ...
       x  (2, 2) ...
       W  (2, 3) ...
@@ -115,7 +116,8 @@ def gradcheck(target: Any, inputs: Any, *, method: str = "both", upstream: Any =
     return check_target(make_target(target, inputs, options), settings, diagnose, raise_exception)
 
 
-def check_target(target: Target, settings: Settings, diagnose: bool = True, raise_exception: bool = True) -> GradcheckReport:
+def check_target(target: Target, settings: Settings, diagnose: bool = True,
+                 raise_exception: bool = True) -> GradcheckReport:
     """As ``gradcheck``, for a Target."""
     checked = check(target, settings)
     wrong, effects = checked.wrong, list(map(str, checked.side_effects))
@@ -126,7 +128,7 @@ def check_target(target: Target, settings: Settings, diagnose: bool = True, rais
         if found is not None and (found.cell or found.side_effects):
             problem += f"\n{found}"
     elif effects:
-        problem = f"gradcheck {target.title}: every gradient that was compared agrees, but {'; and '.join(effects)}"
+        problem = f"gradcheck {target.title}: every gradient that was compared agrees, but " + "; and ".join(effects)
     report = GradcheckReport(
         target.title, checked.comparisons, sum(int(a.size) for a in checked.gradients.values()),
         note=f" ({'; '.join(target.notes)})" if target.notes else "",
@@ -146,5 +148,5 @@ def _diagnosis(target: Target) -> Diagnosis | None:
         return None
     try:
         return diagnosis_of(target)
-    except Exception:       # a student's code at other sizes may raise anything; the wrong gradients must be told
+    except Exception:       # at other sizes it may raise anything; the wrong gradients must be told
         return None

@@ -41,9 +41,10 @@ class GradcheckReport(NamedTuple):
         """Return the verdict in one line."""
         used = [method for method in ("finite", "complex") if not math.isnan(self.worst(method))]
         errors = ", ".join(f"{method} {self.worst(method):.1e}" for method in used)
+        verdict = f"{self.entries} entries agree, worst error {errors}"
         if self.wrong:
-            return f"gradcheck {self.title}: {len(self.wrong)} of {len(self.sizes)} gradients are wrong{self.note}"
-        return f"gradcheck {self.title}: {self.entries} entries agree, worst error {errors}{self.note}"
+            verdict = f"{len(self.wrong)} of {len(self.sizes)} gradients are wrong"
+        return f"gradcheck {self.title}: {verdict}{self.note}"
 
     def rows(self) -> list[tuple[str, str, str, str, str]]:
         """Return the cells of a table with the columns tensor, shape, finite, complex, verdict."""
@@ -55,7 +56,8 @@ class GradcheckReport(NamedTuple):
         """Return verdict and table as text, 80 columns wide unless a tensor's name is very long."""
         rows = [COLUMNS, *self.rows()]
         widths = [max(len(row[k]) for row in rows) for k in range(len(COLUMNS))]
-        return "\n".join("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)) for row in rows]
+        return "\n".join(f"  {line.rstrip()}" for line in lines)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values: "tensors" and "diagnosis" of ``python -m minilstm gradcheck --json``."""
@@ -65,8 +67,8 @@ class GradcheckReport(NamedTuple):
             worst = max(by_method.values(), key=lambda c: c.error)
             tensors.append({"name": name, "shape": list(shape), "right": name not in self.wrong,
                             "errors": {method: float(c.error) for method, c in by_method.items()},
-                            "worst": {"entry": list(worst.entry), "where": worst.where, "analytic": worst.analytic,
-                                      "numeric": worst.numeric}})
+                            "worst": {"entry": list(worst.entry), "where": worst.where,
+                                      "analytic": worst.analytic, "numeric": worst.numeric}})
         return {"tensors": tensors, "diagnosis": None if self.diagnosis is None else self.diagnosis.as_dict()}
 
     def __str__(self) -> str:
@@ -89,20 +91,24 @@ class GradcheckReport(NamedTuple):
         return f"<p>{html.escape(self.summary())}</p><table>{line(COLUMNS, 'th')}{body}</table>{below}"
 
 
-def explain(target: Target, wrong: list[Comparison], analytic: dict[str, Array], limits: dict[str, float]) -> str:
+def explain(target: Target, wrong: list[Comparison], analytic: dict[str, Array],
+            limits: dict[str, float]) -> str:
     """Say which gradients are wrong, and where: the worst entry, the gates, the time steps."""
     names = list(dict.fromkeys(c.name for c in wrong))
     lines = [f"gradcheck {target.title}: the gradient of {', '.join(names)} is wrong "
              f"({len(names)} of {len(analytic)} tensors)"]
     worst = max(wrong, key=lambda c: (c.error, c.method == "complex"))
-    lines.append(f"  worst entry: {worst.where}: analytic {worst.analytic:.10g}, numeric {worst.numeric:.10g}")
+    numbers = f"analytic {worst.analytic:.10g}, numeric {worst.numeric:.10g}"
+    lines.append(f"  worst entry: {worst.where}: {numbers}")
     for name in names:
         c = max((c for c in wrong if c.name == name), key=lambda c: c.error)
-        gates = "; by gate: " + ", ".join(f"{g} {e:.1e}" for g, e in c.by_gate.items()) if len(c.by_gate) > 1 else ""
+        by_gate = ", ".join(f"{gate} {error:.1e}" for gate, error in c.by_gate.items())
+        gates = f"; by gate: {by_gate}" if len(c.by_gate) > 1 else ""
         hint = _hint(target, c, analytic[name])
         wrong_steps = [t for t, e in enumerate(c.by_step) if e > limits["finite"]]
         if wrong_steps and len(wrong_steps) < len(c.by_step):
-            hint += f"; wrong at time steps {', '.join(map(str, wrong_steps))} of 0 to {len(c.by_step) - 1}, right elsewhere"
+            steps = ", ".join(map(str, wrong_steps))
+            hint += f"; wrong at time steps {steps} of 0 to {len(c.by_step) - 1}, right elsewhere"
         lines.append(f"  {name}: error {c.error:.1e} ({c.method}), worst at {c.where}{gates}{hint}")
     return "\n".join(lines)
 
@@ -112,7 +118,8 @@ def _hint(target: Target, c: Comparison, analytic: Array) -> str:
     if c.numeric != 0.0 and not to_numpy(analytic).any():
         return "; it is zero everywhere"
     if c.numeric == 0.0 and c.name in target.parameters:
-        return f"; the forward does not seem to read {target.as_written(c.name)} (a copy kept elsewhere is not followed)"
+        name = target.as_written(c.name)
+        return f"; the forward does not seem to read {name} (a copy kept elsewhere is not followed)"
     value = float(to_numpy(target.tensors[c.name])[c.entry])
     if value != 0.0 and math.isclose(c.analytic, c.numeric + value, rel_tol=1e-5):
         return f"; it looks like the gradient plus {c.name} itself"

@@ -12,7 +12,7 @@ import numpy as np
 
 from minilstm.backend.arrays import Array, asarray, backend_name, to_numpy
 from minilstm.backend.checks import check_choice
-from minilstm.backend.errors import ArgumentError, GradientError
+from minilstm.backend.errors import ArgumentError
 from minilstm.backend.seeds import as_generator
 from minilstm.gradients.check.compare import Comparison, compare_all
 from minilstm.gradients.check.linearity import check_linearity
@@ -57,14 +57,13 @@ def check(target: Target, settings: Settings) -> Checked:
     _check_names(target, settings.allow_unused)
     tensors = target.tensors
     if not tensors:
-        raise ArgumentError(f"gradcheck {target.title}: there is nothing to check: no floating point array among the inputs, "
-                            "and no parameter")
+        raise target.refusal("there is nothing to check: no floating point array among the inputs, and no parameter")
     used = _copies(tensors)
     outputs = [y.copy() for y in target.evaluate(used)]
     effects = _overwritten(used, tensors)
     if any(to_numpy(a).tobytes() != to_numpy(b).tobytes() for a, b in zip(outputs, target.run(tensors))):
-        raise ArgumentError(f"gradcheck {target.title}: the forward gives other outputs the second time; a layer that draws "
-                            "random numbers must draw them from its own rng (a numpy Generator)")
+        raise target.refusal("the forward gives other outputs the second time; a layer that draws random numbers must "
+                             "draw them from its own rng (a numpy Generator)")
     target.name_axes(settings.axes, outputs)
     weights = _draw_upstream(target, outputs, settings.upstream, as_generator(settings.rng))
     used, handed = _copies(tensors), _copy_list(weights)
@@ -86,16 +85,16 @@ def _check_precision(target: Target, wrong: list[Array]) -> None:
     """Raise ArgumentError if forward or backward rounds to float32, which makes gradients wrong."""
     rounding = "forward" if _rounds_to_float32(target) else "backward" if all(map(_is_float32, wrong)) else ""
     if rounding:
-        raise ArgumentError(f"gradcheck {target.title}: the {rounding} rounds to float32 (astype(np.float32), or a float32 "
-                            "array that it computes with), and the check needs float64: keep the dtype of the inputs")
+        raise target.refusal(f"the {rounding} rounds to float32 (astype(np.float32), or a float32 array that it computes "
+                             "with), and the check needs float64: keep the dtype of the inputs")
 
 
 def _check_names(target: Target, allow_unused: Sequence[str]) -> None:
     """Raise ArgumentError if ``allow_unused`` names something that is no parameter (of a pair: no input)."""
     names = (*target.parameters, *target.without_gradient) or tuple(target.tensors)
     if isinstance(allow_unused, str) or not set(allow_unused) <= set(names):
-        raise ArgumentError(f"allow_unused: expected names of parameters ({', '.join(names) or 'there are none'})"
-                            f", got {allow_unused!r}")
+        known = ", ".join(names) or "there are none"
+        raise ArgumentError(f"allow_unused: expected names of parameters ({known}), got {allow_unused!r}")
 
 
 def _unused(target: Target, analytic: Mapping[str, Array], allow_unused: Sequence[str]) -> list[SideEffect]:
@@ -112,7 +111,8 @@ def _unused(target: Target, analytic: Mapping[str, Array], allow_unused: Sequenc
             spelled = target.as_written(name)
             found.append(SideEffect("not read", (spelled, spelled.partition("[")[0], name)))
         elif name in target.missing:
-            target.add_note(f"no gradient of {name} was returned; the outputs that were compared do not depend on it")
+            target.add_note(f"no gradient of {name} was returned; the outputs that were compared do not depend on "
+                            "it")
     for name in target.without_gradient:
         if name not in allow_unused:
             forms = ", ".join(form.format(name) for form in GRADIENT_NAMES[:3])
@@ -134,7 +134,8 @@ def _is_float32(values: Array) -> bool:
         return bool((values == values.astype(np.float32)).all() and (values % 1 != 0).any())
 
 
-def _draw_upstream(target: Target, outputs: list[Array], upstream: Any, rng: np.random.Generator) -> list[Array | None]:
+def _draw_upstream(target: Target, outputs: list[Array], upstream: Any,
+                   rng: np.random.Generator) -> list[Array | None]:
     if target.is_loss:
         return [asarray(1.0, backend_name(outputs[0]))]
     count = len(outputs) if target.covered is None else target.covered
@@ -143,7 +144,7 @@ def _draw_upstream(target: Target, outputs: list[Array], upstream: Any, rng: np.
         return [u if k < count else None for k, u in enumerate(drawn)]
     given = list(upstream) if isinstance(upstream, (tuple, list)) else [upstream]
     if len(given) != count:
-        raise GradientError(f"gradcheck {target.title}: expected {count} upstream gradients, got {len(given)}")
+        raise target.failure(f"expected {count} upstream gradients, got {len(given)}")
     given += [None] * (len(outputs) - count)
     return [None if u is None else asarray(u, backend_name(y), np.float64) for u, y in zip(given, outputs)]
 
@@ -170,7 +171,6 @@ def _check_form(target: Target, analytic: dict[str, Array]) -> None:
     for name, value in analytic.items():
         want = tuple(target.tensors[name].shape)
         if tuple(value.shape) != want:
-            raise GradientError(f"gradcheck {target.title}: the gradient of {name} has shape {tuple(value.shape)}, expected "
-                                f"{want}")
+            raise target.failure(f"the gradient of {name} has shape {tuple(value.shape)}, expected {want}")
         if not np.isfinite(to_numpy(value)).all():
-            raise GradientError(f"gradcheck {target.title}: the gradient of {name} holds NaN or infinite values")
+            raise target.failure(f"the gradient of {name} holds NaN or infinite values")

@@ -21,7 +21,7 @@ SMALL, LARGE = 1e-6, 1e4
 
 def check_linearity(target: Target, upstream: list[Array | None]) -> tuple[SideEffect, ...]:
     """Return what is wrong with a target's backward in this respect, given gradients from above."""
-    copies = {name: value.copy() for name, value in target.tensors.items()}        # a backward may write into them
+    copies = {name: value.copy() for name, value in target.tensors.items()}     # a backward may write into them
 
     def gradients(factor: float) -> np.ndarray:
         found = target.gradients(copies, [None if u is None else factor * u for u in upstream])
@@ -37,7 +37,8 @@ def check_linearity(target: Target, upstream: list[Array | None]) -> tuple[SideE
     nothing = gradients(0.0)
     if np.abs(nothing).max() > 1e-12 * max(1.0, float(np.abs(first).max())):
         return (ADDED,)
-    return () if _same(gradients(SMALL) / SMALL, first) and _same(gradients(LARGE) / LARGE, first) else (CLIPPED,)
+    linear = all(_same(gradients(factor) / factor, first) for factor in (SMALL, LARGE))
+    return () if linear else (CLIPPED,)
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -72,11 +72,13 @@ def finite_difference(run: Run, tensors: Tensors, name: str, upstream: list[Arra
                 left, down = value - float(probe[index]), run(moved)
             except MinilstmError as error:
                 entry = f"{name}[{', '.join(map(str, index))}]"
-                raise OutOfRangeError(f"the forward cannot be evaluated beside {entry} = {value:g}: {error}") from None
+                words = f"the forward cannot be evaluated beside {entry} = {value:g}: {error}"
+                raise OutOfRangeError(words) from None
             slope_right = _weigh(upstream, [a - b for a, b in zip(up, here)]).real / right
             slope_left = _weigh(upstream, [a - b for a, b in zip(here, down)]).real / left
             noise[index] = rounding / min(left, right)
-            smooth = abs(slope_right - slope_left) <= 1e-2 * max(abs(slope_right), abs(slope_left), 1e-3) + 2 * noise[index]
+            steeper = max(abs(slope_right), abs(slope_left), 1e-3)
+            smooth = abs(slope_right - slope_left) <= 1e-2 * steeper + 2 * noise[index]
             if smooth:
                 break
         central = _weigh(upstream, [a - b for a, b in zip(up, down)]).real / (right + left)
@@ -97,11 +99,11 @@ def complex_step(run: Run, tensors: Tensors, name: str, upstream: list[Array | N
     with warnings.catch_warnings():
         warnings.simplefilter("error", np.exceptions.ComplexWarning)
         for index in np.ndindex(probe.shape):
-            value = complex(probe[index])       # a number: on a device an entry is a view, and would change with the probe
+            value = complex(probe[index])       # on a device an entry is a view, and would change with the probe
             probe[index] = value + 1j * COMPLEX_STEP
             try:
                 outputs = run(moved)
-            except Exception as error:      # the real forward ran: whatever this is, complex numbers are the cause
+            except Exception as error:          # the real forward ran, so complex numbers are the cause
                 raise NotComplexError(f"{type(error).__name__}: {error}") from error
             if not any(y.dtype.kind == "c" for y in outputs):
                 raise NotComplexError("a complex input gave real outputs")

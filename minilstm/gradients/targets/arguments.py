@@ -31,31 +31,30 @@ def arrange(title: str, function: Any, inputs: Any, options: Mapping[str, Any]) 
         signature = inspect.signature(function)
     except (TypeError, ValueError):         # built in: its arguments have no names
         signature = inspect.signature(lambda *inputs, **options: None)
+    Kind = inspect.Parameter
     kinds = {name: p.kind for name, p in signature.parameters.items()}
-    several = [name for name, kind in kinds.items() if kind in (
-        inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)]
-    positional = [name for name, kind in kinds.items() if kind in (
-        inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)]
+    several = [name for name, kind in kinds.items() if kind in (Kind.VAR_POSITIONAL, Kind.VAR_KEYWORD)]
+    positional = [name for name, kind in kinds.items() if kind in (Kind.POSITIONAL_ONLY, Kind.POSITIONAL_OR_KEYWORD)]
     named = [name for name in kinds if name not in several]
     keywords: tuple[str, ...] = ()
     if isinstance(inputs, dict) and set(inputs) & set(named):
         by_keyword = {name: inputs[name] for name in (*named, *inputs) if name in inputs}
-        keywords = tuple(name for name in by_keyword if kinds.get(name) is not inspect.Parameter.POSITIONAL_ONLY)
+        keywords = tuple(name for name in by_keyword if kinds.get(name) is not Kind.POSITIONAL_ONLY)
         names, values = list(by_keyword), tuple(by_keyword.values())
-    elif isinstance(inputs, dict) and not named:                    # *inputs: their order counts, and the dict names them
+    elif isinstance(inputs, dict) and not named:        # *inputs: their order counts, and the dict names them
         names, values = list(map(str, inputs)), tuple(inputs.values())
-        keywords = () if several and kinds[several[0]] is inspect.Parameter.VAR_POSITIONAL else tuple(names)
+        keywords = () if several and kinds[several[0]] is Kind.VAR_POSITIONAL else tuple(names)
     else:
-        one = not isinstance(inputs, (tuple, list)) or isinstance(inputs, list) and holds_only_integers(inputs)
-        values = (inputs,) if one else tuple(inputs)
+        several_values = isinstance(inputs, tuple) or isinstance(inputs, list) and not holds_only_integers(inputs)
+        values = tuple(inputs) if several_values else (inputs,)
         names = [positional[k] if k < len(positional) else f"input {k}" for k in range(len(values))]
     arranged = Inputs(names, values, keywords)
     try:
         arguments, by_name = pass_on(arranged, values)
         signature.bind(*arguments, **by_name, **options)
     except TypeError as error:
-        raise ArgumentError(f"gradcheck {title}: forward cannot be called with these inputs: {error} (it takes "
-                            f"{', '.join(named) or 'nothing'})") from None
+        raise ArgumentError(f"gradcheck {title}: forward cannot be called with these inputs: {error} "
+                            f"(it takes {', '.join(named) or 'nothing'})") from None
     return arranged
 
 
@@ -99,12 +98,12 @@ def read_upstream(backward: Any, outputs: tuple[Any, ...], others: int) -> Upstr
     if most == 0 or needed < 1 and most < math.inf and first.size == 1:
         if first.size == 1:
             return Upstream(0, 0, True)
-        return ("backward takes no upstream gradient, so forward must return a loss (one number); it returned an array of "
-                f"shape {tuple(first.shape)}")
-    if needed <= len(flat) <= most and len(flat) != len(outputs):       # nested outputs, one argument for each array
+        return ("backward takes no upstream gradient, so forward must return a loss (one number); it returned an array "
+                f"of shape {tuple(first.shape)}")
+    if needed <= len(flat) <= most and len(flat) != len(outputs):       # nested outputs, an argument for each array
         return Upstream(len(flat), len(flat), True)
     count = int(min(len(outputs), most))
     if count < needed:
-        return (f"backward takes {needed + others} arguments, expected {len(outputs) + others}: the upstream gradient of each "
-                f"of {len(outputs)} outputs{', and the cache' if others else ''}")
+        return (f"backward takes {needed + others} arguments, expected {len(outputs) + others}: the upstream gradient of "
+                f"each of {len(outputs)} outputs{', and the cache' if others else ''}")
     return Upstream(count, len(flatten(outputs[:count])), False)

@@ -47,19 +47,19 @@ def errors_located(title: str, what: str, function: Any) -> Iterator[None]:
     except MinilstmError:
         raise
     except Exception as error:
-        words = " ".join(str(error).split())[:300]
-        raise GradientError(f"gradcheck {title}: {what} raised {type(error).__name__}{': ' if words else ''}{words}"
-                            f"{student_line(error) or definition_site(function)}") from error
+        words = ": ".join(filter(None, (type(error).__name__, " ".join(str(error).split())[:300])))
+        place = student_line(error) or definition_site(function)
+        raise GradientError(f"gradcheck {title}: {what} raised {words}{place}") from error
 
 
 def check_returned(title: str, what: str, function: Callable[..., Any], result: Any, expected: str) -> None:
     """Raise GradientError if a function returned None, which is what a missing return gives."""
     if result is None:
-        raise GradientError(f"gradcheck {title}: {what} returned None, expected {expected}: is a return missing?"
-                            f"{definition_site(function)}")
+        place = definition_site(function)
+        raise GradientError(f"gradcheck {title}: {what} returned None, expected {expected}: is a return missing?{place}")
 
 
 def not_a_target(target: Any, missing: str) -> ArgumentError:
     """Return the error for a target that cannot be checked, with what it lacks."""
-    return ArgumentError("gradcheck: expected a layer (forward and backward), a loss, a pair of functions (forward, backward) "
-                         f"or a function that returns (y, backward), got {type(target).__name__}: {missing}")
+    return ArgumentError("gradcheck: expected a layer (forward and backward), a loss, a pair of functions (forward, "
+                         f"backward) or a function that returns (y, backward), got {type(target).__name__}: {missing}")

@@ -89,16 +89,16 @@ class LayerTarget(Target):
             again = self._back(outputs, upstream)
         except Exception:       # a cell of one's own may keep one cache only and say so in its own way
             again = {}
-        if not all(name in again and np.allclose(to_numpy(again[name]), to_numpy(first[name]), rtol=1e-9, atol=1e-12)
-                   for name in first if name in self.floating):
-            self.add_note("it keeps one cache at a time, so it cannot be used twice in a model (push and pop keep a stack)")
+        if not all(name in again and _close(again[name], first[name]) for name in first if name in self.floating):
+            self.add_note("it keeps one cache at a time, so it cannot be used twice in a model (push and pop keep a "
+                          "stack)")
 
     def check_second_backward(self, first: dict[str, Array], tensors: Tensors,
                               upstream: list[Array | None]) -> list[SideEffect]:
         self.gradients(tensors, upstream)               # the parameters were moved since
         second = self._accumulate(tensors, upstream)    # grads were not cleared, so they must double
         for name in self.owners:
-            if not np.allclose(to_numpy(second[name]), 2 * to_numpy(first[name]), rtol=1e-9, atol=1e-12):
+            if not _close(second[name], 2 * first[name]):
                 return [SideEffect("not accumulated", (name,))]
         self._check_stack(first, tensors, upstream)
         return []
@@ -109,3 +109,7 @@ class LayerTarget(Target):
         owner = self.owners[name][0]
         biases = gate_names(getattr(owner, "biases", ())) if self.tensors[name].ndim == 1 else ()
         return biases or gate_names(getattr(owner, "gates", ()))
+
+
+def _close(a: Array, b: Array) -> bool:
+    return bool(np.allclose(to_numpy(a), to_numpy(b), rtol=1e-9, atol=1e-12))

@@ -31,7 +31,9 @@ def make_target(target: Any, inputs: Any, options: dict[str, Any]) -> Target:
             return PairTarget(target, None, inputs, options)
         except ArgumentError as error:      # perhaps its backward was forgotten: the inputs are not to blame
             raise not_a_target(target, str(error).partition(": ")[2]) from None
-    if has_forward or has_backward:
-        raise not_a_target(target, "it has forward but no backward" if has_forward else "it has backward but no forward")
-    public = [name for name, value in vars(type(target)).items() if callable(value) and not name.startswith("_")]
-    raise not_a_target(target, f"it has neither forward nor backward{', only ' * bool(public)}{', '.join(public)}")
+    if has_forward:
+        raise not_a_target(target, "it has forward but no backward")
+    if has_backward:
+        raise not_a_target(target, "it has backward but no forward")
+    methods = [name for name, value in vars(type(target)).items() if callable(value) and not name.startswith("_")]
+    raise not_a_target(target, f"it has neither forward nor backward{', only ' * bool(methods)}{', '.join(methods)}")

@@ -10,30 +10,38 @@ from typing import Any
 from minilstm.gradients.targets.trees import children, flatten, name_leaves
 
 # What the gradient of a name is called; the last one only in a store of gradients.
-GRADIENT_NAMES = ("d{}", "{}_grad", "{}_diff", "d_{}", "grad_{}", "g{}", "g_{}", "grad{}", "{}grad", "{}_gradient", "dL{}",
-                  "dLd{}", "dL_d{}", "delta_{}", "D_{}", "nabla_{}", "d{}_", "_d{}", "d{}_sum", "{}_g", "{}")
+GRADIENT_NAMES = ("d{}", "{}_grad", "{}_diff", "d_{}", "grad_{}", "g{}", "g_{}", "grad{}", "{}grad", "{}_gradient",
+                  "dL{}", "dLd{}", "dL_d{}", "delta_{}", "D_{}", "nabla_{}", "d{}_", "_d{}", "d{}_sum", "{}_g", "{}")
 CACHE_NAME = re.compile("(?i)^_?(cache|ctx|context|memory|mem|tape|saved|stored|store|record|history)")
 
 
 def required_names(function: Any, keyword_only: bool = False) -> list[str]:
     """Return the names of a function's required arguments, on request those by keyword only too."""
     try:
-        return [p.name for p in inspect.signature(function).parameters.values() if p.default is p.empty and (
-            p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) or keyword_only and p.kind is p.KEYWORD_ONLY)]
-    except (TypeError, ValueError):
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):         # it hides them
         return []
+    return [p.name for p in parameters if p.default is p.empty and (
+        p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) or keyword_only and p.kind is p.KEYWORD_ONLY)]
+
+
+def is_cache(name: str) -> bool:
+    """Tell whether this is what one calls a cache."""
+    return CACHE_NAME.match(name) is not None
 
 
 def takes_cache(backward: Any) -> bool:
     """Tell from the name of backward's last argument whether it takes what forward returned last: a cache."""
-    return any(CACHE_NAME.match(name) for name in required_names(backward)[-1:])
+    return any(map(is_cache, required_names(backward)[-1:]))
 
 
 def find_key(name: str, keys: Iterable[str], forms: Iterable[str] = GRADIENT_NAMES) -> str | None:
     """Return the key of the gradient of ``name`` (of ``layer1.W[0]``: ``layer1.dW[0]``), or None."""
     keys = set(keys)
-    parent, own, place = re.fullmatch(r"(.*\.)?([^\[]*)(.*)", name, re.DOTALL).groups()     # type: ignore[union-attr]
-    candidates = (key for form in forms for key in (f"{parent or ''}{form.format(own)}{place}", form.format(name)))
+    stem, bracket, place = name.partition("[")
+    parent, dot, own = stem.rpartition(".")
+    candidates = (key for form in forms
+                  for key in (f"{parent}{dot}{form.format(own)}{bracket}{place}", form.format(name)))
     return next((key for key in candidates if key in keys), None)
 
 

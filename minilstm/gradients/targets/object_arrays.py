@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from minilstm.backend.arrays import Array
@@ -13,8 +14,9 @@ from minilstm.gradients.targets.trees import is_floating
 # Attributes that hold parameters, and those that hold their gradients, both dicts or both lists.
 STORES = (("params", "grads"), ("params", "dparams"), ("weights", "grads"), ("weights", "gradients"),
           ("parameters", "gradients"), ("parameters", "grads"), ("params", "gradients"))
-VALUES, SLOPES = ("data", "value", "values"), ("grad", "d", "gradient", "g", "diff")    # of a parameter that is an object
 BESIDE = ("grads", "gradients", "dparams")      # dicts of the gradients of attributes
+# What a parameter that is an object calls its value and its gradient.
+VALUES, SLOPES = ("data", "value", "values"), ("grad", "d", "gradient", "g", "diff")
 
 
 class StoredArray(NamedTuple):
@@ -29,9 +31,9 @@ class StoredArray(NamedTuple):
 def stored_arrays(thing: Any, prefix: str = "", seen: set[int] | None = None) -> dict[str, StoredArray]:
     """Return the arrays that an object keeps, by name.
 
-    They are in ``params`` and ``grads`` (or another pair of STORES) if it has them, else in its attributes
-    (W, or W[0] in a list, W['f'] in a dict) and in those of the objects it is made of. ``seen``: the objects
-    that were visited already.
+    They are in ``params`` and ``grads`` (or another pair of STORES) if it has them, else in its attributes (W, or
+    W[0] in a list, W['f'] in a dict) and in those of the objects it is made of. ``seen``: the objects that were
+    visited already.
     """
     seen = set() if seen is None else seen
     seen.add(id(thing))
@@ -42,31 +44,41 @@ def stored_arrays(thing: Any, prefix: str = "", seen: set[int] | None = None) ->
                     for name, array in params.items()}
         if isinstance(params, (tuple, list)) and isinstance(grads, (tuple, list)) and all(map(is_array, params)):
             gradients = [*grads, *[None] * (len(params) - len(grads))]
-            named = {f"{prefix}{store}[{k}]": pair for k, pair in enumerate(zip(params, gradients))}
-            return {name: StoredArray(array, gradient, True, name) for name, (array, gradient) in named.items()}
+            paths = [f"{prefix}{store}[{k}]" for k in range(len(params))]
+            return {path: StoredArray(array, gradient, True, path)
+                    for path, array, gradient in zip(paths, params, gradients)}
     value = next((name for name in VALUES if is_floating(getattr(thing, name, None))), None)
     slope = next((name for name in SLOPES if hasattr(thing, name)), None)
     if value is not None and slope is not None:
-        return {prefix[:-1] or value: StoredArray(getattr(thing, value), getattr(thing, slope), False, f"{prefix}{value}")}
+        entry = StoredArray(getattr(thing, value), getattr(thing, slope), False, f"{prefix}{value}")
+        return {prefix[:-1] or value: entry}
+    return _in_attributes(thing, prefix, seen)
+
+
+def _in_attributes(thing: Any, prefix: str, seen: set[int]) -> dict[str, StoredArray]:
     parts: dict[str, Any] = {}
+    beside: dict[str, Any] = {}
     for name, content in getattr(thing, "__dict__", {}).items():
         if name in BESIDE:
-            continue
-        elements = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(
-            content, (tuple, list)) else ()
-        parts.update({name: content} if not elements else {f"{name}[{key!r}]": part for key, part in elements})
-    beside: dict[str, Any] = {}
-    for name in BESIDE:
-        store_of = getattr(thing, name, None)
-        beside.update(store_of if isinstance(store_of, dict) else {})
-    keys = {name: find_key(name, parts, GRADIENT_NAMES[:-1]) for name, part in parts.items() if is_floating(part)}
+            beside.update(content if isinstance(content, dict) else {})
+        elif isinstance(content, (dict, tuple, list)) and content:
+            items: Iterable[Any] = content.items() if isinstance(content, dict) else enumerate(content)
+            parts.update({f"{name}[{key!r}]": part for key, part in items})
+        else:
+            parts[name] = content
     found = {}
+    arrays = {name: part for name, part in parts.items() if is_floating(part)}
+    keys = {name: find_key(name, parts, GRADIENT_NAMES[:-1]) for name in arrays}
     for name, key in keys.items():
-        if name not in keys.values():
+        if name not in keys.values():           # it is no gradient itself
             gradient = look_up(name, beside) if key is None else parts[key]
-            found[prefix + name] = StoredArray(parts[name], gradient, False, prefix + name)
+            found[prefix + name] = StoredArray(arrays[name], gradient, False, prefix + name)
     for name, part in parts.items():
-        if id(part) not in seen and hasattr(part, "__dict__") and not (
-                is_array(part) or isinstance(part, type) or inspect.isroutine(part) or inspect.ismodule(part)):
+        if hasattr(part, "__dict__") and id(part) not in seen and not _is_other(part):
             found.update(stored_arrays(part, f"{prefix}{name}.", seen))
     return found
+
+
+def _is_other(part: Any) -> bool:
+    """Return whether this is no object that holds parameters: an array, a class, a function, a module."""
+    return is_array(part) or isinstance(part, type) or inspect.isroutine(part) or inspect.ismodule(part)

@@ -6,10 +6,9 @@ import sys
 from typing import Any
 
 from minilstm.backend.arrays import Array, to_numpy
-from minilstm.backend.errors import GradientError
 from minilstm.gradients.targets.arguments import Upstream
 from minilstm.gradients.targets.failures import check_returned, definition_site, errors_located, not_a_target
-from minilstm.gradients.targets.names import CACHE_NAME, required_names
+from minilstm.gradients.targets.names import is_cache, required_names
 from minilstm.gradients.targets.side_effects import SideEffect
 from minilstm.gradients.targets.target import Target, Tensors, gate_names, outputs_of
 
@@ -24,9 +23,9 @@ class PairTarget(Target):
         super().__init__(getattr(forward, "__name__", "function pair"), forward, inputs, options)
         self.forward, self.backward = forward, backward
         self.upstream: Upstream | None = None       # known once the forward has run
-        self.caches = 1                             # how many of the things that forward returns are for backward alone
+        self.caches = 1         # how many of the things that forward returns are for backward alone
         names = [] if backward is None else required_names(backward)
-        self.cache_first = len(names) > 1 and CACHE_NAME.match(names[0]) is not None and not CACHE_NAME.match(names[-1])
+        self.cache_first = len(names) > 1 and is_cache(names[0]) and not is_cache(names[-1])
         home = sys.modules.get(getattr(forward, "__module__", ""))
         self.gates = gate_names(getattr(home, "GATES", ()))
         self.biases = gate_names(getattr(home, "BIASES", ())) or self.gates
@@ -42,12 +41,11 @@ class PairTarget(Target):
         if not isinstance(result, tuple) or len(result) < 2 or closure and not callable(result[-1]):
             if closure:
                 raise not_a_target(
-                    self.forward, f"it returned {type(result).__name__}, not (y, backward){definition_site(self.forward)}; "
+                    self.forward, f"it returned {type(result).__name__}, not {wanted}{definition_site(self.forward)}; "
                     "to check a forward, give its backward too; if it returns a loss and gradients, "
                     "help(minilstm.gradcheck) shows how to split it")
-            advice = "; to check an object, give it instead of its methods" if hasattr(self.forward, "__self__") else ""
-            raise GradientError(f"gradcheck {self.title}: forward must return {wanted}, got {type(result).__name__}{advice}"
-                                f"{definition_site(self.forward)}")
+            advice = "; to check an object, give it instead of its methods" * hasattr(self.forward, "__self__")
+            raise self.failure(f"forward must return {wanted}, got {type(result).__name__}{advice}", self.forward)
         if self.upstream is None:
             self.caches = 1 if closure else self._count_caches(result, tensors)
             outputs = result[:len(result) - self.caches]
@@ -86,16 +84,17 @@ class PairTarget(Target):
 
     def check_second_backward(self, first: dict[str, Array], tensors: Tensors,
                               upstream: list[Array | None]) -> list[SideEffect]:
-        before = {name: to_numpy(value).tobytes() for name, value in first.items()}
-        if any(to_numpy(value).tobytes() != before.get(name) for name, value in self.gradients(tensors, upstream).items()):
-            return []           # not from the same cache: it keeps random numbers or a state, which other checks tell of
+        def changed(gradients: dict[str, Array]) -> list[str]:
+            before = {name: to_numpy(value).tobytes() for name, value in first.items()}
+            return [name for name, value in gradients.items() if to_numpy(value).tobytes() != before.get(name)]
+        if changed(self.gradients(tensors, upstream)):
+            return []           # it keeps random numbers or a state, which other checks tell of
         try:
             second = self._back(upstream)
         except Exception:
             self.add_note("right, but backward uses its cache up: a second backward of the same cache fails")
             return []
-        return [SideEffect("cache written", (name,)) for name, value in second.items()
-                if to_numpy(value).tobytes() != before.get(name)][:1]
+        return [SideEffect("cache written", (name,)) for name in changed(second)[:1]]
 
     def gates_of(self, name: str) -> tuple[str, ...]:
         return {"W": self.gates, "b": self.biases}.get(name, ())

@@ -75,27 +75,36 @@ class Target:
         self.input_names = name_leaves(zip(self.inputs.names, self.inputs.values))
         for name, times in Counter(self.input_names).items():
             if times > 1:
-                raise ArgumentError(f"gradcheck {title}: {times} inputs are called {name}; rename them")
-        self.tensors: dict[str, Array] = {name: leaf.astype(np.float64) for name, leaf in
-                                          zip(self.input_names, flatten(self.inputs.values)) if is_floating(leaf)}
+                raise self.refusal(f"{times} inputs are called {name}; rename them")
+        self.leaves = dict(zip(self.input_names, flatten(self.inputs.values)))
+        self.tensors: dict[str, Array] = {
+            name: leaf.astype(np.float64) for name, leaf in self.leaves.items() if is_floating(leaf)}
         self.floating = list(self.tensors)      # the names of the inputs among the tensors
         self.notes: list[str] = []
         self.missing: list[str] = []
         for name, tensor in self.tensors.items():
             if tensor.size == 0:
-                raise ArgumentError(f"gradcheck {title}: {name} is empty, there is nothing to check")
+                raise self.refusal(f"{name} is empty, there is nothing to check")
+
+    def refusal(self, words: str) -> ArgumentError:
+        """Return the error for a target that cannot be checked."""
+        return ArgumentError(f"gradcheck {self.title}: {words}")
+
+    def failure(self, words: str, function: Any = None) -> GradientError:
+        """Return the error for what is wrong with forward or backward; ``function``: which, for its line."""
+        return GradientError(f"gradcheck {self.title}: {words}{definition_site(function) if function else ''}")
 
     def add_parameters(self, parameters: dict[str, Array]) -> None:
         """Add what the target keeps itself to the tensors."""
         for name, value in parameters.items():
             if name in self.tensors:
-                raise ArgumentError(f"gradcheck {self.title}: {name!r} names both an input and a parameter; rename one")
+                raise self.refusal(f"{name!r} names both an input and a parameter; rename one")
             self.tensors[name] = value
         self.parameters = tuple(parameters)
 
     def call(self, function: Any, tensors: Tensors) -> Any:
         """Call a forward with the inputs, floating leaves taken from ``tensors``."""
-        leaves = [tensors.get(name, leaf) for name, leaf in zip(self.input_names, flatten(self.inputs.values))]
+        leaves = [tensors.get(name, leaf) for name, leaf in self.leaves.items()]
         arguments, by_name = pass_on(self.inputs, rebuild(self.inputs.values, leaves))
         with errors_located(self.title, "forward", self.function):
             return function(*arguments, **by_name, **self.options)
@@ -106,8 +115,9 @@ class Target:
 
         Raises GradientError when it returned too few, too many, or something that is no array.
         """
+        floating = ", ".join(self.floating)
         if self.floating:
-            check_returned(self.title, "backward", backward, gradients, f"gradients ({', '.join(self.floating)})")
+            check_returned(self.title, "backward", backward, gradients, f"gradients ({floating})")
         entries, rest = split_gradients(gradients)
         keys = {name: key for name in self.floating if (key := find_key(name, entries)) is not None}
         found = {name: entries[key] for name, key in keys.items()}
@@ -116,36 +126,28 @@ class Target:
             names = [name for name in names if name in self.floating]
         if rest or not entries:
             if not self.gradient_count_fits(len(rest), len(names)):
-                advice = "; give what needs no gradient as a keyword argument of gradcheck" if self.is_loss else ""
-                raise GradientError(f"gradcheck {self.title}: backward returned {len(rest)} gradients for {len(names)} inputs "
-                                    f"({', '.join(names)}){advice}{definition_site(backward)}")
+                advice = "; give what needs no gradient as a keyword argument of gradcheck" * self.is_loss
+                raise self.failure(f"backward returned {len(rest)} gradients for {len(names)} inputs "
+                                   f"({', '.join(names)}){advice}", backward)
             found.update(zip(names, rest))
         else:
-            self._check_missing([name for name in self.floating if name not in found], entries, len(found), backward)
+            self.missing = [name for name in self.floating if name not in found]
+            needed = [name for name in self.missing if self.depends_on(name, self.covered)]
+            if needed:
+                form = GRADIENT_NAMES[0].format(needed[0])
+                raise self.failure(
+                    f"backward returned {len(found)} gradients for {len(self.floating)} inputs ({floating}): no key names "
+                    f"the gradient of {', '.join(needed)}, such as {form}; its keys are {', '.join(entries)}", backward)
         known = {*keys.values(), *(find_key(name, entries) for name in self.parameters)}
         others = [key for key in entries if key not in known]
         if others:
             self.add_note(f"backward also returned {', '.join(others)}, which no input is called after")
-        named = {}
-        for name in self.floating:
-            if name in found:
-                leaf = found[name]
-                if not is_array(leaf) and not np.isscalar(leaf):
-                    got = type(leaf).__name__
-                    raise GradientError(f"gradcheck {self.title}: backward returned {got} for {name}, expected an array"
-                                        f"{definition_site(backward)}")
-                named[name] = leaf if is_array(leaf) else np.asarray(leaf)
-        return named
-
-    def _check_missing(self, missing: list[str], entries: Mapping[str, Any], returned: int, backward: Any) -> None:
-        """Raise GradientError for a missing gradient of what a covered output depends on."""
-        needed = [name for name in missing if self.depends_on(name, self.covered)]
-        if needed:
-            raise GradientError(
-                f"gradcheck {self.title}: backward returned {returned} gradients for {returned + len(missing)} inputs "
-                f"({', '.join(self.floating)}): no key names the gradient of {', '.join(needed)}, such as "
-                f"{GRADIENT_NAMES[0].format(needed[0])}; its keys are {', '.join(entries)}{definition_site(backward)}")
-        self.missing = missing
+        for name, leaf in found.items():
+            if not is_array(leaf) and not np.isscalar(leaf) and name in self.floating:
+                got = type(leaf).__name__
+                raise self.failure(f"backward returned {got} for {name}, expected an array", backward)
+        return {name: found[name] if is_array(found[name]) else np.asarray(found[name])
+                for name in self.floating if name in found}
 
     def add_note(self, note: str) -> None:
         """Add a remark to the report, once."""
@@ -156,13 +158,13 @@ class Target:
         """Find out which upstream gradients backward takes. Raises GradientError if none fit."""
         upstream = read_upstream(backward, outputs, others)
         if isinstance(upstream, str):
-            raise GradientError(f"gradcheck {self.title}: {upstream}{definition_site(backward)}")
+            raise self.failure(upstream, backward)
         self.is_loss = upstream.arguments == 0
         count = len(flatten(outputs))
         if not self.is_loss and upstream.leaves < count:
             self.covered = upstream.leaves
-            self.add_note(f"backward takes upstream gradients of {upstream.leaves} of {count} outputs; the others were not "
-                          "checked")
+            self.add_note(f"backward takes upstream gradients of {upstream.leaves} of {count} outputs; the others were "
+                          "not checked")
         elif self.is_loss:
             self.covered = 1
         return upstream
@@ -237,15 +239,14 @@ class Target:
         Where ``axes`` does not say so, three axes are (N, T, D) if the output has the same N and T; else
         nothing is claimed.
         """
-        shape = tuple(self.tensors[self.input_names[0]].shape) if self.input_names[:1] == self.floating[:1] and self.floating \
-            else ()
+        first = self.input_names[0] if self.input_names else ""
+        shape = self.tensors[first].shape if first in self.floating else ()
         if axes is None:
-            self.axes = "NTD" if len(shape) == 3 and tuple(outputs[0].shape[:2]) == shape[:2] else ""
+            axes = "NTD" if len(shape) == 3 and outputs[0].shape[:2] == shape[:2] else ""
         elif not isinstance(axes, str) or sorted(axes) != sorted(set(axes) & set("NTD")) or len(axes) != len(shape):
-            raise ArgumentError(f"axes: expected {len(shape)} different letters of N, T and D, one for each axis of the first "
-                                f"input, got {axes!r}")
-        else:
-            self.axes = axes
+            raise ArgumentError(f"axes: expected {len(shape)} different letters of N, T and D, one for each axis of the "
+                                f"first input, got {axes!r}")
+        self.axes = axes
 
     def time_axis(self, name: str) -> int | None:
         """Return which axis of this tensor is time; None if none is, or if that is not known."""
@@ -259,10 +260,10 @@ class Target:
             if columns.start <= index[-1] < columns.stop:
                 H, words = columns.stop - columns.start, f"gate {gate}, unit {index[-1] - columns.start}"
                 if len(shape) == 2:
-                    words += f", from {'h' if index[0] < H else 'x'}[{index[0] if index[0] < H else index[0] - H}]"
+                    words += f", from h[{index[0]}]" if index[0] < H else f", from x[{index[0] - H}]"
                 return f"{entry} ({words})"
         if self.time_axis(name) is not None:
-            places = [f"{word} {index[self.axes.index(letter)]}" for letter, word in (("N", "sequence"), ("T", "time step"))
-                      if letter in self.axes]
+            kinds = {"N": "sequence", "T": "time step"}
+            places = [f"{kinds[axis]} {index[self.axes.index(axis)]}" for axis in "NT" if axis in self.axes]
             return f"{entry} ({', '.join(places)})"
         return entry
