@@ -11,17 +11,14 @@ import pytest
 
 import minilstm as ml
 from minilstm.backend.process import run_in_process
-from minilstm.student.gradcheck import check_file
-
-REQUEST: dict[str, Any] = {"arguments": [], "sizes": {}, "shape": None, "arrays": {}, "tokens": None, "seed": 0,
-                           "method": "both", "allow_unused": []}
+from minilstm.student.gradcheck import Request, check_file
 
 
 def check(tmp_path: Path, forward: str, **limits: Any) -> dict[str, Any]:
     path = tmp_path / "student.py"
     path.write_text(f"import os, sys\nimport numpy as np\n\ndef forward(x):\n    {forward}\n    return x * 2, x\n\n"
                     "def backward(dy, x):\n    return 2 * dy\n", encoding="utf-8")
-    return run_in_process(check_file, {**REQUEST, "target": f"{path}:forward,backward"}, **limits)
+    return run_in_process(check_file, Request(f"{path}:forward,backward"), **limits)
 
 
 def test_a_right_one_is_right_and_what_it_prints_is_kept_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

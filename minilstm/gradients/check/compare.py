@@ -8,8 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minilstm.backend.arrays import Array, to_numpy
-from minilstm.gradients.check.numerical import (EPS, NotComplexError, OutOfRangeError, complex_step,
-                                                finite_difference)
+from minilstm.gradients.check.numerical import EPS, NotComplexError, OutOfRangeError, complex_step, finite_difference
 from minilstm.gradients.targets.target import Target
 
 
