@@ -7,6 +7,7 @@ random numbers are drawn again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ RANDOM, ADDED, CLIPPED = SideEffect("random"), SideEffect("added"), SideEffect("
 SMALL, LARGE = 1e-6, 1e4
 
 
-def check_linearity(target: Target, upstream: list[Array | None]) -> tuple[SideEffect, ...]:
+def check_linearity(target: Target, upstream: Sequence[Array | None]) -> tuple[SideEffect, ...]:
     """Return what is wrong with a target's backward in this respect, given gradients from above."""
     copies = {name: value.copy() for name, value in target.tensors.items()}     # a backward may write into them
 

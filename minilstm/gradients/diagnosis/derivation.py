@@ -28,7 +28,8 @@ from minilstm.cells import gru, lstm, rnn
 NOTATION: tuple[tuple[str, str], ...] = (
     (r"_\{max\(t-1, 0\)\}", "_earlier"), (r"_\{min\(t\+1, T-1\)\}", "_later"), (r"\^½", "**0.5"),
     (r"_\{t-1\}", "_prev"), (r"_\{t\+1\}", "_next"), ("c̃", "c_tilde"), ("σ'", "d_sigma"), ("σ", "sigma"),
-    (r"w_nx x_t \+ b_nx", "present_n"), (r"w_nh h_prev \+ b_nh", "past_n"), (r"w_(\w) \[h_prev, x_t\] \+ b_\w", r"a_\1"),
+    (r"w_nx x_t \+ b_nx", "present_n"), (r"w_nh h_prev \+ b_nh", "past_n"),
+    (r"w_(\w) \[h_prev, x_t\] \+ b_\w", r"a_\1"),
     (r"_t(?![a-z_])", ""), (r"tanh²\(([^()]*)\)", r"tanh(\1)**2"), ("²", "**2"),
     (r"Σ (\w+)$", r"\1.sum(axis=0)"), ("Σ ", ""),
     (r"\[([^]]*)\]", r"beside(\1)"), (r"(\w+(?:\([^)]*\))?)ᵀ (\w+)", r"\1.T @ \2"),
@@ -123,12 +124,13 @@ def beside(*arrays: Any) -> Any:
     return np.concatenate(arrays, axis=1)
 
 
-FUNCTIONS = {"tanh": np.tanh, "sigma": sigma, "d_sigma": d_sigma, "beside": beside, "relu": lambda a: a * (a.real > 0)}
+FUNCTIONS = {"tanh": np.tanh, "sigma": sigma, "d_sigma": d_sigma, "beside": beside,
+             "relu": lambda a: a * (a.real > 0)}
 
 
 def evaluate(text: str, values: dict[str, Any]) -> Any:
     """Return the value of an expression in a docstring's notation."""
-    return eval(compiled(text), FUNCTIONS, values)      # our own docstrings and table of slips, never what a user wrote
+    return eval(compiled(text), FUNCTIONS, values)      # our own docstrings and tables, never a user's
 
 
 def _statements(number: int | None, body: str) -> Iterable[Line]:
@@ -152,17 +154,17 @@ def _read(module: Any, name: str, states: tuple[str, ...], behind: tuple[str, ..
                     for line in _statements(None, row))
     numbered = [line for row in derivation.splitlines() if (found := re.match(r" +(\d+)\. (.*)", row))
                 for line in _statements(int(found[1]), found[2])]
-    by_number = {k: tuple(line for line in numbered if line.number == k) for k in (1, 2)}
+    sums, products = (tuple(line for line in numbered if line.number == k) for k in (2, 1))
     lines = tuple(line for line in numbered if line.number and line.number > 2)
-    return Cell(name, module.GATES, states, forward, lines, by_number[2], by_number[1], behind, before, past, forward)
+    return Cell(name, module.GATES, states, forward, lines, sums, products, behind, before, past, forward)
 
 
 def _variant(cell: Cell, variants: tuple[Variant, ...], lines: dict[str, str]) -> Cell:
     """Return a cell with other right-hand sides, given by their targets."""
     def change(old: tuple[Line, ...]) -> tuple[Line, ...]:
         return tuple(line._replace(right=lines.get(line.target, line.right)) for line in old)
-    forward = change(cell.forward)
-    return cell._replace(variants=variants, forward=forward, equations=forward, backward=change(cell.backward))
+    forward, backward = change(cell.forward), change(cell.backward)
+    return cell._replace(variants=variants, forward=forward, equations=forward, backward=backward)
 
 
 _dz = tuple(f"dz_{gate}" for gate in lstm.GATES)
@@ -185,10 +187,13 @@ def _reset_first(variants: tuple[Variant, ...], lines: dict[str, str]) -> Cell:
 
 
 VARIANTS = (
-    _variant(CELLS["RNN"], (Variant.RELU,), {"h_t": "relu(w_h [h_{t-1}, x_t] + b_h)", "dz": "dh * (h_t > 0)"}),
+    _variant(CELLS["RNN"], (Variant.RELU,), {
+        "h_t": "relu(w_h [h_{t-1}, x_t] + b_h)", "dz": "dh * (h_t > 0)"}),
     _variant(CELLS["LSTM"], (Variant.FORGET_BIAS,), {"f_t": "σ(w_f [h_{t-1}, x_t] + b_f + 1)"}),
-    _variant(CELLS["LSTM"], (Variant.NO_TANH,), {"h_t": "o_t * c_t", "do": "dh * c_t", "dc": "dc + dh * o_t"}),
+    _variant(CELLS["LSTM"], (Variant.NO_TANH,), {
+        "h_t": "o_t * c_t", "do": "dh * c_t", "dc": "dc + dh * o_t"}),
     _variant(CELLS["GRU"], (Variant.Z_REVERSED,), {**_REVERSED, "dh_prev": "dh * (1 - z_t)"}),
     _reset_first((Variant.RESET_FIRST,), {"dh_prev": "dh * z_t + dq * r_t"}),
-    _reset_first((Variant.RESET_FIRST, Variant.Z_REVERSED), {**_REVERSED, "dh_prev": "dh * (1 - z_t) + dq * r_t"}),
+    _reset_first((Variant.RESET_FIRST, Variant.Z_REVERSED), {
+        **_REVERSED, "dh_prev": "dh * (1 - z_t) + dq * r_t"}),
 )

@@ -18,7 +18,6 @@ from minilstm.gradients.diagnosis.reading import Reading
 from minilstm.gradients.diagnosis.recognise import recognise, recognise_wrong
 from minilstm.gradients.diagnosis.search import Explanation, Problem, explain, search
 from minilstm.gradients.diagnosis.simulate import Block
-from minilstm.gradients.targets.arguments import flatten
 from minilstm.gradients.targets.make import make_target
 from minilstm.gradients.targets.side_effects import SideEffect
 from minilstm.gradients.targets.target import Target
@@ -74,28 +73,31 @@ class Diagnosis:
 
     def _sentences(self) -> list[str]:
         if self.cell is None:
-            unknown = "the forward is none of the RNN, GRU and LSTM of minilstm.cells, so the mistake cannot be named"
-            return [] if self.side_effects else [unknown]
+            return [] if self.side_effects else ["the forward is none of the RNN, GRU and LSTM of minilstm.cells, so "
+                                                 "the mistake cannot be named"]
         first = f"the forward is that of {self.conventions}"
         if self.smallest_t is None:
-            small = "small " * bool(self.side_effects)      # which say what becomes of large ones, or what is added
+            small = "small " * bool(self.side_effects)      # which say what becomes of large ones
             return [first, *map(str, self.slips), f"its {small}gradients are those of the derivation"]
         if not self.named:
-            where = {1: "already with one time step, so the mistake is inside the cell, or in what is returned",
-                     2: "with two time steps and not with one, so it is a carry (dh_prev, dc_prev) or a sum over time"}
-            later = (f"with {self.smallest_t} time steps and not with fewer, so it is an index, or a carry over several "
-                     "steps")
-            gradients = ", ".join(map(str, self.wrong))
-            return [first, f"the gradients of {gradients} are wrong {where.get(self.smallest_t, later)}",
+            T = self.smallest_t
+            when = {1: "already with one time step", 2: "with two time steps and not with one"}
+            where = {1: "the mistake is inside the cell, or in what is returned",
+                     2: "it is a carry (dh_prev, dc_prev) or a sum over time"}
+            words = (f"{when.get(T, f'with {T} time steps and not with fewer')}, so "
+                     f"{where.get(T, 'it is an index, or a carry over several steps')}")
+            return [first, f"the gradients of {', '.join(map(str, self.wrong))} are wrong {words}",
                     "the mistake is none of those that are recognised"]
-        lines = [f"{'and with' if k else 'it is exactly what you get with'} {slip}" for k, slip in enumerate(self.slips)]
+        also = [f"and with {slip}" for slip in self.slips[1:]]
+        lines = [f"it is exactly what you get with {self.slips[0]}", *also]
         if self.others:
             more = f"{len(self.others)} other explanation{'s' * (len(self.others) > 1)}"
             lines.append(f"{more} cannot be told apart from it, such as {self.others[0][0]}")
         return [first, *lines]
 
 
-def diagnose(target: Any, inputs: Any, *, seconds: float = SECONDS, rng: Any = 0, **options: Any) -> Diagnosis:
+def diagnose(target: Any, inputs: Any, *, seconds: float = SECONDS, rng: Any = 0,
+             **options: Any) -> Diagnosis:
     """Name the mistakes in the backward of ``target``, a layer or a pair of functions as for ``gradcheck``.
 
     The forward tells which cell it is and how its arguments are arranged; then the fewest wrong lines of the
@@ -117,11 +119,13 @@ def diagnosis_of(target: Target, seconds: float = SECONDS, rng: Any = 0) -> Diag
     """As ``diagnose``, for a target of gradcheck."""
     deadline = time.perf_counter() + 0.85 * seconds     # what is found then must still be put in order
     arrays = {name: to_numpy(value).astype(np.float64) for name, value in target.tensors.items()}
-    outputs = [np.asarray(to_numpy(y), dtype=np.float64) for y in target.run(target.tensors)][:target.covered or None]
-    integers = {name: np.asarray(leaf) for name, leaf in zip(target.input_names, flatten(target.inputs.values))
-                if name not in arrays and (is_array(leaf) or isinstance(leaf, list)) and np.asarray(leaf).dtype.kind in "iu"}
+    every = [np.asarray(to_numpy(y), dtype=np.float64) for y in target.run(target.tensors)]
+    outputs = every[:target.covered or None]
+    others = {name: np.asarray(leaf) for name, leaf in target.leaves.items()
+              if name not in arrays and (is_array(leaf) or isinstance(leaf, list))}
+    integers = {name: leaf for name, leaf in others.items() if leaf.dtype.kind in "iu"}
     generator = np.random.default_rng(rng)
-    upstream = [generator.standard_normal(y.shape) for y in target.run(target.tensors)]
+    upstream = [generator.standard_normal(y.shape) for y in every]
     effects = check_linearity(target, upstream)
     if RANDOM in effects:
         return Diagnosis(None, named=True, side_effects=effects)
@@ -130,27 +134,36 @@ def diagnosis_of(target: Target, seconds: float = SECONDS, rng: Any = 0) -> Diag
         reading = recognise_wrong(arrays, integers, outputs, time.perf_counter() + seconds / 2)
     if reading is None:
         return Diagnosis(None, side_effects=effects)
-    problems = _problems(target, reading, {**arrays, **integers}, generator, SMALL if CLIPPED in effects else 1.0)
-    if reading.cell.variants and not reading.cell.reset_first and any(explain(problem, {}).cost for problem in problems):
-        usual = CELLS[reading.cell.name]        # the backward may belong to the usual forward
-        usual = usual._replace(forward=reading.cell.forward)
-        others = [replace(problem, cell=usual) for problem in problems]
-        if not any(explain(problem, {}).cost for problem in others):
-            reading, problems = replace(reading, cell=usual), others
+    scale = SMALL if CLIPPED in effects else 1.0
+    problems = _problems(target, reading, {**arrays, **integers}, generator, scale)
+    wrong = _first_wrong(problems)
+    if wrong is not None and reading.cell.variants and not reading.cell.reset_first:
+        # The backward may belong to the usual forward.
+        usual = CELLS[reading.cell.name]._replace(forward=reading.cell.forward)
+        as_usual = [replace(problem, cell=usual) for problem in problems]
+        if _first_wrong(as_usual) is None:
+            reading, problems, wrong = replace(reading, cell=usual), as_usual, None
     cell, words = reading.cell, reading.words()
     before = _wrong_equations(cell)
-    first = next(((problem, found) for problem in problems if (found := explain(problem, {})).cost), None)
-    if first is None or before and _is_consistent(target, rng):
+    if wrong is None or before and _is_consistent(target, rng):
         return Diagnosis(cell.name, words, named=bool(before or effects), slips=before, side_effects=effects)
-    problem, unexplained = first
-    blocks = (*unexplained.last, *unexplained.open)
-    wrong = tuple(dict.fromkeys(_part(cell, block) for block in blocks))
+    T, blocks = wrong
+    parts = tuple(dict.fromkeys(_part(cell, block) for block in blocks))
     explanations = search(problems, deadline)
     if not explanations or explanations[0].open:
-        return Diagnosis(cell.name, words, problem.T, False, wrong=wrong, side_effects=effects)
+        return Diagnosis(cell.name, words, T, False, wrong=parts, side_effects=effects)
     slips = dict.fromkeys((*before, *findings_of(cell, explanation)) for explanation in explanations)
     best, *more = slips
-    return Diagnosis(cell.name, words, problem.T, True, best, tuple(more), wrong, effects)
+    return Diagnosis(cell.name, words, T, True, best, tuple(more), parts, effects)
+
+
+def _first_wrong(problems: list[Problem]) -> tuple[int, tuple[Block, ...]] | None:
+    """Return the fewest steps at which gradients are wrong, and those gradients; None if none are."""
+    for problem in problems:
+        found = explain(problem, {})
+        if found.cost:
+            return problem.T, (*found.last, *found.open)
+    return None
 
 
 def _is_consistent(target: Target, rng: Any) -> bool:
@@ -159,10 +172,12 @@ def _is_consistent(target: Target, rng: Any) -> bool:
     upstream = [generator.standard_normal(np.shape(y)) for y in target.run(target.tensors)]
     gradients = target.gradients(target.tensors, [u.copy() for u in upstream])
     way = {name: generator.standard_normal(gradient.shape) for name, gradient in gradients.items()}
-    sides = [sum(float((u * to_numpy(y)).sum()) for u, y in zip(upstream, target.run(
-        {name: value + sign * eps * way.get(name, 0.0) for name, value in target.tensors.items()}))) for sign in (1, -1)]
+
+    def loss(step: float) -> float:
+        moved = {name: value + step * way.get(name, 0.0) for name, value in target.tensors.items()}
+        return sum(float((u * to_numpy(y)).sum()) for u, y in zip(upstream, target.run(moved)))
     slope = sum(float((to_numpy(gradient) * way[name]).sum()) for name, gradient in gradients.items())
-    return abs((sides[0] - sides[1]) / (2 * eps) - slope) <= 1e-6 * max(1.0, abs(slope))
+    return abs((loss(eps) - loss(-eps)) / (2 * eps) - slope) <= 1e-6 * max(1.0, abs(slope))
 
 
 def _wrong_equations(cell: Cell) -> tuple[Finding, ...]:
@@ -175,7 +190,7 @@ def _problems(target: Target, reading: Reading, arrays: dict[str, np.ndarray], r
               scale: float) -> list[Problem]:
     """Return the problems with one step, two, and all."""
     every = len(reading.weights(arrays).x)
-    lists = {name for name, leaf in zip(target.input_names, flatten(target.inputs.values)) if isinstance(leaf, list)}
+    lists = {name for name, leaf in target.leaves.items() if isinstance(leaf, list)}
     problems = []
     for T in sorted({1, min(2, every), min(3, every), every}):
         cut = reading.cut(arrays, T)
@@ -187,7 +202,8 @@ def _problems(target: Target, reading: Reading, arrays: dict[str, np.ndarray], r
         for name, gradient in gradients.items():
             if gradient.shape == cut[name].shape:
                 blocks.update(reading.parts(name, gradient))
-        problems.append(Problem(reading.cell, reading.weights(cut), reading.upstreams(upstream, cut, T), blocks))
+        upstreams = reading.upstreams(upstream, cut, T)
+        problems.append(Problem(reading.cell, reading.weights(cut), upstreams, blocks))
     return problems
 
 
@@ -213,4 +229,5 @@ ARRAYS = {"W_x": "dW", "W_h": "dW", "b_h": "db"}
 def _part(cell: Cell, block: Block) -> Part:
     what, gate = block
     name = f"d{what}"
-    return Part(name, "" if gate is None or len(cell.gates) == 1 else cell.gates[gate], ARRAYS.get(what, name))
+    of_gate = "" if gate is None or len(cell.gates) == 1 else cell.gates[gate]
+    return Part(name, of_gate, ARRAYS.get(what, name))

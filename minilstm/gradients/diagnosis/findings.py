@@ -30,7 +30,8 @@ FORMS = {
     "h from the front": Form("wrong_half", "dh_prev is cut from the first columns of d[x, h], which are x's"),
     "h too early": Form("wrong_half", "dh_prev is cut one column too early from d[1, x, h]"),
     "dh_prev added up": Form("carry_added_up", "dh_prev is added to that of step t+1: += for ="),
-    "dh_prev before": Form("before_nonlinearity", "dh_prev is made from the gradients before the nonlinearities"),
+    "dh_prev before": Form("before_nonlinearity",
+                           "dh_prev is made from the gradients before the nonlinearities"),
     "dh handed on": Form("before_nonlinearity", "dh itself is handed on as dh_prev", ", not dz Wᵀ"),
     "dh added": Form("before_nonlinearity", "dh is added to dh_prev"),
     "gate not transposed": Form("not_transposed", "in dh_prev, W of gate %s is not transposed"),
@@ -61,11 +62,11 @@ FORMS = {
     # one gradient
     "zero": Form("zero", "it stays zero"),
     "dh returned": Form("before_nonlinearity", "dh of the first step itself is returned", ", not dz Wᵀ"),
-    "dc returned": Form("dc_prev_without_f", "dc of the first step itself is returned, without the factor f_t"),
+    "dc returned": Form("dc_prev_without_f",
+                        "dc of the first step itself is returned, without the factor f_t"),
     "states exchanged": Form("", "dh0 and dc0 are returned in the wrong order"),
-    "word once": Form("", "a word that occurs twice is counted once (dE[tokens] += ... adds each row once)"),
-    "word once a step": Form("", "a word that occurs twice in a step is counted once (dE[tokens] += ... adds each row "
-                                 "once)"),
+    "word once": Form("", "a word that occurs twice is counted once (dE[tokens] += ...)"),
+    "word once a step": Form("", "a word that occurs twice in a step is counted once (dE[tokens] += ...)"),
     "instead": Form("", "%s is used", " where %s belongs"),
     "h_t": Form("h_for_h_prev", "h_t is used", " where h_{t-1} belongs"),
     "h_t for h0": Form("h_for_h_prev", "the first step's h_t for h0 (a view that was written to)"),
@@ -170,4 +171,4 @@ class Finding(NamedTuple):
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values."""
-        return {"mistake": self.mistake, "line": self.line, "right": self.right, "wrong": self.wrong, "where": self.where}
+        return {name: getattr(self, name) for name in ("mistake", "line", "right", "wrong", "where")}

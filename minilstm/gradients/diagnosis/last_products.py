@@ -28,8 +28,8 @@ def close(a: np.ndarray, b: np.ndarray) -> bool:
     return bool(np.vdot(gap, gap) <= CLOSE ** 2 * max(np.vdot(a, a), np.vdot(b, b)))
 
 
-def explained(cell: Cell, weights: Weights, steps: Sequence[dict[str, Any]], trace: Trace, block: Block, right: np.ndarray,
-              got: np.ndarray, upstream: Upstream) -> tuple[Finding, ...]:
+def explained(cell: Cell, weights: Weights, steps: Sequence[dict[str, Any]], trace: Trace, block: Block,
+              right: np.ndarray, got: np.ndarray, upstream: Upstream) -> tuple[Finding, ...]:
     """Return how ``got`` comes about where ``right`` is expected, or () if nothing explains it."""
     for findings, wrong in _wrongs(cell, weights, steps, trace, block, right, upstream):
         if close(wrong, got) and np.any(wrong) == np.any(got):
@@ -65,7 +65,8 @@ def _wrongs(cell: Cell, weights: Weights, steps: Sequence[dict[str, Any]], trace
 def _wrong_dE(cell: Cell, weights: Weights, trace: Trace) -> Iterator[Wrong]:
     assert weights.tokens is not None and weights.E is not None
     dx = sum(trace.dz[k] @ weights.W_x[k].T for k in range(len(cell.gates)))
-    for form, pairs in (("word once", [(weights.tokens, dx)]), ("word once a step", list(zip(weights.tokens, dx)))):
+    all_at_once, by_step = [(weights.tokens, dx)], list(zip(weights.tokens, dx))
+    for form, pairs in (("word once", all_at_once), ("word once a step", by_step)):
         dE = np.zeros(weights.E.shape)
         for tokens, rows in pairs:
             dE[tokens] += rows
@@ -110,8 +111,8 @@ def _wrong_inputs(cell: Cell, weights: Weights, steps: Sequence[dict[str, Any]],
     return {(finding,): array for finding, array in found.items()}
 
 
-def _wrong_sum(cell: Cell, weights: Weights, steps: Sequence[dict[str, Any]], trace: Trace, what: str, gate: int,
-               right: np.ndarray) -> Iterator[Wrong]:
+def _wrong_sum(cell: Cell, weights: Weights, steps: Sequence[dict[str, Any]], trace: Trace, what: str,
+               gate: int, right: np.ndarray) -> Iterator[Wrong]:
     T, N = trace.dh.shape[:2]
     of_h = what in ("W_h", "b_h")
     source = trace.past if of_h else trace.dz
@@ -145,7 +146,8 @@ def _wrong_head(steps: Sequence[dict[str, Any]], what: str, upstream: Upstream) 
     assert upstream.scores is not None
     scores = upstream.scores
     everything: dict[tuple[Finding, ...], slice] = {(): slice(None)}
-    states = {(): "h", (Finding("instead", ("h_{t-1}", "h_t")),): "h_prev", (Finding("instead", ("c_t", "h_t")),): "c"}
+    states = {(): "h", (Finding("instead", ("h_{t-1}", "h_t")),): "h_prev",
+              (Finding("instead", ("c_t", "h_t")),): "c"}
     for limits, share in (everything | _shares(len(steps), "first share")).items():
         if what == "b_y":
             if limits:
@@ -180,7 +182,8 @@ def _wrong_dx(cell: Cell, weights: Weights, trace: Trace, right: np.ndarray) -> 
             yield _one("share missing", right - shares[k], cell.gates[k])
         for k in gates:
             yield _one("share alone", shares[k], cell.gates[k])
-    for form, rows in (("x from the front", Rows.HX), ("x from the end", Rows.XH), ("x too early", Rows.ONE_XH)):
+    cuts = {"x from the front": Rows.HX, "x from the end": Rows.XH, "x too early": Rows.ONE_XH}
+    for form, rows in cuts.items():
         yield _one(form, sum(trace.dz[k] @ rows_of(weights, k, rows)[1].T for k in gates))
     if weights.W_h.shape[1] == weights.W_x.shape[1]:
         yield _one("W_h for W_x", sum(trace.dz[k] @ weights.W_h[k].T for k in gates))
@@ -197,7 +200,8 @@ def _scaled(weights: Weights, steps: Sequence[dict[str, Any]], block: Block, rig
         T, N = len(steps), len(weights.h0)
         known = {"2": 2.0, "-1": -1.0, "1/2": 0.5, "N": N, "T": T, "1/N": 1 / N, "1/T": 1 / T, "N T": N * T,
                  "1/(N T)": 1 / (N * T)}
-        name = next((name for name, value in known.items() if abs(value - factor) < 1e-6 * abs(value)), f"{factor:.6g}")
+        close_to = [name for name, value in known.items() if abs(value - factor) < 1e-6 * abs(value)]
+        name = close_to[0] if close_to else f"{factor:.6g}"
         return (Finding("1/N") if name == "1/N" else Finding("factor", (name,)),)
     limit = float(np.abs(got).max())
     if limit < float(np.abs(right).max()) and close(got, np.clip(right, -limit, limit)):

@@ -14,6 +14,7 @@ from minilstm.gradients.diagnosis.findings import Finding
 from minilstm.gradients.diagnosis.simulate import Block, Upstream, Weights, forward
 
 Arrays = Mapping[str, np.ndarray]
+Blocks = Iterator[tuple[Block, np.ndarray]]
 MATRICES = ("W", "W1", "W_x", "W_h", "W_y")
 OF_BOTH = ("W", "W1")           # those with rows of h and of x
 # By what a loss is divided.
@@ -82,7 +83,7 @@ class Reading:
     targets: str = ""
     outputs: tuple[Output, ...] = ()
 
-    def parts(self, name: str, array: np.ndarray) -> Iterator[tuple[Block, np.ndarray]]:
+    def parts(self, name: str, array: np.ndarray) -> Blocks:
         """Yield the blocks of one argument, or of its gradient."""
         role, (N, _, H), G = self.roles[name], self.sizes, len(self.cell.gates)
         kind = role.kind
@@ -108,14 +109,14 @@ class Reading:
                      Gates.ALL: self.order}[role.gates]
             yield from (self._biases if kind in ("b", "b_h", "b4") else self._columns)(role, gates, array)
 
-    def _biases(self, role: Role, gates: Sequence[int], array: np.ndarray) -> Iterator[tuple[Block, np.ndarray]]:
+    def _biases(self, role: Role, gates: Sequence[int], array: np.ndarray) -> Blocks:
         flat, H = array.reshape(-1), self.sizes[2]
         for p, gate in enumerate(gates):
             yield ("b_h" if role.kind == "b_h" else "b", gate), flat[p * H:(p + 1) * H]
         if role.kind == "b4":
             yield ("b_h", len(gates) - 1), flat[len(gates) * H:]
 
-    def _columns(self, role: Role, gates: Sequence[int], array: np.ndarray) -> Iterator[tuple[Block, np.ndarray]]:
+    def _columns(self, role: Role, gates: Sequence[int], array: np.ndarray) -> Blocks:
         _, D, H = self.sizes
         width = len(gates) * H
         matrix = array.reshape(width, -1).T if role.turned else array.reshape(-1, width)
@@ -133,7 +134,8 @@ class Reading:
     def weights(self, arrays: Arrays) -> Weights:
         """Return the arguments as the derivation has them."""
         (N, D, H), G = self.sizes, len(self.cell.gates)
-        gates = {"W_x": np.zeros((G, D, H)), "W_h": np.zeros((G, H, H)), "b": np.zeros((G, H)), "b_h": np.zeros((G, H))}
+        shapes = {"W_x": (G, D, H), "W_h": (G, H, H), "b": (G, H), "b_h": (G, H)}
+        gates = {name: np.zeros(shape) for name, shape in shapes.items()}
         single: dict[str, Any] = {"h0": np.zeros((N, H)), "c0": np.zeros((N, H))}
         for name in self.roles:
             for (what, gate), part in self.parts(name, arrays[name]):
@@ -162,29 +164,30 @@ class Reading:
                 cut[name] = x[:T].copy()
         return cut
 
-    def upstreams(self, gradients: Sequence[np.ndarray | None], arrays: Arrays, T: int) -> dict[Finding | None, Upstream]:
+    def upstreams(self, gradients: Sequence[np.ndarray | None], arrays: Arrays,
+                  T: int) -> dict[Finding | None, Upstream]:
         """Return the gradients of the outputs as those of each step's states.
 
         Of a loss inside also wrong ones, by what is wrong.
         """
         N, _, H = self.sizes
         weights = self.weights(arrays)
-        total = {"h": np.zeros((T, N, H)), "c": np.zeros((T, N, H)), "last_h": np.zeros((N, H)), "last_c": np.zeros((N, H))}
-        every = {output.state for output in self.outputs if not output.last}
+        state, last = (T, N, H), (N, H)
+        shapes: dict[str, tuple[int, ...]] = {"h": state, "c": state, "last_h": last, "last_c": last}
         if weights.W_y is not None:
-            total["scores"] = np.zeros((T, N, weights.W_y.shape[1]))
+            shapes["scores"] = (T, N, weights.W_y.shape[1])
+        total = {name: np.zeros(shape) for name, shape in shapes.items()}
+        every = {output.state for output in self.outputs if not output.last}
         if any(output.state == "loss" for output in self.outputs):
             return self._of_loss(weights, arrays, T)
         for output, gradient in zip(self.outputs, gradients):
             if gradient is None:
                 continue
-            H = total[output.state].shape[2]
+            place = total[output.state]
             if output.last:
                 own = output.state != "scores" and (output.state in every or output.state == "c")
-                place = total[f"last_{output.state}"] if own else total[output.state][-1]
-                place += np.transpose(gradient.reshape(unsqueezed(output.axes, (N, H))), output.axes)
-            else:
-                total[output.state] += np.transpose(gradient.reshape(unsqueezed(output.axes, (T, N, H))), output.axes)
+                place = total[f"last_{output.state}"] if own else place[-1]
+            place += np.transpose(gradient.reshape(unsqueezed(output.axes, place.shape)), output.axes)
         if weights.W_y is not None:
             total["h"] = total["h"] + total["scores"] @ weights.W_y.T
         return {None: Upstream(**total)}
@@ -203,8 +206,9 @@ class Reading:
         if divisor:
             made[Finding("sum")] = p - target
         else:
-            counts = {name: count(T, N) for name, count in DIVISORS.items()}
-            made |= {Finding("mean", (name,)): (p - target) / count for name, count in counts.items() if count > 1}
+            for name, count in DIVISORS.items():
+                if count(T, N) > 1:
+                    made[Finding("mean", (name,))] = (p - target) / count(T, N)
         made[Finding("last loss")] = right * (np.arange(T) == T - 1)[:, None, None]
         made[Finding("p + y")] = (p + target) * scale
         zero = np.zeros((T, N, self.sizes[2]))

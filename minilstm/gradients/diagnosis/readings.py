@@ -55,9 +55,9 @@ def _sources(arrays: Arrays, integers: Arrays) -> Iterator[Source]:
                 yield Source(name, order, N, V, True)
     for name, a in itertools.islice(arrays.items(), 2):
         if a.ndim == 2 and not cubes:
-            yield Source(name, (1, 0, 2), a.shape[0], a.shape[1], absent="T")       # (N, D): one step
-            yield Source(name, (0, 1, 2), 1, a.shape[1], absent="N")                # (T, D): one sequence
-            yield Source(name, (2, 1, 0), a.shape[1], a.shape[0], absent="T")       # (D, N): one step, columns
+            yield Source(name, (1, 0, 2), a.shape[0], a.shape[1], absent="T")   # (N, D): one step
+            yield Source(name, (0, 1, 2), 1, a.shape[1], absent="N")            # (T, D): one sequence
+            yield Source(name, (2, 1, 0), a.shape[1], a.shape[0], absent="T")   # (D, N): one step, columns
 
 
 def _roles(name: str, a: np.ndarray, N: int, D: int, H: int, G: int) -> Iterator[Role]:
@@ -84,8 +84,10 @@ def _roles(name: str, a: np.ndarray, N: int, D: int, H: int, G: int) -> Iterator
     if a.ndim == 2:
         for kind, rows in (("W", H + D), ("W1", 1 + H + D), ("W_x", D), ("W_h", H)):
             for gates, width in widths.items():
-                yield from (Role(kind, gates, turned) for turned, want in ((False, (rows, width)), (True, (width, rows)))
-                            if a.shape == want)
+                if a.shape == (rows, width):
+                    yield Role(kind, gates)
+                if a.shape == (width, rows):
+                    yield Role(kind, gates, turned=True)
     if a.ndim == 3 and a.shape[0] == G or a.ndim == 2 and a.shape == (G, H):
         yield from (role._replace(gates=Gates.STACKED) for role in _roles("", a[0], N, D, H, G)
                     if role.gates is Gates.ONE)
@@ -111,17 +113,16 @@ def _combined(cell: Cell, source: Source, options: dict[str, list[Role]], H: int
                 last, = groups.pop((kind, Gates.ONE))
                 roles[last] = roles[last]._replace(place=G - 1)
         biases = groups.get(("b", Gates.ALL), [])
-        wanted = {group: G if group[1] is Gates.ONE else 1 for group in groups if group != ("b", Gates.ALL)}
-        if len(states) > len(cell.states) or any(len(groups[group]) != count for group, count in wanted.items()):
-            continue
         kinds = {kind for kind, _ in groups}
-        if len(biases) > 2 or not _complete(kinds):
+        counts = {group: len(names) for group, names in groups.items() if names is not biases}
+        if any(count != (G if gates is Gates.ONE else 1) for (_, gates), count in counts.items()):
+            continue
+        if len(states) > len(cell.states) or len(biases) > 2 or not _complete(kinds):
             continue
         roles.update({name: Role("b_h") for name in biases[1:]})
         roles.update({name: roles[name]._replace(kind=kind) for name, kind in _states(cell, states).items()})
         guess = _by_name(cell.name, groups, roles)
-        orders = dict.fromkeys([*([guess] if guess else []), tuple(range(G)), *itertools.permutations(range(G))])
-        for order in orders:
+        for order in dict.fromkeys([guess or tuple(range(G)), *itertools.permutations(range(G))]):
             plausible = order == guess or not guess and order in USUAL
             for h_first in (True, False) if kinds & set(OF_BOTH) else (True,):
                 yield Reading(cell, source, roles, order, h_first, sizes, plausible)

@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from minilstm.gradients.diagnosis.reading import DIVISORS, Arrays, Output, Reading, probabilities, scores_of, unsqueezed
+from minilstm.gradients.diagnosis.reading import (DIVISORS, Arrays, Output, Reading, probabilities, scores_of,
+                                                  unsqueezed)
 from minilstm.gradients.diagnosis.readings import readings
 from minilstm.gradients.diagnosis.simulate import Weights, forward
 from minilstm.gradients.diagnosis.wrong_lines import wrong_forwards
@@ -42,9 +43,11 @@ def recognise(arrays: Arrays, integers: Arrays, outputs: Sequence[np.ndarray]) -
     return None
 
 
-def recognise_wrong(arrays: Arrays, integers: Arrays, outputs: Sequence[np.ndarray], deadline: float) -> Reading | None:
+def recognise_wrong(arrays: Arrays, integers: Arrays, outputs: Sequence[np.ndarray],
+                    deadline: float) -> Reading | None:
     """Return the reading of a forward that has an equation wrong, or None."""
-    likely = (reading for reading in readings(arrays, integers) if reading.plausible and not reading.cell.variants)
+    every = readings(arrays, integers)
+    likely = (reading for reading in every if reading.plausible and not reading.cell.variants)
     for reading in itertools.islice(likely, MOST_WRONG):
         weights = reading.weights({**arrays, **integers})
         for equations in wrong_forwards(reading.cell):

@@ -20,7 +20,8 @@ import numpy as np
 from minilstm.gradients.diagnosis.derivation import Cell
 from minilstm.gradients.diagnosis.findings import Finding
 from minilstm.gradients.diagnosis.last_products import close, explained
-from minilstm.gradients.diagnosis.simulate import Block, Spec, Trace, Upstream, Weights, backward, block_of, forward
+from minilstm.gradients.diagnosis.simulate import (Block, Spec, Trace, Upstream, Weights, backward, block_of,
+                                                   forward)
 from minilstm.gradients.diagnosis.wrong_lines import PASSES, Edit, Place, carries, edits
 
 BEAM = 24               # explanations that one problem hands to the next
@@ -48,9 +49,11 @@ class Problem:
 
     def upstream(self, spec: Spec) -> Upstream:
         """Return the gradients from above, with the mistake in the loss that ``spec`` may hold."""
-        return self.upstreams.get(spec[Place.LOSS].finding if Place.LOSS in spec else None, self.upstreams[None])
+        finding = spec[Place.LOSS].finding if Place.LOSS in spec else None
+        return self.upstreams.get(finding, self.upstreams[None])
 
-    def wrong(self, spec: Spec, first: Sequence[Block] = (), most: float = math.inf) -> tuple[Trace, dict[Block, np.ndarray]]:
+    def wrong(self, spec: Spec, first: Sequence[Block] = (),
+              most: float = math.inf) -> tuple[Trace, dict[Block, np.ndarray]]:
         """Return the derivation's trace with these mistakes, and what it gives for the blocks that the
         student has otherwise.
 
@@ -85,8 +88,9 @@ class Explanation(NamedTuple):
 def explain(problem: Problem, spec: Edits) -> Explanation:
     """Return the explanation that ``spec`` and mistakes in the last products make."""
     trace, differing = problem.wrong(spec)
-    last = {block: explained(problem.cell, problem.weights, problem.steps, trace, block, right, problem.blocks[block],
-                             problem.upstream(spec)) for block, right in differing.items()}
+    cell, weights, steps, upstream = problem.cell, problem.weights, problem.steps, problem.upstream(spec)
+    last = {block: explained(cell, weights, steps, trace, block, right, problem.blocks[block], upstream)
+            for block, right in differing.items()}
     return Explanation(spec, {block: findings for block, findings in last.items() if findings},
                        tuple(block for block, findings in last.items() if not findings))
 
@@ -135,7 +139,8 @@ def _plainness(problem: Problem, found: Explanation) -> list[int]:
     """Order explanations that cannot be told apart: carries first, then lines near the outputs."""
     carried = {Place.CARRY_H, Place.CARRY_C,
                *(line.number for line in problem.cell.backward if line.target in ("dh_prev", "dc_prev"))}
-    return sorted(-99 if place in carried else -place if isinstance(place, int) else 0 for place in found.spec)
+    numbers = {place: -place if isinstance(place, int) else 0 for place in found.spec}
+    return sorted(-99 if place in carried else number for place, number in numbers.items())
 
 
 def _holds(problems: Sequence[Problem], found: Explanation) -> bool:

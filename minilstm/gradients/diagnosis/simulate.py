@@ -85,7 +85,8 @@ def forward(cell: Cell, weights: Weights, equations: Sequence[Line] | None = Non
     return steps
 
 
-def backward(cell: Cell, weights: Weights, steps: Sequence[dict[str, Any]], upstream: Upstream, spec: Spec = {}) -> Trace:
+def backward(cell: Cell, weights: Weights, steps: Sequence[dict[str, Any]], upstream: Upstream,
+             spec: Spec = {}) -> Trace:
     """Run the derivation from the last step to the first, with the mistakes of ``spec`` in it."""
     T, N, H = upstream.h.shape
     zero = np.zeros((N, H))
@@ -112,9 +113,11 @@ def backward(cell: Cell, weights: Weights, steps: Sequence[dict[str, Any]], upst
         if t == T - 1 and not loop.final_first:
             dh_above, dc_above = dh_above + last_h, dc_above + last_c
         dh, dc = dh_above + (dh_next if wrong_carry.read else zero), dc_above + dc_next
-        values = {**steps[t], **_other_steps(steps, t), "dh": dh, "dc": dc, "dc_next": dc, "dh_above": dh_above}
+        values = {**steps[t], **_other_steps(steps, t),
+                  "dh": dh, "dc": dc, "dc_next": dc, "dh_above": dh_above}
         for target, right, edit in lines:
-            values[target] = evaluate(right if edit is None or edit.finding.later and t == 0 else edit.change, values)
+            is_wrong = edit is not None and not (edit.finding.later and t == 0)
+            values[target] = evaluate(edit.change if edit and is_wrong else right, values)
         carry = Carry() if right_at_0 and t == 0 else wrong_carry
         all_dh[t], all_dc[t] = dh, values["dc"]
         for gate, names in enumerate(gradients):
@@ -142,7 +145,8 @@ def _other_steps(steps: Sequence[dict[str, Any]], t: int) -> dict[str, Any]:
             "f_later": steps[later]["f"], "f_earlier": steps[earlier]["f"]}
 
 
-def _carried(cell: Cell, weights: Weights, source: np.ndarray, carry: Carry, direct: Any, dh: np.ndarray) -> Any:
+def _carried(cell: Cell, weights: Weights, source: np.ndarray, carry: Carry, direct: Any,
+             dh: np.ndarray) -> Any:
     """Return dh_prev: line 1, the columns of h."""
     if carry.instead:
         return dh if carry.instead == "dh" else direct
@@ -185,8 +189,9 @@ def block_of(cell: Cell, weights: Weights, steps: Sequence[dict[str, Any]], trac
     what, gate = block
     if what in ("W_y", "b_y"):
         assert upstream.scores is not None
-        h = np.stack([values["h"] for values in steps])
-        return np.einsum("tnh,tnv->hv", h, upstream.scores) if what == "W_y" else upstream.scores.sum(axis=(0, 1))
+        if what == "b_y":
+            return upstream.scores.sum(axis=(0, 1))
+        return np.einsum("tnh,tnv->hv", np.stack([values["h"] for values in steps]), upstream.scores)
     if what == "E":
         assert weights.tokens is not None and weights.E is not None
         dE = np.zeros(weights.E.shape)

@@ -34,10 +34,12 @@ FOR_D_TANH = {
     "(1 - {s}²)^½": "tanh_derivative"}
 FOR_D_TANH_C = {
     "": "c_in_tanh_derivative", "(1 - tanh(c_t)) * (1 - tanh(c_t))": "", "(1 - c_t²)": "c_in_tanh_derivative",
-    "(1 - h_t²)": "c_in_tanh_derivative", "(1 - tanh(tanh(c_t))²)": "c_in_tanh_derivative", "(1 - tanh²(c_{t-1}))": "",
-    "(1 - tanh(c_t))": "", "tanh(c_t) * (1 - tanh(c_t))": "", "(1 - c_{t-1}²)": "c_in_tanh_derivative",
+    "(1 - h_t²)": "c_in_tanh_derivative", "(1 - tanh(tanh(c_t))²)": "c_in_tanh_derivative",
+    "(1 - tanh²(c_{t-1}))": "", "(1 - tanh(c_t))": "", "tanh(c_t) * (1 - tanh(c_t))": "",
+    "(1 - c_{t-1}²)": "c_in_tanh_derivative",
     "(1 + tanh²(c_t))": "", "σ'(c_t)": "c_in_tanh_derivative", "(1 - tanh²(c_t))^½": ""}
-ALSO = {"h_t": {"(1 - h_{t-1}²)": "tanh_derivative"}, "c̃_t": {"σ'(w_c [h_{t-1}, x_t] + b_c)": "rules_exchanged"}}
+ALSO = {"h_t": {"(1 - h_{t-1}²)": "tanh_derivative"},
+        "c̃_t": {"σ'(w_c [h_{t-1}, x_t] + b_c)": "rules_exchanged"}}
 
 # What may stand in place of a factor, by cell: values of the step, and gradients that exist when the line is
 # reached.
@@ -213,7 +215,8 @@ def carries(cell: Cell) -> Iterator[Edit]:
     if cell.name == "LSTM":
         line = cell.line_of("dc_prev")
         for form, change in (("dc_prev added up", CellCarry.ADDED_UP), ("dc frozen", CellCarry.FROZEN)):
-            yield Edit(Place.CARRY_C, change, Finding(form, (), "", line.number, str(line), (Part("dc_prev"),)))
+            finding = Finding(form, (), "", line.number, str(line), (Part("dc_prev"),))
+            yield Edit(Place.CARRY_C, change, finding)
 
 
 def split(text: str, sign: str) -> list[str]:
@@ -256,7 +259,8 @@ def edits(cell: Cell, number: int) -> tuple[Edit, ...]:
     found: dict[str, Edit] = {}
     for wrong, mistake in _wrong_versions(cell, line):
         if wrong != line.right and wrong not in found:
-            finding = Finding("formula", (line.target, wrong), mistake, number, str(line), (Part(line.target),))
+            where = (Part(line.target),)
+            finding = Finding("formula", (line.target, wrong), mistake, number, str(line), where)
             found[wrong] = Edit(number, wrong, finding)
     return tuple(found.values())
 
@@ -264,8 +268,11 @@ def edits(cell: Cell, number: int) -> tuple[Edit, ...]:
 def wrong_forwards(cell: Cell) -> Iterator[tuple[Line, ...]]:
     """Yield the equations of a forward with one of them wrong, or with another function in all gates."""
     forward = cell.forward
+
+    def is_gate(line: Line) -> bool:
+        return line.right.startswith("σ(")
     for function in ("tanh({})", "{}", "σ(2 * ({}))", "σ({} + 1)", "σ(-({}))"):
-        yield tuple(line._replace(right=function.format(line.right[2:-1])) if line.right.startswith("σ(") else line
+        yield tuple(line._replace(right=function.format(line.right[2:-1])) if is_gate(line) else line
                     for line in forward)
     for at, line in enumerate(forward):
         for wrong in dict.fromkeys(_wrong_equations(cell, line)):
@@ -276,11 +283,13 @@ def wrong_forwards(cell: Cell) -> Iterator[tuple[Line, ...]]:
 def _wrong_equations(cell: Cell, line: Line) -> Iterator[str]:
     found = re.fullmatch(r"(σ|tanh)\((.*)\)", line.right)
     if found:
-        inner = found[2]
-        yield from (inner, f"tanh({inner})", f"σ({inner})", f"relu({inner})", f"σ(2 * ({inner}))", f"tanh(2 * ({inner}))",
-                    f"{found[1]}({inner} + 1)", f"{found[1]}(-({inner}))", f"{found[1]}({found[1]}({inner}))")
+        function, inner = found.groups()
+        yield from (inner, f"tanh({inner})", f"σ({inner})", f"relu({inner})", f"σ(2 * ({inner}))",
+                    f"tanh(2 * ({inner}))", f"{function}({inner} + 1)", f"{function}(-({inner}))",
+                    f"{function}({function}({inner}))")
         if " + r_t * q_t" in inner:
-            yield from (f"tanh({inner.replace('r_t * q_t', other)})" for other in ("q_t", "z_t * q_t", "(1 - r_t) * q_t"))
+            for other in ("q_t", "z_t * q_t", "(1 - r_t) * q_t"):
+                yield f"tanh({inner.replace('r_t * q_t', other)})"
     elif "w_" not in line.right:
         yield from (wrong for wrong, _ in _wrong_versions(cell, line))
 
