@@ -62,7 +62,8 @@ def build_parser(command: str) -> argparse.ArgumentParser:
         parser.add_argument("--backend", choices=BACKENDS, help="a backend that must work, or the exit status is 1")
         return parser
     parser.add_argument("target", metavar="FILE:NAME", help="a Python file or notebook (.ipynb), and in it a pair "
-                        "of functions FORWARD,BACKWARD, a layer or class with both, or a function that returns one")
+                        "of functions FORWARD,BACKWARD, a layer or class with both, or a function that "
+                        "returns one")
     parser.add_argument("arguments", metavar="ARG", nargs="*", type=literal,
                         help="arguments of the class: 3 4 for MyCell(3, 4); by default made from their names")
     parser.add_argument("--shape", type=sizes, default={}, metavar="N=2,T=4,D=3,H=5",

@@ -109,8 +109,8 @@ def _failure(status: int, seconds: float, trace: Path, said: str) -> ProcessErro
                    if not file.startswith((*NOT_THEIRS, "<"))), "")
     if "Timeout" in text or status == -9 and not said:
         moment = ", at that moment" * bool(theirs)
-        return ProcessError(f"not finished after {seconds:g} seconds{moment}{theirs}: is there an endless loop? What is "
-                            "not a definition belongs under: if __name__ == '__main__'", Failure.ENDLESS)
+        return ProcessError(f"not finished after {seconds:g} seconds{moment}{theirs}: is there an endless "
+                            "loop? What is not a definition belongs under: if __name__ == '__main__'", Failure.ENDLESS)
     last = "".join(f": {line[:SHOWN]}" for line in said.splitlines()[-1:])
     return ProcessError(f"the process ended without a result{theirs} (exit status {status}){last}")
 
@@ -118,7 +118,8 @@ def _failure(status: int, seconds: float, trace: Path, said: str) -> ProcessErro
 def _serve(work: Path) -> None:
     """Answer the request of ``run_in_process``, in the new process."""
     function, arguments, seconds, megabytes = pickle.loads((work / REQUEST).read_bytes())
-    trace = open(work / TRACE, "w", encoding="utf-8")       # stays open: Python writes into it when it is killed
+    # stays open: Python writes into it when it is killed
+    trace = open(work / TRACE, "w", encoding="utf-8")
     faulthandler.enable(trace)
     faulthandler.dump_traceback_later(seconds, exit=True, file=trace)
     if megabytes is not None:

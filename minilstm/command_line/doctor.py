@@ -36,7 +36,8 @@ from minilstm.layers.sequential import Sequential
 from minilstm.losses.binary_cross_entropy import BCELoss
 from minilstm.optim.adam import Adam
 
-WORST = {"float64": 1e-10, "float32": 1e-4}         # largest allowed difference from NumPy, relative to the largest number
+# largest allowed difference from NumPy, relative to the largest number
+WORST = {"float64": 1e-10, "float32": 1e-4}
 NEWEST_WHEEL = (3, 14)          # the newest Python that CuPy 14 has wheels for
 REPORT = "please report this with all lines above"
 
@@ -59,11 +60,12 @@ class Driver(NamedTuple):
 
 def examine(wanted: str | None = None) -> Iterator[Finding]:
     """Yield the findings one by one. ``wanted``: a backend that must work ("cupy")."""
-    yield Finding("minilstm", f"{installed_version()}, Python {platform.python_version()}, {platform.system()} "
-                  f"{platform.machine()}, {os.cpu_count()} cores")
+    yield Finding("minilstm", f"{installed_version()}, Python {platform.python_version()}, "
+                  f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores")
     libraries = [f"{library.internal_api} {library.version or ''}".strip() + f" ({getattr(library, 'architecture', 'any')})"
                  for library in blas().lib_controllers]
-    yield Finding("NumPy", f"{np.__version__}; BLAS: {', '.join(libraries) or 'unknown'}; {get_num_threads()} threads")
+    yield Finding("NumPy", f"{np.__version__}; BLAS: {', '.join(libraries) or 'unknown'}; "
+                           f"{get_num_threads()} threads")
     yield self_test("numpy")
     yield examine_numba()
     driver = find_driver()
@@ -83,14 +85,16 @@ def installed_version() -> str:
 def examine_numba() -> Finding:
     """Return the finding about compiled steps on the CPU, which are optional."""
     if importlib.util.find_spec("numba") is None:
-        return Finding("Numba", "not installed: training on the CPU works without it, and is faster with it", True,
+        return Finding("Numba", "not installed: training on the CPU works without it, and is faster with "
+                                "it", True,
                        "pip install numba")
     missing = compiled.why_not()
     if missing:
         return Finding("Numba", f"not used: {missing[:120]}")
     error = difference("numpy", np.dtype(np.float32), without=compiled.switched_off)
     if error <= WORST["float32"]:
-        return Finding("Numba", f"{version('numba')}: compiled steps, same as NumPy's to {error:.0e} in float32")
+        return Finding("Numba", f"{version('numba')}: compiled steps, same as NumPy's to {error:.0e} in "
+                                "float32")
     return Finding("Numba", f"WRONG NUMBERS: compiled steps differ from NumPy's by {error:.0e}", False,
                    f"{REPORT}; {compiled.SWITCH}=0 does without")
 
@@ -153,7 +157,8 @@ def examine_kernels() -> Finding:
     if wrong:
         return Finding("kernels", "not used: " + "; ".join(f"{name}: {reason}" for name, reason in wrong.items())[:400], False,
                        f"{REPORT}; without them, everything is computed by the readable functions")
-    return Finding("kernels", f"{', '.join(trial.FAMILIES)}: same as the readable functions in {' and '.join(WORST)}")
+    return Finding("kernels", f"{', '.join(trial.FAMILIES)}: same as the readable functions in "
+                              f"{' and '.join(WORST)}")
 
 
 def gpu_words(cupy: Any) -> str:
@@ -162,8 +167,8 @@ def gpu_words(cupy: Any) -> str:
     name, capability = runtime.getDeviceProperties(device.id)["name"], str(device.compute_capability)
     name = name.decode(errors="replace") if isinstance(name, bytes) else name
     cuda = runtime.runtimeGetVersion()
-    return (f"{name}, compute capability {capability[:-1]}.{capability[-1]}, {device.mem_info[1] / 2 ** 30:.1f} GiB, CUDA "
-            f"{cuda // 1000}.{cuda % 1000 // 10}")
+    return (f"{name}, compute capability {capability[:-1]}.{capability[-1]}, "
+            f"{device.mem_info[1] / 2 ** 30:.1f} GiB, CUDA {cuda // 1000}.{cuda % 1000 // 10}")
 
 
 def self_test(name: str) -> Finding:
@@ -183,7 +188,8 @@ def self_test(name: str) -> Finding:
     except GradientError as error:
         return Finding("  self-test", f"WRONG GRADIENTS: {' '.join(str(error).split())[:160]}", False, REPORT)
     except (MinilstmError, RuntimeError, ImportError, OSError) as error:
-        return Finding("  self-test", f"FAILED: {type(error).__name__}: {' '.join(str(error).split())[:160]}", False,
+        return Finding("  self-test", f"FAILED: {type(error).__name__}: "
+                                      f"{' '.join(str(error).split())[:160]}", False,
                        "CuPy needs NVRTC, cuBLAS and headers: the [ctk] extra brings them" if name == "cupy" else "")
 
 

@@ -21,7 +21,8 @@ from typing import Any, NoReturn
 from minilstm.backend.errors import ArgumentError, MinilstmError
 from minilstm.backend.paths import as_path
 
-LARGEST = 10_000_000        # limit of any size or count, so that the number of bytes of an array cannot overflow
+# limit of any size or count, so that the number of bytes of an array cannot overflow
+LARGEST = 10_000_000
 
 
 class Parser(argparse.ArgumentParser):
@@ -114,7 +115,8 @@ def run_program(prog: str, body: Callable[[], Any], interrupted: Callable[[Keybo
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):      # not in a notebook
-            stream.reconfigure(errors="replace")        # a letter that the terminal cannot show becomes a question mark
+            # a letter that the terminal cannot show becomes a question mark
+            stream.reconfigure(errors="replace")
     try:
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *_: print(f"{prog}: warning: {message}", file=sys.stderr)

@@ -16,7 +16,8 @@ RNG = np.random.default_rng(11)
 
 # Step 6: the embedding
 def _embedding_case() -> tuple[np.ndarray, np.ndarray]:
-    tokens = np.array([[1, 4, 1, 0], [4, 5, 1, 1], [2, 5, 4, 4]])       # repeated in a row, in a column and beyond
+    # repeated in a row, in a column and beyond
+    tokens = np.array([[1, 4, 1, 0], [4, 5, 1, 1], [2, 5, 4, 4]])
     return tokens, RNG.standard_normal((7, 2))
 
 

@@ -29,7 +29,8 @@ from minilstm.gradients.gradcheck import gradcheck
 from minilstm.gradients.targets.side_effects import SideEffect
 
 N, T, D, H = 3, 4, 5, 2         # all different, so that no transposed matrix passes
-SECONDS = 2.5                   # for naming a mistake, at most; usual ones take less than 0.5 on an idle processor
+# for naming a mistake, at most; usual ones take less than 0.5 on an idle processor
+SECONDS = 2.5
 # Where the exercises write what a name of the derivation is about; other names are as they are, with or
 # without _t.
 VARIABLES = {"dc̃": ("dc_tilde",), "c̃_t": ("c_tilde",), "h_t": ("h",), "dh": ("dh_t",), "dx": ("dx", "dhx"),
@@ -123,20 +124,22 @@ def _named_forward(function: Any, got: Any, outputs: list[np.ndarray], cell: Cel
         doubled = [2 * value if key == name else value for key, value in zip(cell.sizes, cell.inputs())]
         if equal_results(function(*doubled)[:-1], got):
             return Verdict(0.0, ("wrong_forward",), f"{name} makes no difference",
-                           f"{assignment_line(function, *cell.outputs)}: where does the equation have {name}?")
+                           f"{assignment_line(function, *cell.outputs)}: where does the equation have "
+                           f"{name}?")
     inputs = dict(zip(cell.sizes, cell.inputs()))
     reading = recognise(inputs, {}, outputs)
     if reading is not None and reading.cell.name == cell.name and not reading.cell.variants and (
             not reading.h_first or reading.order != tuple(range(len(reading.order)))):
         return Verdict(0.0, ("another arrangement",), f"it is the forward of {reading.words()}",
-                       f"{assignment_line(function)}: in which order do the exercise's gates stand, and the rows of W?")
+                       f"{assignment_line(function)}: in which order do the exercise's gates stand, and the "
+                       "rows of W?")
     reading = reading or recognise_wrong(inputs, {}, outputs, time.perf_counter() + SECONDS / 2)
     if reading is None or reading.cell.name != cell.name:
         return None
     wrong = next(now for now, line in zip(reading.cell.forward, CELLS[cell.name].forward) if now != line)
     return Verdict(0.0, ("wrong_forward",), f"exactly what {wrong} gives",
-                   f"{assignment_line(function, *_variables(wrong.target))}: what does the exercise's equation for this "
-                   "have, factor by factor?")
+                   f"{assignment_line(function, *_variables(wrong.target))}: what does the exercise's "
+                   "equation for this have, factor by factor?")
 
 
 def judge_backward(names: Names, name: str, question: str, cell: CellExercise, forward: str) -> Verdict:

@@ -114,7 +114,8 @@ def grade_all(found: Sequence[Submission], steps: Sequence[Step] = (), *, second
     holding = [{file: steps_in(_text(file), file.name) for file in one.files} for one in found]
     asked = list(steps) or [step for step in STEPS if any(step in has for files in holding for has in files.values())]
     if not asked:
-        raise ArgumentError(f"{found[0].name}: defines no function of an exercise, such as {STEPS[0].functions[0].name}")
+        raise ArgumentError(f"{found[0].name}: defines no function of an exercise, such as "
+                            f"{STEPS[0].functions[0].name}")
     work = [(one, step, sorted((file for file, has in files.items() if step in has),
                                key=lambda file: (file.stem != step.stem, not file.stem.startswith(step.name))))
             for one, files in zip(found, holding) for step in asked]

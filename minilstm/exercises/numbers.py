@@ -35,8 +35,10 @@ class Task(NamedTuple):
     outputs: tuple[str, ...]
     wrongs: tuple[Wrong, ...]
     returns_cache: bool = False
-    behind: str = ""            # the forward whose cache is the last argument, where the student arranged it otherwise
-    given: tuple[tuple[str, Callable[..., Any]], ...] = ()      # functions of the step that this one calls: right ones
+    # the forward whose cache is the last argument, where the student arranged it otherwise
+    behind: str = ""
+    # functions of the step that this one calls: right ones
+    given: tuple[tuple[str, Callable[..., Any]], ...] = ()
 
 
 def judge(names: Names, name: str, question: str, task: Task) -> Verdict:

@@ -18,9 +18,11 @@ def text(result: Result) -> str:
     """Return one submission's result for its author."""
     lines = [result.submission]
     for step, functions in result.steps.items():
-        lines.append(f"  {step} {TITLES[step]}: {result.step_score(step):g} of {sum(one.points for one in functions)}")
+        lines.append(f"  {step} {TITLES[step]}: {result.step_score(step):g} of "
+                     f"{sum(one.points for one in functions)}")
         reasons = {(graded.mistakes, graded.detail) for graded in functions}
-        if len(reasons) == 1 and functions[0].mistakes and not functions[0].hint:       # one reason for the whole step
+        # one reason for the whole step
+        if len(reasons) == 1 and functions[0].mistakes and not functions[0].hint:
             points = sum(graded.points for graded in functions)
             functions = [functions[0]._replace(function="all of it", points=points)]
         for graded in functions:

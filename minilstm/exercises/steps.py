@@ -86,7 +86,8 @@ STEPS = (
     Step("step03_lstm_step", "LSTM step", (
         Function("lstm_step", 10, "which columns of z belong to which gate?", _forward(LSTM_STEP)),)),
     Step("step04_lstm_step_backward", "LSTM step backward", (
-        Function("lstm_step_backward", 10, "which equation of the forward is the last, and what does it multiply?",
+        Function("lstm_step_backward", 10, "which equation of the forward is the last, and what does it "
+                                           "multiply?",
                  _backward(LSTM_STEP, "lstm_step")),)),
     Step("step05_lstm_through_time", "LSTM through time", (
         Function("lstm_forward", 4, "what does each step get from the one before?", _forward(LSTM)),

@@ -40,7 +40,8 @@ class Layout(NamedTuple):
     bias: str           # "k", "k1" or "1k"
     tokens: str         # "array" or "list" of ids, or "" for numbers
     columns: bool       # W x, with W of shape (out, in); else x W
-    reads: tuple[str, str]      # what W and what U (or R) multiply, where their names do not say it: "DH" is [h, x]
+    # what W and what U (or R) multiply, where their names do not say it: "DH" is [h, x]
+    reads: tuple[str, str]
     gates: int          # in one matrix
     stacked: bool       # one behind the other, (gates, in, out), not side by side
 
@@ -111,7 +112,8 @@ class Maker:
         H, V, layout = self.sizes["H"], self.sizes["V"], self.layout
         if EMBEDDING.match(short):
             return [V, self.sizes["D"]]
-        if STATE.match(short) or short in "cs" and {"h", "a"} & set(self.names):       # else c is a second bias
+        # else c is a second bias
+        if STATE.match(short) or short in "cs" and {"h", "a"} & set(self.names):
             return [self.sizes[axis] for axis in layout.state]
         if LAST.match(short):
             return self._bias(V) if short.startswith("b") else [V, H] if layout.columns else [H, V]
@@ -123,7 +125,8 @@ class Maker:
         if not MATRIX.search(short):
             raise KeyError(name)
         read = self._read(short)
-        ones = int(read == "DH" and not any(BIAS.search(other) or STORE.match(other) for other in self.names))     # [1, h, x]
+        # [1, h, x]
+        ones = int(read == "DH" and not any(BIAS.search(other) or STORE.match(other) for other in self.names))
         rows = sum(self.sizes[part] for part in read) + ones
         return [*stack, *([width * H, rows] if layout.columns else [rows, width * H])]
 

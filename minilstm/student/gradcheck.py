@@ -1,6 +1,8 @@
-"""The gradient check of somebody else's code, as ``python -m minilstm gradcheck`` runs it in a process of its own.
+"""The gradient check of somebody else's code, as ``python -m minilstm gradcheck`` runs it in a process of its
+own.
 
-With ``--json`` that command prints one object (fields may be added; if one is changed or goes, the version becomes 2):
+With ``--json`` that command prints one object (fields may be added; if one is changed or goes, the version
+becomes 2):
 
     version     1
     target      what was checked, as it was given
@@ -42,8 +44,8 @@ required = partial(required_names, keyword_only=True)
 class Request(NamedTuple):
     """What to check: ``target`` is "FILE:NAME" or "FILE:FORWARD,BACKWARD".
 
-    ``arguments``: of a class. ``sizes``: of N, T, D, H, V. ``shape``: of the first input. ``arrays``: shapes by name.
-    ``tokens``: the first input is ids below this number.
+    ``arguments``: of a class. ``sizes``: of N, T, D, H, V. ``shape``: of the first input. ``arrays``: shapes
+    by name. ``tokens``: the first input is ids below this number.
     """
 
     target: str = ""
@@ -110,7 +112,8 @@ def make(named: Any, request: Request) -> Trial:
     is_factory = not has_backward and (request.arguments or not pair and not required(named))
     builds = not pair and (isinstance(named, type) or is_factory)
     if request.arguments and not builds:
-        raise ArgumentError("ARG is for a class or for a function that returns a layer; a layer or a pair takes no ARG")
+        raise ArgumentError("ARG is for a class or for a function that returns a layer; a layer or a pair "
+                            "takes no ARG")
     wanted = required(named) if builds else []
     sizes, by_hand = _sizes(wanted, request), request.shape is not None
     trials: list[Trial] = []
@@ -171,8 +174,8 @@ def _build(named: Any, layout: Layout, sizes: Mapping[str, int], request: Reques
 def _unknown_name(name: str) -> ArgumentError:
     if name == "self":
         return ArgumentError("forward takes self, so it is a method: name its class, FILE:CLASS")
-    return ArgumentError(f"the name {name} does not tell what shape the array has: give it (--array {name}=3,20), or "
-                         "check from Python with ml.gradcheck")
+    return ArgumentError(f"the name {name} does not tell what shape the array has: give it (--array "
+                         f"{name}=3,20), or check from Python with ml.gradcheck")
 
 
 def _forward_of(given: Any) -> Any:
@@ -245,10 +248,12 @@ def _best(trials: list[Trial]) -> Trial:
     for trial in trials:
         if trial.forward is None:
             return trial
-    for trial in trials:        # a wrong arrangement raises ValueError or IndexError; others are the forward's own
+    # a wrong arrangement raises ValueError or IndexError; others are the forward's own
+    for trial in trials:
         listed = any(isinstance(value, list) for value in trial.inputs.values())
         if not listed and trial.forward and not isinstance(trial.forward.__cause__, (ValueError, IndexError)):
             raise GradientError(str(trial.forward))
     made = ", ".join(f"{name} {_shape(value)}" for name, value in trials[0].inputs.items())
-    raise ArgumentError(f"{trials[0].forward} (called with arrays made from the arguments' names: {made}; set sizes "
-                        "with --shape N=2,T=4,D=3,H=5, the shape of one array with --array NAME=3,20)")
+    raise ArgumentError(f"{trials[0].forward} (called with arrays made from the arguments' names: {made}; "
+                        "set sizes with --shape N=2,T=4,D=3,H=5, the shape of one array with --array "
+                        "NAME=3,20)")

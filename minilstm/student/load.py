@@ -78,7 +78,8 @@ def _load_notebook(text: str, module: types.ModuleType, file: Path) -> None:
             try:
                 _execute(ast.Module([node], []), module, file, name)
             except ArgumentError:
-                if isinstance(node, DEFINITIONS):   # a package that is missing here, a value of a cell that is left out:
+                # a package that is missing here, a value of a cell that is left out:
+                if isinstance(node, DEFINITIONS):
                     raise                           # whoever needs it will say so
 
 
@@ -131,4 +132,5 @@ def _execute(tree: ast.Module, module: types.ModuleType, file: Path, name: str) 
         exec(compile(tree, name, "exec"), module.__dict__)
     except (Exception, SystemExit) as error:
         words = f": {error}" if str(error) else ""
-        raise ArgumentError(f"{file}: cannot be imported: {type(error).__name__}{words}{student_line(error)}") from error
+        raise ArgumentError(f"{file}: cannot be imported: "
+                            f"{type(error).__name__}{words}{student_line(error)}") from error

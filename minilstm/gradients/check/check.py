@@ -57,13 +57,14 @@ def check(target: Target, settings: Settings) -> Checked:
     _check_names(target, settings.allow_unused)
     tensors = target.tensors
     if not tensors:
-        raise target.refusal("there is nothing to check: no floating point array among the inputs, and no parameter")
+        raise target.refusal("there is nothing to check: no floating point array among the inputs, and no "
+                             "parameter")
     used = _copies(tensors)
     outputs = [y.copy() for y in target.evaluate(used)]
     effects = _overwritten(used, tensors)
     if any(to_numpy(a).tobytes() != to_numpy(b).tobytes() for a, b in zip(outputs, target.run(tensors))):
-        raise target.refusal("the forward gives other outputs the second time; a layer that draws random numbers must "
-                             "draw them from its own rng (a numpy Generator)")
+        raise target.refusal("the forward gives other outputs the second time; a layer that draws random "
+                             "numbers must draw them from its own rng (a numpy Generator)")
     target.name_axes(settings.axes, outputs)
     weights = _draw_upstream(target, outputs, settings.upstream, as_generator(settings.rng))
     used, handed = _copies(tensors), _copy_list(weights)
@@ -85,8 +86,8 @@ def _check_precision(target: Target, wrong: list[Array]) -> None:
     """Raise ArgumentError if forward or backward rounds to float32, which makes gradients wrong."""
     rounding = "forward" if _rounds_to_float32(target) else "backward" if all(map(_is_float32, wrong)) else ""
     if rounding:
-        raise target.refusal(f"the {rounding} rounds to float32 (astype(np.float32), or a float32 array that it computes "
-                             "with), and the check needs float64: keep the dtype of the inputs")
+        raise target.refusal(f"the {rounding} rounds to float32 (astype(np.float32), or a float32 array that "
+                             "it computes with), and the check needs float64: keep the dtype of the inputs")
 
 
 def _check_names(target: Target, allow_unused: Sequence[str]) -> None:
@@ -111,8 +112,8 @@ def _unused(target: Target, analytic: Mapping[str, Array], allow_unused: Sequenc
             spelled = target.as_written(name)
             found.append(SideEffect("not read", (spelled, spelled.partition("[")[0], name)))
         elif name in target.missing:
-            target.add_note(f"no gradient of {name} was returned; the outputs that were compared do not depend on "
-                            "it")
+            target.add_note(f"no gradient of {name} was returned; the outputs that were compared do not "
+                            "depend on it")
     for name in target.without_gradient:
         if name not in allow_unused:
             forms = ", ".join(form.format(name) for form in GRADIENT_NAMES[:3])

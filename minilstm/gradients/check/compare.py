@@ -49,7 +49,8 @@ def compare_all(target: Target, analytic: dict[str, Array], weights: list[Array 
     if method == "both" and not keeps_complex:
         target.add_note("finite differences alone: the forward does not keep complex numbers")
     if kinks:
-        target.add_note(f"{kinks} entries lie on a kink, where any slope between the two one-sided ones is correct")
+        target.add_note(f"{kinks} entries lie on a kink, where any slope between the two one-sided ones is "
+                        "correct")
     found = [*finite, *exact] if keeps_complex else finite
     return sorted(found, key=lambda comparison: list(analytic).index(comparison.name))
 

@@ -22,7 +22,8 @@ SMALL, LARGE = 1e-6, 1e4
 
 def check_linearity(target: Target, upstream: Sequence[Array | None]) -> tuple[SideEffect, ...]:
     """Return what is wrong with a target's backward in this respect, given gradients from above."""
-    copies = {name: value.copy() for name, value in target.tensors.items()}     # a backward may write into them
+    # a backward may write into them
+    copies = {name: value.copy() for name, value in target.tensors.items()}
 
     def gradients(factor: float) -> np.ndarray:
         found = target.gradients(copies, [None if u is None else factor * u for u in upstream])

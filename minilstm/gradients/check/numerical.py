@@ -99,7 +99,8 @@ def complex_step(run: Run, tensors: Tensors, name: str, upstream: list[Array | N
     with warnings.catch_warnings():
         warnings.simplefilter("error", np.exceptions.ComplexWarning)
         for index in np.ndindex(probe.shape):
-            value = complex(probe[index])       # on a device an entry is a view, and would change with the probe
+            # on a device an entry is a view, and would change with the probe
+            value = complex(probe[index])
             probe[index] = value + 1j * COMPLEX_STEP
             try:
                 outputs = run(moved)

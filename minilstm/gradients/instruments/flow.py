@@ -107,7 +107,8 @@ def model_upstream(model: Module, criterion: Any, x: Any, targets: Any, *, lengt
                    padding: str | None = None) -> tuple[Recurrent, np.ndarray, dict[str, np.ndarray]]:
     """Return the recurrent layer, its input and its upstream gradient; as model_gradient_flow."""
     if not isinstance(model, Sequential) or sum(isinstance(layer, Recurrent) for layer in model) != 1:
-        raise ArgumentError(f"model: expected a Sequential with exactly one recurrent layer, got {type(model).__name__}"
+        raise ArgumentError("model: expected a Sequential with exactly one recurrent layer, got "
+                            f"{type(model).__name__}"
                             + (f" of {', '.join(type(layer).__name__ for layer in model)}" if isinstance(model, Sequential)
                                else ""))
     place = next(k for k, layer in enumerate(model) if isinstance(layer, Recurrent))

@@ -116,7 +116,8 @@ def _check_steps(run: Unrolled, steps: Sequence[int] | None) -> list[int]:
     wanted = list(range(T + 1)) if steps is None else [int(t) for t in steps]
     wrong = [t for t in wanted if not 0 <= t <= T]
     if wrong or not wanted or len(set(wanted)) < len(wanted):
-        raise ArgumentError(f"steps: expected different numbers from 0 to {T}, got {wrong[0] if wrong else wanted}")
+        raise ArgumentError(f"steps: expected different numbers from 0 to {T}, got "
+                            f"{wrong[0] if wrong else wanted}")
     return wanted
 
 

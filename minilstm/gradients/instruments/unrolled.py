@@ -126,5 +126,6 @@ def _initial(layer: Recurrent, state0: Any) -> tuple[Any, ...]:
     if len(names) == 1:
         return (state0,)
     if is_array(state0) or not isinstance(state0, (tuple, list)) or len(state0) != len(names):
-        raise ShapeError(f"state0: expected a tuple ({', '.join(names)}) of arrays, got a {type(state0).__name__}")
+        raise ShapeError(f"state0: expected a tuple ({', '.join(names)}) of arrays, got a "
+                         f"{type(state0).__name__}")
     return tuple(state0)

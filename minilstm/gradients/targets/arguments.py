@@ -98,12 +98,13 @@ def read_upstream(backward: Any, outputs: tuple[Any, ...], others: int) -> Upstr
     if most == 0 or needed < 1 and most < math.inf and first.size == 1:
         if first.size == 1:
             return Upstream(0, 0, True)
-        return ("backward takes no upstream gradient, so forward must return a loss (one number); it returned an array "
-                f"of shape {tuple(first.shape)}")
-    if needed <= len(flat) <= most and len(flat) != len(outputs):       # nested outputs, an argument for each array
+        return ("backward takes no upstream gradient, so forward must return a loss (one number); it "
+                f"returned an array of shape {tuple(first.shape)}")
+    # nested outputs, an argument for each array
+    if needed <= len(flat) <= most and len(flat) != len(outputs):
         return Upstream(len(flat), len(flat), True)
     count = int(min(len(outputs), most))
     if count < needed:
-        return (f"backward takes {needed + others} arguments, expected {len(outputs) + others}: the upstream gradient of "
-                f"each of {len(outputs)} outputs{', and the cache' if others else ''}")
+        return (f"backward takes {needed + others} arguments, expected {len(outputs) + others}: the upstream "
+                f"gradient of each of {len(outputs)} outputs{', and the cache' if others else ''}")
     return Upstream(count, len(flatten(outputs[:count])), False)

@@ -56,10 +56,12 @@ def check_returned(title: str, what: str, function: Callable[..., Any], result: 
     """Raise GradientError if a function returned None, which is what a missing return gives."""
     if result is None:
         place = definition_site(function)
-        raise GradientError(f"gradcheck {title}: {what} returned None, expected {expected}: is a return missing?{place}")
+        raise GradientError(f"gradcheck {title}: {what} returned None, expected {expected}: is a return "
+                            f"missing?{place}")
 
 
 def not_a_target(target: Any, missing: str) -> ArgumentError:
     """Return the error for a target that cannot be checked, with what it lacks."""
-    return ArgumentError("gradcheck: expected a layer (forward and backward), a loss, a pair of functions (forward, "
-                         f"backward) or a function that returns (y, backward), got {type(target).__name__}: {missing}")
+    return ArgumentError("gradcheck: expected a layer (forward and backward), a loss, a pair of functions "
+                         "(forward, backward) or a function that returns (y, backward), got "
+                         f"{type(target).__name__}: {missing}")

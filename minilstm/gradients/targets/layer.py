@@ -90,8 +90,8 @@ class LayerTarget(Target):
         except Exception:       # a cell of one's own may keep one cache only and say so in its own way
             again = {}
         if not all(name in again and _close(again[name], first[name]) for name in first if name in self.floating):
-            self.add_note("it keeps one cache at a time, so it cannot be used twice in a model (push and pop keep a "
-                          "stack)")
+            self.add_note("it keeps one cache at a time, so it cannot be used twice in a model (push and pop "
+                          "keep a stack)")
 
     def check_second_backward(self, first: dict[str, Array], tensors: Tensors,
                               upstream: list[Array | None]) -> list[SideEffect]:

@@ -36,4 +36,5 @@ def make_target(target: Any, inputs: Any, options: dict[str, Any]) -> Target:
     if has_backward:
         raise not_a_target(target, "it has backward but no forward")
     methods = [name for name, value in vars(type(target)).items() if callable(value) and not name.startswith("_")]
-    raise not_a_target(target, f"it has neither forward nor backward{', only ' * bool(methods)}{', '.join(methods)}")
+    raise not_a_target(target, "it has neither forward nor "
+                               f"backward{', only ' * bool(methods)}{', '.join(methods)}")

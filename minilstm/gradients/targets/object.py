@@ -27,10 +27,11 @@ Run = tuple[tuple[Any, ...], tuple[Any, ...]]       # the outputs of a forward, 
 
 
 class ObjectTarget(Target):
-    """An object of somebody's own class, which keeps its gradients: forward(*inputs) -> y, then backward(dy) -> dx.
+    """An object of somebody's own class, which keeps its gradients: forward(*inputs) -> y, then backward(dy)
+    -> dx.
 
-    Or a loss inside: forward(*inputs) -> loss, then backward(). Or a cache: forward(*inputs) -> (y, cache), then
-    backward(dy, cache).
+    Or a loss inside: forward(*inputs) -> loss, then backward(). Or a cache: forward(*inputs) -> (y, cache),
+    then backward(dy, cache).
     """
 
     def __init__(self, thing: Any, inputs: Any, options: dict[str, Any]) -> None:
@@ -80,15 +81,16 @@ class ObjectTarget(Target):
             raise self.failure("grads is empty at first and backward never fills it" if empty else
                                f"backward puts no gradient of {', '.join(missing)} into grads", thing.backward)
         self.add_parameters({name: self.originals[name].astype(np.float64) for name in lasting if name in has_gradient})
-        checked = {id(self.originals[name]) for name in self.parameters}        # perhaps under a second name too
+        # perhaps under a second name too
+        checked = {id(self.originals[name]) for name in self.parameters}
         others = [name for name in before if name not in self.floating]
         constants = [name for name in others if name in lasting and id(self.originals[name]) not in checked]
         states = [name for name in others if name not in lasting and name in has_gradient]
         self.movable = {*self.parameters, *constants, *states}
         self.without_gradient = tuple(filter(self.depends_on, constants))
         for name in filter(self.depends_on, states):
-            self.add_note(f"the forward reads and replaces {self.as_written(name)}: it is taken for a state, not "
-                          "compared")
+            self.add_note(f"the forward reads and replaces {self.as_written(name)}: it is taken for a state, "
+                          "not compared")
 
     def _fresh(self, tensors: Tensors) -> Any:
         """Return a copy of the object, parameters from ``tensors`` and gradients 0.
@@ -129,7 +131,8 @@ class ObjectTarget(Target):
         returned = self._back(thing, self._forward(thing, tensors), upstream)
         named = {}
         if returned is None and self.is_loss and self.parameters:       # those of a whole network are in it
-            self.add_note(f"backward returns nothing, so no gradient of {', '.join(self.floating)} was compared")
+            self.add_note(f"backward returns nothing, so no gradient of {', '.join(self.floating)} was "
+                          "compared")
         else:
             named = self.match_gradients(returned, thing.backward)
         kept, by_name = stored_arrays(thing), split_gradients(returned)[0]
@@ -137,8 +140,8 @@ class ObjectTarget(Target):
             gradient = kept[name].gradient
             gradient = look_up(name, by_name) if gradient is None else gradient
             if not hasattr(gradient, "shape"):
-                raise self.failure(f"the gradient of {self.as_written(name)} is {type(gradient).__name__}, expected an "
-                                   "array", thing.backward)
+                raise self.failure(f"the gradient of {self.as_written(name)} is {type(gradient).__name__}, "
+                                   "expected an array", thing.backward)
             named[name] = gradient
         return named
 

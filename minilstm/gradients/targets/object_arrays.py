@@ -31,9 +31,9 @@ class StoredArray(NamedTuple):
 def stored_arrays(thing: Any, prefix: str = "", seen: set[int] | None = None) -> dict[str, StoredArray]:
     """Return the arrays that an object keeps, by name.
 
-    They are in ``params`` and ``grads`` (or another pair of STORES) if it has them, else in its attributes (W, or
-    W[0] in a list, W['f'] in a dict) and in those of the objects it is made of. ``seen``: the objects that were
-    visited already.
+    They are in ``params`` and ``grads`` (or another pair of STORES) if it has them, else in its attributes
+    (W, or W[0] in a list, W['f'] in a dict) and in those of the objects it is made of. ``seen``: the objects
+    that were visited already.
     """
     seen = set() if seen is None else seen
     seen.add(id(thing))

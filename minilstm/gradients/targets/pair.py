@@ -41,9 +41,9 @@ class PairTarget(Target):
         if not isinstance(result, tuple) or len(result) < 2 or closure and not callable(result[-1]):
             if closure:
                 raise not_a_target(
-                    self.forward, f"it returned {type(result).__name__}, not {wanted}{definition_site(self.forward)}; "
-                    "to check a forward, give its backward too; if it returns a loss and gradients, "
-                    "help(minilstm.gradcheck) shows how to split it")
+                    self.forward, f"it returned {type(result).__name__}, not "
+                    f"{wanted}{definition_site(self.forward)}; to check a forward, give its backward too; if "
+                    "it returns a loss and gradients, help(minilstm.gradcheck) shows how to split it")
             advice = "; to check an object, give it instead of its methods" * hasattr(self.forward, "__self__")
             raise self.failure(f"forward must return {wanted}, got {type(result).__name__}{advice}", self.forward)
         if self.upstream is None:

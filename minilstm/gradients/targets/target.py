@@ -92,7 +92,8 @@ class Target:
 
     def failure(self, words: str, function: Any = None) -> GradientError:
         """Return the error for what is wrong with forward or backward; ``function``: which, for its line."""
-        return GradientError(f"gradcheck {self.title}: {words}{definition_site(function) if function else ''}")
+        return GradientError(f"gradcheck {self.title}: "
+                             f"{words}{definition_site(function) if function else ''}")
 
     def add_parameters(self, parameters: dict[str, Array]) -> None:
         """Add what the target keeps itself to the tensors."""
@@ -136,8 +137,9 @@ class Target:
             if needed:
                 form = GRADIENT_NAMES[0].format(needed[0])
                 raise self.failure(
-                    f"backward returned {len(found)} gradients for {len(self.floating)} inputs ({floating}): no key names "
-                    f"the gradient of {', '.join(needed)}, such as {form}; its keys are {', '.join(entries)}", backward)
+                    f"backward returned {len(found)} gradients for {len(self.floating)} inputs ({floating}): "
+                    f"no key names the gradient of {', '.join(needed)}, such as {form}; its keys are "
+                    f"{', '.join(entries)}", backward)
         known = {*keys.values(), *(find_key(name, entries) for name in self.parameters)}
         others = [key for key in entries if key not in known]
         if others:
@@ -163,8 +165,8 @@ class Target:
         count = len(flatten(outputs))
         if not self.is_loss and upstream.leaves < count:
             self.covered = upstream.leaves
-            self.add_note(f"backward takes upstream gradients of {upstream.leaves} of {count} outputs; the others were "
-                          "not checked")
+            self.add_note(f"backward takes upstream gradients of {upstream.leaves} of {count} outputs; the "
+                          "others were not checked")
         elif self.is_loss:
             self.covered = 1
         return upstream
@@ -244,8 +246,8 @@ class Target:
         if axes is None:
             axes = "NTD" if len(shape) == 3 and outputs[0].shape[:2] == shape[:2] else ""
         elif not isinstance(axes, str) or sorted(axes) != sorted(set(axes) & set("NTD")) or len(axes) != len(shape):
-            raise ArgumentError(f"axes: expected {len(shape)} different letters of N, T and D, one for each axis of the "
-                                f"first input, got {axes!r}")
+            raise ArgumentError(f"axes: expected {len(shape)} different letters of N, T and D, one for each "
+                                f"axis of the first input, got {axes!r}")
         self.axes = axes
 
     def time_axis(self, name: str) -> int | None:
