@@ -59,9 +59,9 @@ def build_parser(command: str) -> argparse.ArgumentParser:
         add_arguments(parser)
         return parser
     if command == "doctor":
-        parser.add_argument("--backend", choices=BACKENDS, help="a backend that must work, or the exit status is 1")
+        parser.add_argument("--backend", choices=BACKENDS, help="a backend that must work")
         return parser
-    parser.add_argument("target", metavar="FILE:NAME", help="a Python file or notebook (.ipynb), and in it a pair "
+    parser.add_argument("target", metavar="FILE:NAME", help="a Python file or notebook, and in it a pair "
                         "of functions FORWARD,BACKWARD, a layer or class with both, or a function that "
                         "returns one")
     parser.add_argument("arguments", metavar="ARG", nargs="*", type=literal,
@@ -77,7 +77,7 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=seed, default=0, help="seed of the random numbers (default: 0)")
     parser.add_argument("--method", choices=METHODS, default="both",
                         help="method of numerical differentiation (default: both)")
-    parser.add_argument("--seconds", type=positive, default=SECONDS, help=f"time limit (default: {SECONDS:g})")
+    parser.add_argument("--seconds", type=positive, default=SECONDS, help=f"limit (default: {SECONDS:g})")
     parser.add_argument("--json", action="store_true", help="print JSON, for programs that grade "
                         "(minilstm/student/gradcheck.py documents it)")
     return parser
@@ -120,7 +120,8 @@ def run_gradcheck(arguments: argparse.Namespace) -> int:
         if found["status"] == "right":
             other_forward = found["diagnosis"] and found["diagnosis"]["slips"]
             first, rest = found["summary"], [first, *rest] if other_forward else []
-        wrap = textwrap.TextWrapper(80, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+        wrap = textwrap.TextWrapper(80, subsequent_indent=" " * 4, break_long_words=False,
+                                    break_on_hyphens=False)
         print("\n".join([wrap.fill(first), found["table"], *map(wrap.fill, rest)]))
         if found["printed"]:
             print(f"minilstm: the code printed: {found['printed'].splitlines()[0][:60]} ...", file=sys.stderr)
@@ -130,7 +131,7 @@ def run_gradcheck(arguments: argparse.Namespace) -> int:
 COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
     "gradcheck": ("Check the gradients of a layer or of functions in your file or notebook.", run_gradcheck),
     "doctor": ("List what is installed (NumPy, Numba, CuPy, GPU), and whether it works.", run_doctor),
-    "mistakes": ("List the mistakes that gradcheck names: what one sees, which line, what to ask.", run_mistakes),
+    "mistakes": ("List the mistakes that gradcheck names, with lines and questions.", run_mistakes),
     "grade": ("Grade exercises: a score for each step, the mistake by name, and a hint.", run_grade),
 }
 HELP = f"""usage: {PROGRAM} COMMAND ...

@@ -64,8 +64,9 @@ def run_in_process(function: Callable[..., Answer], *arguments: Any, seconds: fl
                        "PYTHONPATH": os.pathsep.join(_paths())}
         printed = Path(work, "printed")
         with open(printed, "wb") as output:
-            process = subprocess.Popen([sys.executable, "-P", "-m", __name__, work], cwd=folder, env=environment,
-                                       stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", __name__, work], cwd=folder, env=environment,
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
             try:
                 process.wait(seconds + 10)
             except subprocess.TimeoutExpired:
@@ -110,7 +111,8 @@ def _failure(status: int, seconds: float, trace: Path, said: str) -> ProcessErro
     if "Timeout" in text or status == -9 and not said:
         moment = ", at that moment" * bool(theirs)
         return ProcessError(f"not finished after {seconds:g} seconds{moment}{theirs}: is there an endless "
-                            "loop? What is not a definition belongs under: if __name__ == '__main__'", Failure.ENDLESS)
+                            "loop? What is not a definition belongs under: if __name__ == '__main__'",
+                            Failure.ENDLESS)
     last = "".join(f": {line[:SHOWN]}" for line in said.splitlines()[-1:])
     return ProcessError(f"the process ended without a result{theirs} (exit status {status}){last}")
 

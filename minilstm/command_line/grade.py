@@ -17,16 +17,17 @@ from minilstm.exercises.steps import STEPS
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("path", type=path_name, metavar="FILE_OR_FOLDER", help="a Python file or notebook (.ipynb); a folder "
-                        "of one student's steps; or a folder with a file or folder for each student")
+    parser.add_argument("path", type=path_name, metavar="FILE_OR_FOLDER", help="a Python file or notebook; a "
+                        "folder of one student's steps; or a folder with a file or folder for each student")
     parser.add_argument("--steps", type=several(whole(1, len(STEPS))), default=(), metavar="1,2,...",
                         help="the steps that are asked for (default: those that are found)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--results", type=path_name, metavar="FILE.json",
                         help="write Gradescope's results.json; all files are one submission")
-    parser.add_argument("--csv", type=path_name, metavar="FILE.csv", help="write a table, a submission a line")
-    parser.add_argument("--jobs", type=whole(1), help="how many processes at a time (default: one for each processor)")
-    parser.add_argument("--seconds", type=positive, default=SECONDS, help=f"limit of time of each step (default: {SECONDS:g})")
+    parser.add_argument("--csv", type=path_name, metavar="FILE.csv", help="write a table")
+    parser.add_argument("--jobs", type=whole(1), help="processes at a time (default: all processors)")
+    parser.add_argument("--seconds", type=positive, default=SECONDS,
+                        help=f"limit of time of each step (default: {SECONDS:g})")
     parser.add_argument("--memory", type=whole(64), default=MEGABYTES, metavar="MB",
                         help=f"limit of memory (default: {MEGABYTES}; has no effect on Windows)")
 
@@ -35,8 +36,9 @@ def run_grade(arguments: argparse.Namespace) -> int:
     """Grade and print; return 0 if every submission is right in all steps, else 1."""
     try:
         found = submissions(arguments.path, one=arguments.results is not None)
-        results = grade_all(found, [STEPS[number - 1] for number in arguments.steps], seconds=arguments.seconds,
-                            megabytes=arguments.memory, jobs=arguments.jobs)
+        steps = [STEPS[number - 1] for number in arguments.steps]
+        results = grade_all(found, steps, seconds=arguments.seconds, megabytes=arguments.memory,
+                            jobs=arguments.jobs)
     except ArgumentError as error:
         if arguments.results is not None:       # the student must see why
             _write(arguments.results, _dumped({"score": 0, "output": str(error)}))

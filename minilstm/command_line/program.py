@@ -29,7 +29,8 @@ class Parser(argparse.ArgumentParser):
     """An argument parser that raises ArgumentError for invalid arguments and accepts no abbreviations."""
 
     def __init__(self, prog: str, doc: str | None, **options: Any) -> None:
-        super().__init__(prog=prog, description=(doc or "").partition("\n\n")[0], allow_abbrev=False, **options)
+        description = (doc or "").partition("\n\n")[0]
+        super().__init__(prog=prog, description=description, allow_abbrev=False, **options)
 
     def error(self, message: str) -> NoReturn:
         raise ArgumentError(message)
@@ -50,7 +51,8 @@ def number(kind: Callable[[str], Any], fits: Callable[[Any], bool], words: str) 
 
 def whole(least: int, most: int = LARGEST) -> Callable[[str], int]:
     """Return a function that parses a whole number from ``least`` to ``most``."""
-    return number(int, lambda value: least <= value <= most, f"a whole number of at least {least} and at most {most}")
+    words = f"a whole number of at least {least} and at most {most}"
+    return number(int, lambda value: least <= value <= most, words)
 
 
 finite = number(float, math.isfinite, "a number")
@@ -101,7 +103,8 @@ def option(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def run_program(prog: str, body: Callable[[], Any], interrupted: Callable[[KeyboardInterrupt], str] = lambda _: "Interrupted.",
+def run_program(prog: str, body: Callable[[], Any],
+                interrupted: Callable[[KeyboardInterrupt], str] = lambda _: "Interrupted.",
                 memory: str = "") -> int:
     """Call ``body`` and return the exit status.
 

@@ -18,8 +18,8 @@ from minilstm.backend.errors import GradientError, MinilstmError
 from minilstm.cells.gru import gru_step
 from minilstm.cells.lstm import lstm_forward, lstm_step
 from minilstm.cells.rnn import rnn_forward, rnn_step
-from minilstm.exercises.verdict import (Names, Unanswered, Verdict, assignment_line, difference_in_words, equal_results,
-                                        failed, student_function)
+from minilstm.exercises.verdict import (Names, Unanswered, Verdict, assignment_line, difference_in_words,
+                                        equal_results, failed, student_function)
 from minilstm.gradients.diagnosis.derivation import CELLS
 from minilstm.gradients.diagnosis.diagnose import Diagnosis, diagnose
 from minilstm.gradients.diagnosis.findings import Finding
@@ -31,12 +31,13 @@ from minilstm.gradients.targets.side_effects import SideEffect
 N, T, D, H = 3, 4, 5, 2         # all different, so that no transposed matrix passes
 # for naming a mistake, at most; usual ones take less than 0.5 on an idle processor
 SECONDS = 2.5
+ANY_QUESTION = "Which operation of the forward stands here, and what are its inputs?"
 # Where the exercises write what a name of the derivation is about; other names are as they are, with or
 # without _t.
 VARIABLES = {"dc̃": ("dc_tilde",), "c̃_t": ("c_tilde",), "h_t": ("h",), "dh": ("dh_t",), "dx": ("dx", "dhx"),
-             "dh0": ("dh_next", "dh"), "dh_prev": ("dh_prev", "dh_next", "dhx"), "dc0": ("dc_prev", "dc_next"),
-             "dc_prev": ("dc_prev", "dc_next"), "c_t": ("c_t", "c"), "f_t": ("f",), "i_t": ("i",), "o_t": ("o",),
-             "r_t": ("r",), "z_t": ("z",), "q_t": ("q",), "n_t": ("n",)}
+             "dh0": ("dh_next", "dh"), "dh_prev": ("dh_prev", "dh_next", "dhx"), "c_t": ("c_t", "c"),
+             "dc0": ("dc_prev", "dc_next"), "dc_prev": ("dc_prev", "dc_next"),
+             **{f"{gate}_t": (gate,) for gate in "fiorzqn"}}
 
 
 class CellExercise(NamedTuple):
@@ -90,8 +91,10 @@ def _weights(columns: int, biases: int) -> dict[str, tuple[int, ...]]:
 
 RNN_STEP = CellExercise("RNN", {"x": (N, D), "h_prev": STATE, **_weights(1, 1)}, ("h",), _rnn_step)
 RNN = CellExercise("RNN", {"x": (N, T, D), "h0": STATE, **_weights(1, 1)}, ("h",), _rnn)
-LSTM_STEP = CellExercise("LSTM", {"x": (N, D), "h_prev": STATE, "c_prev": STATE, **_weights(4, 4)}, ("h", "c"), _lstm_step)
-LSTM = CellExercise("LSTM", {"x": (N, T, D), "h0": STATE, "c0": STATE, **_weights(4, 4)}, ("h", "c_last"), _lstm)
+LSTM_STEP = CellExercise("LSTM", {"x": (N, D), "h_prev": STATE, "c_prev": STATE, **_weights(4, 4)},
+                         ("h", "c"), _lstm_step)
+LSTM = CellExercise("LSTM", {"x": (N, T, D), "h0": STATE, "c0": STATE, **_weights(4, 4)},
+                    ("h", "c_last"), _lstm)
 GRU_STEP = CellExercise("GRU", {"x": (N, D), "h_prev": STATE, **_weights(3, 4)}, ("h",), _gru_step)
 
 
@@ -190,8 +193,9 @@ def _checked(forward: Any, backward: Any, cell: CellExercise, question: str) -> 
     if found.smallest_t is None:
         return _wrong_gradient(f"the gradient of {', '.join(report.wrong)} is wrong", place)
     if not found.named:
-        when = "already with one time step" if found.smallest_t == 1 else f"from {found.smallest_t} time steps on"
         arrays = ", ".join(dict.fromkeys(part.array for part in found.wrong))
+        T = found.smallest_t
+        when = f"from {T} time steps on" if T > 1 else "already with one time step"
         return Verdict(0.0, ("no name",), f"wrong {when}: {arrays}", f"{place}: {question}")
     return _of_findings(found.slips, backward)
 
@@ -202,26 +206,30 @@ def _wrong_gradient(detail: str, place: str) -> Verdict:
 
 def _of_side_effects(effects: Sequence[SideEffect], place: str) -> Verdict:
     """Return the verdict on a backward whose values are right."""
-    mistake = MISTAKES.get(effects[0].mistake)
+    mistake, words = MISTAKES.get(effects[0].mistake), "; and ".join(map(str, effects))
     if mistake is None or mistake.key in ("cache_changed", "upstream_written"):
-        return Verdict(0.5, ("side effect",), "; and ".join(map(str, effects)), f"{place}: what is written to?")
-    return Verdict(0.5, (mistake.key,), "; ".join(map(str, effects)), f"{place}: {mistake.question}")
+        return Verdict(0.5, ("side effect",), words, f"{place}: what is written to?")
+    return Verdict(0.5, (mistake.key,), words, f"{place}: {mistake.question}")
 
 
 def _of_findings(found: Sequence[Finding], backward: Any) -> Verdict:
     """Return the verdict on a backward whose mistakes have been found; the hint is about the first."""
     keys = tuple(dict.fromkeys(map(_key, found)))
     first = MISTAKES.get(found[0].mistake)
-    part = found[0].parts[0] if found[0].parts else None
-    places = first.variables if first and first.variables else _variables(part.array or part.name) if part else ()
-    question = first.question if first else "Which operation of the forward stands here, and what are its inputs?"
+    places = first.variables if first else ()
+    if not places and found[0].parts:
+        part = found[0].parts[0]
+        places = _variables(part.array or part.name)
+    question = first.question if first else ANY_QUESTION
     score = 0.5 if len(found) == 1 and keys != ("zero",) else 0.0
-    return Verdict(score, keys, "exactly what one gets with: " + "; and with: ".join(map(_without_answer, found)),
+    words = "; and with: ".join(map(_without_answer, found))
+    return Verdict(score, keys, f"exactly what one gets with: {words}",
                    f"{assignment_line(backward, *places)}: {question}")
 
 
 def _key(finding: Finding) -> str:
-    return finding.mistake or ("wrong gradient" if finding.line is None else f"line {finding.line} of the derivation")
+    by_line = "wrong gradient" if finding.line is None else f"line {finding.line} of the derivation"
+    return finding.mistake or by_line
 
 
 def _without_answer(finding: Finding) -> str:

@@ -23,7 +23,8 @@ from minilstm.student.load import load
 
 SECONDS = 20.0          # for one step of one submission
 MOST_BESIDE = 50 * 2 ** 20      # bytes
-OUTCOMES = {Failure.ENDLESS: "endless", Failure.MEMORY: "memory", Failure.EXIT: "ends itself", Failure.OTHER: "not run"}
+OUTCOMES = {Failure.ENDLESS: "endless", Failure.MEMORY: "memory", Failure.EXIT: "ends itself",
+            Failure.OTHER: "not run"}
 
 
 class Submission(NamedTuple):
@@ -55,8 +56,9 @@ class Result(NamedTuple):
     @property
     def mistakes(self) -> list[str]:
         """The mistakes' names with their functions, but for what was not handed in."""
-        return [f"{graded.function}: {graded.mistake}" for functions in self.steps.values() for graded in functions
-                if graded.mistakes and graded.handed_in]
+        every = [graded for functions in self.steps.values() for graded in functions]
+        wrong = [graded for graded in every if graded.mistakes and graded.handed_in]
+        return [f"{graded.function}: {graded.mistake}" for graded in wrong]
 
 
 def submissions(path: Path, one: bool = False) -> list[Submission]:
@@ -70,15 +72,16 @@ def submissions(path: Path, one: bool = False) -> list[Submission]:
         if not _is_code(path):
             raise ArgumentError(f"{path}: expected a Python file (.py) or a notebook (.ipynb)")
         root = path.resolve().parent
-        return [Submission(path.name, root, (root / path.name,), tuple(one for one in root.glob("*.py") if one.is_file()))]
+        beside = tuple(file for file in root.glob("*.py") if file.is_file())
+        return [Submission(path.name, root, (root / path.name,), beside)]
     if not path.is_dir():
         raise ArgumentError(f"{path}: there is no such file or folder")
     inside = [entry for entry in sorted(path.iterdir()) if not entry.name.startswith((".", "__"))]
     if one or {entry.stem for entry in inside} & {step.stem for step in STEPS}:
         found = [Submission(path.resolve().name, path, _files(path, deep=one), _beside(path))]
     else:
-        found = [Submission(entry.name, entry if entry.is_dir() else path, _files(entry), _beside(entry)) for entry in inside
-                 if entry.is_dir() or _is_code(entry)]
+        found = [Submission(entry.name, entry if entry.is_dir() else path, _files(entry), _beside(entry))
+                 for entry in inside if entry.is_dir() or _is_code(entry)]
     found = [submission for submission in found if submission.files]
     if not found:
         raise ArgumentError(f"{path}: holds no .py or .ipynb file")
@@ -91,9 +94,12 @@ def _is_code(path: Path) -> bool:
 
 def _beside(path: Path) -> tuple[Path, ...]:
     """Return the other files of a submission's folder, which its code may import, unless very large."""
-    found = [file for file in path.rglob("*") if file.is_file() and not any(
-        part.startswith((".", "__pycache__")) for part in file.relative_to(path).parts)] if path.is_dir() else []
+    found = [file for file in path.rglob("*") if file.is_file() and not _is_hidden(file, path)]
     return tuple(found) if sum(file.stat().st_size for file in found) < MOST_BESIDE else ()
+
+
+def _is_hidden(file: Path, folder: Path) -> bool:
+    return any(part.startswith((".", "__pycache__")) for part in file.relative_to(folder).parts)
 
 
 def _files(path: Path, deep: bool = True) -> tuple[Path, ...]:
@@ -112,22 +118,27 @@ def grade_all(found: Sequence[Submission], steps: Sequence[Step] = (), *, second
     ArgumentError where none has.
     """
     holding = [{file: steps_in(_text(file), file.name) for file in one.files} for one in found]
-    asked = list(steps) or [step for step in STEPS if any(step in has for files in holding for has in files.values())]
+    defined = {step.name for files in holding for has in files.values() for step in has}
+    asked = list(steps) or [step for step in STEPS if step.name in defined]
     if not asked:
         raise ArgumentError(f"{found[0].name}: defines no function of an exercise, such as "
                             f"{STEPS[0].functions[0].name}")
-    work = [(one, step, sorted((file for file, has in files.items() if step in has),
-                               key=lambda file: (file.stem != step.stem, not file.stem.startswith(step.name))))
-            for one, files in zip(found, holding) for step in asked]
-    parallel = (jobs or os.cpu_count() or 1) > 1 and len(work) > 1 and importlib.util.find_spec("joblib") is not None
-    if parallel:
+    work = [(submission, step, _in_order(step, [file for file, has in files.items() if step in has]))
+            for submission, files in zip(found, holding) for step in asked]
+    several = (jobs or os.cpu_count() or 1) > 1 and len(work) > 1
+    if several and importlib.util.find_spec("joblib") is not None:
         import joblib
         graded = joblib.Parallel(n_jobs=jobs or -1, prefer="threads")(      # threads that wait for processes
-            joblib.delayed(_apart)(*each, seconds, megabytes) for each in work)
+            joblib.delayed(_grade_apart)(*each, seconds, megabytes) for each in work)
     else:
-        graded = [_apart(*each, seconds, megabytes) for each in work]
+        graded = [_grade_apart(*each, seconds, megabytes) for each in work]
     every = iter(graded)
     return [Result(one.name, {step.name: next(every) for step in asked}) for one in found]
+
+
+def _in_order(step: Step, files: list[Path]) -> list[Path]:
+    """Return the files with this step, first those named after it."""
+    return sorted(files, key=lambda file: (file.stem != step.stem, not file.stem.startswith(step.name)))
 
 
 def _text(file: Path) -> str:
@@ -137,7 +148,8 @@ def _text(file: Path) -> str:
         raise ArgumentError(f"{file}: cannot be read: {error}") from error
 
 
-def _apart(one: Submission, step: Step, files: list[Path], seconds: float, megabytes: int | None) -> list[Graded]:
+def _grade_apart(one: Submission, step: Step, files: list[Path], seconds: float,
+                 megabytes: int | None) -> list[Graded]:
     """Grade one step of one submission, defined in ``files``, in a process of its own."""
     if not files:
         return _nothing(step, NOT_HANDED_IN, "there is no file with this step")
@@ -147,8 +159,8 @@ def _apart(one: Submission, step: Step, files: list[Path], seconds: float, megab
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, copy)
         try:
-            answer = run_in_process(grade_step, [str(copies[file]) for file in files], step.name, seconds=seconds,
-                                    megabytes=megabytes, folder=Path(folder))
+            answer = run_in_process(grade_step, [str(copies[file]) for file in files], step.name,
+                                    seconds=seconds, megabytes=megabytes, folder=Path(folder))
         except ProcessError as error:
             return _nothing(step, OUTCOMES[error.failure], str(error).replace(f"{folder}{os.sep}", ""))
     return [Graded(**{**graded, "mistakes": tuple(graded["mistakes"])}) for graded in answer["functions"]]
@@ -167,4 +179,5 @@ def grade_step(files: Sequence[str], name: str) -> dict[str, Any]:
 
 
 def _nothing(step: Step, mistake: str, detail: str) -> list[Graded]:
-    return [Graded(function.name, 0.0, function.points, (mistake,), detail, "") for function in step.functions]
+    return [Graded(function.name, 0.0, function.points, (mistake,), detail, "")
+            for function in step.functions]

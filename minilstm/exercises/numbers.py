@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minilstm.exercises.verdict import (Names, Verdict, assignment_line, difference_in_words, equal_results, failed,
-                                        student_function)
+from minilstm.exercises.verdict import (Names, Verdict, assignment_line, difference_in_words, equal_results,
+                                        failed, student_function)
 
 
 class Wrong(NamedTuple):

@@ -28,8 +28,8 @@ def text(result: Result) -> str:
         for graded in functions:
             right = ", right" * (not graded.mistakes)
             lines.append(f"    {graded.function}: {graded.score:g} of {graded.points}{right}")
-            lines += ["\n".join(textwrap.wrap(line, 100, initial_indent="      ", subsequent_indent="        "))
-                      for line in feedback(graded)]
+            for line in feedback(graded):
+                lines += textwrap.wrap(line, 100, initial_indent=" " * 6, subsequent_indent=" " * 8)
     return "\n".join([*lines, f"  total: {result.score:g} of {result.points}"])
 
 
@@ -51,15 +51,16 @@ def as_csv(results: Sequence[Result]) -> str:
     """Return a class as CSV. A cell that a spreadsheet might take for a formula begins with an apostrophe."""
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows(
-        [f"'{cell}" if cell.startswith(("=", "+", "-", "@")) else cell for cell in row] for row in _rows(results))
+        [f"'{cell}" if cell[:1] in ("=", "+", "-", "@") else cell for cell in row] for row in _rows(results))
     return out.getvalue()
 
 
 def _rows(results: Sequence[Result], missing: str = "0") -> list[list[str]]:
     rows = [["submission", *results[0].steps, "total", "of", "mistakes"]]
     for one in results:
-        scores = [missing if not any(graded.handed_in for graded in functions) else f"{one.step_score(step):g}"
-                  for step, functions in one.steps.items()]
+        handed_in = [step for step, functions in one.steps.items()
+                     if any(graded.handed_in for graded in functions)]
+        scores = [f"{one.step_score(step):g}" if step in handed_in else missing for step in one.steps]
         rows.append([one.submission, *scores, f"{one.score:g}", str(one.points), "; ".join(one.mistakes)])
     return rows
 
@@ -69,7 +70,8 @@ def as_json(results: Sequence[Result]) -> dict[str, Any]:
     return {"version": 1, "submissions": [
         {"submission": one.submission, "score": one.score, "max_score": one.points, "steps": [
             {"step": step, "title": TITLES[step], "score": one.step_score(step), "functions": [
-                {**graded._asdict(), "mistake": graded.mistake, "max_score": graded.points} for graded in functions]}
+                {**graded._asdict(), "mistake": graded.mistake, "max_score": graded.points}
+                for graded in functions]}
             for step, functions in one.steps.items()]} for one in results]}
 
 

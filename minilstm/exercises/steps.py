@@ -13,7 +13,8 @@ from functools import partial
 from typing import NamedTuple
 
 from minilstm.exercises import answers
-from minilstm.exercises.cells import GRU_STEP, LSTM, LSTM_STEP, RNN, RNN_STEP, CellExercise, judge_backward, judge_forward
+from minilstm.exercises.cells import (GRU_STEP, LSTM, LSTM_STEP, RNN, RNN_STEP, CellExercise, judge_backward,
+                                      judge_forward)
 from minilstm.exercises.numbers import Task, judge
 from minilstm.exercises.own_work import library_calls
 from minilstm.exercises.verdict import NOT_HANDED_IN, Names, Unanswered, Verdict, failed, names_of
@@ -82,7 +83,8 @@ STEPS = (
                  _backward(RNN_STEP, "rnn_step")))),
     Step("step02_rnn_through_time", "back through time", (
         Function("rnn_forward", 4, "which state does step t read, and where does it write?", _forward(RNN)),
-        Function("rnn_backward", 6, "where does h_t go, besides the output?", _backward(RNN, "rnn_forward")))),
+        Function("rnn_backward", 6, "where does h_t go, besides the output?",
+                 _backward(RNN, "rnn_forward")))),
     Step("step03_lstm_step", "LSTM step", (
         Function("lstm_step", 10, "which columns of z belong to which gate?", _forward(LSTM_STEP)),)),
     Step("step04_lstm_step_backward", "LSTM step backward", (
@@ -91,7 +93,8 @@ STEPS = (
                  _backward(LSTM_STEP, "lstm_step")),)),
     Step("step05_lstm_through_time", "LSTM through time", (
         Function("lstm_forward", 4, "what does each step get from the one before?", _forward(LSTM)),
-        Function("lstm_backward", 6, "what reaches h_t, and what c_t, from step t + 1?", _backward(LSTM, "lstm_forward")))),
+        Function("lstm_backward", 6, "what reaches h_t, and what c_t, from step t + 1?",
+                 _backward(LSTM, "lstm_forward")))),
     Step("step06_embedding", "embedding", (
         Function("embedding_forward", 4, "which row does token 3 select?", _task(answers.EMBEDDING)),
         Function("embedding_backward", 6, "what do two places with the same word add to its row?",
@@ -102,12 +105,14 @@ STEPS = (
         Function("adam_step", 4, "how much of the old mean is kept?", _task(answers.ADAM)))),
     Step("step08_padding", "padding and lengths", (
         Function("pad", 2, "how long is each sequence?", _task(answers.PAD)),
-        Function("masked_rnn_forward", 4, "what must a padded step do with the state it got?", _task(answers.MASKED)),
+        Function("masked_rnn_forward", 4, "what must a padded step do with the state it got?",
+                 _task(answers.MASKED)),
         Function("masked_rnn_backward", 4, "what is the derivative of a step that does nothing?",
                  _task(answers.MASKED_BACK)))),
     Step("step09_gru", "GRU step", (
         Function("gru_step", 4, "which columns and which biases belong to which gate?", _forward(GRU_STEP)),
-        Function("gru_step_backward", 6, "by how many ways does h_{t-1} reach h_t?", _backward(GRU_STEP, "gru_step")))),
+        Function("gru_step_backward", 6, "by how many ways does h_{t-1} reach h_t?",
+                 _backward(GRU_STEP, "gru_step")))),
     Step("step10_clipping_and_forget_bias", "clipping and forget bias", (
         Function("clip_by_norm", 4, "what is the norm of several arrays together?", _task(answers.CLIP)),
         Function("survival", 3, "between which numbers does a gate lie?", _task(answers.SURVIVAL)),
@@ -120,7 +125,8 @@ def steps_in(text: str, name: str = "") -> list[Step]:
     or else those of which its text, of a Python file or a notebook, defines a function. Nothing is run: a
     broken file has its steps too."""
     after = [step for step in STEPS if re.search(rf"(?<![A-Za-z]){step.name}(?!\d)", name)]
-    return after or [step for step in STEPS if any(_defines(text, function.name) for function in step.functions)]
+    return after or [step for step in STEPS
+                     if any(_defines(text, function.name) for function in step.functions)]
 
 
 def _defines(text: str, name: str) -> bool:

@@ -26,7 +26,8 @@ OUTCOMES = {
     "memory": "too much memory", "not run": "cannot be run", "not checked": "cannot be checked",
     "borrowed": "minilstm's own answer", "other results": "returns something else",
     "another arrangement": "another arrangement", "behind a wrong forward": "right behind a wrong forward",
-    "side effect": "right, with a bad habit", "wrong gradient": "a wrong gradient", "no name": "not one that has a name"}
+    "side effect": "right, with a bad habit", "wrong gradient": "a wrong gradient",
+    "no name": "not one that has a name"}
 QUESTIONS = ((NameError, "where does this name get its value?"), (IndexError, "how many entries are there?"),
              (ValueError, "which shapes meet here?"))
 Names = Mapping[str, Any]           # what a submission defines
@@ -65,8 +66,8 @@ def student_function(names: Names, name: str, question: str) -> Callable[..., An
     if blanks:
         lines = ", ".join(map(str, blanks[:3])) + ", ..." * (len(blanks) > 3)
         many = len(blanks) > 1
-        raise Unanswered(Verdict(0.0, ("not written",), f"{len(blanks)} blank{'s' * many} left, line{'s' * many} {lines}",
-                                 f"{_line(function, blanks[0])}: {question}"))
+        words = f"{len(blanks)} blank{'s' * many} left, line{'s' * many} {lines}"
+        raise Unanswered(Verdict(0.0, ("not written",), words, f"{_line(function, blanks[0])}: {question}"))
 
     @functools.wraps(function)
     def call(*arguments: Any, **named: Any) -> Any:
@@ -79,9 +80,10 @@ def failed(name: str, error: BaseException, question: str) -> Verdict:
     if isinstance(error, NotImplementedError):
         return Verdict(0.0, ("not written",), str(error) or name, f"{name}: {question}")
     words = " ".join(str(error).split())[:300]
-    asked = next((ask for kind, ask in QUESTIONS if isinstance(error, kind)), "which values come here, and of which kind?")
+    asked = [question for kind, question in QUESTIONS if isinstance(error, kind)]
+    asked.append("which values come here, and of which kind?")
     return Verdict(0.0, ("error",), f"{type(error).__name__}: {words}",
-                   f"{student_line(error).removeprefix(' in ') or name}: {asked}")
+                   f"{student_line(error).removeprefix(' in ') or name}: {asked[0]}")
 
 
 def assignment_line(function: Any, *targets: str) -> str:
@@ -92,7 +94,9 @@ def assignment_line(function: Any, *targets: str) -> str:
             if target in _changed(node):
                 return f"{_line(function, line)}, {ast.unparse(node).splitlines()[0]}"
     function = inspect.unwrap(function)
-    return f"{_line(function, inspect.getsourcelines(function)[1])}, {function.__name__}" if statements else function.__name__
+    if not statements:
+        return str(function.__name__)
+    return f"{_line(function, inspect.getsourcelines(function)[1])}, {function.__name__}"
 
 
 def _line(function: Any, line: int) -> str:
@@ -108,7 +112,8 @@ def _statements(function: Any) -> list[tuple[int, ast.stmt]]:
         tree = ast.parse(textwrap.dedent("".join(lines)))
     except (TypeError, OSError, SyntaxError, ValueError):
         return []
-    idle = {id(one) for node in ast.walk(tree) if isinstance(node, (ast.ExceptHandler, ast.ClassDef)) for one in node.body}
+    others = [node for node in ast.walk(tree) if isinstance(node, (ast.ExceptHandler, ast.ClassDef))]
+    idle = {id(statement) for node in others for statement in node.body}
     found = [(node.lineno + first - 1, node) for node in ast.walk(tree)
              if isinstance(node, ast.stmt) and not isinstance(node, ast.FunctionDef) and id(node) not in idle]
     return sorted(found, key=lambda pair: pair[0])
@@ -120,7 +125,9 @@ def _changed(node: ast.stmt) -> set[str]:
         return {type(node).__name__.lower()}
     if isinstance(node, ast.Expr):
         return {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
-    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AugAssign) else []
+    targets: list[ast.expr] = node.targets if isinstance(node, ast.Assign) else []
+    if isinstance(node, ast.AugAssign):
+        targets = [node.target]
     found = set()
     for target in [part for one in targets for part in getattr(one, "elts", [one])]:
         while isinstance(target, (ast.Subscript, ast.Attribute)):
@@ -150,7 +157,8 @@ def equal_results(got: Any, want: Any) -> bool:
     """Return whether two results are equal up to rounding, in number, shapes and values."""
     a, b = as_arrays(got), as_arrays(want)
     return len(a) == len(b) and all(
-        x.shape == y.shape and x.dtype.kind in "fiub" and np.allclose(x, y, rtol=1e-7, atol=1e-10, equal_nan=True)
+        x.shape == y.shape and x.dtype.kind in "fiub"
+        and np.allclose(x, y, rtol=1e-7, atol=1e-10, equal_nan=True)
         for x, y in zip(a, b))
 
 

@@ -128,7 +128,8 @@ def check_target(target: Target, settings: Settings, diagnose: bool = True,
         if found is not None and (found.cell or found.side_effects):
             problem += f"\n{found}"
     elif effects:
-        problem = f"gradcheck {target.title}: every gradient that was compared agrees, but " + "; and ".join(effects)
+        problem = (f"gradcheck {target.title}: every gradient that was compared agrees, but "
+                   f"{'; and '.join(effects)}")
     report = GradcheckReport(
         target.title, checked.comparisons, sum(int(a.size) for a in checked.gradients.values()),
         note=f" ({'; '.join(target.notes)})" if target.notes else "",

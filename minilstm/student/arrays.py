@@ -18,7 +18,8 @@ SIZES = {"N": 2, "T": 4, "D": 3, "H": 5, "V": 7}
 # Names in lower case, without underscores.
 INPUT = re.compile("^(x|xs|xt|xseq|xin|inputs?|seq|sequences?|data|tokens?|ids|words|batch)$")
 TARGET = re.compile("^(y|ys|yt|t|targets?|labels?|ytrue)$")
-STATE = re.compile("^(h|a|c|s|hidden|cell|state|memory)(0|init|prev|last)$|^(hidden|cell|state|memory)(state|h|c)?$|"
+STATE = re.compile("^(h|a|c|s|hidden|cell|state|memory)(0|init|prev|last)$|"
+                   "^(hidden|cell|state|memory)(state|h|c)?$|"
                    "^(prev|init|initial|last)(h|a|c|s|state|hidden|cell)$|^[ha]$")
 STORE = re.compile("^(p|params?|parameters|weights?|theta|model)$")
 EMBEDDING = re.compile("^(e|w?emb.*)$")
@@ -27,7 +28,8 @@ BIAS = re.compile("^b|bias$|^c[a-z]?$")
 MATRIX = re.compile("^[wurk]|kernel|weight")
 SIZE_NAMES = {
     "D": "d|n?x|nx|xdim|n?in|n?inputs?|(input|embed|embedding|in)(size|dim|features)|n?features|size|dim",
-    "H": "h|n?h|n?a|n?hidden|hiddens?(size|dim|units)|n?cells|memcellct|state(size|dim)|n?units|numunits|outfeatures",
+    "H": "h|n?h|n?a|n?hidden|hiddens?(size|dim|units)|n?cells|memcellct|state(size|dim)|n?units|numunits|"
+         "outfeatures",
     "V": "v|o|n?y|n?out|n?outputs?|(output|word)(size|dim)|vocab(ulary)?(size|dim)?|(n|num)?classes",
     "T": "t|seqlen(gth)?|sequencelength|n?steps|(num|time)steps|bptt", "N": "n|m|batch(size)?"}
 
@@ -78,8 +80,8 @@ class OnDemand(dict[str, Any]):
 class Maker:
     """Makes the arrays of one layout. ``names``: all arguments; one can tell what another means."""
 
-    def __init__(self, layout: Layout, names: list[str], sizes: Mapping[str, int], given: Mapping[str, tuple[int, ...]],
-                 seed: int) -> None:
+    def __init__(self, layout: Layout, names: list[str], sizes: Mapping[str, int],
+                 given: Mapping[str, tuple[int, ...]], seed: int) -> None:
         self.layout, self.given, self.sizes = layout, given, {**sizes, "1": 1}
         self.names = [_short(name) for name in names]
         self.rng, self.asked = np.random.default_rng(seed), set(names)     # and, later, the keys of a dict
@@ -140,7 +142,8 @@ class Maker:
             return "H"
         if "x" in rest or rest == "ih" and "wix" not in self.names:
             return "D"
-        if rest == "h" and any(re.match("^[wu]x", name) for name in self.names) or re.match("^(h.|.h)$", rest):
+        beside_x = any(re.match("^[wu]x", name) for name in self.names)
+        if rest == "h" and beside_x or re.match("^(h.|.h)$", rest):
             return "H"
         if any("recurrent" in name for name in self.names):
             return "D"

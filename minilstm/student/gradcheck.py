@@ -8,11 +8,12 @@ becomes 2):
     target      what was checked, as it was given
     status      "right", "wrong" (a gradient is, or there is a side effect), or "not run" (message says why)
     message     the report as text
-    tensors     a list, empty if not run: {"name", "shape", "right", "errors": {"finite": ..., "complex": ...},
-                "worst": {"entry", "where", "analytic", "numeric"}}; "complex" is missing where it was not possible
-    diagnosis   null where none was tried, else {"cell", "conventions", "smallest_t", "named", "slips", "others",
-                "wrong", "habits", "side_effects"}; a slip is {"mistake", "line", "right", "wrong", "where"}, and
-                "mistake" a key of gradients/diagnosis/mistakes.py, "" for what has no name there
+    tensors     a list, empty if not run: {"name", "shape", "right", "errors": {"finite": ..., "complex":
+                ...}, "worst": {"entry", "where", "analytic", "numeric"}}; "complex" is missing where it was
+                not possible
+    diagnosis   null where none was tried, else {"cell", "conventions", "smallest_t", "named", "slips",
+                "others", "wrong", "habits", "side_effects"}; a slip is {"mistake", "line", "right", "wrong",
+                "where"}, and "mistake" a key of gradients/diagnosis/mistakes.py, or ""
 """
 
 from __future__ import annotations
@@ -142,7 +143,7 @@ def make(named: Any, request: Request) -> Trial:
 
 
 def _sizes(wanted: list[str], request: Request) -> dict[str, int]:
-    """Return the sizes that are asked for; those that a class is given (MyLSTM 3 5: so x has 3 features) too."""
+    """Return the sizes asked for, and those that a class is given (MyLSTM 3 5: so x has 3 features)."""
     sizes = {**SIZES, **request.sizes}
     for name, value in zip(wanted, request.arguments):
         size = size_of(name)
@@ -158,12 +159,14 @@ def _build(named: Any, layout: Layout, sizes: Mapping[str, int], request: Reques
     """Make an object of a class: with the ARGs given, then with what its arguments' names say."""
     names, title = required(named), getattr(named, "__name__", "NAME")
     maker = Maker(layout, names, sizes, request.arrays, request.seed)
-    usual = {"rng": np.random.default_rng(request.seed), "seed": request.seed, "lr": 0.01, "learning_rate": 0.01}
+    usual = {"rng": np.random.default_rng(request.seed), "seed": request.seed,
+             "lr": 0.01, "learning_rate": 0.01}
     values = list(request.arguments)
     for name in names[len(values):]:
         size = size_of(name)
+        known = usual.get(name, None if size is None else sizes[size])
         try:
-            values.append(usual[name] if name in usual else sizes[size] if size is not None else maker.make(name))
+            values.append(maker.make(name) if known is None else known)
         except KeyError:
             raise ArgumentError(f"the name {name} does not tell what to make it with: give its arguments, "
                                 f"{', '.join(names)}, behind the target: FILE:{title} 3 5") from None
@@ -222,9 +225,10 @@ def _try(given: Any, inputs: dict[str, Any], axes: str | None) -> Trial:
 
 
 def _taken(forward: Any, inputs: dict[str, Any]) -> dict[str, Any]:
-    """Call a forward with these inputs, before a target is made for them; return them with the dicts that it filled."""
+    """Call a forward with these inputs; return them, with the dicts that it filled."""
     title = getattr(forward, "__name__", "forward")
-    copies = {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in inputs.items()}
+    arrays = {name: value.copy() for name, value in inputs.items() if isinstance(value, np.ndarray)}
+    copies = {**inputs, **arrays}
     arranged = arrange(title, forward, copies, {})
     arguments, by_name = pass_on(arranged, arranged.values)
     with errors_located(title, "forward", forward):

@@ -56,8 +56,9 @@ def load(file: Path) -> types.ModuleType:
 def _load_notebook(text: str, module: types.ModuleType, file: Path) -> None:
     try:
         book = json.loads(text)
-        cells = book["cells"] if "cells" in book else [cell for sheet in book["worksheets"] for cell in sheet["cells"]]
-        found = [cell["source"] if "source" in cell else cell["input"] for cell in cells if cell["cell_type"] == "code"]
+        sheets = [book] if "cells" in book else book["worksheets"]
+        cells = [cell for sheet in sheets for cell in sheet["cells"] if cell["cell_type"] == "code"]
+        found = [cell["source"] if "source" in cell else cell["input"] for cell in cells]
         sources = [source if isinstance(source, str) else "".join(source) for source in found]
     except (ValueError, KeyError, TypeError) as error:
         raise ArgumentError(f"{file}: is no notebook: {type(error).__name__}: {error}") from error

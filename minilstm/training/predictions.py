@@ -82,9 +82,11 @@ def load_predictions(folder: PathLike) -> Predictions:
     """Return the predictions in ``folder``. Raises CheckpointError if there are none."""
     path = as_path("load_predictions", folder) / PREDICTIONS
     arrays, meta = load_checkpoint(path)
-    if meta.get("kind") != _KIND or set(arrays) != {f"{part}.{name}" for part in PARTS for name in ("logits", "labels")}:
+    wanted = {f"{part}.{name}" for part in PARTS for name in ("logits", "labels")}
+    if meta.get("kind") != _KIND or set(arrays) != wanted:
         raise CheckpointError(f"{path}: is no file of predictions")
 
     def part_by_part(name: str) -> dict[str, Any]:
         return {part: arrays[f"{part}.{name}"] for part in PARTS}
-    return Predictions(meta["model"], meta["protocol"], part_by_part("logits"), part_by_part("labels"), dict(meta["digests"]))
+    return Predictions(meta["model"], meta["protocol"], part_by_part("logits"), part_by_part("labels"),
+                       dict(meta["digests"]))

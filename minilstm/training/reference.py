@@ -42,8 +42,8 @@ class ReferenceSettings:
         num_words, embedding_size: size of the vocabulary, and of a word's vector.
         hidden_size, num_layers, bidirectional, padding: of the recurrent layer.
         pooling: "last" (the last hidden state), "max", "mean" or "both" (pooled over all real steps).
-        word_dropout, locked_dropout: probabilities of replacing a word by number 1, "<OOV>", and of dropping a feature of all
-            word vectors of a review.
+        word_dropout, locked_dropout: probabilities of replacing a word by number 1, "<OOV>", and of dropping
+            a feature of all word vectors of a review.
         dropout: probability of dropping before the dense layer.
         init: initial weights, "default", "uniform", or "chrono", which concerns the recurrent layer alone.
         t_max: with "chrono", the longest dependency to be learned, in steps.
@@ -77,14 +77,16 @@ def reference_model(settings: ReferenceSettings = ReferenceSettings()) -> Sequen
     check_choice("pooling", settings.pooling, ("last", *POOLINGS))
     pooled = settings.pooling != "last"
     rng = np.random.default_rng(settings.seed)
-    D, H, init = settings.embedding_size, settings.hidden_size, settings.init if settings.init in INITS else "default"
+    D, H = settings.embedding_size, settings.hidden_size
+    init = settings.init if settings.init in INITS else "default"
     size = H * (2 if settings.bidirectional else 1) * (2 if settings.pooling == "both" else 1)
     return Sequential(
         *([WordDropout(settings.word_dropout, rng=rng)] if settings.word_dropout else []),
         Embedding(settings.num_words, D, init=init, rng=rng),
         *([LockedDropout(settings.locked_dropout, rng=rng)] if settings.locked_dropout else []),
-        LAYERS[settings.cell](D, H, settings.num_layers, bidirectional=settings.bidirectional, return_sequences=pooled,
-                              padding=settings.padding, init=settings.init, t_max=settings.t_max, rng=rng),
+        LAYERS[settings.cell](D, H, settings.num_layers, bidirectional=settings.bidirectional,
+                              return_sequences=pooled, padding=settings.padding, init=settings.init,
+                              t_max=settings.t_max, rng=rng),
         *([PoolOverTime(settings.pooling, padding=settings.padding)] if pooled else []),
         Dropout(settings.dropout, rng=rng),
         Linear(size, 1, init=init, rng=rng),

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from minilstm.backend.arrays import Array, to_numpy
-from minilstm.gradients.check.numerical import EPS, NotComplexError, OutOfRangeError, complex_step, finite_difference
+from minilstm.gradients.check.numerical import (EPS, NotComplexError, OutOfRangeError, complex_step,
+                                                finite_difference)
 from minilstm.gradients.targets.target import Target
 
 
@@ -56,14 +57,14 @@ def compare_all(target: Target, analytic: dict[str, Array], weights: list[Array 
 
 
 class Numeric(NamedTuple):
-    """Derivatives by finite differences: their values, where the function bends, and how far rounding may go."""
+    """Derivatives by finite differences, where the function bends, and how far rounding may go."""
 
     value: np.ndarray
     on_kink: np.ndarray
     noise: np.ndarray
 
     def agrees(self, exact: np.ndarray) -> bool:
-        """Return whether complex step gives the same; not where the forward has abs, maximum or .real in it."""
+        """Return whether complex step gives the same: not where the forward has abs or .real in it."""
         gap = abs(exact - self.value)
         return bool((self.on_kink | (gap <= 1e-4 * abs(self.value) + 1e-6 + 2 * self.noise)).all())
 
@@ -92,7 +93,8 @@ def _finite(target: Target, name: str, a: np.ndarray, weights: list[Array | None
 def _exact(target: Target, name: str, weights: list[Array | None], method: str) -> np.ndarray | None:
     """Return the derivatives by complex step; None where the forward does not keep complex numbers."""
     try:
-        return target.zero_fixed_entries(name, to_numpy(complex_step(target.run, target.tensors, name, weights)))
+        derivative = complex_step(target.run, target.tensors, name, weights)
+        return target.zero_fixed_entries(name, to_numpy(derivative))
     except NotComplexError as error:
         if method == "complex":
             raise target.failure(f"complex step needs a forward that keeps complex numbers ({error}); use "

@@ -73,8 +73,8 @@ class Diagnosis:
 
     def _sentences(self) -> list[str]:
         if self.cell is None:
-            return [] if self.side_effects else ["the forward is none of the RNN, GRU and LSTM of minilstm.cells, so "
-                                                 "the mistake cannot be named"]
+            unknown = "the forward is none of the RNN, GRU and LSTM of minilstm.cells"
+            return [] if self.side_effects else [f"{unknown}, so the mistake cannot be named"]
         first = f"the forward is that of {self.conventions}"
         if self.smallest_t is None:
             small = "small " * bool(self.side_effects)      # which say what becomes of large ones

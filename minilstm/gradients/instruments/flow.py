@@ -68,7 +68,8 @@ def norms(v: np.ndarray) -> np.ndarray:
     return np.asarray(scale * np.linalg.norm(v / scale[..., None], axis=-1))
 
 
-def gradient_flow(layer: Recurrent, x: Any, dh: Any = None, dh_last: Any = None, *, dc_last: Any = None, state0: Any = None,
+def gradient_flow(layer: Recurrent, x: Any, dh: Any = None, dh_last: Any = None, *, dc_last: Any = None,
+                  state0: Any = None,
                   lengths: Any = None, padding: str | None = None) -> GradientFlow:
     """Run ``layer`` forward and backward, and return the gradient at every step.
 
@@ -90,7 +91,7 @@ def model_gradient_flow(model: Module, criterion: Any, x: Any, targets: Any, *, 
     """The flow in the recurrent layer of a whole model, for the loss of a batch.
 
     Args:
-        model: a Sequential with exactly one recurrent layer, such as Embedding -> LSTM -> Dropout -> Linear -> Sigmoid. A
+        model: a Sequential with exactly one recurrent layer, such as Embedding -> LSTM -> Linear. A
             float64 copy without dropout is used; the model itself is not changed.
         criterion: the loss. A mean over N sequences gives each of them 1/N of the gradient of its own loss.
         x: the model's input, for example tokens (N, T).
@@ -107,10 +108,9 @@ def model_upstream(model: Module, criterion: Any, x: Any, targets: Any, *, lengt
                    padding: str | None = None) -> tuple[Recurrent, np.ndarray, dict[str, np.ndarray]]:
     """Return the recurrent layer, its input and its upstream gradient; as model_gradient_flow."""
     if not isinstance(model, Sequential) or sum(isinstance(layer, Recurrent) for layer in model) != 1:
+        layers = [type(layer).__name__ for layer in model] if isinstance(model, Sequential) else []
         raise ArgumentError("model: expected a Sequential with exactly one recurrent layer, got "
-                            f"{type(model).__name__}"
-                            + (f" of {', '.join(type(layer).__name__ for layer in model)}" if isinstance(model, Sequential)
-                               else ""))
+                            f"{type(model).__name__}{' of ' * bool(layers)}{', '.join(layers)}")
     place = next(k for k, layer in enumerate(model) if isinstance(layer, Recurrent))
     check_layer(model[place])
     twin = copy.deepcopy(model)
@@ -125,7 +125,8 @@ def model_upstream(model: Module, criterion: Any, x: Any, targets: Any, *, lengt
     layer.fast = False
     x = to_numpy(as_array("x", x))
     x = x.astype(np.float64) if x.dtype.kind == "f" else x
-    options = {name: value for name, value in (("lengths", lengths), ("padding", padding)) if value is not None}
+    options = {"lengths": lengths, "padding": padding}
+    options = {name: value for name, value in options.items() if value is not None}
     head = twin[place + 1:]
     below = twin[:place](x, **{k: v for k, v in options.items() if accepts_option(twin[:place], k)})
     y = layer(below, **options)
@@ -134,7 +135,8 @@ def model_upstream(model: Module, criterion: Any, x: Any, targets: Any, *, lengt
     return layer, below, {"dh" if layer.return_sequences else "dh_last": dy}
 
 
-def check_upstream(run: Unrolled, dh: Any, dh_last: Any, dc_last: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def check_upstream(run: Unrolled, dh: Any, dh_last: Any,
+                   dc_last: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return dh (T+1, N, H), 0 in row 0 and at padded steps; dh_last and dc_last (N, H); float64."""
     T, N, H = run.sizes
     above = np.zeros((T + 1, N, H))
@@ -144,10 +146,12 @@ def check_upstream(run: Unrolled, dh: Any, dh_last: Any, dc_last: Any) -> tuple[
             above[1:] = np.where(run.real, above[1:], 0.0)
     if dc_last is not None and run.cell != "lstm":
         raise ArgumentError(f"dc_last: {run.cell.upper()} has no cell state")
-    last = []
-    for name, d in (("dh_last", dh_last), ("dc_last", dc_last)):
-        last.append(np.zeros((N, H)) if d is None else to_numpy(as_gradient(name, d, (N, H), "N, H", np.float64)))
-    return above, last[0], last[1]
+
+    def last(name: str, d: Any) -> np.ndarray:
+        if d is None:
+            return np.zeros((N, H))
+        return np.asarray(to_numpy(as_gradient(name, d, (N, H), "N, H", np.float64)))
+    return above, last("dh_last", dh_last), last("dc_last", dc_last)
 
 
 def backward_flow(run: Unrolled, above: np.ndarray, dh_last: np.ndarray, dc_last: np.ndarray) -> GradientFlow:
@@ -162,7 +166,8 @@ def backward_flow(run: Unrolled, above: np.ndarray, dh_last: np.ndarray, dc_last
         dc[t] = from_c + (dh[t] * run.output_slope(t) if lstm else 0.0)
         real = True if run.real is None else run.real[t - 1]
         # A padded step is the identity: the cell's own backward gets zeros there, and so returns zeros.
-        dx[t - 1], dh_prev, dc_prev, dW_t, db_t = step_back(run, t, dh[t] * real, from_c * real if lstm else None)
+        dc_t = from_c * real if lstm else None
+        dx[t - 1], dh_prev, dc_prev, dW_t, db_t = step_back(run, t, dh[t] * real, dc_t)
         dW += dW_t
         db += db_t
         from_h = np.where(real, dh_prev, dh[t])
@@ -170,5 +175,5 @@ def backward_flow(run: Unrolled, above: np.ndarray, dh_last: np.ndarray, dc_last
             from_c = np.where(real, dc_prev, from_c)
     dh[0], dc[0] = from_h, from_c
     real = np.ones((T, N), bool) if run.real is None else run.real[:, :, 0]
-    return GradientFlow(run.cell, dh, dc if lstm else None, np.ascontiguousarray(dx.transpose(1, 0, 2)), {"W": dW, "b": db},
-                        real)
+    dx = np.ascontiguousarray(dx.transpose(1, 0, 2))
+    return GradientFlow(run.cell, dh, dc if lstm else None, dx, {"W": dW, "b": db}, real)

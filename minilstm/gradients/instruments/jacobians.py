@@ -4,9 +4,12 @@ The state s is all that a step hands to the next: h of an RNN or GRU, (h, c) of 
 has J_t[a, b] = ∂s_t[a]/∂s_{t-1}[b]; with W_h the rows of h in a weight matrix,
 
     RNN    ∂h_t/∂h_{t-1} = diag(φ'_t) W_hᵀ                                  φ' = 1 - h_t² for tanh
-    GRU    ∂h_t/∂h_{t-1} = diag(z) + diag((h_{t-1} - n) z') W_zᵀ + diag((1 - z) n') (diag(r) W_nᵀ + diag(q r') W_rᵀ)
-    LSTM   ∂c_t/∂c_{t-1} = diag(f)             ∂c_t/∂h_{t-1} = A = diag(c_{t-1} f') W_fᵀ + diag(c̃ i') W_iᵀ + diag(i c̃') W_cᵀ
-           ∂h_t/∂c_{t-1} = diag(o tanh'(c) f)  ∂h_t/∂h_{t-1} = diag(o tanh'(c)) A + diag(tanh(c) o') W_oᵀ
+    GRU    ∂h_t/∂h_{t-1} = diag(z) + diag((h_{t-1} - n) z') W_zᵀ
+                           + diag((1 - z) n') (diag(r) W_nᵀ + diag(q r') W_rᵀ)
+    LSTM   ∂c_t/∂c_{t-1} = diag(f)
+           ∂c_t/∂h_{t-1} = A = diag(c_{t-1} f') W_fᵀ + diag(c̃ i') W_iᵀ + diag(i c̃') W_cᵀ
+           ∂h_t/∂c_{t-1} = diag(o tanh'(c) f)
+           ∂h_t/∂h_{t-1} = diag(o tanh'(c)) A + diag(tanh(c) o') W_oᵀ
 
 where a gate's prime is its derivative, g (1 - g) or 1 - g². Over many steps ∂s_T/∂s_t = J_T ... J_{t+1}. Two
 blocks of an LSTM's product are reported: ∂h_T/∂h_t, with c_t held fixed, and ∂c_T/∂c_t, with h_t held fixed.
@@ -54,10 +57,10 @@ class JacobianSpectrum:
         cell: "rnn", "gru" or "lstm".
         T: the last step.
         steps: (K,) the t.
-        h: (K, N, H) those of ∂h_T/∂h_t, largest first. -inf stands for 0; NaN for a value that is too small, compared with
-            the largest one, to be known in float64.
+        h: (K, N, H) those of ∂h_T/∂h_t, largest first. -inf stands for 0; NaN for a value that is too small,
+            compared with the largest one, to be known in float64.
         c: the same for ∂c_T/∂c_t; None except for an LSTM.
-        keep: (K, N, H) each unit's product of f_s (LSTM) or z_s (GRU) over the steps s = t+1 .. T; None for an RNN.
+        keep: (K, N, H) each unit's product of f_s (LSTM) or z_s (GRU) over s = t+1 .. T; None for an RNN.
         bound: (K,) the upper bound of an RNN's largest value, (σ_max(W_h) max φ')^(T-t); None for the others.
         step_bound: (K, N) the tighter bound, the product of each step's own ‖J_s‖; None for the others.
     """
@@ -89,7 +92,8 @@ def jacobian_products(layer: Recurrent, x: Any, steps: Sequence[int] | None = No
     return dict(_products(run, _check_steps(run, steps)))
 
 
-def jacobian_spectrum(layer: Recurrent, x: Any, steps: Sequence[int] | None = None, *, state0: Any = None) -> JacobianSpectrum:
+def jacobian_spectrum(layer: Recurrent, x: Any, steps: Sequence[int] | None = None, *,
+                      state0: Any = None) -> JacobianSpectrum:
     """Return the singular values at ``steps``, 0 to T (None: all). Else as ``step_jacobians``."""
     run = unroll(layer, x, state0=state0)
     T, N, H = run.sizes
@@ -108,7 +112,8 @@ def jacobian_spectrum(layer: Recurrent, x: Any, steps: Sequence[int] | None = No
             bound = np.where(back > 0, back * np.where(back > 0, largest, 1.0), 0.0)
             each = [np.linalg.norm(_step_jacobian(run, t), 2, axis=(1, 2)) for t in range(1, T + 1)]
             step_bound = _from_the_end(np.log10(np.stack(each)))[wanted]
-    return JacobianSpectrum(run.cell, T, np.array(wanted), h, c if run.cell == "lstm" else None, keep, bound, step_bound)
+    c_of_lstm = c if run.cell == "lstm" else None
+    return JacobianSpectrum(run.cell, T, np.array(wanted), h, c_of_lstm, keep, bound, step_bound)
 
 
 def _check_steps(run: Unrolled, steps: Sequence[int] | None) -> list[int]:
@@ -171,7 +176,8 @@ def _step_jacobian(run: Unrolled, t: int) -> np.ndarray:
                           + (through_n * r)[:, :, None] * w["n"]
                           + (through_n * cache.q * d_sigmoid(r))[:, :, None] * w["r"])
     f, i, o, c_tilde, tanh_c = cache.f, cache.i, cache.o, cache.c_tilde, cache.tanh_c
-    c_by_h = ((cache.c_prev * d_sigmoid(f))[:, :, None] * w["f"] + (c_tilde * d_sigmoid(i))[:, :, None] * w["i"]
+    c_by_h = ((cache.c_prev * d_sigmoid(f))[:, :, None] * w["f"]
+              + (c_tilde * d_sigmoid(i))[:, :, None] * w["i"]
               + (i * d_tanh(c_tilde))[:, :, None] * w["c"])
     slope = o * d_tanh(tanh_c)
     h_by_h = slope[:, :, None] * c_by_h + (tanh_c * d_sigmoid(o))[:, :, None] * w["o"]

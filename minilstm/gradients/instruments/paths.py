@@ -21,12 +21,13 @@ ways. ``alone`` is the part that has stayed on the cell (the state) at every ste
 ``gated`` is the part that went through a gate at least once. Below, s is an LSTM's c or the others' h, and k
 is f for an LSTM, z for a GRU, 0 for an RNN:
 
-    alone_t = alone_{t+1} * k_{t+1} + ds_t[above]                     so alone_t = ds_T * k_T * ... * k_{t+1} for a loss at T
+    alone_t = alone_{t+1} * k_{t+1} + ds_t[above]
     gated_t = gated_{t+1} * k_{t+1} + Σ_gates ds_t[gate]              alone_t + gated_t = ds_t
 
-The first recursion contains no w and no tanh'. It is what Hochreiter & Schmidhuber 1997 call the constant
-error carousel (with f = 1; Gers, Schmidhuber & Cummins 2000 introduced f). Parts may point in opposite
-directions, so their norms do not add up, but their shares do: the share of a part p is p · ds_t / ‖ds_t‖².
+so that alone_t = ds_T * k_T * ... * k_{t+1} for a loss at T. The first recursion contains no w and no tanh'.
+It is what Hochreiter & Schmidhuber 1997 call the constant error carousel (with f = 1; Gers, Schmidhuber &
+Cummins 2000 introduced f). Parts may point in opposite directions, so their norms do not add up, but their
+shares do: the share of a part p is p · ds_t / ‖ds_t‖².
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ from minilstm.cells.gru import GATES as GRU_GATES
 from minilstm.cells.gru import GRUStepCache
 from minilstm.cells.lstm import GATES as LSTM_GATES
 from minilstm.cells.lstm import LSTMStepCache
-from minilstm.gradients.instruments.flow import GradientFlow, backward_flow, check_upstream, model_upstream, norms
+from minilstm.gradients.instruments.flow import (GradientFlow, backward_flow, check_upstream, model_upstream,
+                                                 norms)
 from minilstm.gradients.instruments.unrolled import Unrolled, unroll
 from minilstm.layers.module import Module
 from minilstm.layers.recurrent import Recurrent
@@ -59,11 +61,12 @@ class GradientPaths:
 
     Attributes:
         flow: the whole gradients, from the cell's own backward functions; ``total`` is ∂L/∂s_t, (T+1, N, H).
-        parts: way -> (T+1, N, H), what arrives at s_t by it. LSTM: cell, f, i, o, c_tilde, above; GRU: state, r, z, n, above;
-            RNN: h, above. Their sum is ``total``.
-        into_h: for an LSTM the same for h_t: f, i, o, c_tilde, above, whose sum is ∂L/∂h_t; otherwise equal to ``parts``.
-        alone, gated: (T+1, N, H), along the cell (state) at every step, and through a gate at least once. Their sum is
-            ``total``.
+        parts: way -> (T+1, N, H), what arrives at s_t by it. LSTM: cell, f, i, o, c_tilde, above; GRU: state,
+            r, z, n, above; RNN: h, above. Their sum is ``total``.
+        into_h: for an LSTM the same for h_t: f, i, o, c_tilde, above, whose sum is ∂L/∂h_t; otherwise equal
+            to ``parts``.
+        alone, gated: (T+1, N, H), along the cell (state) at every step, and through a gate at least once.
+            Their sum is ``total``.
     """
 
     flow: GradientFlow

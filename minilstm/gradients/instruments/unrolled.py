@@ -69,7 +69,8 @@ def check_layer(layer: Any) -> str:
     return CELL_OF[type(layer)]
 
 
-def unroll(layer: Recurrent, x: Any, *, state0: Any = None, lengths: Any = None, padding: str | None = None) -> Unrolled:
+def unroll(layer: Recurrent, x: Any, *, state0: Any = None, lengths: Any = None,
+           padding: str | None = None) -> Unrolled:
     """Run ``layer`` over x (N, T, D), real floating point numbers, step by step; the layer is not changed.
 
     Args:
@@ -102,8 +103,11 @@ def unroll(layer: Recurrent, x: Any, *, state0: Any = None, lengths: Any = None,
     return Unrolled(cell, steps, states[0], states[1] if cell == "lstm" else None, caches, real, W, b)
 
 
+StepGradients = tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray, np.ndarray]     # dx, dh, dc, dW, db
+
+
 def step_back(run: Unrolled, t: int, dh: np.ndarray,
-              dc: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray, np.ndarray]:
+              dc: np.ndarray | None) -> StepGradients:
     """Back through step t with the cell's own function: (dx_t, dh_{t-1}, dc_{t-1} or None, dW, db)."""
     if run.cell == "lstm":
         return lstm_step_backward(dh, dc, run.caches[t - 1])

@@ -11,7 +11,7 @@ import numpy as np
 
 from minilstm.backend.checks import is_array
 from minilstm.backend.errors import ArgumentError
-from minilstm.gradients.targets.trees import flatten, holds_only_integers, rebuild
+from minilstm.gradients.targets.trees import children, flatten, rebuild
 
 
 class Inputs(NamedTuple):
@@ -34,7 +34,8 @@ def arrange(title: str, function: Any, inputs: Any, options: Mapping[str, Any]) 
     Kind = inspect.Parameter
     kinds = {name: p.kind for name, p in signature.parameters.items()}
     several = [name for name, kind in kinds.items() if kind in (Kind.VAR_POSITIONAL, Kind.VAR_KEYWORD)]
-    positional = [name for name, kind in kinds.items() if kind in (Kind.POSITIONAL_ONLY, Kind.POSITIONAL_OR_KEYWORD)]
+    positional = [name for name, kind in kinds.items()
+                  if kind in (Kind.POSITIONAL_ONLY, Kind.POSITIONAL_OR_KEYWORD)]
     named = [name for name in kinds if name not in several]
     keywords: tuple[str, ...] = ()
     if isinstance(inputs, dict) and set(inputs) & set(named):
@@ -45,8 +46,8 @@ def arrange(title: str, function: Any, inputs: Any, options: Mapping[str, Any]) 
         names, values = list(map(str, inputs)), tuple(inputs.values())
         keywords = () if several and kinds[several[0]] is Kind.VAR_POSITIONAL else tuple(names)
     else:
-        several_values = isinstance(inputs, tuple) or isinstance(inputs, list) and not holds_only_integers(inputs)
-        values = tuple(inputs) if several_values else (inputs,)
+        branches = children(inputs)
+        values = (inputs,) if branches is None or isinstance(inputs, dict) else tuple(branches)
         names = [positional[k] if k < len(positional) else f"input {k}" for k in range(len(values))]
     arranged = Inputs(names, values, keywords)
     try:

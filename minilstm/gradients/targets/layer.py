@@ -89,7 +89,8 @@ class LayerTarget(Target):
             again = self._back(outputs, upstream)
         except Exception:       # a cell of one's own may keep one cache only and say so in its own way
             again = {}
-        if not all(name in again and _close(again[name], first[name]) for name in first if name in self.floating):
+        inputs = [name for name in first if name in self.floating]
+        if not all(name in again and _close(again[name], first[name]) for name in inputs):
             self.add_note("it keeps one cache at a time, so it cannot be used twice in a model (push and pop "
                           "keep a stack)")
 

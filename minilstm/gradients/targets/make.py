@@ -35,6 +35,7 @@ def make_target(target: Any, inputs: Any, options: dict[str, Any]) -> Target:
         raise not_a_target(target, "it has forward but no backward")
     if has_backward:
         raise not_a_target(target, "it has backward but no forward")
-    methods = [name for name, value in vars(type(target)).items() if callable(value) and not name.startswith("_")]
+    public = {name: value for name, value in vars(type(target)).items() if not name.startswith("_")}
+    methods = [name for name, value in public.items() if callable(value)]
     raise not_a_target(target, "it has neither forward nor "
                                f"backward{', only ' * bool(methods)}{', '.join(methods)}")

@@ -46,7 +46,8 @@ class ObjectTarget(Target):
         warm = self._fresh(self.tensors)
         self._back(warm, self._forward(warm, self.tensors))
         made = {name: entry for name, entry in stored_arrays(warm).items() if is_floating(entry.array)}
-        if any(made[name].gradient is not None for name in made.keys() - self.originals.keys() - set(self.floating)):
+        new = made.keys() - self.originals.keys() - set(self.floating)
+        if any(made[name].gradient is not None for name in new):
             self._keep(warm)        # its parameters, or the gradients' places, were made just now
         self._find_parameters()
 
@@ -68,8 +69,8 @@ class ObjectTarget(Target):
 
         def lasts(name: str) -> bool:
             """An array that the forward itself puts in place (its input, a state) is no parameter."""
-            entry = after[name]
-            return entry.declared or entry.array is before[name] and to_numpy(entry.array).tobytes() == values[name]
+            declared, array = after[name].declared, after[name].array
+            return declared or array is before[name] and to_numpy(array).tobytes() == values[name]
         lasting = [name for name in before if name in after and lasts(name)]
         returned = split_gradients(self._back(thing, run))[0]
         kept = stored_arrays(thing)
@@ -78,9 +79,12 @@ class ObjectTarget(Target):
         missing = [entry.path for name, entry in kept.items() if entry.declared and name not in has_gradient]
         if missing:
             empty = not len(getattr(thing, "grads", "nested"))
-            raise self.failure("grads is empty at first and backward never fills it" if empty else
-                               f"backward puts no gradient of {', '.join(missing)} into grads", thing.backward)
-        self.add_parameters({name: self.originals[name].astype(np.float64) for name in lasting if name in has_gradient})
+            words = f"backward puts no gradient of {', '.join(missing)} into grads"
+            if empty:
+                words = "grads is empty at first and backward never fills it"
+            raise self.failure(words, thing.backward)
+        self.add_parameters({name: self.originals[name].astype(np.float64)
+                             for name in lasting if name in has_gradient})
         # perhaps under a second name too
         checked = {id(self.originals[name]) for name in self.parameters}
         others = [name for name in before if name not in self.floating]
@@ -118,7 +122,8 @@ class ObjectTarget(Target):
         """Return what backward returns; the upstream gradients are 1 if none are given."""
         outputs, caches = run
         if upstream is None:
-            upstream = [get_array_module(y).ones_like(y) for y in outputs_of(self.title, self.function, outputs)]
+            arrays = outputs_of(self.title, self.function, outputs)
+            upstream = [get_array_module(y).ones_like(y) for y in arrays]
         assert self.upstream is not None
         with errors_located(self.title, "backward", thing.backward):
             return thing.backward(*self.upstream.hand_over(outputs, upstream), *caches)

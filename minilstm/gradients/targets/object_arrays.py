@@ -40,9 +40,12 @@ def stored_arrays(thing: Any, prefix: str = "", seen: set[int] | None = None) ->
     for store, other in STORES:
         params, grads = getattr(thing, store, None), getattr(thing, other, None)
         if isinstance(params, dict) and params and isinstance(grads, dict):
-            return {prefix + name: StoredArray(array, look_up(name, grads), True, f"{prefix}{store}[{name!r}]")
+            stored = f"{prefix}{store}"
+            return {prefix + name: StoredArray(array, look_up(name, grads), True, f"{stored}[{name!r}]")
                     for name, array in params.items()}
-        if isinstance(params, (tuple, list)) and isinstance(grads, (tuple, list)) and all(map(is_array, params)):
+        if not isinstance(params, (tuple, list)) or not isinstance(grads, (tuple, list)):
+            continue
+        if all(map(is_array, params)):
             gradients = [*grads, *[None] * (len(params) - len(grads))]
             paths = [f"{prefix}{store}[{k}]" for k in range(len(params))]
             return {path: StoredArray(array, gradient, True, path)

@@ -44,8 +44,10 @@ class PairTarget(Target):
                     self.forward, f"it returned {type(result).__name__}, not "
                     f"{wanted}{definition_site(self.forward)}; to check a forward, give its backward too; if "
                     "it returns a loss and gradients, help(minilstm.gradcheck) shows how to split it")
-            advice = "; to check an object, give it instead of its methods" * hasattr(self.forward, "__self__")
-            raise self.failure(f"forward must return {wanted}, got {type(result).__name__}{advice}", self.forward)
+            words = f"forward must return {wanted}, got {type(result).__name__}"
+            if hasattr(self.forward, "__self__"):
+                words += "; to check an object, give it instead of its methods"
+            raise self.failure(words, self.forward)
         if self.upstream is None:
             self.caches = 1 if closure else self._count_caches(result, tensors)
             outputs = result[:len(result) - self.caches]
@@ -85,8 +87,8 @@ class PairTarget(Target):
     def check_second_backward(self, first: dict[str, Array], tensors: Tensors,
                               upstream: list[Array | None]) -> list[SideEffect]:
         def changed(gradients: dict[str, Array]) -> list[str]:
-            before = {name: to_numpy(value).tobytes() for name, value in first.items()}
-            return [name for name, value in gradients.items() if to_numpy(value).tobytes() != before.get(name)]
+            return [name for name, value in gradients.items()
+                    if to_numpy(value).tobytes() != to_numpy(first[name]).tobytes()]
         if changed(self.gradients(tensors, upstream)):
             return []           # it keeps random numbers or a state, which other checks tell of
         try:

@@ -245,7 +245,7 @@ class Target:
         shape = self.tensors[first].shape if first in self.floating else ()
         if axes is None:
             axes = "NTD" if len(shape) == 3 and outputs[0].shape[:2] == shape[:2] else ""
-        elif not isinstance(axes, str) or sorted(axes) != sorted(set(axes) & set("NTD")) or len(axes) != len(shape):
+        elif not isinstance(axes, str) or not len(axes) == len(shape) == len(set(axes) & set("NTD")):
             raise ArgumentError(f"axes: expected {len(shape)} different letters of N, T and D, one for each "
                                 f"axis of the first input, got {axes!r}")
         self.axes = axes
