@@ -36,7 +36,7 @@ class _Activation(Module):
 
     def backward(self, dy: Array) -> Array:
         """Return dx = dy · a'(x), shaped like ``x``. Raises ShapeError, DtypeError, BackwardError before any change."""
-        y = self.peek(dy).y
+        y = self.peek().y
         dy = as_gradient("dy", dy, tuple(y.shape), ", ".join(f"axis {axis}" for axis in range(y.ndim)), y.dtype)
         self.pop()
         return dy * self.derivative(y)

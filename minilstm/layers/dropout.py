@@ -103,7 +103,7 @@ class Dropout(Module):
 
     def backward(self, dy: Array) -> Array:
         """Return dx, shaped like the input. Raises ShapeError, DtypeError, BackwardError before any change."""
-        dx = dropout_backward(dy, self.peek(dy))
+        dx = dropout_backward(dy, self.peek())
         self.pop()
         return dx
 
@@ -179,4 +179,4 @@ class WordDropout(Module):
 
     def backward(self, dy: Any = None) -> None:
         """Tokens have no gradient: forget the forward, and return None. Raises BackwardError."""
-        self.pop(dy)
+        self.pop()

@@ -111,7 +111,7 @@ class Linear(Module):
 
     def backward(self, dy: Array) -> Array:
         """Return dx (..., D) for dy (..., M) and add to ``grads``. Raises ShapeError, DtypeError, BackwardError."""
-        dx, dW, db = linear_backward(dy, self.peek(dy))
+        dx, dW, db = linear_backward(dy, self.peek())
         self.pop()
         self.grads["W"] += dW
         if self.bias:

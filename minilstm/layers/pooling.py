@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from minilstm.backend.arrays import Array, get_array_module
 from minilstm.backend.checks import as_gradient, as_not_empty, check_choice, check_shape
 from minilstm.backend.errors import BackwardError
-from minilstm.cells.padding import PADDINGS, real_steps
+from minilstm.cells.padding import check_lengths, check_padding, real_steps
 from minilstm.layers.module import Module
 
 POOLINGS = ("max", "mean", "both")
@@ -48,12 +48,13 @@ def pool_forward(x: Array, lengths: Any = None, *, mode: str = "both", padding: 
     Returns y (N, H), or (N, 2H) with mode "both". Raises ShapeError, DtypeError or ArgumentError.
     """
     check_choice("mode", mode, POOLINGS)
-    check_choice("padding", padding, PADDINGS)
+    check_padding(padding)
     x = as_not_empty("x", x)
     xp = get_array_module(x)
     check_shape("x", x, (None, None, None), "N, T, H")
     N, T, H = x.shape
-    real = real_steps(lengths, N, T, padding, x)                        # (T, N, 1), or None
+    lengths = None if lengths is None else check_lengths(lengths, N, T)
+    real = real_steps(lengths, T, padding, like=x)                      # (T, N, 1), or None
     real = None if real is None else real.transpose(1, 0, 2)
     parts, places, shares = [], None, None
     if mode != "mean":
@@ -109,7 +110,7 @@ class PoolOverTime(Module):
     def __init__(self, mode: str = "both", *, padding: str = "post") -> None:
         super().__init__()
         check_choice("mode", mode, POOLINGS)
-        check_choice("padding", padding, PADDINGS)
+        check_padding(padding)
         self.mode, self.padding = mode, padding
 
     def extra_repr(self) -> str:
@@ -124,6 +125,6 @@ class PoolOverTime(Module):
 
     def backward(self, dy: Array) -> Array:
         """Return dx (N, T, H). Raises ShapeError, DtypeError, BackwardError before any change."""
-        dx = pool_backward(dy, self.peek(dy))
+        dx = pool_backward(dy, self.peek())
         self.pop()
         return dx

@@ -8,7 +8,8 @@ from minilstm.backend.arrays import Array, get_array_module
 from minilstm.backend.checks import is_number
 from minilstm.backend.errors import ArgumentError
 from minilstm.cells.activations import sigmoid
-from minilstm.losses.loss import Loss, PointwiseCache, aligned, reduce, refuse
+from minilstm.losses.loss import Loss
+from minilstm.losses.reduction import PointwiseCache, aligned, reduce, refuse
 
 LOG_FLOOR = -100.0                  # BCELoss: logarithms are clamped to at least this, as in PyTorch
 P_FLOOR = math.exp(LOG_FLOOR)       # the probability whose logarithm that is, 3.7e-44: still above 0 in float32

@@ -9,7 +9,8 @@ import numpy as np
 from minilstm.backend.arrays import Array, get_array_module
 from minilstm.backend.checks import as_floating, as_integers, check_choice
 from minilstm.backend.errors import ArgumentError, ShapeError
-from minilstm.losses.loss import REDUCTIONS, Loss, refuse, total
+from minilstm.losses.loss import Loss
+from minilstm.losses.reduction import REDUCTIONS, refuse, total
 
 
 class CrossEntropyCache(NamedTuple):

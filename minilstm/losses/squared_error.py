@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from minilstm.backend.arrays import Array
-from minilstm.losses.loss import Loss, PointwiseCache, aligned, reduce
+from minilstm.losses.loss import Loss
+from minilstm.losses.reduction import PointwiseCache, aligned, reduce
 
 
 def mse_forward(prediction: Array, target: Array, *, reduction: str = "mean") -> tuple[Array, PointwiseCache]:

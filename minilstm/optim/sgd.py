@@ -57,8 +57,8 @@ class SGD(Optimizer):
     def _slots(self) -> tuple[str, ...]:
         return ("momentum_buffer",) if self.momentum else ()
 
-    def _update(self, p: Array, g: Array, moments: tuple[Array, ...], s: Array, r: Array) -> None:
-        xp = get_array_module(p)
+    def _update(self, p: Array, g: Array, moments: tuple[Array, ...], fast: bool) -> None:
+        xp, (s, r) = get_array_module(p), self._scratch(p)
         if self.weight_decay:
             xp.multiply(p, self.weight_decay, out=r)
             r += g

@@ -18,8 +18,8 @@ from minilstm.backend.arrays import Array, get_array_module
 from minilstm.backend.errors import ArgumentError
 from minilstm.layers.module import Module
 from minilstm.layers.recurrent import Recurrent
-from minilstm.layers.sequential import Sequential, accepts_option
-from minilstm.optim.optimizer import check_number
+from minilstm.layers.sequential import Sequential
+from minilstm.optim.gradients import check_number
 
 
 def plain_gradients(model: Module, criterion: Any, x: Array, y: Array, options: dict[str, Any]) -> tuple[Array, Any]:
@@ -49,7 +49,7 @@ class AdversarialGradients:
     def __call__(self, model: Module, criterion: Any, x: Array, y: Array, options: dict[str, Any]) -> tuple[Array, Any]:
         """Add the gradients of both losses to the model's; return the prediction and the loss of the first pass."""
         words, rest = self._split(model)
-        options = {name: value for name, value in options.items() if accepts_option(rest, name)}
+        options = {name: value for name, value in options.items() if rest.accepts(name)}
         e = words(x)
         prediction = rest(e, **options)
         loss = criterion(prediction, y)

@@ -13,7 +13,7 @@ from typing import Any
 
 from minilstm.backend.arrays import Array, asarray, backend_name, to_numpy
 from minilstm.backend.errors import ArgumentError, CheckpointError
-from minilstm.optim.optimizer import check_number
+from minilstm.optim.gradients import check_number
 from minilstm.training.callbacks import Callback, EarlyStopping
 from minilstm.training.run import Run
 
@@ -80,7 +80,7 @@ class AveragedWeights(Callback):
             held = self.other[name].copy()
             self.other[name][...] = p
             p[...] = held
-        run.model.outdate()
+        run.model.drop_caches()
         self.swapped = not self.swapped
 
     def state_dict(self) -> dict[str, Any]:
