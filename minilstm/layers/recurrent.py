@@ -22,6 +22,7 @@ from minilstm.backend.checks import (as_floating, as_gradient, as_real, check_ch
                                      check_shape)
 from minilstm.backend.errors import ArgumentError, ShapeError
 from minilstm.backend.seeds import as_generator
+from minilstm.backend.subnormals import flush_to_zero
 from minilstm.cells.gates import SequencePair, gate_columns
 from minilstm.cells.padding import PADDINGS, check_lengths
 from minilstm.kernels import twins
@@ -162,6 +163,7 @@ class Recurrent(Module):
 
     # Forward and backward --------------------------------------------------------------------------------------------
 
+    @flush_to_zero
     def forward(self, x: Array, state0: Any = None, *, lengths: Any = None, padding: str | None = None,
                 return_state: bool = False) -> Any:
         """Return y, or (y, state_n) with ``return_state=True``.
@@ -221,6 +223,7 @@ class Recurrent(Module):
         self.push(RecurrentCache(cells, masks, xp.empty(0, x.dtype), N, T, paired, flat))
         return (x, self._stack(finals, flat)) if return_state else x
 
+    @flush_to_zero
     def backward(self, dy: Array | None, dstate: Any = None) -> Any:
         """Return dx (N, T, D), or (dx, dstate0) if the forward was given ``state0`` or ``return_state=True``.
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from functools import reduce
-from operator import add
+from typing import Any
 
 import numpy as np
 
 from minilstm.backend.arrays import Array, get_array_module
 from minilstm.backend.checks import check_writeable
 from minilstm.backend.errors import DtypeError
+from minilstm.backend.subnormals import flush_to_zero
 from minilstm.layers.module import Module
 from minilstm.optim.optimizer import check_number, learning
 
@@ -42,9 +42,7 @@ def clip_grad_norm(model: Module, max_norm: float) -> Array:
     for name, layer, _, g in learning(model):
         check_writeable(f"gradient of {name} ({type(layer).__name__})", g)
         gradients.append(g)
-    xp = get_array_module(*gradients)
-    squares = [xp.square(g, dtype=np.float64).sum() for g in gradients] or [np.float64(0)]      # none: all layers are frozen
-    norm = xp.sqrt(reduce(add, squares))
+    xp, norm = get_array_module(*gradients), _norm(gradients)
     if max_norm == math.inf:
         return xp.asarray(norm)
     finite = xp.isfinite(norm)
@@ -53,3 +51,9 @@ def clip_grad_norm(model: Module, max_norm: float) -> Array:
         for g in gradients:
             g *= factor.astype(g.dtype)
     return xp.asarray(norm)
+
+
+@flush_to_zero
+def _norm(gradients: list[Array]) -> Any:
+    xp = get_array_module(*gradients)
+    return xp.sqrt(sum([xp.square(g, dtype=np.float64).sum() for g in gradients]))
