@@ -1,15 +1,17 @@
 """Subnormal numbers: how to compute without them where they only cost time.
 
-A float32 below 1.2e-38 (a float64 below 2.2e-308) is subnormal. On Intel processors an operation on one takes about 150 cycles
-longer, and a vanishing gradient is made of them: a training step can take 15 times as long. ``flush_to_zero`` is a decorator
-that makes the calling thread treat them as zero while a function of this library runs, as TensorFlow and JAX always do.
+A float32 below 1.2e-38 (a float64 below 2.2e-308) is subnormal. On Intel processors an operation on one
+takes about 150 cycles longer, and a vanishing gradient is made of them: a training step can take 15 times
+as long. ``flush_to_zero`` is a decorator that makes the calling thread treat them as zero while a function
+of this library runs, as TensorFlow and JAX always do.
 
-C99's ``fegetenv`` and ``fesetenv`` reach the bits of the processor's control word that say so. Where these stand depends on
-the platform, so it is tried at first use: they are left alone unless a product is 0 with them, and is not 0 afterwards.
-``MINILSTM_SUBNORMALS=keep`` in the environment leaves them alone, too.
+C99's ``fegetenv`` and ``fesetenv`` reach the bits of the processor's control word that say so. Where these
+stand depends on the platform, so it is tried at first use: they are left alone unless a product is 0 with
+them, and is not 0 afterwards. ``MINILSTM_SUBNORMALS=keep`` in the environment leaves them alone, too.
 
-It is no context manager, because Ctrl-C may end an ``__exit__`` before its first line, and the bits would stay set. A call of
-a C function at the beginning of a ``finally`` is never missed: Python looks for signals after such a call, not before it.
+It is no context manager, because Ctrl-C may end an ``__exit__`` before its first line, and the bits would
+stay set. A call of a C function at the beginning of a ``finally`` is never missed: Python looks for signals
+after such a call, not before it.
 """
 
 from __future__ import annotations
@@ -27,14 +29,14 @@ R = TypeVar("R")
 
 SWITCH = "MINILSTM_SUBNORMALS"          # the environment variable; "keep" means never to flush
 TINY = 5e-324                           # the smallest float64
-# (platform, processor): the control word's place in fenv_t, in bytes, and its bits. x86-64: MXCSR, flush to zero and denormals
-# are zero; ARM: FPCR, flush to zero. Only the first has been run.
+# (platform, processor): the control word's place in fenv_t, in bytes, and its bits. x86-64: MXCSR, flush to
+# zero and denormals are zero; ARM: FPCR, flush to zero. Only the first has been run.
 LAYOUTS = {("linux", "x86_64"): (28, 0x8040), ("darwin", "x86_64"): (4, 0x8040),
            ("linux", "aarch64"): (0, 1 << 24), ("darwin", "arm64"): (8, 1 << 24)}
 
 
 class _Control(NamedTuple):
-    """How one thread reads its control word into ``word`` and writes it back; ``state`` is all that is read."""
+    """How a thread reads its control word into ``word`` and writes it back; ``state`` is all that is read."""
 
     get: Callable[..., Any]
     reading: tuple[Any, ...]            # the arguments of get
@@ -89,7 +91,7 @@ def _mode(flush: bool) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
 
 flush_to_zero = _mode(True)
-keep_subnormals = _mode(False)      # for what starts threads inside the former: on Linux they would inherit the mode
+keep_subnormals = _mode(False)      # for what starts threads, which inherit the mode on Linux
 
 
 def why_not() -> str:
@@ -113,7 +115,7 @@ def _prepare() -> _Control | None:
     if _reason is None:
         if float.__mul__(TINY, 1.0) == 0.0:         # somebody has set the mode, so nothing can be learned now
             return None
-        _reason = "" if _works(control) else f"on {sys.platform} the control word is not where it was looked for"
+        _reason = "" if _works(control) else f"on {sys.platform} the control word is elsewhere"
     _thread.control = None if _reason else control
     return _thread.control
 

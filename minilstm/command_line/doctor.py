@@ -1,8 +1,9 @@
 """``python -m minilstm doctor``: what is installed, whether it works, and what is missing.
 
-It lists Python, NumPy and its BLAS, Numba, the NVIDIA driver and CuPy, and tests what it finds: the gradients of a small
-model are checked numerically, and a training step with compiled code or on a GPU is compared with NumPy's. It says whether
-subnormal numbers are flushed. A machine without a GPU is healthy; a machine whose GPU or CuPy does not work correctly is not.
+It lists Python, NumPy and its BLAS, Numba, the NVIDIA driver and CuPy, and tests what it finds: the
+gradients of a small model are checked numerically, and a training step with compiled code or on a GPU is
+compared with NumPy's. It says whether subnormal numbers are flushed. A machine without a GPU is healthy; a
+machine whose GPU or CuPy does not work correctly is not.
 """
 
 from __future__ import annotations

@@ -70,7 +70,8 @@ class Adam(Optimizer):
         """Return (rate, eps, decay): the step size and ε with the corrections in them, and the decay added to gradients."""
         # math.sqrt, not the array module's: a NumPy scalar would promote float32 arithmetic to float64
         k = math.sqrt(1 - self.betas[1] ** self.steps)
-        return (self.lr * k / (1 - self.betas[0] ** self.steps), max(self.eps * k, 1.2e-38),     # not flushed to 0
+        eps = max(self.eps * k, 1.2e-38)        # not flushed to 0 in float32
+        return (self.lr * k / (1 - self.betas[0] ** self.steps), eps,
                 0.0 if self._decoupled else self.weight_decay)
 
     def _shrink(self, p: Array) -> None:
