@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import platform
 import random
 import signal
 import struct
@@ -22,6 +23,7 @@ import minilstm as ml
 from minilstm.backend import subnormals, threads
 from minilstm.backend.subnormals import flush_to_zero, is_flushing, keep_subnormals
 from minilstm.kernels import compiled
+from minilstm.losses import cross_entropy
 
 Arrays = dict[str, np.ndarray]
 TINY, ONE = 5e-324, 1.0
@@ -39,6 +41,11 @@ def keep(monkeypatch: pytest.MonkeyPatch, yes: bool) -> None:
 
 
 # The mode of a thread -------------------------------------------------------------------------------------
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc" or platform.machine() != "x86_64", reason="elsewhere it may not")
+def test_it_works_where_it_has_been_tried() -> None:
+    assert subnormals.why_not() == ""
+
 
 @needs_flushing
 def test_inside_and_outside() -> None:
@@ -432,6 +439,14 @@ def test_what_a_training_step_flushes(name: str, numba: str, monkeypatch: pytest
     assert any(array.any() for array in CASES[name]())
     keep(monkeypatch, False)
     assert not any(array.any() for array in CASES[name]())
+
+
+@needs_flushing
+def test_so_do_exponentials_that_a_sum_loses(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    monkeypatch.setattr(cross_entropy, "total", lambda losses, scale: seen.append(kept()))
+    ml.cross_entropy_forward(np.array([[0, -95]], np.float32), np.array([0]))
+    assert seen == [False]
 
 
 def test_small_probabilities_still_cost_what_they_should() -> None:
