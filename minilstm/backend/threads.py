@@ -75,17 +75,6 @@ def _forget() -> None:
     _pool = None
 
 
-def _after_fork() -> None:
-    """A forked child has none of its parent's threads."""
-    global _pool, _lock, _users
-    _pool, _lock, _users = None, threading.RLock(), 0
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
-
-
-@keep_subnormals        # after a fork, OpenBLAS starts its threads here
 def _set_blas_threads(numbers: list[int]) -> None:
     for library, number in zip(blas().lib_controllers, numbers):
         # Since 3.8 threadpoolctl obeys only the first thread that sets a number, until that thread ends. The caller holds our
@@ -94,6 +83,20 @@ def _set_blas_threads(numbers: list[int]) -> None:
         let_go(force=True)
         library.set_num_threads(number)
         let_go(force=True)
+
+
+_set_blas = _set_blas_threads
+
+
+def _after_fork() -> None:
+    """A forked child has none of its parent's threads."""
+    global _pool, _lock, _users, _set_blas
+    _pool, _lock, _users = None, threading.RLock(), 0
+    _set_blas = keep_subnormals(_set_blas_threads)      # OpenBLAS starts its threads there
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 @contextmanager
@@ -105,14 +108,14 @@ def one_blas_thread() -> Iterator[None]:
         _users += 1
         if _users == 1:
             _before = [library.num_threads for library in blas().lib_controllers]
-            _set_blas_threads([1] * len(_before))
+            _set_blas([1] * len(_before))
     try:
         yield
     finally:
         with _lock:
             _users -= 1
             if _users == 0:
-                _set_blas_threads(_before)
+                _set_blas(_before)
 
 
 def run(tasks: Sequence[Callable[[], Any]]) -> list[Any]:
