@@ -63,11 +63,11 @@ def processor() -> str:
     return f"{names[0]}{' (AVX-512)' if any('avx512f' in line for line in lines) else ''}" if names else platform.processor()
 
 
-def minilstm_model(cell: str = "lstm", fast: bool = True, init: str = "default") -> tuple[Run, Run]:
+def minilstm_model(cell: str = "lstm", fast: bool = True, init: str = "default", lr: float = 1e-3) -> tuple[Run, Run]:
     """Return (train on a batch, evaluate a batch) of the reference model."""
     model = reference_model(ReferenceSettings(cell, V, D, H, init=init))
     model.fast = fast
-    criterion, optimizer = ml.BCELoss(), ml.Adam(model, lr=1e-3)
+    criterion, optimizer = ml.BCELoss(), ml.Adam(model, lr=lr)
 
     def train(x: np.ndarray, y: np.ndarray) -> None:
         model.train()
@@ -82,7 +82,7 @@ def minilstm_model(cell: str = "lstm", fast: bool = True, init: str = "default")
     return train, evaluate
 
 
-def torch_model(cell: str = "lstm", init: str = "default") -> tuple[Run, Run]:
+def torch_model(cell: str = "lstm", init: str = "default", lr: float = 1e-3) -> tuple[Run, Run]:
     """The same in PyTorch, as its users write it."""
     import torch
     torch.manual_seed(0)
@@ -113,7 +113,7 @@ def torch_model(cell: str = "lstm", init: str = "default") -> tuple[Run, Run]:
         model.cell.bias_hh_l0.zero_()
         if cell == "gru":
             model.cell.bias_hh_l0[2 * H:] = torch.from_numpy(b[3])      # inside the product with the reset gate
-    criterion, optimizer = torch.nn.BCELoss(), torch.optim.Adam(model.parameters(), lr=1e-3)
+    criterion, optimizer = torch.nn.BCELoss(), torch.optim.Adam(model.parameters(), lr=lr)
 
     def train(x: np.ndarray, y: np.ndarray) -> None:
         model.train()
@@ -143,7 +143,7 @@ def flushing(run: Run) -> Run:
     return call
 
 
-MODELS = {"minilstm": minilstm_model, "PyTorch": torch_model}
+MODELS: dict[str, Callable[..., tuple[Run, Run]]] = {"minilstm": minilstm_model, "PyTorch": torch_model}
 
 
 def batches(file: Path, count: int, words: int | None = None,
@@ -210,8 +210,10 @@ def vanishing(file: Path, pairs: int, fast: bool) -> None:
     peak = sgemm_peak()
     for name, (cell, init, before) in VANISHING.items():
         data = batches(file, before + 1)
-        runs: dict[str, Run] = {"minilstm": minilstm_model(cell, fast, init)[0], "PyTorch": torch_model(cell, init)[0],
-                                "PyTorch flushed": flushing(torch_model(cell, init)[0])}
+        lr = 1e-3 if before else 0.0        # 0: each step is a first one
+        runs: dict[str, Run] = {"minilstm": minilstm_model(cell, fast, init, lr)[0],
+                                "PyTorch": torch_model(cell, init, lr)[0],
+                                "PyTorch flushed": flushing(torch_model(cell, init, lr)[0])}
         for run in runs.values():
             for batch in data[1:]:
                 run(*batch)
