@@ -15,7 +15,7 @@ unmasked padding after them changes it after the last one, so ``prediction`` the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 

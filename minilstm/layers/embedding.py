@@ -20,6 +20,7 @@ from minilstm.backend.checks import (as_floating, as_gradient, as_integers, chec
                                      check_shape)
 from minilstm.backend.errors import ArgumentError, ShapeError, TokenError
 from minilstm.backend.seeds import as_generator
+from minilstm.backend.subnormals import flush_to_zero
 from minilstm.kernels import embedding_twin
 from minilstm.layers.initial_weights import INITS, uniform
 from minilstm.layers.module import Module
@@ -159,6 +160,7 @@ class Embedding(Module):
         self.push(cache)
         return y
 
+    @flush_to_zero
     def backward(self, dy: Array) -> None:
         """Add to ``grads["W"]``, given dy (..., D). Tokens have no gradient, so this returns None."""
         cache, dW = self.peek(), self.grads["W"]

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from minilstm.backend.arrays import Array, get_array_module
 from minilstm.backend.checks import as_gradient, as_not_empty, check_choice, check_shape
 from minilstm.backend.errors import BackwardError
+from minilstm.backend.subnormals import flush_to_zero
 from minilstm.cells.padding import check_lengths, check_padding, real_steps
 from minilstm.layers.module import Module
 
@@ -116,6 +117,7 @@ class PoolOverTime(Module):
     def extra_repr(self) -> str:
         return repr(self.mode) + ("" if self.padding == "post" else f", padding={self.padding!r}")
 
+    @flush_to_zero
     def forward(self, x: Array, *, lengths: Any = None, padding: str | None = None) -> Array:
         """Return y (N, H) or (N, 2H) for x (N, T, H). Raises ShapeError, DtypeError, ArgumentError."""
         y, cache = pool_forward(x, lengths, mode=self.mode, padding=self.padding if padding is None else padding,
@@ -123,6 +125,7 @@ class PoolOverTime(Module):
         self.push(cache)
         return y
 
+    @flush_to_zero
     def backward(self, dy: Array) -> Array:
         """Return dx (N, T, H). Raises ShapeError, DtypeError, BackwardError before any change."""
         dx = pool_backward(dy, self.peek())

@@ -20,6 +20,7 @@ from minilstm.backend.arrays import Array, get_array_module
 from minilstm.backend.checks import check_choice, check_dtype, check_positive_int
 from minilstm.backend.errors import ArgumentError
 from minilstm.backend.seeds import as_generator
+from minilstm.backend.subnormals import flush_to_zero
 from minilstm.cells.gates import SequencePair, gate_columns
 from minilstm.cells.padding import check_padding
 from minilstm.kernels import twins
@@ -121,6 +122,7 @@ class Recurrent(Module):
                 words.append(f"{name}={value!r}")
         return ", ".join(words)
 
+    @flush_to_zero
     def forward(self, x: Array, state0: Any = None, *, lengths: Any = None, padding: str | None = None,
                 return_state: bool = False) -> Any:
         """Return y, or (y, state_n) with ``return_state=True``.
@@ -165,6 +167,7 @@ class Recurrent(Module):
         self.push(RecurrentCache(pair, caches, masks, xp.empty(0, x.dtype), N, T, paired, flat))
         return (x, stack_states([cache.last for cache in caches], flat)) if return_state else x
 
+    @flush_to_zero
     def backward(self, dy: Array | None, dstate: Any = None) -> Any:
         """Return dx (N, T, D), or (dx, dstate0) if the forward was given ``state0`` or ``return_state=True``.
 

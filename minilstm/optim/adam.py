@@ -10,6 +10,7 @@ import numpy as np
 
 from minilstm.backend.arrays import Array, get_array_module
 from minilstm.backend.errors import ArgumentError
+from minilstm.backend.subnormals import flush_to_zero
 from minilstm.kernels import adam_twin
 from minilstm.layers.module import Module
 from minilstm.optim.gradients import check_number
@@ -70,9 +71,11 @@ class Adam(Optimizer):
         """Return (rate, eps, decay): the step size and ε with the corrections in them, and the decay added to gradients."""
         # math.sqrt, not the array module's: a NumPy scalar would promote float32 arithmetic to float64
         k = math.sqrt(1 - self.betas[1] ** self.steps)
-        return (self.lr * k / (1 - self.betas[0] ** self.steps), self.eps * k,
+        eps = max(self.eps * k, 1.2e-38)        # not flushed to 0 in float32
+        return (self.lr * k / (1 - self.betas[0] ** self.steps), eps,
                 0.0 if self._decoupled else self.weight_decay)
 
+    @flush_to_zero
     def _update(self, p: Array, g: Array, moments: tuple[Array, ...], fast: bool) -> None:
         (m, v), (beta1, beta2), (rate, eps, decay) = moments, self.betas, self._folded()
         if self.weight_decay and self._decoupled:

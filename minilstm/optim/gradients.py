@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import reduce
 from itertools import combinations
-from operator import add
 from typing import Any
 
 import numpy as np
@@ -14,6 +12,7 @@ import numpy as np
 from minilstm.backend.arrays import Array, get_array_module, to_numpy
 from minilstm.backend.checks import check_writeable, is_number
 from minilstm.backend.errors import ArgumentError, DtypeError, NonFiniteError, ShapeError
+from minilstm.backend.subnormals import flush_to_zero
 from minilstm.layers.module import Module
 from minilstm.layers.tree import located
 
@@ -105,9 +104,7 @@ def clip_grad_norm(model: Module, max_norm: float, *, modules: list[tuple[str, A
     if max_norm != math.inf:
         max_norm = check_number("max_norm", max_norm)
     gradients = [g for _, _, _, g in trainable(model.modules() if modules is None else modules)]
-    xp = get_array_module(*gradients)
-    squares = [xp.square(g, dtype=np.float64).sum() for g in gradients] or [np.float64(0)]      # none: all layers are frozen
-    norm = xp.sqrt(reduce(add, squares))
+    xp, norm = get_array_module(*gradients), _norm(gradients)
     if max_norm == math.inf:
         return xp.asarray(norm)
     finite = xp.isfinite(norm)
@@ -116,3 +113,9 @@ def clip_grad_norm(model: Module, max_norm: float, *, modules: list[tuple[str, A
         for g in gradients:
             g *= factor.astype(g.dtype)
     return xp.asarray(norm)
+
+
+@flush_to_zero
+def _norm(gradients: list[Array]) -> Any:
+    xp = get_array_module(*gradients)
+    return xp.sqrt(sum([xp.square(g, dtype=np.float64).sum() for g in gradients]))

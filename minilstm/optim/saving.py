@@ -54,6 +54,6 @@ def load(optimizer: Any, state: Mapping[str, Any]) -> None:
         if entry.endswith(".exp_avg_sq") and (value < 0).any():
             raise CheckpointError(f"optimiser array {entry}: holds negative values, but is a mean of squares")
     optimizer._moments = {name: tuple(asarray(fitting[entry], backend_name(p)) for entry in names[name])
-                     for name, p in owners.items()}
+                          for name, p in owners.items()}
     optimizer._set(hyper)
     optimizer.steps = meta["steps"]

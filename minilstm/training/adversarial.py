@@ -16,6 +16,7 @@ from typing import Any
 
 from minilstm.backend.arrays import Array, get_array_module
 from minilstm.backend.errors import ArgumentError
+from minilstm.backend.subnormals import flush_to_zero
 from minilstm.layers.module import Module
 from minilstm.layers.recurrent import Recurrent
 from minilstm.layers.sequential import Sequential
@@ -58,6 +59,7 @@ class AdversarialGradients:
         words.backward(g + rest.backward(criterion.backward()))
         return prediction, loss
 
+    @flush_to_zero
     def noise(self, e: Array, g: Array) -> Array:
         """Return r (N, T, D), given e and g (N, T, D); 0 for a sequence without a gradient."""
         xp = get_array_module(e, g)
