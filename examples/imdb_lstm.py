@@ -13,7 +13,8 @@ look at the curves.
 
 from __future__ import annotations
 
-from minilstm.command_line.program import Parser, option, path_name, positive, probability, run_program, seed, whole
+from minilstm.command_line.program import (Parser, option, path_name, positive, probability, run_program,
+                                           seed, whole)
 
 # isort: split
 import argparse

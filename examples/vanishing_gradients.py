@@ -13,8 +13,8 @@ interrupted run.
 
 from __future__ import annotations
 
-from minilstm.command_line.program import (Parser, check_installed, finite, one_of, path_name, positive, run_program, several,
-                                           whole)
+from minilstm.command_line.program import (Parser, check_installed, finite, one_of, path_name, positive,
+                                           run_program, several, whole)
 
 # isort: split
 import argparse

@@ -32,9 +32,9 @@ BOTH: tuple[str, ...] = (
     *(f"cells/test_{name}.py" for name in ("activations", "gru", "lstm", "padding", "rnn")),
     *(f"layers/test_{name}.py" for name in (
         "activations", "against_reference", "bad_input", "dropout", "embedding", "gradients", "linear", "module", "pooling",
-        "recurrent", "recurrent_arrays", "recurrent_bad_input", "sequential", "state_dict", "summary", "torch_parity")),
+        "recurrent", "recurrent_arrays", "recurrent_bad_input", "saving", "sequential", "summary", "torch_parity")),
     *(f"losses/test_{name}.py" for name in ("binary_cross_entropy", "cross_entropy", "loss", "metrics", "squared_error")),
-    *(f"optim/test_{name}.py" for name in ("adam", "clipping", "optimizer", "sgd")),
+    *(f"optim/test_{name}.py" for name in ("adam", "gradients", "optimizer", "sgd")),
     *(f"training/test_{name}.py" for name in (
         "adversarial", "averaging", "callbacks", "evaluation", "interrupt", "nonfinite", "resume", "run_folder",
         "torch_parity", "trainer")),

@@ -27,7 +27,7 @@ from minilstm.gradients.instruments.unrolled import Unrolled, check_layer, step_
 from minilstm.layers.dropout import Dropout
 from minilstm.layers.module import Module
 from minilstm.layers.recurrent import Recurrent
-from minilstm.layers.sequential import Sequential, accepts_option
+from minilstm.layers.sequential import Sequential
 
 
 @dataclass(frozen=True)
@@ -128,9 +128,9 @@ def model_upstream(model: Module, criterion: Any, x: Any, targets: Any, *, lengt
     options = {"lengths": lengths, "padding": padding}
     options = {name: value for name, value in options.items() if value is not None}
     head = twin[place + 1:]
-    below = twin[:place](x, **{k: v for k, v in options.items() if accepts_option(twin[:place], k)})
+    below = twin[:place](x, **{k: v for k, v in options.items() if twin[:place].accepts(k)})
     y = layer(below, **options)
-    criterion(head(y, **{k: v for k, v in options.items() if accepts_option(head, k)}), targets)
+    criterion(head(y, **{k: v for k, v in options.items() if head.accepts(k)}), targets)
     dy = head.backward(criterion.backward())
     return layer, below, {"dh" if layer.return_sequences else "dh_last": dy}
 

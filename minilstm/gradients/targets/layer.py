@@ -14,7 +14,8 @@ from minilstm.gradients.targets.side_effects import SideEffect
 from minilstm.gradients.targets.target import Target, Tensors, gate_names, outputs_of, title_of
 from minilstm.gradients.targets.trees import rebuild
 from minilstm.layers.embedding import Embedding
-from minilstm.layers.module import Module, draws
+from minilstm.layers.module import Module
+from minilstm.layers.tree import has_rng
 
 
 class LayerTarget(Target):
@@ -25,7 +26,7 @@ class LayerTarget(Target):
         self.layer = copy.deepcopy(layer)
         self.layer.train().to(dtype=np.float64)
         self.owners: dict[str, tuple[Any, str]] = dict(self.layer.locate())
-        self.generators = [m.rng for _, m in self.layer.modules() if draws(m)]
+        self.generators = [m.rng for _, m in self.layer.modules() if has_rng(m)]
         self.random_states = [copy.deepcopy(g.bit_generator.state) for g in self.generators]
         self.add_parameters({name: owner.params[key] for name, (owner, key) in self.owners.items()})
 

@@ -12,7 +12,7 @@ from models import TOKENS, small_model
 import minilstm as ml
 
 
-def test_state_dict_round_trip_and_copies() -> None:
+def test_saving_round_trip_and_copies() -> None:
     model, other = small_model(), small_model(init="uniform")
     state = model.state_dict()
     other.load_state_dict(state)
