@@ -59,7 +59,7 @@ HOST_ONLY: dict[str, str] = {
     "test_misuses.py": "how the library is used, on host arrays",
     "examples/test_imdb_ablation.py": "a sweep of trials on the CPU",
     "examples/test_imdb_linear.py": "a program around scikit-learn, and numbers from files",
-    "test_architecture.py": "source files",
+    **dict.fromkeys(["test_architecture.py", "test_own_sentences.py"], "source files"),
     "test_backends.py": "about these lists",
     "benchmarks/test_bench_cuda.py": "a program of its own process, which runs on the stand-in there",
     **dict.fromkeys([f"benchmarks/test_{name}.py" for name in (

@@ -18,7 +18,7 @@ from minilstm.exercises.cells import (GRU_STEP, LSTM, LSTM_STEP, RNN, RNN_STEP, 
 from minilstm.exercises.numbers import Task, judge
 from minilstm.exercises.own_work import library_calls
 from minilstm.exercises.verdict import NOT_HANDED_IN, Names, Unanswered, Verdict, failed, names_of
-from minilstm.gradients.targets.failures import student_line
+from minilstm.gradients.targets.failures import at_line
 
 
 class Function(NamedTuple):
@@ -40,7 +40,7 @@ class Step(NamedTuple):
     @property
     def name(self) -> str:
         """The first word of ``stem``, such as "step01"."""
-        return self.stem.partition("_")[0]
+        return self.stem[:len("step01")]
 
 
 class Graded(NamedTuple):
@@ -145,7 +145,7 @@ def _graded(names: Names, function: Function) -> Graded:
         except Unanswered as error:
             verdict = error.verdict
         except SystemExit as error:
-            verdict = Verdict(0.0, ("ends itself",), f"SystemExit{student_line(error)}",
+            verdict = Verdict(0.0, ("ends itself",), f"SystemExit{at_line(error)}",
                               "who calls a function that ends the program?")
         except Exception as error:
             verdict = failed(function.name, error, function.question)

@@ -17,6 +17,7 @@ import numpy as np
 
 from minilstm.gradients.diagnosis.mistakes import MISTAKES
 from minilstm.gradients.targets.failures import student_line
+from minilstm.student.load import CELLS
 
 # What is not a mistake in the mathematics, by key.
 NOT_HANDED_IN = "not handed in"
@@ -83,7 +84,7 @@ def failed(name: str, error: BaseException, question: str) -> Verdict:
     asked = [question for kind, question in QUESTIONS if isinstance(error, kind)]
     asked.append("which values come here, and of which kind?")
     return Verdict(0.0, ("error",), f"{type(error).__name__}: {words}",
-                   f"{student_line(error).removeprefix(' in ') or name}: {asked[0]}")
+                   f"{student_line(error) or name}: {asked[0]}")
 
 
 def assignment_line(function: Any, *targets: str) -> str:
@@ -101,7 +102,7 @@ def assignment_line(function: Any, *targets: str) -> str:
 
 def _line(function: Any, line: int) -> str:
     """Return "line 3", or "cell 2, line 3" in a notebook."""
-    cell = inspect.unwrap(function).__code__.co_filename.partition(", cell ")[2]
+    cell = CELLS.get(inspect.unwrap(function).__code__.co_filename)
     return f"cell {cell}, line {line}" if cell else f"line {line}"
 
 

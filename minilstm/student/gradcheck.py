@@ -229,7 +229,7 @@ def _taken(forward: Any, inputs: dict[str, Any]) -> dict[str, Any]:
     title = getattr(forward, "__name__", "forward")
     arrays = {name: value.copy() for name, value in inputs.items() if isinstance(value, np.ndarray)}
     copies = {**inputs, **arrays}
-    arranged = arrange(title, forward, copies, {})
+    arranged = arrange(forward, copies, {})
     arguments, by_name = pass_on(arranged, arranged.values)
     with errors_located(title, "forward", forward):
         forward(*arguments, **by_name)

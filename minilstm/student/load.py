@@ -19,8 +19,9 @@ import types
 from pathlib import Path
 
 from minilstm.backend.errors import ArgumentError
-from minilstm.gradients.targets.failures import student_line
+from minilstm.gradients.targets.failures import at_line
 
+CELLS: dict[str, int] = {}      # the numbers of the notebooks' cells, by the names under which they are compiled
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
@@ -47,7 +48,7 @@ def load(file: Path) -> types.ModuleType:
     sys.modules.setdefault(file.stem, module)       # pickle and dataclasses look it up
     sys.path.insert(0, str(file.resolve().parent))
     if file.suffix == ".py":
-        _execute(_parse(text, file, str(file)), module, file, str(file))
+        _execute(_parse(text, str(file)), module, file, str(file))
     else:
         _load_notebook(text, module, file)
     return module
@@ -65,11 +66,12 @@ def _load_notebook(text: str, module: types.ModuleType, file: Path) -> None:
     known = set(dir(builtins))
     for number, source in enumerate(sources, 1):
         name = f"{file}, cell {number}"
+        CELLS[name] = number
         lines = _python(source.splitlines())
         if source.lstrip().startswith("%%") and not source.lstrip().startswith(("%%time", "%%capture")):
             continue                                # a cell of another language
         linecache.cache[name] = (len(source), None, [line + "\n" for line in lines], name)
-        tree = _parse("\n".join(lines), file, name)
+        tree = _parse("\n".join(lines), name)
         for node in ast.walk(tree):
             if isinstance(node, (ast.Import, ast.ImportFrom)):
                 known |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
@@ -117,15 +119,14 @@ def _calls(node: ast.AST) -> set[str]:
     return found
 
 
-def _parse(text: str, file: Path, name: str) -> ast.Module:
+def _parse(text: str, name: str) -> ast.Module:
     try:
         return ast.parse(text, name)
     except (SyntaxError, ValueError) as error:      # ValueError: null bytes
         line = error.lineno if isinstance(error, SyntaxError) else None
         where = "" if line is None else f", line {line}: {(getattr(error, 'text', '') or '').strip()}"
-        cell = name.removeprefix(str(file))
         words = error.msg if isinstance(error, SyntaxError) else str(error)
-        raise ArgumentError(f"{file}{cell}{where}: {type(error).__name__}: {words}") from error
+        raise ArgumentError(f"{name}{where}: {type(error).__name__}: {words}") from error
 
 
 def _execute(tree: ast.Module, module: types.ModuleType, file: Path, name: str) -> None:
@@ -134,4 +135,4 @@ def _execute(tree: ast.Module, module: types.ModuleType, file: Path, name: str) 
     except (Exception, SystemExit) as error:
         words = f": {error}" if str(error) else ""
         raise ArgumentError(f"{file}: cannot be imported: "
-                            f"{type(error).__name__}{words}{student_line(error)}") from error
+                            f"{type(error).__name__}{words}{at_line(error)}") from error

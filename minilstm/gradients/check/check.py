@@ -109,8 +109,8 @@ def _unused(target: Target, analytic: Mapping[str, Array], allow_unused: Sequenc
         if name in allow_unused or name in analytic and to_numpy(analytic[name]).any():
             continue
         if not target.depends_on(name):
-            spelled = target.as_written(name)
-            found.append(SideEffect("not read", (spelled, spelled.partition("[")[0], name)))
+            written = target.as_written(name)
+            found.append(SideEffect("not read", (written, written, name)))
         elif name in target.missing:
             target.add_note(f"no gradient of {name} was returned; the outputs that were compared do not "
                             "depend on it")

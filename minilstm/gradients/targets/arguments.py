@@ -22,7 +22,7 @@ class Inputs(NamedTuple):
     keywords: tuple[str, ...] = ()
 
 
-def arrange(title: str, function: Any, inputs: Any, options: Mapping[str, Any]) -> Inputs:
+def arrange(function: Any, inputs: Any, options: Mapping[str, Any]) -> Inputs:
     """Match ``inputs`` (one value, a tuple, or a dict by name) with forward's arguments.
 
     Raises ArgumentError where forward cannot be called with them.
@@ -54,7 +54,7 @@ def arrange(title: str, function: Any, inputs: Any, options: Mapping[str, Any]) 
         arguments, by_name = pass_on(arranged, values)
         signature.bind(*arguments, **by_name, **options)
     except TypeError as error:
-        raise ArgumentError(f"gradcheck {title}: forward cannot be called with these inputs: {error} "
+        raise ArgumentError(f"forward cannot be called with these inputs: {error} "
                             f"(it takes {', '.join(named) or 'nothing'})") from None
     return arranged
 

@@ -19,14 +19,20 @@ from minilstm.backend.paths import NOT_THEIRS
 
 
 def student_line(error: BaseException) -> str:
-    """Return the innermost line of the student's own code that raised: " in cell.py, line 3: dh = ..."."""
+    """Return the innermost line of the student's own code that raised: "cell.py, line 3: dh = ...", or ""."""
     theirs = [frame for frame in traceback.extract_tb(error.__traceback__)
               if not frame.filename.startswith((*NOT_THEIRS, "<frozen", "<__array_function__"))]
     if not theirs:
         return ""
     frame = theirs[-1]
     text = linecache.getline(frame.filename, frame.lineno or 0).strip()
-    return f" in {Path(frame.filename).name}, line {frame.lineno}" + (f": {text}" if text else "")
+    return f"{Path(frame.filename).name}, line {frame.lineno}" + (f": {text}" if text else "")
+
+
+def at_line(error: BaseException) -> str:
+    """Return " in " and that line, or ""."""
+    line = student_line(error)
+    return f" in {line}" if line else ""
 
 
 def definition_site(function: Any) -> str:
@@ -48,7 +54,7 @@ def errors_located(title: str, what: str, function: Any) -> Iterator[None]:
         raise
     except Exception as error:
         words = ": ".join(filter(None, (type(error).__name__, " ".join(str(error).split())[:300])))
-        place = student_line(error) or definition_site(function)
+        place = at_line(error) or definition_site(function)
         raise GradientError(f"gradcheck {title}: {what} raised {words}{place}") from error
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minilstm.backend.errors import ArgumentError
+from minilstm.gradients.targets.arguments import arrange
 from minilstm.gradients.targets.failures import not_a_target
 from minilstm.gradients.targets.layer import LayerTarget
 from minilstm.gradients.targets.object import ObjectTarget
@@ -28,9 +29,10 @@ def make_target(target: Any, inputs: Any, options: dict[str, Any]) -> Target:
         return (LayerTarget if isinstance(target, Module) else ObjectTarget)(target, inputs, options)
     if callable(target) and not hasattr(target, "forward"):
         try:
-            return PairTarget(target, None, inputs, options)
+            arrange(target, inputs, options)
         except ArgumentError as error:      # perhaps its backward was forgotten: the inputs are not to blame
-            raise not_a_target(target, str(error).partition(": ")[2]) from None
+            raise not_a_target(target, str(error)) from None
+        return PairTarget(target, None, inputs, options)
     if has_forward:
         raise not_a_target(target, "it has forward but no backward")
     if has_backward:

@@ -71,7 +71,10 @@ class Target:
 
     def __init__(self, title: str, function: Any, inputs: Any, options: dict[str, Any]) -> None:
         self.title, self.options, self.function = title, options, function
-        self.inputs = arrange(title, function, inputs, options)
+        try:
+            self.inputs = arrange(function, inputs, options)
+        except ArgumentError as error:
+            raise self.refusal(str(error)) from None
         self.input_names = name_leaves(zip(self.inputs.names, self.inputs.values))
         for name, times in Counter(self.input_names).items():
             if times > 1:
