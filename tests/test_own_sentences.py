@@ -50,7 +50,8 @@ def looks(tree: ast.AST) -> Iterator[str]:
             yield ast.unparse(node)
         elif isinstance(node, ast.Compare) and isinstance(node.ops[0], (ast.In, ast.NotIn)):
             text = node.left.value if isinstance(node.left, ast.Constant) else ""
-            if isinstance(text, str) and (len(text) > 1 or not text.isalnum()) and text not in ("", "error", "cells", "source"):
+            if isinstance(text, str) and text not in ("", "error", "cells", "source") and not (
+                    len(text) == 1 and text.isalnum()):
                 yield ast.unparse(node)
 
 

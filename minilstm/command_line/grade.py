@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run_grade(arguments: argparse.Namespace) -> int:
     """Grade and print; return 0 if every submission is right in all steps, else 1."""
     try:
-        found = submissions(arguments.path, one=arguments.results is not None)
+        found = submissions(arguments.path, single=arguments.results is not None)
         steps = [STEPS[number - 1] for number in arguments.steps]
         results = grade_all(found, steps, seconds=arguments.seconds, megabytes=arguments.memory,
                             jobs=arguments.jobs)
@@ -51,7 +51,7 @@ def run_grade(arguments: argparse.Namespace) -> int:
         print(_dumped(as_json(results)))
     else:
         print(table(results) if len(results) > 1 else text(results[0]))
-    return 0 if all(one.score == one.points for one in results) else 1
+    return 0 if all(result.score == result.points for result in results) else 1
 
 
 def _dumped(values: dict[str, Any]) -> str:

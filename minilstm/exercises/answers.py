@@ -138,10 +138,11 @@ ADAM = Task(_steps, _adam, ("p", "m", "v"), (
 
 # Step 8: padding
 def _pad(sequences: Sequence[Sequence[int]], side: str = "post") -> Result:
-    lengths = np.array([len(one) for one in sequences])
+    lengths = np.array(list(map(len, sequences)))
     tokens = np.zeros((len(sequences), lengths.max()), int)
-    for row, one in zip(tokens, sequences):
-        row[slice(0, len(one)) if side == "post" else slice(len(row) - len(one), None)] = one
+    for row, words in zip(tokens, sequences):
+        start = 0 if side == "post" else len(row) - len(words)
+        row[start:start + len(words)] = words
     return tokens, lengths
 
 
@@ -279,7 +280,7 @@ SURVIVAL = Task([(_a, 0), (_a, 2.5)], _survival, ("survival",), (
 
 def _needed(a: Any, share: float, over: bool = False) -> Any:
     left = (_survival(a, bias) for bias in range(21))
-    return next((bias for bias, one in enumerate(left) if (one < share if over else one >= share)), None)
+    return next((bias for bias, much in enumerate(left) if (much < share) == over), None)
 
 
 BIAS = Task([(_a, 0.5), (_a, 0.95), (_a, 0.0), (_a, 2.0), (_a - 17.0, 0.5)], _needed, ("bias",), (

@@ -48,10 +48,10 @@ class Result(NamedTuple):
 
     @property
     def points(self) -> int:
-        return sum(one.points for functions in self.steps.values() for one in functions)
+        return sum(graded.points for functions in self.steps.values() for graded in functions)
 
     def step_score(self, step: str) -> float:
-        return sum(one.score for one in self.steps[step])
+        return sum(graded.score for graded in self.steps[step])
 
     @property
     def mistakes(self) -> list[str]:
@@ -61,9 +61,9 @@ class Result(NamedTuple):
         return [f"{graded.function}: {graded.mistake}" for graded in wrong]
 
 
-def submissions(path: Path, one: bool = False) -> list[Submission]:
+def submissions(path: Path, single: bool = False) -> list[Submission]:
     """Return the submissions at a path: a file is one; so is a folder with an exercise's own file in it, or
-    any if ``one``.
+    any if ``single``.
 
     Of any other folder each file and each folder in it is one. Raises ArgumentError where there is none, or
     another file.
@@ -77,8 +77,8 @@ def submissions(path: Path, one: bool = False) -> list[Submission]:
     if not path.is_dir():
         raise ArgumentError(f"{path}: there is no such file or folder")
     inside = [entry for entry in sorted(path.iterdir()) if not entry.name.startswith((".", "__"))]
-    if one or {entry.stem for entry in inside} & {step.stem for step in STEPS}:
-        found = [Submission(path.resolve().name, path, _files(path, deep=one), _beside(path))]
+    if single or {entry.stem for entry in inside} & {step.stem for step in STEPS}:
+        found = [Submission(path.resolve().name, path, _files(path, deep=single), _beside(path))]
     else:
         found = [Submission(entry.name, entry if entry.is_dir() else path, _files(entry), _beside(entry))
                  for entry in inside if entry.is_dir() or _is_code(entry)]
@@ -117,7 +117,7 @@ def grade_all(found: Sequence[Submission], steps: Sequence[Step] = (), *, second
     Every submission is asked for the same steps: ``steps``, or those of which any has a function. Raises
     ArgumentError where none has.
     """
-    holding = [{file: steps_in(_text(file), file.name) for file in one.files} for one in found]
+    holding = [{file: steps_in(_text(file), file.name) for file in submission.files} for submission in found]
     defined = {step.name for files in holding for has in files.values() for step in has}
     asked = list(steps) or [step for step in STEPS if step.name in defined]
     if not asked:
@@ -133,7 +133,7 @@ def grade_all(found: Sequence[Submission], steps: Sequence[Step] = (), *, second
     else:
         graded = [_grade_apart(*each, seconds, megabytes) for each in work]
     every = iter(graded)
-    return [Result(one.name, {step.name: next(every) for step in asked}) for one in found]
+    return [Result(submission.name, {step.name: next(every) for step in asked}) for submission in found]
 
 
 def _in_order(step: Step, files: list[Path]) -> list[Path]:
@@ -148,13 +148,14 @@ def _text(file: Path) -> str:
         raise ArgumentError(f"{file}: cannot be read: {error}") from error
 
 
-def _grade_apart(one: Submission, step: Step, files: list[Path], seconds: float,
+def _grade_apart(submission: Submission, step: Step, files: list[Path], seconds: float,
                  megabytes: int | None) -> list[Graded]:
     """Grade one step of one submission, defined in ``files``, in a process of its own."""
     if not files:
         return _nothing(step, NOT_HANDED_IN, "there is no file with this step")
     with tempfile.TemporaryDirectory() as folder:
-        copies = {file: Path(folder, file.relative_to(one.root)) for file in (*one.files, *one.beside)}
+        every = (*submission.files, *submission.beside)
+        copies = {file: Path(folder, file.relative_to(submission.root)) for file in every}
         for file, copy in copies.items():
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, copy)

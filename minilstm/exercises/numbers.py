@@ -91,7 +91,8 @@ def _judge(function: Any, name: str, question: str, task: Task, cases: Sequence[
     if all(map(equal_results, got, wanted)):
         return Verdict(1.0)
     for wrong in task.wrongs:
-        if all(equal_results(one, _numbers(wrong.function, case)) for one, case in zip(got, task.cases)):
+        numbers = [_numbers(wrong.function, case) for case in task.cases]
+        if all(map(equal_results, got, numbers)):
             return Verdict(0.0, (wrong.name,), "exactly the numbers that this mistake gives",
                            f"{assignment_line(function, wrong.variable)}: {wrong.question}")
     first = next(k for k, pair in enumerate(zip(got, wanted)) if not equal_results(*pair))

@@ -19,7 +19,7 @@ def text(result: Result) -> str:
     lines = [result.submission]
     for step, functions in result.steps.items():
         lines.append(f"  {step} {TITLES[step]}: {result.step_score(step):g} of "
-                     f"{sum(one.points for one in functions)}")
+                     f"{sum(graded.points for graded in functions)}")
         reasons = {(graded.mistakes, graded.detail) for graded in functions}
         # one reason for the whole step
         if len(reasons) == 1 and functions[0].mistakes and not functions[0].hint:
@@ -57,27 +57,29 @@ def as_csv(results: Sequence[Result]) -> str:
 
 def _rows(results: Sequence[Result], missing: str = "0") -> list[list[str]]:
     rows = [["submission", *results[0].steps, "total", "of", "mistakes"]]
-    for one in results:
-        handed_in = [step for step, functions in one.steps.items()
+    for result in results:
+        handed_in = [step for step, functions in result.steps.items()
                      if any(graded.handed_in for graded in functions)]
-        scores = [f"{one.step_score(step):g}" if step in handed_in else missing for step in one.steps]
-        rows.append([one.submission, *scores, f"{one.score:g}", str(one.points), "; ".join(one.mistakes)])
+        scores = [f"{result.step_score(step):g}" if step in handed_in else missing for step in result.steps]
+        mistakes = "; ".join(result.mistakes)
+        rows.append([result.submission, *scores, f"{result.score:g}", str(result.points), mistakes])
     return rows
 
 
 def as_json(results: Sequence[Result]) -> dict[str, Any]:
     """Return all results as plain values."""
     return {"version": 1, "submissions": [
-        {"submission": one.submission, "score": one.score, "max_score": one.points, "steps": [
-            {"step": step, "title": TITLES[step], "score": one.step_score(step), "functions": [
+        {"submission": result.submission, "score": result.score, "max_score": result.points, "steps": [
+            {"step": step, "title": TITLES[step], "score": result.step_score(step), "functions": [
                 {**graded._asdict(), "mistake": graded.mistake, "max_score": graded.points}
                 for graded in functions]}
-            for step, functions in one.steps.items()]} for one in results]}
+            for step, functions in result.steps.items()]} for result in results]}
 
 
 def gradescope(result: Result) -> dict[str, Any]:
     """Return a results.json (gradescope-autograders.readthedocs.io, specs): a test for each function."""
     return {"output": f"{result.score:g} of {result.points}", "tests": [
-        {"name": f"{step} {TITLES[step]}: {one.function}", "score": one.score, "max_score": one.points,
-         "output": "\n".join(feedback(one)) or "right", "visibility": "visible"}
-        for step, functions in result.steps.items() for one in functions]}
+        {"name": f"{step} {TITLES[step]}: {graded.function}", "score": graded.score,
+         "max_score": graded.points,
+         "output": "\n".join(feedback(graded)) or "right", "visibility": "visible"}
+        for step, functions in result.steps.items() for graded in functions]}

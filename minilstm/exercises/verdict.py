@@ -130,7 +130,8 @@ def _changed(node: ast.stmt) -> set[str]:
     if isinstance(node, ast.AugAssign):
         targets = [node.target]
     found = set()
-    for target in [part for one in targets for part in getattr(one, "elts", [one])]:
+    parts = [part for target in targets for part in getattr(target, "elts", [target])]
+    for target in parts:
         while isinstance(target, (ast.Subscript, ast.Attribute)):
             target = target.value
         if isinstance(target, ast.Name):
@@ -142,12 +143,12 @@ def _is_blank(node: ast.stmt) -> bool:
     """Return whether a statement has a ``...`` as its value, its condition, or alone: a blank."""
     value = getattr(node, "value", getattr(node, "test", None))
     parts = (value, getattr(value, "left", None), getattr(value, "right", None))
-    return any(isinstance(one, ast.Constant) and one.value is ... for one in parts)
+    return any(isinstance(part, ast.Constant) and part.value is ... for part in parts)
 
 
 def as_arrays(value: Any) -> list[Any]:
     """Return what a function returned as a list of arrays: lists and tuples are opened, None is NaN."""
-    if isinstance(value, list) and value and all(isinstance(one, (int, float, np.number)) for one in value):
+    if isinstance(value, list) and value and all(isinstance(part, (int, float, np.number)) for part in value):
         return [np.asarray(value)]
     if isinstance(value, (tuple, list)):
         return [array for part in value for array in as_arrays(part)]

@@ -21,7 +21,7 @@ from pathlib import Path
 from minilstm.backend.errors import ArgumentError
 from minilstm.gradients.targets.failures import at_line
 
-CELLS: dict[str, int] = {}      # the numbers of the notebooks' cells, by the names under which they are compiled
+CELLS: dict[str, int] = {}      # numbers of notebooks' cells, by the names under which they are compiled
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
@@ -100,9 +100,9 @@ def _python(lines: list[str]) -> list[str]:
 def _defines(node: ast.stmt, known: set[str]) -> bool:
     """Return whether a statement only defines something: ``known`` are the names that it may call."""
     if isinstance(node, (ast.If, ast.Try)):
-        inside = [one for field in ("body", "orelse", "finalbody") for one in getattr(node, field, [])]
-        inside += [one for handler in getattr(node, "handlers", []) for one in handler.body]
-        return all(isinstance(one, ast.Pass) or _defines(one, known) for one in inside)
+        inside = [*node.body, *node.orelse, *getattr(node, "finalbody", [])]
+        inside += [statement for handler in getattr(node, "handlers", []) for statement in handler.body]
+        return all(isinstance(statement, ast.Pass) or _defines(statement, known) for statement in inside)
     return isinstance(node, (*DEFINITIONS, ast.Import, ast.ImportFrom)) or isinstance(
         node, (ast.Assign, ast.AnnAssign)) and _calls(node) <= known
 

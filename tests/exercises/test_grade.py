@@ -105,7 +105,7 @@ def test_what_one_submission_is(tmp_path: Path) -> None:
     assert names == {"ada": ["step06_embedding.py"], "ben": ["mine.py"], "carl.py": ["carl.py"]}
     assert [one.name for one in submissions(tmp_path / "ada")] == ["ada"]           # an exercise's own file lies in it
     assert [one.name for one in submissions(tmp_path / "ben")] == ["mine.py"]
-    assert len(submissions(tmp_path, one=True)) == 1 and len(submissions(tmp_path, one=True)[0].files) == 3
+    assert len(submissions(tmp_path, single=True)) == 1 and len(submissions(tmp_path, single=True)[0].files) == 3
     (tmp_path / "empty").mkdir()
     for path, words in (("empty", "holds no"), ("missing", "there is no such file"), ("notes.txt", "expected a Python file")):
         with pytest.raises(ArgumentError, match=words):

@@ -101,9 +101,9 @@ class Reading:
         elif kind == "b_n":
             yield ("b_h", G - 1), array.reshape(-1)
         elif role.gates is Gates.STACKED:
-            for one, gate in zip(array, self.order):
+            for part, gate in zip(array, self.order):
                 alone = role._replace(gates=Gates.ONE, place=0)
-                yield from replace(self, roles={name: alone}, order=(gate,)).parts(name, one)
+                yield from replace(self, roles={name: alone}, order=(gate,)).parts(name, part)
         else:
             gates = {Gates.ONE: self.order[role.place:role.place + 1], Gates.ALL_BUT_LAST: self.order[:G - 1],
                      Gates.ALL: self.order}[role.gates]

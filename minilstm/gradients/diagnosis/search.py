@@ -121,18 +121,19 @@ def search(problems: Sequence[Problem], deadline: float) -> list[Explanation]:
     singles = [Explanation({edit.place: edit}, {}, ()) for edit in moves(problems[-1], {})
                if not any(problem.wrong({edit.place: edit}, most=1)[1] for problem in problems)]
     if singles:         # nothing is cheaper
-        return sorted(singles, key=lambda one: _plainness(problems[-1], one))
+        return sorted(singles, key=lambda explanation: _plainness(problems[-1], explanation))
     starts: list[Edits] = [{}]
     found: list[Explanation] = []
     for problem in problems:
         found = _extend(problem, starts, deadline)
-        starts = [one.spec for one in found[:BEAM]]
-    exact = [one for one in found if not one.open]
+        starts = [explanation.spec for explanation in found[:BEAM]]
+    exact = [explanation for explanation in found if not explanation.open]
     if not exact:
         return found[:1]
-    lowest = min(one.cost for one in exact)
-    return sorted((one for one in exact if one.cost <= lowest + 1e-9 and _holds(problems, one)),
-                  key=lambda one: _plainness(problems[-1], one))
+    lowest = min(explanation.cost for explanation in exact) + 1e-9
+    cheapest = [explanation for explanation in exact if explanation.cost <= lowest]
+    return sorted((explanation for explanation in cheapest if _holds(problems, explanation)),
+                  key=lambda explanation: _plainness(problems[-1], explanation))
 
 
 def _plainness(problem: Problem, found: Explanation) -> list[int]:
@@ -141,6 +142,10 @@ def _plainness(problem: Problem, found: Explanation) -> list[int]:
                *(line.number for line in problem.cell.backward if line.target in ("dh_prev", "dc_prev"))}
     numbers = {place: -place if isinstance(place, int) else 0 for place in found.spec}
     return sorted(-99 if place in carried else number for place, number in numbers.items())
+
+
+def _cost(explanation: Explanation) -> float:
+    return explanation.cost
 
 
 def _holds(problems: Sequence[Problem], found: Explanation) -> bool:
@@ -158,7 +163,7 @@ def _extend(problem: Problem, starts: list[Edits], deadline: float) -> list[Expl
             seen[key] = explain(problem, spec)
         return seen[key]
 
-    frontier = sorted((look(spec) for spec in starts), key=lambda one: one.cost)
+    frontier = sorted((look(spec) for spec in starts), key=_cost)
     for _ in range(DEPTH):
         best = frontier[0]
         one_more = 1.02 + min(map(len, starts))
@@ -179,7 +184,7 @@ def _extend(problem: Problem, starts: list[Edits], deadline: float) -> list[Expl
         if not counted:
             break
         counted.sort(key=lambda pair: pair[0])
-        frontier = sorted([*(look(spec) for _, spec in counted[:60]), *frontier], key=lambda one: one.cost)
+        frontier = sorted([*(look(spec) for _, spec in counted[:60]), *frontier], key=_cost)
         if time.perf_counter() > deadline or frontier[0].cost >= best.cost and not best.open:
             break
-    return sorted(seen.values(), key=lambda one: one.cost)
+    return sorted(seen.values(), key=_cost)

@@ -312,8 +312,8 @@ def _wrong_versions(cell: Cell, line: Line) -> Iterator[tuple[str, str]]:
         taken = set()
         for start, stop, instead in _derivatives(factors):
             taken |= set(range(start, stop))
-            for one, mistake in instead.items():
-                yield with_factors(start, stop, one, mistake=mistake)
+            for text, mistake in instead.items():
+                yield with_factors(start, stop, text, mistake=mistake)
         for k, factor in enumerate(factors):
             if k in taken:
                 continue

@@ -106,7 +106,8 @@ def unroll(layer: Recurrent, x: Any, *, state0: Any = None, lengths: Any = None,
     return Unrolled(cell, steps, states[0], states[1] if cell == "lstm" else None, caches, real, W, b)
 
 
-StepGradients = tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray, np.ndarray]     # dx, dh, dc, dW, db
+# dx, dh, dc, dW, db
+StepGradients = tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray, np.ndarray]
 
 
 def step_back(run: Unrolled, t: int, dh: np.ndarray,
