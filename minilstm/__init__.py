@@ -47,7 +47,6 @@ _PUBLIC = {
     "optim.schedules": ("CosineAnnealingLR", "ExponentialLR", "LambdaLR", "LinearLR", "MultiStepLR", "ReduceLROnPlateau",
                         "StepLR"),
     "optim.sgd": ("SGD",),
-    "training.adversarial": ("AdversarialGradients",),
     "training.averaging": ("AveragedWeights",),
     "training.callbacks": ("Callback", "EarlyStopping"),
     "training.checkpoint": ("load_checkpoint", "save_checkpoint"),

@@ -95,7 +95,6 @@ PARTS = {
                     'tests/layers/test_saving.py -k "numpy and (test_dropout or dropout or Dropout or random_states)"'),
     "pooling": Part("minilstm/layers/pooling.py", "tests/layers/test_pooling.py -k numpy"),
     "averaging": Part("minilstm/training/averaging.py", "tests/training/test_averaging.py -k numpy"),
-    "adversarial": Part("minilstm/training/adversarial.py", "tests/training/test_adversarial.py -k numpy"),
     "passes": Part("minilstm/backend/passes.py", "tests/backend/test_passes.py tests/test_properties.py"),
     "checks": Part("minilstm/backend/checks.py", "tests/backend/test_checks.py tests/test_misuses.py"),
     "module": Part("minilstm/layers/module.py", "tests/layers/test_module.py tests/layers/test_sequential.py "
@@ -396,9 +395,6 @@ MUTANTS = [
     Mutant("averaging", "min(self.decay, self.steps / (self.steps + 1))", "self.decay", "the first weights stay for long"),
     Mutant("averaging", "        self.steps += 1\n", "", "the average is the last step"),
     Mutant("averaging", "self.swapped = not self.swapped", "self.swapped = True", "a resumed run swaps once more"),
-    Mutant("adversarial", "words.backward(g + ", "words.backward(", "the embedding misses the first pass"),
-    Mutant("adversarial", "self.epsilon * size_e /", "self.epsilon /", "the noise does not grow with the vectors"),
-    Mutant("adversarial", "xp.where(g.any(axis=2, keepdims=True), e, 0)", "e", "the padding counts for the norm"),
     Mutant("state fields", "        _put(run, arrays, meta)\n    except BaseException",
            "        _put(run, arrays, meta)\n    except MinilstmError", "errors of other types"),
     Mutant("atomic write", "if process.isdigit() and not _runs(int(process)):", "if process.isdigit():",

@@ -1,11 +1,11 @@
 """Passes: which forward a backward belongs to.
 
-Every call of a module in training mode is a pass and has a number. A layer keeps the caches of its latest pass, a loss
-remembers the pass whose output it was computed on, and one rule holds:
+Every call of a module in training mode is a pass and has a number. A layer keeps the caches of its latest
+pass, a loss remembers the pass whose output it was computed on, and one rule holds:
 
-    backward goes through the latest forward in training mode. If an earlier one was left pending, the gradient must
-    come from a loss computed on the output of the latest; otherwise BackwardError is raised, and what is pending is
-    discarded. optimizer.step() discards it, too.
+    backward goes through the latest forward in training mode. If an earlier one was left pending, the
+    gradient must come from a loss computed on the output of the latest; otherwise BackwardError is raised,
+    and what is pending is discarded. optimizer.step() discards it, too.
 
 Each thread has passes of its own.
 """
@@ -56,10 +56,11 @@ def discard() -> None:
 
 
 def origin_of(prediction: Any) -> LossOrigin:
-    """Return the origin of a loss of ``prediction``: the latest pass if that returned it, or what it is a view of.
+    """Return the origin of a loss of ``prediction``: the latest pass if that returned it, or what it is a
+    view of.
 
-    The order of calls alone does not tell: a forward that was only looked at may come before or after the one that a loss
-    is about.
+    The order of calls alone does not tell: a forward that was only looked at may come before or after the one
+    that a loss is about.
     """
     if thread.current is not None:
         return LossOrigin(thread.current, thread.current)

@@ -9,9 +9,9 @@ One step, with * elementwise and [h, x] the concatenation of the previous hidden
     n_t = tanh(w_nx x_t + b_nx + r_t * q_t)                     candidate; r_t scales the past's share
     h_t = (1 - z_t) * n_t + z_t * h_{t-1}                       hidden state
 
-The three w stand side by side in one matrix W (H + D, 3H): rows [h; x], column blocks in the order r, z, n. The
-candidate is the one gate with two biases, since r_t stands between them: b (4H,) is b_r, b_z, b_nx, b_nh. As z is
-the usual name of the update gate, pre-activations are called a here.
+The three w stand side by side in one matrix W (H + D, 3H): rows [h; x], column blocks in the order r, z, n.
+The candidate is the one gate with two biases, since r_t stands between them: b (4H,) is b_r, b_z, b_nx, b_nh.
+As z is the usual name of the update gate, pre-activations are called a here.
 
 Backward. A loss depends on h_t directly and through step t+1 (dh, their sum). Reading the equations from the
 bottom up, with σ' = σ(1-σ) and tanh' = 1-tanh²:
@@ -24,7 +24,8 @@ bottom up, with σ' = σ(1-σ) and tanh' = 1-tanh²:
      5. dr      = da_n * q_t
      4. da_z    = dz * z_t * (1 - z_t)                  through the sigmoids
      3. da_r    = dr * r_t * (1 - r_t)
-     2. dW_r, dW_z = Σ_t [h_{t-1}, x_t]ᵀ da_t,  dW_nh = Σ_t h_{t-1}ᵀ dq_t,  dW_nx = Σ_t x_tᵀ da_n,  biases alike
+     2. dW_r, dW_z = Σ_t [h_{t-1}, x_t]ᵀ da_t,  dW_nh = Σ_t h_{t-1}ᵀ dq_t,  dW_nx = Σ_t x_tᵀ da_n,  biases
+     alike
      1. dh_prev += [da_r, da_z, dq] W_hᵀ,  dx = [da_r, da_z, da_n] W_xᵀ
 
 So in the candidate's block h and x receive different gradients, dq and da_n; in the others, the same.

@@ -100,7 +100,7 @@ class ReviewsTrial(ReferenceSettings):
         mask: tell the model the lengths, so that it skips the padding.
         window: sort reviews by length within windows of so many (None: do not sort).
         epochs, batch_size, lr, clip_norm: of the training.
-        lr_decay, average, adversarial: as for ``reference_training``.
+        lr_decay, average: as for ``reference_training``.
         hold: gates that are held, each with 1 (open) or 0 (shut): "i1,o1".
     """
 
@@ -114,7 +114,6 @@ class ReviewsTrial(ReferenceSettings):
     clip_norm: float | None = None
     lr_decay: float = 1.0
     average: float = 0.0
-    adversarial: float = 0.0
     hold: str = ""
 
 
@@ -138,7 +137,7 @@ def train_on_reviews(folder: PathLike, **settings: Any) -> dict[str, Any]:
                                   window=trial.window))
     model = reference_model(trial)
     optimizer, options = reference_training(model, lr=trial.lr, lr_decay=trial.lr_decay,
-                                            average=trial.average, adversarial=trial.adversarial)
+                                            average=trial.average)
     if trial.hold:
         gates = {gate[0]: int(gate[1:]) for gate in trial.hold.split(",")}
         options["callbacks"] = [HoldGates(gates), *options.get("callbacks", [])]

@@ -3,10 +3,10 @@
     y_nt = W[tokens_nt]                       tokens (...), W (V, D), y (..., D)
     dW[v] = Σ dy_nt over all places where tokens_nt = v
 
-The sum is computed by sorting the positions by token and adding each token's run of rows, which is deterministic and faster
-than adding rows one at a time. The row ``padding_idx`` starts at 0 and never gets a gradient, so it stays 0. A token outside
-the table raises an error on the host; on a device, where checking would make every step wait, it gets a row of NaN, and the
-NaN guard (minilstm/training/nonfinite.py) names it.
+The sum is computed by sorting the positions by token and adding each token's run of rows, which is
+deterministic and faster than adding rows one at a time. The row ``padding_idx`` starts at 0 and never gets a
+gradient, so it stays 0. A token outside the table raises an error on the host; on a device, where checking
+would make every step wait, it gets a row of NaN, and the NaN guard (minilstm/training/nonfinite.py) names it.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ def embedding_forward(tokens: Array, W: Array, *, padding_idx: int | None = None
         W: (V, D).
         padding_idx: row that gets no gradient.
 
-    Raises DtypeError, ShapeError, and on the host TokenError naming the first token out of range and its place; on a device
-    such a token's row is NaN.
+    Raises DtypeError, ShapeError, and on the host TokenError naming the first token out of range and its
+    place; on a device such a token's row is NaN.
     """
     tokens, W = as_integers("tokens", tokens), as_floating("W", W)
     xp = get_array_module(tokens, W)
@@ -78,12 +78,14 @@ def check_tokens(tokens: Array, V: int) -> None:
 
 
 def embedding_backward(dy: Array, cache: EmbeddingCache) -> Array:
-    """Return dW (V, D), given dy (..., D): each token's row is the sum of dy over the places where it stands."""
+    """Return dW (V, D), given dy (..., D): each token's row is the sum of dy over the places where it
+    stands."""
     return _row_sums(_as_dy(dy, cache), cache)
 
 
 def _as_dy(dy: Any, cache: EmbeddingCache) -> Array:
-    """Return the gradient dy (..., D) of the output as an array. Raises DtypeError or ShapeError unless it fits."""
+    """Return the gradient dy (..., D) of the output as an array. Raises DtypeError or ShapeError unless it
+    fits."""
     axes = [f"N{axis}" for axis in range(cache.tokens.ndim)]
     shape = (*cache.tokens.shape, cache.embedding_dim)
     dy = as_gradient("dy", dy, shape, ", ".join([*axes, "D"]), cache.dtype)
@@ -112,7 +114,8 @@ class Embedding(Module):
         num_embeddings: V, size of the vocabulary.
         embedding_dim: D, size of a row.
         padding_idx: token whose row is 0 and stays 0 (None: no such token).
-        init: "default" (uniform in ±0.05, Keras') or "uniform" (standard normal, what PyTorch's Embedding does).
+        init: "default" (uniform in ±0.05, Keras') or "uniform" (standard normal, what PyTorch's Embedding
+            does).
         dtype: floating dtype of the table.
         rng: seed or numpy Generator for the initial rows.
 
@@ -155,7 +158,8 @@ class Embedding(Module):
         return f"{self.num_embeddings}, {self.embedding_dim}{padding}"
 
     def forward(self, tokens: Array) -> Array:
-        """Return rows (..., D) for tokens (...). Raises DtypeError, ShapeError, and on the host TokenError."""
+        """Return rows (..., D) for tokens (...). Raises DtypeError, ShapeError, and on the host
+        TokenError."""
         y, cache = embedding_forward(tokens, self.params["W"], padding_idx=self.padding_idx)
         self.push(cache)
         return y

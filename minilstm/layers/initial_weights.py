@@ -1,13 +1,14 @@
 """Initialisation of weights, by name.
 
-``init="default"`` is what Keras uses for its recurrent layers: Glorot-uniform input weights, orthogonal recurrent weights,
-forget bias 1, other biases 0, embeddings uniform in ±0.05. ``init="uniform"`` is what PyTorch uses: everything in a
-recurrent layer uniform in ±1/√H, Linear uniform in ±1/√D, embeddings standard normal. ``init="chrono"``, for recurrent layers
-with a gate that keeps the state, is the default with other biases. All draws are made on the host in float64, so a seed
-gives the same weights on every backend and (rounded) in every dtype.
+``init="default"`` is what Keras uses for its recurrent layers: Glorot-uniform input weights, orthogonal
+recurrent weights, forget bias 1, other biases 0, embeddings uniform in ±0.05. ``init="uniform"`` is what
+PyTorch uses: everything in a recurrent layer uniform in ±1/√H, Linear uniform in ±1/√D, embeddings standard
+normal. ``init="chrono"``, for recurrent layers with a gate that keeps the state, is the default with other
+biases. All draws are made on the host in float64, so a seed gives the same weights on every backend and
+(rounded) in every dtype.
 
-Sources: Glorot & Bengio 2010 (Glorot), Saxe et al. 2014 (orthogonal), Jozefowicz et al. 2015 (forget bias 1), Tallec &
-Ollivier 2018 (chrono).
+Sources: Glorot & Bengio 2010 (Glorot), Saxe et al. 2014 (orthogonal), Jozefowicz et al. 2015 (forget bias 1),
+Tallec & Ollivier 2018 (chrono).
 """
 
 from __future__ import annotations
@@ -36,10 +37,11 @@ def glorot_uniform(rng: np.random.Generator, fan_in: int, fan_out: int) -> np.nd
 
 
 def orthogonal(rng: np.random.Generator, rows: int, columns: int) -> np.ndarray:
-    """Return a (rows, columns) matrix whose shorter side is orthonormal, uniformly distributed over such matrices.
+    """Return a (rows, columns) matrix whose shorter side is orthonormal, uniformly distributed over such
+    matrices.
 
-    QR decomposition of a Gaussian matrix, with the signs of R's diagonal moved into Q; otherwise QR's own sign convention
-    would make the distribution non-uniform.
+    QR decomposition of a Gaussian matrix, with the signs of R's diagonal moved into Q; otherwise QR's own
+    sign convention would make the distribution non-uniform.
     """
     tall = rng.standard_normal((max(rows, columns), min(rows, columns)))
     q, r = np.linalg.qr(tall)

@@ -55,7 +55,8 @@ def linear_forward(x: Array, W: Array, b: Array | None) -> tuple[Array, LinearCa
 
 
 def linear_backward(dy: Array, cache: LinearCache) -> tuple[Array, Array, Array]:
-    """Return (dx, dW, db), the gradients of linear_forward's arguments, given dy (..., M). See the file's derivation."""
+    """Return (dx, dW, db), the gradients of linear_forward's arguments, given dy (..., M). See the file's
+    derivation."""
     x, W = cache
     D, M = W.shape
     axes = ", ".join([f"N{axis}" for axis in range(x.ndim - 1)] + ["M"])
@@ -114,7 +115,8 @@ class Linear(Module):
 
     @flush_to_zero
     def backward(self, dy: Array) -> Array:
-        """Return dx (..., D) for dy (..., M) and add to ``grads``. Raises ShapeError, DtypeError, BackwardError."""
+        """Return dx (..., D) for dy (..., M) and add to ``grads``. Raises ShapeError, DtypeError,
+        BackwardError."""
         dx, dW, db = linear_backward(dy, self.peek())
         self.pop()
         self.grads["W"] += dW

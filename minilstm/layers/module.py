@@ -1,10 +1,10 @@
 """Module, the contract of every layer.
 
-A layer owns ``params`` and ``grads``, two dicts with the same names. ``y = layer(x)`` runs the forward pass and, in training
-mode, pushes a cache; ``dx = layer.backward(dy)`` pops that cache, adds to ``grads`` and returns the gradient of
-the input. There is no tape and no autograd: each gradient is the one that the layer's author derived by hand. To write a
-cell of your own, subclass Module, fill ``params`` (with ``add_param``) and define ``forward`` and ``backward``;
-``ml.gradcheck`` then checks it like the built-in ones.
+A layer owns ``params`` and ``grads``, two dicts with the same names. ``y = layer(x)`` runs the forward pass
+and, in training mode, pushes a cache; ``dx = layer.backward(dy)`` pops that cache, adds to ``grads`` and
+returns the gradient of the input. There is no tape and no autograd: each gradient is the one that the layer's
+author derived by hand. To write a cell of your own, subclass Module, fill ``params`` (with ``add_param``) and
+define ``forward`` and ``backward``; ``ml.gradcheck`` then checks it like the built-in ones.
 
 Which forward a backward belongs to: backend/passes.py. The tree of modules: tree.py. Saving: saving.py.
 """
@@ -32,12 +32,13 @@ class Module(Saved):
     Attributes:
         params: name -> parameter array, allocated once, updated in place, rebound only by ``to``.
         grads: name -> gradient of the same shape; ``backward`` adds to it, ``zero_grad`` clears it.
-        training: True in training mode (caches are kept, dropout drops), False in evaluation mode; ``train()`` and ``eval()``
-            set it for all modules below, too.
-        fast: whether the fast functions of minilstm/kernels are used where they apply; False: the readable ones alone.
-            Setting it reaches every module below, and the optimiser's updates of their parameters.
-        frozen: whether optimisers leave this module's own parameters as they are; gradients still pass through it. Setting
-            it reaches every module below.
+        training: True in training mode (caches are kept, dropout drops), False in evaluation mode;
+            ``train()`` and ``eval()`` set it for all modules below, too.
+        fast: whether the fast functions of minilstm/kernels are used where they apply; False: the readable
+            ones alone. Setting it reaches every module below, and the optimiser's updates of their
+            parameters.
+        frozen: whether optimisers leave this module's own parameters as they are; gradients still pass
+            through it. Setting it reaches every module below.
         rng: the seeded host generator of layers that draw random numbers; absent elsewhere.
         takes_tokens: True for a layer whose input is whole numbers, as an Embedding's is.
     """
@@ -47,7 +48,8 @@ class Module(Saved):
     _fast, _frozen, _training = True, False, True
 
     def __new__(cls, *args: Any, **options: Any) -> Self:
-        """Set up what every module has, so that a subclass may define ``__init__`` without calling this one's."""
+        """Set up what every module has, so that a subclass may define ``__init__`` without calling this
+        one's."""
         if cls.__module__.startswith("minilstm."):
             refuse_foreign(cls, options)
         module = super().__new__(cls)
@@ -63,7 +65,8 @@ class Module(Saved):
         self._superseded: bool          # an earlier pass was pending when it began
         self._outdated: bool            # pending caches have been discarded since, because the weights changed
 
-    # What a subclass writes ------------------------------------------------------------------------------------------
+    # What a subclass writes
+    # ------------------------------------------------------------------------------------------
 
     def forward(self, *args: Any, **options: Any) -> Any:
         raise TypeError(f"{type(self).__name__} does not define forward")
@@ -79,10 +82,12 @@ class Module(Saved):
         """Draw fresh values for this layer's own parameters (host arrays by name)."""
         return {}
 
-    # What a subclass uses --------------------------------------------------------------------------------------------
+    # What a subclass uses
+    # --------------------------------------------------------------------------------------------
 
     def add_param(self, name: str, value: Any) -> None:
-        """Register a copy of ``value`` (a floating point array of any shape) as a parameter; allocate its gradient."""
+        """Register a copy of ``value`` (a floating point array of any shape) as a parameter; allocate its
+        gradient."""
         value = as_floating(name, value)
         self.params[name] = value.copy()
         self.grads[name] = get_array_module(value).zeros_like(self.params[name])
@@ -103,23 +108,26 @@ class Module(Saved):
         self._caches.append(cache)
 
     def peek(self) -> Any:
-        """Return what ``pop`` would, and leave it where it is, so that ``dy`` can be checked before anything changes."""
+        """Return what ``pop`` would, and leave it where it is, so that ``dy`` can be checked before anything
+        changes.
+
+        Also raises ArgumentError or DtypeError for a gradient that cannot be written to.
+        """
         self.check_pending()
-        for name, gradient in self.grads.items():
-            check_writeable(f"gradient of {name}", gradient)
+        check_writeable({f"gradient of {name}": gradient for name, gradient in self.grads.items()})
         return self._caches[-1]
 
     def pop(self) -> Any:
         """Return the cache of the latest call that is still to be backpropagated, and drop it.
 
-        Raises BackwardError if there is none, or if it is not clear that this pass is meant; ArgumentError or DtypeError for
-        a gradient that cannot be written to.
+        Raises BackwardError if there is none, or if it is not clear that this pass is meant.
         """
-        self.peek()
+        self.check_pending()
         return self._caches.pop()
 
     def check_pending(self, calls: int = 1) -> None:
-        """Raise BackwardError unless ``calls`` calls of the latest pass are pending, by the rule of backend/passes.py."""
+        """Raise BackwardError unless ``calls`` calls of the latest pass are pending, by the rule of
+        backend/passes.py."""
         who = f"{type(self).__name__}.backward"
         if len(self._caches) < calls or self._pass <= thread.discarded:
             raise BackwardError(f"{who}: there is no forward pass to backpropagate through; each backward needs a forward "
@@ -139,7 +147,8 @@ class Module(Saved):
         named, any_name = _options_of(type(self).forward)
         return any_name or option in named
 
-    # Calling it ------------------------------------------------------------------------------------------------------
+    # Calling it
+    # ------------------------------------------------------------------------------------------------------
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         """Run the forward pass. In training mode, an input that is refused leaves no trace."""

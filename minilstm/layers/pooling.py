@@ -1,15 +1,18 @@
-"""Pooling over time: one vector for a whole sequence, from the outputs of all its steps instead of the last one.
+"""Pooling over time: one vector for a whole sequence, from the outputs of all its steps instead of the last
+one.
 
     max     y_nh = max_t x_nth                      over the real steps t of sequence n
     mean    y_nh = (1 / T_n) Σ_t x_nth              T_n: its number of real steps
 
-Derivation. A maximum depends on the step t* where it is reached and on no other; each step has the same share in a mean:
+Derivation. A maximum depends on the step t* where it is reached and on no other; each step has the same share
+in a mean:
 
     2. dx_nth = dy_nh if t = t*_nh, else 0          max; the first such step, where several reach it
     1. dx_nth = dy_nh / T_n                         mean
 
-The last state of a recurrent layer has to carry what was read first through all later steps. Pooling gives every step a direct
-way to the output, and its gradient a direct way back (Johnson & Zhang 2016, Howard & Ruder 2018, use both).
+The last state of a recurrent layer has to carry what was read first through all later steps. Pooling gives
+every step a direct way to the output, and its gradient a direct way back (Johnson & Zhang 2016, Howard &
+Ruder 2018, use both).
 """
 
 from __future__ import annotations
@@ -44,7 +47,8 @@ def pool_forward(x: Array, lengths: Any = None, *, mode: str = "both", padding: 
         lengths: N whole numbers from 1 to T, the real steps of each sequence; None: all steps are real.
         mode: "max", "mean" or "both" (both side by side, maxima first).
         padding: "post" or "pre", the side that is padded.
-        keep: False if there will be no backward: the places of the maxima are not looked up, and the cache is None.
+        keep: False if there will be no backward: the places of the maxima are not looked up, and the cache is
+            None.
 
     Returns y (N, H), or (N, 2H) with mode "both". Raises ShapeError, DtypeError or ArgumentError.
     """
@@ -72,7 +76,8 @@ def pool_forward(x: Array, lengths: Any = None, *, mode: str = "both", padding: 
 def pool_backward(dy: Array, cache: PoolCache | None) -> Array:
     """Return dx (N, T, H), given dy (N, H), or (N, 2H) with mode "both". See the file's derivation.
 
-    Raises ShapeError or DtypeError for a dy that does not fit, BackwardError after a forward with ``keep=False``.
+    Raises ShapeError or DtypeError for a dy that does not fit, BackwardError after a forward with
+    ``keep=False``.
     """
     if cache is None:
         raise BackwardError("pool_backward: the forward was called with keep=False, so nothing was kept")
@@ -97,8 +102,8 @@ class PoolOverTime(Module):
         mode: "max", "mean" or "both".
         padding: the side that is padded when ``lengths`` are given, "post" or "pre".
 
-    Call: ``y = layer(x, lengths=None, padding=None)`` with x (N, T, H) gives y (N, H), or (N, 2H) with mode "both", maxima
-    first. It follows a recurrent layer with ``return_sequences=True``.
+    Call: ``y = layer(x, lengths=None, padding=None)`` with x (N, T, H) gives y (N, H), or (N, 2H) with mode
+    "both", maxima first. It follows a recurrent layer with ``return_sequences=True``.
 
     >>> import numpy as np, minilstm as ml
     >>> pool = ml.PoolOverTime("both")

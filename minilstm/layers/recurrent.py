@@ -1,13 +1,14 @@
 """What recurrent layers share: the loop over layers and directions.
 
-A cell's file has the mathematics of one layer in one direction (such as ``lstm_forward`` and ``lstm_backward``). This file
-combines layers and directions. The reverse direction is the same cell on the time-reversed input, where post-padding becomes
-pre-padding, so no other code needs to know about directions.
+A cell's file has the mathematics of one layer in one direction (such as ``lstm_forward`` and
+``lstm_backward``). This file combines layers and directions. The reverse direction is the same cell on the
+time-reversed input, where post-padding becomes pre-padding, so no other code needs to know about directions.
 
     layer 0:  x (N, T, D)        -> y (N, T, H·dirs)          dirs = 2 if bidirectional else 1
     layer k:  dropout(y of k-1)  -> y (N, T, H·dirs)
 
-Cells are numbered layer 0 forward, layer 0 reverse, layer 1 forward, ..., as their states are stacked (recurrent_arguments.py).
+Cells are numbered layer 0 forward, layer 0 reverse, layer 1 forward, ..., as their states are stacked
+(recurrent_arguments.py).
 """
 
 from __future__ import annotations
@@ -46,8 +47,8 @@ class RecurrentCache(NamedTuple):
 class Recurrent(Module):
     """Base of RNN, GRU and LSTM, whose docstrings say what the arguments are.
 
-    Parameters are named ``W`` and ``b``, with ``_l1``, ``_l2`` ... for further layers and ``_reverse`` for the reverse
-    direction: ``W``, ``W_reverse``, ``W_l1``, ``W_l1_reverse``, ...
+    Parameters are named ``W`` and ``b``, with ``_l1``, ``_l2`` ... for further layers and ``_reverse`` for
+    the reverse direction: ``W``, ``W_reverse``, ``W_l1``, ``W_l1_reverse``, ...
     """
 
     gates: tuple[str, ...] = ()             # W's column blocks, in order
@@ -99,7 +100,8 @@ class Recurrent(Module):
         return values
 
     def gate(self, name: str, layer: int = 0, reverse: bool = False) -> tuple[Array, Array]:
-        """Return (w, b) of one gate as views: w (H+D, H), rows [h; x], and b (H,). Writing into them changes the layer.
+        """Return (w, b) of one gate as views: w (H+D, H), rows [h; x], and b (H,). Writing into them changes
+        the layer.
 
         For a GRU's candidate "n", which has two biases, b is (2H,): b_nx, b_nh.
 
@@ -129,13 +131,14 @@ class Recurrent(Module):
 
         Args:
             x: (N, T, D), floating point.
-            state0: initial state, (num_layers·dirs, N, H): one array h0 for an RNN or GRU, a tuple (h0, c0) for an LSTM; None
-                stands for zeros. With one layer and one direction, (N, H) is accepted, too; returned states then have that
-                shape.
+            state0: initial state, (num_layers·dirs, N, H): one array h0 for an RNN or GRU, a tuple (h0, c0)
+                for an LSTM; None stands for zeros. With one layer and one direction, (N, H) is accepted, too;
+                returned states then have that shape.
             lengths: N integers from 1 to T, the real steps of each sequence (None: all T).
             padding: "post" or "pre"; None: the layer's own.
-            return_state: return the final states too. Passing them to the next call as ``state0`` gives truncated BPTT:
-                they are plain arrays, so no gradient flows from one call back into the previous one.
+            return_state: return the final states too. Passing them to the next call as ``state0`` gives
+                truncated BPTT: they are plain arrays, so no gradient flows from one call back into the
+                previous one.
 
         Returns:
             y (N, T, H·dirs), or (N, H·dirs) with return_sequences=False; states as described for ``state0``.
@@ -173,7 +176,8 @@ class Recurrent(Module):
 
         Args:
             dy: gradient of y, in y's shape; None stands for zeros.
-            dstate: gradient of the final states, in their shape (an LSTM's tuple may hold None); None stands for zeros.
+            dstate: gradient of the final states, in their shape (an LSTM's tuple may hold None); None stands
+                for zeros.
 
         Adds to ``grads``. Raises ShapeError, DtypeError, BackwardError before any change.
         """

@@ -1,7 +1,7 @@
 """What a recurrent layer is given: checked and converted before anything is computed or changed.
 
-States are stacked as PyTorch stacks them, (num_layers · directions, N, H): layer 0 forward, layer 0 reverse, layer 1 forward, ...
-A layer with one cell takes and returns (N, H) as well.
+States are stacked as PyTorch stacks them, (num_layers · directions, N, H): layer 0 forward, layer 0 reverse,
+layer 1 forward, ... A layer with one cell takes and returns (N, H) as well.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ class Arguments(NamedTuple):
 
 
 def forward_arguments(layer: Any, x: Any, state0: Any, lengths: Any, padding: Any) -> Arguments:
-    """Return the arguments of ``Recurrent.forward``, converted. Raises ShapeError, DtypeError, ArgumentError."""
+    """Return the arguments of ``Recurrent.forward``, converted. Raises ShapeError, DtypeError,
+    ArgumentError."""
     x = as_floating("x", x)
     check_shape("x", x, (None, None, layer.input_size), "N, T, D")
     N, T, _ = x.shape
@@ -49,9 +50,11 @@ def forward_arguments(layer: Any, x: Any, state0: Any, lengths: Any, padding: An
 
 
 def backward_arguments(layer: Any, cache: Any, dy: Any, dstate: Any) -> tuple[Array | None, States]:
-    """Return the gradients of the last layer's outputs (N, T, H·dirs), or None, and of each cell's final states.
+    """Return the gradients of the last layer's outputs (N, T, H·dirs), or None, and of each cell's final
+    states.
 
-    Without ``return_sequences`` the output is a final state, and its gradient is among the second. Raises ShapeError, DtypeError.
+    Without ``return_sequences`` the output is a final state, and its gradient is among the second. Raises
+    ShapeError, DtypeError.
     """
     H, dirs, dtype = layer.hidden_size, layer.directions, cache.like.dtype
     as_real("x of the forward", cache.like)
@@ -75,8 +78,8 @@ def backward_arguments(layer: Any, cache: Any, dy: Any, dstate: Any) -> tuple[Ar
 def split_states(layer: Any, name: str, state: Any, N: int) -> tuple[States, bool]:
     """Return one tuple of states (N, H), or of None, for each cell, and whether they were given as (N, H).
 
-    ``state``: one array, or a tuple of arrays or None for an LSTM; None stands for zeros. ``name``: "state0", or "dstate"
-    for its gradients, which must be real. Raises ShapeError or DtypeError.
+    ``state``: one array, or a tuple of arrays or None for an LSTM; None stands for zeros. ``name``: "state0",
+    or "dstate" for its gradients, which must be real. Raises ShapeError or DtypeError.
     """
     names, cells, H = layer.state_names, layer.num_layers * layer.directions, layer.hidden_size
     if state is None:

@@ -20,10 +20,13 @@ class RNN(Recurrent):
         nonlinearity: "tanh" or "relu".
         num_layers: number of layers on top of each other.
         bidirectional: read each sequence in both directions and concatenate the outputs, forward units first.
-        dropout: probability of dropping a layer's output before the next layer, while training; needs ``num_layers`` >= 2.
-        return_sequences: return the output of every step, (N, T, H · directions); False: the last one, (N, H · directions).
+        dropout: probability of dropping a layer's output before the next layer, while training; needs
+            ``num_layers`` >= 2.
+        return_sequences: return the output of every step, (N, T, H · directions); False: the last one, (N, H
+            · directions).
         padding: the side that is padded when ``lengths`` are given, "post" or "pre".
-        init: "default" (Keras': Glorot for the input, orthogonal for the state), "uniform" (PyTorch's: ±1/√H).
+        init: "default" (Keras': Glorot for the input, orthogonal for the state), "uniform" (PyTorch's:
+            ±1/√H).
         dtype: floating dtype of the parameters.
         rng: seed or numpy Generator for the initial weights and the dropout masks.
 

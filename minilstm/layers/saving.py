@@ -1,4 +1,5 @@
-"""What a tree of modules holds, parameters and random states: saved, loaded, drawn again, moved to another backend."""
+"""What a tree of modules holds, parameters and random states: saved, loaded, drawn again, moved to another
+backend."""
 
 from __future__ import annotations
 
@@ -23,15 +24,15 @@ class Saved(Tree):
         return {name: to_numpy(value).copy() for name, value in self.named_parameters().items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Copy the arrays of ``state`` into the parameters. Names, shapes, dtype kinds and finiteness are checked first.
+        """Copy the arrays of ``state`` into the parameters. Names, shapes, dtype kinds and finiteness are
+        checked first.
 
         Raises CheckpointError naming the first entry that does not fit; nothing is changed then.
         """
         own = self.named_parameters()
         expected = {name: (tuple(p.shape), np.dtype(p.dtype)) for name, p in own.items()}
         fitting = check_entries(state, expected, "parameter")
-        for name, value in own.items():
-            check_writeable(name, value)
+        check_writeable(own)
         for name, value in own.items():
             value[...] = asarray(fitting[name], backend_name(value))
         outdate(self.modules())
@@ -43,7 +44,8 @@ class Saved(Tree):
     def load_rng_state(self, state: Mapping[str, Any]) -> None:
         """Restore the random generators' states from ``rng_state``.
 
-        Raises CheckpointError unless names match and each is a state of its generator; nothing is changed then.
+        Raises CheckpointError unless names match and each is a state of its generator; nothing is changed
+        then.
         """
         owners = {name: module for name, module in self.modules() if has_rng(module)}
         if not isinstance(state, Mapping) or set(owners) != set(state):
@@ -62,7 +64,8 @@ class Saved(Tree):
             module.rng.bit_generator.state = copy.deepcopy(state[name])
 
     def to(self, backend: str | None = None, dtype: Any = None) -> Self:
-        """Move parameters and gradients to a backend ("numpy" or "cupy") and/or another floating dtype; return self.
+        """Move parameters and gradients to a backend ("numpy" or "cupy") and/or another floating dtype;
+        return self.
 
         Raises BackendError where the backend cannot be used, before anything is moved.
         """
@@ -98,7 +101,8 @@ def check_entries(state: Mapping[str, Any], expected: Mapping[str, tuple[tuple[i
                   what: str) -> dict[str, np.ndarray]:
     """Return the entries of ``state`` as host arrays of the expected dtypes.
 
-    Raises CheckpointError unless ``state`` has exactly the expected names, shapes and dtype kinds, all finite.
+    Raises CheckpointError unless ``state`` has exactly the expected names, shapes and dtype kinds, all
+    finite.
     """
     if not isinstance(state, Mapping):
         raise CheckpointError(f"{what}s: expected a dict of arrays by name, got {type(state).__name__}")

@@ -12,7 +12,8 @@ from minilstm.layers.module import Module
 
 
 class Sequential(Module):
-    """A chain of layers: the output of one is the input of the next; backward runs through the chain in reverse.
+    """A chain of layers: the output of one is the input of the next; backward runs through the chain in
+    reverse.
 
     Keyword options of the call (``lengths``, ``padding``) are handed to every layer whose forward takes them.
 
@@ -62,7 +63,8 @@ class Sequential(Module):
         return any(layer.accepts(option) for layer in self.layers)
 
     def backward(self, dy: Array) -> Array:
-        """Return the gradient of the input, given ``dy``, the gradient of the output (None when the input was tokens).
+        """Return the gradient of the input, given ``dy``, the gradient of the output (None when the input was
+        tokens).
 
         If a layer refuses its gradient, all layers are left as they were: gradients and caches.
         """
@@ -92,5 +94,6 @@ class Sequential(Module):
 
 
 def is_built_in(module: Module) -> bool:
-    """Return whether a module is one of minilstm's own, which refuse a gradient before they change anything."""
+    """Return whether a module is one of minilstm's own, which refuse a gradient before they change
+    anything."""
     return type(module).__module__.startswith("minilstm.")

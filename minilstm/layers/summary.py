@@ -19,9 +19,11 @@ class Summary(str):
 
 
 def summarize(model: Any, input_shape: tuple[int, ...] | None) -> Summary:
-    """Return the table of a Module: its layers in the order of the forward; one that occurs twice is counted once.
+    """Return the table of a Module: its layers in the order of the forward; one that occurs twice is counted
+    once.
 
-    With ``input_shape``, an input of zeros is run through the layers in evaluation mode. Raises ArgumentError.
+    With ``input_shape``, an input of zeros is run through the layers in evaluation mode. Raises
+    ArgumentError.
     """
     layers, parameters = model.chain(), model.named_parameters()
     shapes = None if input_shape is None else _output_shapes(model, [layer for _, layer in layers], input_shape)

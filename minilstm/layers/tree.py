@@ -1,7 +1,7 @@
 """The tree of modules: which modules a module is made of, and what reaches all of them.
 
-A module's children are those in its attributes, alone or in lists, tuples and dicts of any depth. Names are dotted, as in
-``encoder.cells.0.W``. A module that occurs twice counts once, where it comes first.
+A module's children are those in its attributes, alone or in lists, tuples and dicts of any depth. Names are
+dotted, as in ``encoder.cells.0.W``. A module that occurs twice counts once, where it comes first.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ class Tree:
     def children(self) -> dict[str, Any]:
         """Return the modules this one is made of, by attribute name.
 
-        Raises ArgumentError for modules where they are not looked for: in sets, and in objects that are not modules.
+        Raises ArgumentError for modules where they are not looked for: in sets, and in objects that are not
+        modules.
         """
         found: dict[str, Any] = {}
         for name, value in vars(self).items():
@@ -49,7 +50,8 @@ class Tree:
         return found
 
     def modules(self, prefix: str = "") -> list[tuple[str, Any]]:
-        """Return this module and all below it, each once, as (dotted name, module), in the order of their attributes."""
+        """Return this module and all below it, each once, as (dotted name, module), in the order of their
+        attributes."""
         found: dict[int, tuple[str, Any]] = {}
         stack: list[tuple[str, Any]] = [(prefix, self)]
         while stack:
@@ -62,7 +64,8 @@ class Tree:
         return list(found.values())
 
     def locate(self) -> dict[str, tuple[Any, str]]:
-        """Return dotted parameter name -> (the layer that owns it, its name there). A shared layer counts once."""
+        """Return dotted parameter name -> (the layer that owns it, its name there). A shared layer counts
+        once."""
         return located(self.modules())
 
     def named_parameters(self) -> dict[str, Array]:
@@ -74,7 +77,8 @@ class Tree:
         return {name: module.grads[key] for name, (module, key) in self.locate().items()}
 
     def parameters(self) -> list[Array]:
-        """Return the parameter arrays, without their names. An optimiser takes the model itself: ``ml.Adam(model)``."""
+        """Return the parameter arrays, without their names. An optimiser takes the model itself:
+        ``ml.Adam(model)``."""
         return list(self.named_parameters().values())
 
     def num_parameters(self) -> int:
@@ -82,10 +86,12 @@ class Tree:
         return sum(int(p.size) for p in self.parameters())
 
     def chain(self) -> list[tuple[str, Any]]:
-        """Return the layers that ``summary`` lists, as (name, layer) in the order of the forward; here, the module itself."""
+        """Return the layers that ``summary`` lists, as (name, layer) in the order of the forward; here, the
+        module itself."""
         return [("", self)]
 
-    # What reaches every module below ---------------------------------------------------------------------------------
+    # What reaches every module below
+    # ---------------------------------------------------------------------------------
 
     @property
     def training(self) -> bool:
@@ -131,7 +137,8 @@ class Tree:
         zero_gradients(self.modules())
 
     def drop_caches(self, number: int | None = None) -> None:
-        """Discard pending forwards, of this module and all below it; with ``number``, those of that pass alone."""
+        """Discard pending forwards, of this module and all below it; with ``number``, those of that pass
+        alone."""
         for _, module in self.modules():
             if number in (None, module._pass):
                 module._caches = []
@@ -141,10 +148,12 @@ class Tree:
         return [module.rng.bit_generator for _, module in self.modules() if has_rng(module)]
 
     def summary(self, input_shape: tuple[int, ...] | None = None) -> Summary:
-        """Return a table of layers, parameter counts and, given ``input_shape`` (with the batch axis), output shapes.
+        """Return a table of layers, parameter counts and, given ``input_shape`` (with the batch axis), output
+        shapes.
 
-        Shapes are found by running an input of zeros through the layers in evaluation mode. Raises ArgumentError for an
-        ``input_shape`` that is not a tuple of whole numbers, and whatever the layers raise if that input does not fit.
+        Shapes are found by running an input of zeros through the layers in evaluation mode. Raises
+        ArgumentError for an ``input_shape`` that is not a tuple of whole numbers, and whatever the layers
+        raise if that input does not fit.
         """
         return summarize(self, input_shape)
 
@@ -157,7 +166,8 @@ def outdate(modules: list[tuple[str, Any]]) -> None:
 
 
 def located(modules: list[tuple[str, Any]]) -> dict[str, tuple[Any, str]]:
-    """Return dotted parameter name -> (layer, its name there) for modules as ``Tree.modules`` returns them."""
+    """Return dotted parameter name -> (layer, its name there) for modules as ``Tree.modules`` returns
+    them."""
     found = {}
     for prefix, module in modules:
         for key in module.params:
@@ -166,10 +176,10 @@ def located(modules: list[tuple[str, Any]]) -> dict[str, tuple[Any, str]]:
 
 
 def zero_gradients(modules: list[tuple[str, Any]]) -> None:
-    """Set the gradients of modules to zero. Raises ArgumentError, DtypeError if one cannot be written to; none is then."""
-    gradients = {name: module.grads[key] for name, (module, key) in located(modules).items()}
-    for name, gradient in gradients.items():
-        check_writeable(f"gradient of {name}", gradient)
+    """Set the gradients of modules to zero. Raises ArgumentError, DtypeError if one cannot be written to;
+    none is then."""
+    gradients = {f"gradient of {name}": module.grads[key] for name, (module, key) in located(modules).items()}
+    check_writeable(gradients)
     for gradient in gradients.values():
         gradient.fill(0)
 
@@ -191,7 +201,8 @@ def restored_modes(model: Tree) -> Iterator[None]:
 
 
 def _collect(where: str, name: str, value: Any, found: dict[str, Any], outer: tuple[Any, ...]) -> None:
-    """Add to ``found`` the modules in an attribute, by dotted name; ``outer``: the containers that ``value`` is in."""
+    """Add to ``found`` the modules in an attribute, by dotted name; ``outer``: the containers that ``value``
+    is in."""
     if isinstance(value, Tree):
         found[name] = value
     elif isinstance(value, (list, tuple, deque, Mapping)):

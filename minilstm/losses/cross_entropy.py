@@ -32,8 +32,10 @@ def cross_entropy_forward(prediction: Array, target: Array, *, reduction: str = 
         prediction: logits z, (N, C), (N, T, C) or more leading axes, float.
         target: integer class ids in 0..C−1, (N,), (N, T), ...: the prediction's shape without its last axis.
         reduction: "mean" over the targets that count, or "sum".
-        ignore_index: a class id whose rows cost nothing (padding). When every target is ignored, loss and gradient are 0.
-    Returns the 0-d loss in the prediction's dtype, and the cache. Raises ShapeError, DtypeError, ArgumentError.
+        ignore_index: a class id whose rows cost nothing (padding). When every target is ignored, loss and
+            gradient are 0.
+    Returns the 0-d loss in the prediction's dtype, and the cache. Raises ShapeError, DtypeError,
+    ArgumentError.
     """
     check_choice("reduction", reduction, REDUCTIONS)
     prediction = as_floating("cross_entropy: prediction", prediction)
@@ -61,7 +63,8 @@ def cross_entropy_forward(prediction: Array, target: Array, *, reduction: str = 
 
 @flush_to_zero
 def cross_entropy_backward(cache: CrossEntropyCache) -> Array:
-    """Return dprediction = softmax(z) − onehot(target), times 1/count for the mean; shape and dtype of the prediction.
+    """Return dprediction = softmax(z) − onehot(target), times 1/count for the mean; shape and dtype of the
+    prediction.
 
     d log Σ e^(z_c) / dz_k = e^(z_k) / Σ e^(z_c) = softmax(z)_k. Rows with an ignored target get 0.
     """
@@ -79,8 +82,8 @@ class CrossEntropyLoss(Loss):
         reduction: "mean" over the targets that count, or "sum".
         ignore_index: a class id whose targets cost nothing (padding); None: every target counts.
 
-    Call it with logits (N, C) or (N, T, C), the classes on the last axis, and integer class ids (N,) or (N, T); then
-    ``backward()`` returns the gradient of the logits. Raises ShapeError, DtypeError, ArgumentError.
+    Call it with logits (N, C) or (N, T, C), the classes on the last axis, and integer class ids (N,) or (N,
+    T); then ``backward()`` returns the gradient of the logits. Raises ShapeError, DtypeError, ArgumentError.
 
     >>> import numpy as np, minilstm as ml
     >>> criterion = ml.CrossEntropyLoss(ignore_index=-1)

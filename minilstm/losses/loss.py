@@ -1,8 +1,9 @@
 """Loss functions, which training minimises, each with its hand-derived gradient.
 
-A loss turns a batch of predictions and targets into one number; backpropagation starts from its gradient. Each is a pair of
-pure functions, ``foo_forward(prediction, target) -> (loss, cache)`` and ``foo_backward(cache) -> dprediction``, and a small
-class that keeps the latest cache, for ``loss = criterion(prediction, target)``; ``criterion.backward()``.
+A loss turns a batch of predictions and targets into one number; backpropagation starts from its gradient.
+Each is a pair of pure functions, ``foo_forward(prediction, target) -> (loss, cache)`` and
+``foo_backward(cache) -> dprediction``, and a small class that keeps the latest cache, for ``loss =
+criterion(prediction, target)``; ``criterion.backward()``.
 """
 
 from __future__ import annotations
@@ -26,12 +27,14 @@ class _Call(NamedTuple):
 
 
 class Loss:
-    """A loss that remembers its latest call: ``loss = criterion(prediction, target)``, then ``criterion.backward()``.
+    """A loss that remembers its latest call: ``loss = criterion(prediction, target)``, then
+    ``criterion.backward()``.
 
     Attributes:
-        threshold: a binary prediction of at least this counts as class 1 in the accuracy that the Trainer reports; None where
-            predictions are not classes, so that there is no accuracy.
-        ignore_index: a target that costs nothing and is left out of that accuracy too; None: every target counts.
+        threshold: a binary prediction of at least this counts as class 1 in the accuracy that the Trainer
+            reports; None where predictions are not classes, so that there is no accuracy.
+        ignore_index: a target that costs nothing and is left out of that accuracy too; None: every target
+            counts.
     """
 
     threshold: ClassVar[float | None] = 0.5
@@ -46,7 +49,8 @@ class Loss:
         self._call: _Call | None = None
 
     def __call__(self, prediction: Array, target: Array) -> Array:
-        """Return the loss, a 0-d array in the prediction's dtype. Shapes, values, errors: see the forward function."""
+        """Return the loss, a 0-d array in the prediction's dtype. Shapes, values, errors: see the forward
+        function."""
         loss, cache = type(self)._forward(prediction, target, reduction=self.reduction, **self._options)
         before, origin = self._call, origin_of(prediction)
         looked = origin.of is None and (thread.evaluating or thread.evaluated)
@@ -60,8 +64,9 @@ class Loss:
     def backward(self) -> Array:
         """Return the gradient of the loss in the prediction's shape and dtype, and forget the call.
 
-        The loss is that of the one call since the last backward. Beside a call after a forward in training mode, calls after
-        forwards in evaluation mode do not count. Raises BackwardError where there was no call, or several.
+        The loss is that of the one call since the last backward. Beside a call after a forward in training
+        mode, calls after forwards in evaluation mode do not count. Raises BackwardError where there was no
+        call, or several.
         """
         call, self._call, name = self._call, None, type(self).__name__
         if call is None:

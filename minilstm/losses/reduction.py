@@ -1,9 +1,11 @@
-"""What losses share: arguments that fit together, values that make sense, and the mean or the sum over all entries.
+"""What losses share: arguments that fit together, values that make sense, and the mean or the sum over all
+entries.
 
-Entries are summed in double precision whatever the dtype. A target never broadcasts against a prediction: shapes must agree,
-with one exception: a target (N,) fits a prediction (N, 1). Values that make no sense (a probability of 1.5, a class that does not
-exist) raise an error on the host. On a device, where checking would make every step wait, they turn their entry into NaN, so
-that the NaN guard stops loss and gradient instead of letting them be silently wrong.
+Entries are summed in double precision whatever the dtype. A target never broadcasts against a prediction:
+shapes must agree, with one exception: a target (N,) fits a prediction (N, 1). Values that make no sense (a
+probability of 1.5, a class that does not exist) raise an error on the host. On a device, where checking would
+make every step wait, they turn their entry into NaN, so that the NaN guard stops loss and gradient instead of
+letting them be silently wrong.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ REDUCTIONS = ("mean", "sum")
 
 
 class PointwiseCache(NamedTuple):
-    """What the backward pass of a loss over single entries needs; prediction and target have the same shape."""
+    """What the backward pass of a loss over single entries needs; prediction and target have the same
+    shape."""
 
     prediction: Array
     target: Array
@@ -29,7 +32,8 @@ class PointwiseCache(NamedTuple):
 
 
 def aligned(name: str, prediction: Any, target: Any, reduction: str) -> tuple[Array, Array]:
-    """Return both as arrays, the target a copy in the prediction's shape and precision. Nothing is ever broadcast."""
+    """Return both as arrays, the target a copy in the prediction's shape and precision. Nothing is ever
+    broadcast."""
     check_choice("reduction", reduction, REDUCTIONS)
     prediction, target = as_floating(f"{name}: prediction", prediction), as_array(f"{name}: target", target)
     if target.dtype.kind not in "biufc" or target.dtype.kind == "c" != prediction.dtype.kind:
@@ -48,7 +52,8 @@ def aligned(name: str, prediction: Any, target: Any, reduction: str) -> tuple[Ar
 
 
 def refuse(bad: Array, x: Array, name: str, words: str, shown: Array | None = None) -> Array:
-    """Raise ArgumentError at the first True of ``bad``; on a device, return ``x`` with NaN at each True instead."""
+    """Raise ArgumentError at the first True of ``bad``; on a device, return ``x`` with NaN at each True
+    instead."""
     xp = get_array_module(bad)
     if backend_name(x) != "numpy":
         return xp.where(bad.reshape(bad.shape + (1,) * (x.ndim - bad.ndim)), xp.nan, x)

@@ -10,7 +10,8 @@ from minilstm.losses.reduction import PointwiseCache, aligned, reduce
 
 @flush_to_zero
 def mse_forward(prediction: Array, target: Array, *, reduction: str = "mean") -> tuple[Array, PointwiseCache]:
-    """Squared error (prediction − target)². Shapes, reduction, returns and errors as bce_forward; any real values."""
+    """Squared error (prediction − target)². Shapes, reduction, returns and errors as bce_forward; any real
+    values."""
     prediction, y = aligned("mse", prediction, target, reduction)
     difference = prediction - y
     loss, scale = reduce(difference * difference, reduction)
@@ -19,7 +20,8 @@ def mse_forward(prediction: Array, target: Array, *, reduction: str = "mean") ->
 
 @flush_to_zero
 def mse_backward(cache: PointwiseCache) -> Array:
-    """Return dprediction = 2(prediction − target), times 1/size for the mean; shape and dtype of the prediction."""
+    """Return dprediction = 2(prediction − target), times 1/size for the mean; shape and dtype of the
+    prediction."""
     return (cache.prediction - cache.target) * (2 * cache.scale)
 
 
@@ -29,8 +31,8 @@ class MSELoss(Loss):
     Args:
         reduction: "mean" or "sum" over all elements.
 
-    Call it with a prediction and a target of the same shape, or (N, 1) and (N,); then ``backward()`` returns the gradient of
-    the prediction. Raises ShapeError, DtypeError, ArgumentError.
+    Call it with a prediction and a target of the same shape, or (N, 1) and (N,); then ``backward()`` returns
+    the gradient of the prediction. Raises ShapeError, DtypeError, ArgumentError.
 
     >>> import numpy as np, minilstm as ml
     >>> criterion = ml.MSELoss()

@@ -23,8 +23,8 @@ class Adam(Optimizer):
         g ← g + weight_decay·p  (not in AdamW, which shrinks p by lr·weight_decay instead)
         m ← β₁m + (1 − β₁)g;   v ← β₂v + (1 − β₂)g²;   p ← p − lr·[m/(1 − β₁ᵗ)] / (√[v/(1 − β₂ᵗ)] + ε)
 
-    State arrays: m is "exp_avg", v is "exp_avg_sq". The two bias corrections are folded into the step size and ε:
-    p ← p − [lr·k/(1 − β₁ᵗ)]·m / (√v + ε·k) with k = √(1 − β₂ᵗ).
+    State arrays: m is "exp_avg", v is "exp_avg_sq". The two bias corrections are folded into the step size
+    and ε: p ← p − [lr·k/(1 − β₁ᵗ)]·m / (√v + ε·k) with k = √(1 − β₂ᵗ).
 
     Args:
         model: the module whose parameters are updated.
@@ -68,14 +68,16 @@ class Adam(Optimizer):
         return math.sqrt(float(np.finfo(dtype).max))       # whose square is still finite: an infinite v would freeze a weight
 
     def _folded(self) -> tuple[float, float, float]:
-        """Return (rate, eps, decay): the step size and ε with the corrections in them, and the decay added to gradients."""
+        """Return (rate, eps, decay): the step size and ε with the corrections in them, and the decay added to
+        gradients."""
         # math.sqrt, not the array module's: a NumPy scalar would promote float32 arithmetic to float64
         k = math.sqrt(1 - self.betas[1] ** self.steps)
         eps = max(self.eps * k, 1.2e-38)        # not flushed to 0 in float32
         return (self.lr * k / (1 - self.betas[0] ** self.steps), eps,
                 0.0 if self._decoupled else self.weight_decay)
 
-    @flush_to_zero
+    _update_all = flush_to_zero(Optimizer._update_all)
+
     def _update(self, p: Array, g: Array, moments: tuple[Array, ...], fast: bool) -> None:
         (m, v), (beta1, beta2), (rate, eps, decay) = moments, self.betas, self._folded()
         if self.weight_decay and self._decoupled:
@@ -104,7 +106,8 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay (Loshchilov & Hutter 2019): p ← (1 − lr·weight_decay)·p, then Adam's step.
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019): p ← (1 − lr·weight_decay)·p, then Adam's
+    step.
 
     Args:
         model, lr, betas, eps: as in Adam.

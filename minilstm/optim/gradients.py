@@ -1,4 +1,5 @@
-"""All gradients of a model together: they must fit their parameters and be finite; clipping scales them by their norm."""
+"""All gradients of a model together: they must fit their parameters and be finite; clipping scales them by
+their norm."""
 
 from __future__ import annotations
 
@@ -33,21 +34,22 @@ def check_number(name: str, value: Any, low: float = 0.0, below: float = math.in
 def trainable(modules: list[tuple[str, Any]]) -> Trainable:
     """Return (name, layer, parameter, gradient) of each parameter that learns: those of frozen layers do not.
 
-    ``modules`` is what ``model.modules()`` returns. Raises DtypeError, ShapeError or ParameterError for a parameter, or a
-    gradient, that does not fit.
+    ``modules`` is what ``model.modules()`` returns. Raises DtypeError, ShapeError or ParameterError for a
+    parameter, or a gradient, that does not fit.
     """
-    found = []
+    found, arrays = [], {}
     for name, (layer, key) in located(modules).items():
-        if layer._frozen:
-            continue
-        p, g, who = layer.params[key], layer.grads[key], f"{name} ({type(layer).__name__})"
-        for words, array in ((who, p), (f"gradient of {who}", g)):
-            check_writeable(words, array)
-            if array.dtype.char not in "fd":
-                raise DtypeError(f"{words}: expected float32 or float64, got {array.dtype}")
+        if not layer._frozen:
+            p, g, who = layer.params[key], layer.grads[key], f"{name} ({type(layer).__name__})"
+            arrays[who], arrays[f"gradient of {who}"] = p, g
+            found.append((name, layer, p, g))
+    check_writeable(arrays)
+    for who, array in arrays.items():
+        if array.dtype.char not in "fd":
+            raise DtypeError(f"{who}: expected float32 or float64, got {array.dtype}")
+    for name, layer, p, g in found:
         if g.shape != p.shape:
-            raise ShapeError(f"gradient of {who}: expected shape {p.shape}, got {g.shape}")
-        found.append((name, layer, p, g))
+            raise ShapeError(f"gradient of {name} ({type(layer).__name__}): expected shape {p.shape}, got {g.shape}")
     return found
 
 
@@ -62,7 +64,8 @@ def check_apart(modules: list[tuple[str, Any]]) -> None:
 
 
 def check_finite(gradients: Trainable, largest: Callable[[Any], float]) -> None:
-    """Raise NonFiniteError naming the first gradient with an entry not below ``largest(dtype)``; waits for a device."""
+    """Raise NonFiniteError naming the first gradient with an entry not below ``largest(dtype)``; waits for a
+    device."""
     xp = get_array_module(gradients[0][2])
     sizes = [xp.maximum(g.max(), -g.min()) for _, _, _, g in gradients]     # NaN stays NaN, which is not below anything
     fits = to_numpy(xp.stack([size < largest(p.dtype) for size, (_, _, p, _) in zip(sizes, gradients)]))
@@ -81,15 +84,17 @@ def check_finite(gradients: Trainable, largest: Callable[[Any], float]) -> None:
 
 
 def clip_grad_norm(model: Module, max_norm: float, *, modules: list[tuple[str, Any]] | None = None) -> Array:
-    """Scale the gradients of ``model`` so that their common L2 norm is at most ``max_norm``; return the norm before.
+    """Scale the gradients of ``model`` so that their common L2 norm is at most ``max_norm``; return the norm
+    before.
 
     Gradients of frozen layers do not count. ``modules`` is ``model.modules()``, where the caller has it.
 
-    The factor is min(1, max_norm / (norm + 1e-6)), as in torch.nn.utils.clip_grad_norm_. The norm is a 0-d float64 array on
-    the gradients' backend; squares are summed in float64, where those of float32 cannot overflow. ``max_norm=math.inf`` only
-    measures. Gradients whose norm is not finite are left alone, so that the optimiser can name the one that is wrong.
-    Raises ArgumentError unless max_norm >= 0, DtypeError for something that is no Module, and what ``Optimizer.step`` raises
-    for a gradient that does not fit; nothing is changed then.
+    The factor is min(1, max_norm / (norm + 1e-6)), as in torch.nn.utils.clip_grad_norm_. The norm is a 0-d
+    float64 array on the gradients' backend; squares are summed in float64, where those of float32 cannot
+    overflow. ``max_norm=math.inf`` only measures. Gradients whose norm is not finite are left alone, so that
+    the optimiser can name the one that is wrong. Raises ArgumentError unless max_norm >= 0, DtypeError for
+    something that is no Module, and what ``Optimizer.step`` raises for a gradient that does not fit; nothing
+    is changed then.
 
     >>> import minilstm as ml
     >>> model = ml.Linear(1, 1, rng=0)

@@ -1,8 +1,9 @@
 """Optimisers: how gradients change weights; what SGD, Adam and AdamW share.
 
-An optimiser holds a model, not arrays: at each step it looks the arrays up by name. So training continues after the model has
-moved to another backend or dtype, and the optimiser's own arrays (momentum, Adam's moments; all called moments here) move too.
-A step first makes sure that every gradient is finite, then updates in place with the formulas of PyTorch's optimisers.
+An optimiser holds a model, not arrays: at each step it looks the arrays up by name. So training continues
+after the model has moved to another backend or dtype, and the optimiser's own arrays (momentum, Adam's
+moments; all called moments here) move too. A step first makes sure that every gradient is finite, then
+updates in place with the formulas of PyTorch's optimisers.
 """
 
 from __future__ import annotations
@@ -79,14 +80,14 @@ class Optimizer:
     def step(self, *, checked: bool = False, modules: list[tuple[str, Any]] | None = None) -> None:
         """Update every parameter in place from its gradient, except those of frozen layers.
 
-        Raises NonFiniteError naming the first gradient that holds NaN or infinity (and ShapeError, DtypeError or
-        ParameterError for a gradient that does not fit its parameter, ArgumentError for a hyperparameter outside its
-        allowed range, a read-only parameter or two that share memory) before anything changes. A pending forward is
-        discarded, since its caches refer to the weights as they were.
+        Raises NonFiniteError naming the first gradient that holds NaN or infinity (and ShapeError, DtypeError
+        or ParameterError for a gradient that does not fit its parameter, ArgumentError for a hyperparameter
+        outside its allowed range, a read-only parameter or two that share memory) before anything changes. A
+        pending forward is discarded, since its caches refer to the weights as they were.
 
         Args:
-            checked: skip the search for NaN and infinity, which waits for a device, where the caller has already made sure
-                that all gradients are finite, as the Trainer does from their norm.
+            checked: skip the search for NaN and infinity, which waits for a device, where the caller has
+                already made sure that all gradients are finite, as the Trainer does from their norm.
             modules: ``model.modules()``, where the caller has it.
         """
         self._set(self._validated({name: getattr(self, name) for name in self._hyper}))
@@ -96,12 +97,12 @@ class Optimizer:
             check_finite([(update.name, update.layer, update.p, update.g) for update in updates], self._largest)
         outdate(modules)
         self.steps += 1
-        for name, layer, p, g, moments in updates:
-            self._moments[name] = moments
-            self._update(p, g, moments, layer._fast)
+        self._moments.update((update.name, update.moments) for update in updates)
+        self._update_all(updates)
 
     def _gather(self, modules: list[tuple[str, Any]]) -> list[ParameterUpdate]:
-        """Look up every array that is to be updated and bring its moments to where it is; nothing is changed."""
+        """Look up every array that is to be updated and bring its moments to where it is; nothing is
+        changed."""
         updates: list[ParameterUpdate] = []
         check_apart(modules)
         slots = self._slots()
@@ -118,6 +119,10 @@ class Optimizer:
                     moments = tuple(asarray(m, backend_name(p), p.dtype) for m in moments)
             updates.append(ParameterUpdate(name, layer, p, g, moments))
         return updates
+
+    def _update_all(self, updates: list[ParameterUpdate]) -> None:
+        for _, layer, p, g, moments in updates:
+            self._update(p, g, moments, layer._fast)
 
     def _largest(self, dtype: Any) -> float:
         """Return the size below which gradients of this dtype can be used."""
@@ -139,11 +144,13 @@ class Optimizer:
         return [buffer[:p.size].reshape(p.shape) for buffer in self._buffers]
 
     def state_dict(self) -> dict[str, Any]:
-        """Return {"arrays": {"0.W.exp_avg": host array, ...}, "meta": hyperparameters and step count, JSON-able}."""
+        """Return {"arrays": {"0.W.exp_avg": host array, ...}, "meta": hyperparameters and step count,
+        JSON-able}."""
         return saving.save(self)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go back to where ``state_dict`` was called: moments, step count, learning rate, other hyperparameters.
+        """Go back to where ``state_dict`` was called: moments, step count, learning rate, other
+        hyperparameters.
 
         Raises CheckpointError unless everything fits this optimiser and its model; nothing is changed then.
         """

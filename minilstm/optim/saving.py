@@ -1,4 +1,5 @@
-"""Saving optimisers: moments, step count and hyperparameters as a dict of plain values, checked before anything changes."""
+"""Saving optimisers: moments, step count and hyperparameters as a dict of plain values, checked before
+anything changes."""
 
 from __future__ import annotations
 

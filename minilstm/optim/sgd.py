@@ -58,7 +58,8 @@ class SGD(Optimizer):
     def _slots(self) -> tuple[str, ...]:
         return ("momentum_buffer",) if self.momentum else ()
 
-    @flush_to_zero
+    _update_all = flush_to_zero(Optimizer._update_all)
+
     def _update(self, p: Array, g: Array, moments: tuple[Array, ...], fast: bool) -> None:
         xp, (s, r) = get_array_module(p), self._scratch(p)
         if self.weight_decay:

@@ -27,7 +27,6 @@ from minilstm.layers.rnn import RNN
 from minilstm.layers.sequential import Sequential
 from minilstm.optim.adam import Adam
 from minilstm.optim.schedules import ExponentialLR
-from minilstm.training.adversarial import AdversarialGradients
 from minilstm.training.averaging import AveragedWeights
 
 LAYERS: dict[str, Any] = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
@@ -94,19 +93,16 @@ def reference_model(settings: ReferenceSettings = ReferenceSettings()) -> Sequen
     )
 
 
-def reference_training(model: Module, *, lr: float, lr_decay: float = 1.0, average: float = 0.0,
-                       adversarial: float = 0.0) -> tuple[Adam, dict[str, Any]]:
+def reference_training(model: Module, *, lr: float, lr_decay: float = 1.0,
+                       average: float = 0.0) -> tuple[Adam, dict[str, Any]]:
     """Return Adam for the model, and the arguments of the Trainer that go with these settings.
 
     Args:
         lr, lr_decay: learning rate, and its factor after each epoch.
         average: decay of an average of the weights, which is used in their place; 0: none.
-        adversarial: norm of adversarial noise as a share of the word vectors' norm; 0: none.
     """
     optimizer = Adam(model, lr=lr)
     options: dict[str, Any] = {"scheduler": ExponentialLR(optimizer, lr_decay)} if lr_decay != 1.0 else {}
     if average:
         options["callbacks"] = [AveragedWeights(average)]
-    if adversarial:
-        options["gradients"] = AdversarialGradients(adversarial)
     return optimizer, options

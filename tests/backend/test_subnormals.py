@@ -425,8 +425,6 @@ CASES: dict[str, Callable[[], list[np.ndarray]]] = {
     "Adam": lambda: moved(ml.Adam), "AdamW": lambda: moved(ml.AdamW),
     "SGD": lambda: moved(ml.SGD, momentum=0.5),
     "AveragedWeights": averaged,
-    "AdversarialGradients": lambda: [ml.AdversarialGradients().noise(np.ones((2, 3, 2), np.float32),
-                                                                     np.full((2, 3, 2), 1e-21, np.float32))],
 }
 
 
