@@ -33,8 +33,10 @@ def forward_arguments(layer: Any, x: Any, state0: Any, lengths: Any, padding: An
     x = as_floating("x", x)
     check_shape("x", x, (None, None, layer.input_size), "N, T, D")
     N, T, _ = x.shape
-    padding = layer.padding if padding is None else padding
-    check_padding(padding)
+    if padding is None:
+        padding = layer.padding
+    else:
+        check_padding(padding)
     lengths = None if lengths is None else check_lengths(lengths, N, T)
     states, flat = split_states(layer, "state0", state0, N)
     names = [name + suffix for suffix in layer.suffixes() for name in "Wb"]

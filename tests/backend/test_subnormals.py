@@ -338,7 +338,7 @@ def test_never_in_code_of_a_user() -> None:
         _forward, _backward = staticmethod(loss_forward), staticmethod(loss_backward)
 
     class Mine(ml.Optimizer):
-        def _update(self, p: Any, g: Any, moments: Any, s: Any, r: Any) -> None:
+        def _update(self, p: Any, g: Any, moments: Any, fast: bool) -> None:
             note("update")
 
     class Watch(ml.Callback):

@@ -25,7 +25,6 @@ from typing import Any
 import numpy as np
 
 from minilstm.backend.arrays import Array
-from minilstm.cells.padding import real_steps
 from minilstm.kernels.cpu import sequence
 from minilstm.kernels.cpu.sequence import SequenceCache
 
@@ -133,7 +132,7 @@ def gru_forward(x: Array, h0: Array | None, W: Array, b: Array, *, lengths: Any 
                 outputs: bool = True, keep: bool = True) -> tuple[Any, SequenceCache]:
     """``minilstm.cells.gru.gru_forward`` for NumPy arrays; ``outputs`` and ``keep``: as for the LSTM."""
     cell = GRUCell(*sequence.sizes(x, W))
-    return sequence.forward(cell, x, (h0,), W, b, real_steps(lengths, x.shape[1], padding, like=x),
+    return sequence.forward(cell, x, (h0,), W, b, lengths, padding,
                             outputs=outputs, keep=keep)
 
 

@@ -27,7 +27,6 @@ import numpy as np
 
 from minilstm.backend.arrays import Array
 from minilstm.cells.lstm import GATES
-from minilstm.cells.padding import real_steps
 from minilstm.kernels.cpu import sequence
 from minilstm.kernels.cpu.sequence import SequenceCache
 
@@ -145,7 +144,7 @@ def lstm_forward(x: Array, h0: Array | None, c0: Array | None, W: Array, b: Arra
         keep: False keeps nothing for backward; ``cache.last`` still has the final states, h_last and c_last.
     """
     cell = LSTMCell(*sequence.sizes(x, W))
-    h, cache = sequence.forward(cell, x, (h0, c0), W, b, real_steps(lengths, x.shape[1], padding, like=x),
+    h, cache = sequence.forward(cell, x, (h0, c0), W, b, lengths, padding,
                                 outputs=outputs, keep=keep)
     return h, cache.last[1], cache
 

@@ -12,7 +12,6 @@ import numpy as np
 
 from minilstm.backend.arrays import Array
 from minilstm.cells.activations import d_relu, relu
-from minilstm.cells.padding import real_steps
 from minilstm.kernels.cpu import sequence
 from minilstm.kernels.cpu.sequence import SequenceCache
 
@@ -87,7 +86,7 @@ def rnn_forward(x: Array, h0: Array | None, W: Array, b: Array, *, nonlinearity:
                 padding: str = "post", outputs: bool = True, keep: bool = True) -> tuple[Any, SequenceCache]:
     """``minilstm.cells.rnn.rnn_forward`` for NumPy arrays; ``outputs`` and ``keep``: as for the LSTM."""
     cell = RNNCell(*sequence.sizes(x, W), nonlinearity)
-    return sequence.forward(cell, x, (h0,), W, b, real_steps(lengths, x.shape[1], padding, like=x),
+    return sequence.forward(cell, x, (h0,), W, b, lengths, padding,
                             outputs=outputs, keep=keep)
 
 
