@@ -28,7 +28,7 @@ READ = {        # how many places, and whose text it is
     "command_line/program.py": (1, "a program's docstring, for its help"),
     "command_line/targets.py": (3, COMMAND),
     "exercises/grade.py": (4, "names of files"),
-    "exercises/own_work.py": (3, "names of files"),
+    "exercises/own_work.py": (4, "names of files"),
     "exercises/steps.py": (2, "a submission, and the name of its file"),
     "gradients/diagnosis/derivation.py": (7, NOTATION),
     "gradients/diagnosis/readings.py": (7, NAMES),

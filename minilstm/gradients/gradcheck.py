@@ -23,7 +23,7 @@ import numpy as np
 from minilstm.backend.errors import GradientError
 from minilstm.gradients.check.check import COMPLEX_TOLERANCE, FINITE_TOLERANCE, Settings, check
 from minilstm.gradients.diagnosis.diagnose import Diagnosis, diagnosis_of
-from minilstm.gradients.report import GradcheckReport, explain
+from minilstm.gradients.report import GradcheckReport, describe_wrong
 from minilstm.gradients.targets.make import make_target
 from minilstm.gradients.targets.target import Target
 
@@ -124,7 +124,8 @@ def check_target(target: Target, settings: Settings, diagnose: bool = True,
     found = _diagnosis(target) if wrong and diagnose else None
     problem = ""
     if wrong:
-        problem = "\n  also: ".join([explain(target, wrong, checked.gradients, settings.limits), *effects])
+        first = describe_wrong(target, wrong, checked.gradients, settings.limits)
+        problem = "\n  also: ".join([first, *effects])
         if found is not None and (found.cell or found.side_effects):
             problem += f"\n{found}"
     elif effects:

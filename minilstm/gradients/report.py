@@ -91,8 +91,8 @@ class GradcheckReport(NamedTuple):
         return f"<p>{html.escape(self.summary())}</p><table>{line(COLUMNS, 'th')}{body}</table>{below}"
 
 
-def explain(target: Target, wrong: list[Comparison], analytic: dict[str, Array],
-            limits: dict[str, float]) -> str:
+def describe_wrong(target: Target, wrong: list[Comparison], analytic: dict[str, Array],
+                   limits: dict[str, float]) -> str:
     """Say which gradients are wrong, and where: the worst entry, the gates, the time steps."""
     names = list(dict.fromkeys(c.name for c in wrong))
     lines = [f"gradcheck {target.title}: the gradient of {', '.join(names)} is wrong "

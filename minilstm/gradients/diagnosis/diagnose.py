@@ -16,7 +16,7 @@ from minilstm.gradients.diagnosis.derivation import CELLS, Cell
 from minilstm.gradients.diagnosis.findings import Finding, Part
 from minilstm.gradients.diagnosis.reading import Reading
 from minilstm.gradients.diagnosis.recognise import recognise, recognise_wrong
-from minilstm.gradients.diagnosis.search import Explanation, Problem, explain, search
+from minilstm.gradients.diagnosis.search import Explanation, SearchProblem, explanation_of, search
 from minilstm.gradients.diagnosis.simulate import Block
 from minilstm.gradients.targets.make import make_target
 from minilstm.gradients.targets.side_effects import SideEffect
@@ -157,10 +157,10 @@ def diagnosis_of(target: Target, seconds: float = SECONDS, rng: Any = 0) -> Diag
     return Diagnosis(cell.name, words, T, True, best, tuple(more), parts, effects)
 
 
-def _first_wrong(problems: list[Problem]) -> tuple[int, tuple[Block, ...]] | None:
+def _first_wrong(problems: list[SearchProblem]) -> tuple[int, tuple[Block, ...]] | None:
     """Return the fewest steps at which gradients are wrong, and those gradients; None if none are."""
     for problem in problems:
-        found = explain(problem, {})
+        found = explanation_of(problem, {})
         if found.cost:
             return problem.T, (*found.last, *found.open)
     return None
@@ -187,7 +187,7 @@ def _wrong_equations(cell: Cell) -> tuple[Finding, ...]:
 
 
 def _problems(target: Target, reading: Reading, arrays: dict[str, np.ndarray], rng: np.random.Generator,
-              scale: float) -> list[Problem]:
+              scale: float) -> list[SearchProblem]:
     """Return the problems with one step, two, and all."""
     every = len(reading.weights(arrays).x)
     lists = {name for name, leaf in target.leaves.items() if isinstance(leaf, list)}
@@ -203,7 +203,7 @@ def _problems(target: Target, reading: Reading, arrays: dict[str, np.ndarray], r
             if gradient.shape == cut[name].shape:
                 blocks.update(reading.parts(name, gradient))
         upstreams = reading.upstreams(upstream, cut, T)
-        problems.append(Problem(reading.cell, reading.weights(cut), upstreams, blocks))
+        problems.append(SearchProblem(reading.cell, reading.weights(cut), upstreams, blocks))
     return problems
 
 

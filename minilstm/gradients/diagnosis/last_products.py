@@ -13,7 +13,7 @@ import numpy as np
 
 from minilstm.gradients.diagnosis.derivation import Cell
 from minilstm.gradients.diagnosis.findings import Finding
-from minilstm.gradients.diagnosis.simulate import Block, Trace, Upstream, Weights, past_of, rows_of
+from minilstm.gradients.diagnosis.simulate import Block, OutputGradients, Trace, Weights, past_of, rows_of
 from minilstm.gradients.diagnosis.wrong_lines import Rows
 
 CLOSE = 1e-7            # of the norm
@@ -29,7 +29,7 @@ def close(a: np.ndarray, b: np.ndarray) -> bool:
 
 
 def explained(cell: Cell, weights: Weights, steps: Sequence[dict[str, Any]], trace: Trace, block: Block,
-              right: np.ndarray, got: np.ndarray, upstream: Upstream) -> tuple[Finding, ...]:
+              right: np.ndarray, got: np.ndarray, upstream: OutputGradients) -> tuple[Finding, ...]:
     """Return how ``got`` comes about where ``right`` is expected, or () if nothing explains it."""
     for findings, wrong in _wrongs(cell, weights, steps, trace, block, right, upstream):
         if close(wrong, got) and np.any(wrong) == np.any(got):
@@ -42,7 +42,7 @@ def _one(form: str, wrong: Any, *values: Any) -> Wrong:
 
 
 def _wrongs(cell: Cell, weights: Weights, steps: Sequence[dict[str, Any]], trace: Trace, block: Block,
-            right: np.ndarray, upstream: Upstream) -> Iterator[Wrong]:
+            right: np.ndarray, upstream: OutputGradients) -> Iterator[Wrong]:
     what, gate = block
     yield _one("zero", 0 * right)
     if what == "h0":
@@ -142,7 +142,7 @@ def _wrong_sum(cell: Cell, weights: Weights, steps: Sequence[dict[str, Any]], tr
         yield _one("one sequence", total(inputs[:, -1:], rows[:, -1:]), "last")
 
 
-def _wrong_head(steps: Sequence[dict[str, Any]], what: str, upstream: Upstream) -> Iterator[Wrong]:
+def _wrong_head(steps: Sequence[dict[str, Any]], what: str, upstream: OutputGradients) -> Iterator[Wrong]:
     assert upstream.scores is not None
     scores = upstream.scores
     everything: dict[tuple[Finding, ...], slice] = {(): slice(None)}

@@ -11,7 +11,7 @@ import numpy as np
 
 from minilstm.gradients.diagnosis.derivation import Cell
 from minilstm.gradients.diagnosis.findings import Finding
-from minilstm.gradients.diagnosis.simulate import Block, Upstream, Weights, forward
+from minilstm.gradients.diagnosis.simulate import Block, OutputGradients, Weights, forward
 
 Arrays = Mapping[str, np.ndarray]
 Blocks = Iterator[tuple[Block, np.ndarray]]
@@ -165,7 +165,7 @@ class Reading:
         return cut
 
     def upstreams(self, gradients: Sequence[np.ndarray | None], arrays: Arrays,
-                  T: int) -> dict[Finding | None, Upstream]:
+                  T: int) -> dict[Finding | None, OutputGradients]:
         """Return the gradients of the outputs as those of each step's states.
 
         Of a loss inside also wrong ones, by what is wrong.
@@ -190,9 +190,9 @@ class Reading:
             place += np.transpose(gradient.reshape(unsqueezed(output.axes, place.shape)), output.axes)
         if weights.W_y is not None:
             total["h"] = total["h"] + total["scores"] @ weights.W_y.T
-        return {None: Upstream(**total)}
+        return {None: OutputGradients(**total)}
 
-    def _of_loss(self, weights: Weights, arrays: Arrays, T: int) -> dict[Finding | None, Upstream]:
+    def _of_loss(self, weights: Weights, arrays: Arrays, T: int) -> dict[Finding | None, OutputGradients]:
         """Return the gradient of softmax with cross-entropy, and what it is where it is got wrong."""
         assert weights.W_y is not None
         N = self.sizes[0]
@@ -212,7 +212,7 @@ class Reading:
         made[Finding("last loss")] = right * (np.arange(T) == T - 1)[:, None, None]
         made[Finding("p + y")] = (p + target) * scale
         zero = np.zeros((T, N, self.sizes[2]))
-        return {finding: Upstream(scores @ weights.W_y.T, zero, zero[0], zero[0], scores)
+        return {finding: OutputGradients(scores @ weights.W_y.T, zero, zero[0], zero[0], scores)
                 for finding, scores in made.items() if finding is None or not np.array_equal(scores, right)}
 
     def words(self) -> str:

@@ -20,8 +20,8 @@ import numpy as np
 from minilstm.gradients.diagnosis.derivation import Cell
 from minilstm.gradients.diagnosis.findings import Finding
 from minilstm.gradients.diagnosis.last_products import close, explained
-from minilstm.gradients.diagnosis.simulate import (Block, Spec, Trace, Upstream, Weights, backward, block_of,
-                                                   forward)
+from minilstm.gradients.diagnosis.simulate import (Block, OutputGradients, Spec, Trace, Weights, backward,
+                                                   block_of, forward)
 from minilstm.gradients.diagnosis.wrong_lines import PASSES, Edit, Place, carries, edits
 
 BEAM = 24               # explanations that one problem hands to the next
@@ -31,12 +31,13 @@ Edits = dict[int | Place, Edit]
 
 
 @dataclass(frozen=True)
-class Problem:
+class SearchProblem:
     """One size: what the student's backward returned for it, in blocks, and all that the derivation needs."""
 
     cell: Cell
     weights: Weights
-    upstreams: dict[Finding | None, Upstream]       # None: the right one; others, by mistakes in the loss
+    # None: the right one; others, by mistakes in the loss.
+    upstreams: dict[Finding | None, OutputGradients]
     blocks: dict[Block, np.ndarray]
 
     @cached_property
@@ -47,7 +48,7 @@ class Problem:
     def T(self) -> int:
         return len(self.weights.x)
 
-    def upstream(self, spec: Spec) -> Upstream:
+    def upstream(self, spec: Spec) -> OutputGradients:
         """Return the gradients from above, with the mistake in the loss that ``spec`` may hold."""
         finding = spec[Place.LOSS].finding if Place.LOSS in spec else None
         return self.upstreams.get(finding, self.upstreams[None])
@@ -85,7 +86,7 @@ class Explanation(NamedTuple):
         return len(self.spec) + 1.01 * len(set(self.last.values())) + 3.0 * len(self.open)
 
 
-def explain(problem: Problem, spec: Edits) -> Explanation:
+def explanation_of(problem: SearchProblem, spec: Edits) -> Explanation:
     """Return the explanation that ``spec`` and mistakes in the last products make."""
     trace, differing = problem.wrong(spec)
     cell, weights, steps, upstream = problem.cell, problem.weights, problem.steps, problem.upstream(spec)
@@ -95,7 +96,7 @@ def explain(problem: Problem, spec: Edits) -> Explanation:
                        tuple(block for block, findings in last.items() if not findings))
 
 
-def moves(problem: Problem, spec: Spec) -> Iterator[Edit]:
+def moves(problem: SearchProblem, spec: Spec) -> Iterator[Edit]:
     """Yield the mistakes that may be added to ``spec``, one at each place."""
     cell = problem.cell
     for line in cell.backward:
@@ -113,7 +114,7 @@ def moves(problem: Problem, spec: Spec) -> Iterator[Edit]:
                 yield edit.later()
 
 
-def search(problems: Sequence[Problem], deadline: float) -> list[Explanation]:
+def search(problems: Sequence[SearchProblem], deadline: float) -> list[Explanation]:
     """Return the cheapest explanations that are exact for every problem, or the best inexact one alone.
 
     ``deadline``: a time of ``time.perf_counter``.
@@ -136,7 +137,7 @@ def search(problems: Sequence[Problem], deadline: float) -> list[Explanation]:
                   key=lambda explanation: _plainness(problems[-1], explanation))
 
 
-def _plainness(problem: Problem, found: Explanation) -> list[int]:
+def _plainness(problem: SearchProblem, found: Explanation) -> list[int]:
     """Order explanations that cannot be told apart: carries first, then lines near the outputs."""
     carried = {Place.CARRY_H, Place.CARRY_C,
                *(line.number for line in problem.cell.backward if line.target in ("dh_prev", "dc_prev"))}
@@ -148,19 +149,19 @@ def _cost(explanation: Explanation) -> float:
     return explanation.cost
 
 
-def _holds(problems: Sequence[Problem], found: Explanation) -> bool:
+def _holds(problems: Sequence[SearchProblem], found: Explanation) -> bool:
     """Return whether an explanation is exact at every size; an accident at one of them is none."""
-    return all(not explain(problem, found.spec).open for problem in problems)
+    return all(not explanation_of(problem, found.spec).open for problem in problems)
 
 
-def _extend(problem: Problem, starts: list[Edits], deadline: float) -> list[Explanation]:
+def _extend(problem: SearchProblem, starts: list[Edits], deadline: float) -> list[Explanation]:
     """Return explanations of one problem, the best first, that begin with ``starts``."""
     seen: dict[frozenset[Edit], Explanation] = {}
 
     def look(spec: Edits) -> Explanation:
         key = frozenset(spec.values())
         if key not in seen:
-            seen[key] = explain(problem, spec)
+            seen[key] = explanation_of(problem, spec)
         return seen[key]
 
     frontier = sorted((look(spec) for spec in starts), key=_cost)

@@ -41,7 +41,7 @@ class Weights(NamedTuple):
     tokens: np.ndarray | None = None
 
 
-class Upstream(NamedTuple):
+class OutputGradients(NamedTuple):
     """Gradients from above.
 
     h, c (T, N, H): of each step's states; last_h, last_c (N, H): of the final states where these are outputs
@@ -85,7 +85,7 @@ def forward(cell: Cell, weights: Weights, equations: Sequence[Line] | None = Non
     return steps
 
 
-def backward(cell: Cell, weights: Weights, steps: Sequence[dict[str, Any]], upstream: Upstream,
+def backward(cell: Cell, weights: Weights, steps: Sequence[dict[str, Any]], upstream: OutputGradients,
              spec: Spec = {}) -> Trace:
     """Run the derivation from the last step to the first, with the mistakes of ``spec`` in it."""
     T, N, H = upstream.h.shape
@@ -184,7 +184,7 @@ def rows_of(weights: Weights, gate: int, rows: Rows) -> tuple[np.ndarray, np.nda
 
 
 def block_of(cell: Cell, weights: Weights, steps: Sequence[dict[str, Any]], trace: Trace, block: Block,
-             upstream: Upstream) -> np.ndarray:
+             upstream: OutputGradients) -> np.ndarray:
     """Return one block of the gradients, by lines 2 and 1."""
     what, gate = block
     if what in ("W_y", "b_y"):

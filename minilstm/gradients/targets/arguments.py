@@ -66,7 +66,7 @@ def pass_on(inputs: Inputs, values: Iterable[Any]) -> tuple[list[Any], dict[str,
             {name: value for name, value in pairs if name in inputs.keywords})
 
 
-class Upstream(NamedTuple):
+class HandOver(NamedTuple):
     """Which upstream gradients a backward takes: those of the first ``arguments`` outputs."""
 
     arguments: int      # 0: it takes none, since the output is a loss
@@ -79,7 +79,7 @@ class Upstream(NamedTuple):
         return tuple(leaves) if self.flat else rebuild(outputs[:self.arguments], leaves)
 
 
-def read_upstream(backward: Any, outputs: tuple[Any, ...], others: int) -> Upstream | str:
+def read_upstream(backward: Any, outputs: tuple[Any, ...], others: int) -> HandOver | str:
     """Tell from backward's signature which upstream gradients it takes before its ``others`` last arguments
     (the cache).
 
@@ -91,21 +91,21 @@ def read_upstream(backward: Any, outputs: tuple[Any, ...], others: int) -> Upstr
         taken = [p for p in inspect.signature(backward).parameters.values()
                  if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL)]
     except (TypeError, ValueError):         # built in
-        return Upstream(len(flat), len(flat), True)
+        return HandOver(len(flat), len(flat), True)
     needed = sum(p.default is p.empty and p.kind is not p.VAR_POSITIONAL for p in taken) - others
     most = math.inf if any(p.kind is p.VAR_POSITIONAL for p in taken) else len(taken) - others
     if most < 0:
         return "backward takes no argument, expected backward(dy, ..., cache), or backward(cache) for a loss"
     if most == 0 or needed < 1 and most < math.inf and first.size == 1:
         if first.size == 1:
-            return Upstream(0, 0, True)
+            return HandOver(0, 0, True)
         return ("backward takes no upstream gradient, so forward must return a loss (one number); it "
                 f"returned an array of shape {tuple(first.shape)}")
     # nested outputs, an argument for each array
     if needed <= len(flat) <= most and len(flat) != len(outputs):
-        return Upstream(len(flat), len(flat), True)
+        return HandOver(len(flat), len(flat), True)
     count = int(min(len(outputs), most))
     if count < needed:
         return (f"backward takes {needed + others} arguments, expected {len(outputs) + others}: the upstream "
                 f"gradient of each of {len(outputs)} outputs{', and the cache' if others else ''}")
-    return Upstream(count, len(flatten(outputs[:count])), False)
+    return HandOver(count, len(flatten(outputs[:count])), False)

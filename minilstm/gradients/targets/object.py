@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from minilstm.backend.arrays import Array, get_array_module, to_numpy
-from minilstm.gradients.targets.arguments import Upstream
+from minilstm.gradients.targets.arguments import HandOver
 from minilstm.gradients.targets.failures import errors_located
 from minilstm.gradients.targets.names import look_up, split_gradients, takes_cache
 from minilstm.gradients.targets.object_arrays import stored_arrays
@@ -38,7 +38,7 @@ class ObjectTarget(Target):
         super().__init__(title_of(thing), getattr(thing, "forward", thing), inputs, options)
         self.with_cache = takes_cache(thing.backward)
         self.movable: set[str] = set()              # the arrays that take their value from the tensors
-        self.upstream: Upstream | None = None       # known once the forward has run
+        self.upstream: HandOver | None = None       # known once the forward has run
         try:
             self._keep(copy.deepcopy(thing))
         except Exception as error:

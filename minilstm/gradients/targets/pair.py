@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from minilstm.backend.arrays import Array, to_numpy
-from minilstm.gradients.targets.arguments import Upstream
+from minilstm.gradients.targets.arguments import HandOver
 from minilstm.gradients.targets.failures import check_returned, definition_site, errors_located, not_a_target
 from minilstm.gradients.targets.names import is_cache, required_names
 from minilstm.gradients.targets.side_effects import SideEffect
@@ -22,7 +22,7 @@ class PairTarget(Target):
     def __init__(self, forward: Any, backward: Any, inputs: Any, options: dict[str, Any]) -> None:
         super().__init__(getattr(forward, "__name__", "function pair"), forward, inputs, options)
         self.forward, self.backward = forward, backward
-        self.upstream: Upstream | None = None       # known once the forward has run
+        self.upstream: HandOver | None = None       # known once the forward has run
         self.caches = 1         # how many of the things that forward returns are for backward alone
         names = [] if backward is None else required_names(backward)
         self.cache_first = len(names) > 1 and is_cache(names[0]) and not is_cache(names[-1])

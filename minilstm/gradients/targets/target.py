@@ -16,7 +16,7 @@ import numpy as np
 from minilstm.backend.arrays import Array, get_array_module, to_numpy
 from minilstm.backend.checks import is_array
 from minilstm.backend.errors import ArgumentError, GradientError
-from minilstm.gradients.targets.arguments import Upstream, arrange, pass_on, read_upstream
+from minilstm.gradients.targets.arguments import HandOver, arrange, pass_on, read_upstream
 from minilstm.gradients.targets.failures import check_returned, definition_site, errors_located
 from minilstm.gradients.targets.names import GRADIENT_NAMES, find_key, split_gradients
 from minilstm.gradients.targets.side_effects import SideEffect
@@ -159,7 +159,7 @@ class Target:
         if note not in self.notes:
             self.notes.append(note)
 
-    def take_upstream(self, backward: Any, outputs: tuple[Any, ...], others: int) -> Upstream:
+    def take_upstream(self, backward: Any, outputs: tuple[Any, ...], others: int) -> HandOver:
         """Find out which upstream gradients backward takes. Raises GradientError if none fit."""
         upstream = read_upstream(backward, outputs, others)
         if isinstance(upstream, str):

@@ -12,7 +12,7 @@ import pytest
 import minilstm as ml
 from minilstm.cells import gru, lstm, rnn
 from minilstm.gradients.diagnosis.derivation import CELLS, VARIANTS, Cell, evaluate, translate
-from minilstm.gradients.diagnosis.simulate import Upstream, Weights, backward, block_of, forward
+from minilstm.gradients.diagnosis.simulate import OutputGradients, Weights, backward, block_of, forward
 
 N, T, D, H = 2, 3, 4, 5
 DOCUMENTED = ("LSTM", "GRU", "RNN")
@@ -28,18 +28,18 @@ def weights(cell: Cell, rng: np.random.Generator) -> Weights:
     return Weights(*drawn, b_h)
 
 
-def drawn(cell: Cell, rng: np.random.Generator) -> Upstream:
+def drawn(cell: Cell, rng: np.random.Generator) -> OutputGradients:
     zero = np.zeros((N, H))
-    return Upstream(rng.standard_normal((T, N, H)), rng.standard_normal((T, N, H)) * ("c" in cell.states), zero, zero)
+    return OutputGradients(rng.standard_normal((T, N, H)), rng.standard_normal((T, N, H)) * ("c" in cell.states), zero, zero)
 
 
-def loss(cell: Cell, w: Weights, upstream: Upstream) -> complex:
+def loss(cell: Cell, w: Weights, upstream: OutputGradients) -> complex:
     steps = forward(cell, w)
     return complex(sum((upstream.h[t] * steps[t]["h"]).sum() for t in range(T)) + sum(
         (upstream.c[t] * steps[t]["c"]).sum() for t in range(T) if "c" in cell.states))
 
 
-def numerical(cell: Cell, w: Weights, upstream: Upstream, name: str) -> np.ndarray:
+def numerical(cell: Cell, w: Weights, upstream: OutputGradients, name: str) -> np.ndarray:
     value = getattr(w, name)
     gradient = np.zeros(value.shape)
     for index in np.ndindex(value.shape):
@@ -49,7 +49,7 @@ def numerical(cell: Cell, w: Weights, upstream: Upstream, name: str) -> np.ndarr
     return gradient
 
 
-def by_the_text(cell: Cell, w: Weights, upstream: Upstream) -> Mapping[str, Any]:
+def by_the_text(cell: Cell, w: Weights, upstream: OutputGradients) -> Mapping[str, Any]:
     """Every numbered line as it stands in the docstring, the sums and products too; gradients by the docstring's names."""
     W = np.concatenate([np.concatenate(list(w.W_h), axis=1), np.concatenate(list(w.W_x), axis=1)])
     given = {"W": W, "W_h": W[:H], "W_x": W[H:]}
