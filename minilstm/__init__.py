@@ -56,7 +56,7 @@ _PUBLIC = {
 }
 _HOME = {name: home for home, names in _PUBLIC.items() for name in names}
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 __all__ = sorted(_HOME)
 
 
