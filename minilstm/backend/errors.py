@@ -1,8 +1,9 @@
 """The errors minilstm raises, one class for each kind of mistake.
 
-Every class also derives from the built-in exception a Python programmer would expect (a wrong shape is a ``ValueError``,
-a token id out of range an ``IndexError``), so code that knows nothing of minilstm catches them too. Messages say
-what is wrong, what was expected and what was given. Errors are raised before any state changes.
+Every class also derives from the built-in exception a Python programmer would expect (a wrong shape is a
+``ValueError``, a token id out of range an ``IndexError``), so code that knows nothing of minilstm catches
+them too. Messages say what is wrong, what was expected and what was given. Errors are raised before any state
+changes.
 """
 
 from __future__ import annotations
@@ -58,15 +59,15 @@ class NonFiniteError(MinilstmError, FloatingPointError):
 class GradientError(MinilstmError, AssertionError):
     """A gradient check failed: a hand-derived gradient disagrees with the numerical one.
 
-    ``report``: the ``GradcheckReport``, or None if the check did not come as far as comparing gradients. ``diagnosis``: what
-    ``minilstm.diagnose`` found (a ``Diagnosis``), or None if nothing was tried.
+    ``report``: the ``GradcheckReport``, or None if the check did not come as far as comparing gradients.
+    ``diagnosis``: what ``minilstm.diagnose`` found (a ``Diagnosis``), or None if nothing was tried.
     """
 
     report: Any = None
     diagnosis: Any = None
 
     def _render_traceback_(self) -> list[str]:
-        """What IPython shows: the message, which names the student's own lines; a traceback would show ours."""
+        """Return what IPython shows: the message, which names the student's lines; a traceback shows ours."""
         return [f"{type(self).__name__}: {self}"]
 
 

@@ -1,11 +1,11 @@
 """Passes: which forward a backward belongs to.
 
-Every call of a module in training mode is a pass and has a number. A layer keeps the caches of its latest pass, a loss
-remembers the pass whose output it was computed on, and one rule holds:
+Every call of a module in training mode is a pass and has a number. A layer keeps the caches of its latest
+pass, a loss remembers the pass whose output it was computed on, and one rule holds:
 
-    backward goes through the latest forward in training mode. If an earlier one was left pending, the gradient must
-    come from a loss computed on the output of the latest; otherwise BackwardError is raised, and what is pending is
-    discarded. optimizer.step() discards it, too.
+    backward goes through the latest forward in training mode. If an earlier one was left pending, the
+    gradient must come from a loss computed on the output of the latest; otherwise BackwardError is raised,
+    and what is pending is discarded. optimizer.step() discards it, too.
 
 Each thread has passes of its own.
 """
@@ -26,7 +26,7 @@ class _Thread(threading.local):
     current: int | None = None      # the pass that is being made
     latest = 0                      # the last one made
     output: Any = None              # what that returned
-    evaluated = True                # no forward in training mode was made since the last one in evaluation mode
+    evaluated = True                # the last forward, if any, was in evaluation mode
     loss: LossOrigin | None = None  # the loss that was backpropagated since
     discarded = 0                   # passes up to this one are no longer pending
     evaluating = False              # inside ``with evaluating()``
@@ -56,10 +56,10 @@ def discard() -> None:
 
 
 def origin_of(prediction: Any) -> LossOrigin:
-    """Return the origin of a loss of ``prediction``: the latest pass if that returned it, or what it is a view of.
+    """Return the origin of a loss of ``prediction``: the latest pass if it is its output, or a view of that.
 
-    The order of calls alone does not tell: a forward that was only looked at may come before or after the one that a loss
-    is about.
+    The order of calls alone does not tell: a forward that was only looked at may come before or after the one
+    that a loss is about.
     """
     if thread.current is not None:
         return LossOrigin(thread.current, thread.current)
