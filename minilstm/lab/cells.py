@@ -11,5 +11,5 @@ from minilstm.layers.rnn import RNN
 CELLS = ("rnn", "gru", "lstm")
 LAYERS: dict[str, Any] = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
 CELL_NAMES = {"rnn": "RNN", "gru": "GRU", "lstm": "LSTM"}
-COLOURS = {"rnn": "#D55E00", "gru": "#009E73", "lstm": "#0072B2"}       # safe for colour-blind readers (Okabe & Ito)
+COLOURS = {"rnn": "#D55E00", "gru": "#009E73", "lstm": "#0072B2"}       # colour-blind safe (Okabe & Ito)
 MARKERS = {"rnn": "s", "gru": "^", "lstm": "o"}
