@@ -11,6 +11,11 @@ from __future__ import annotations
 from typing import Any
 
 
+def reason_of(error: BaseException) -> str:
+    """Return why reading or writing failed, without the file's name."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
 class MinilstmError(Exception):
     """Base class of every error minilstm raises on purpose."""
 

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from minilstm.backend.errors import DataError
+from minilstm.backend.errors import DataError, reason_of
 from minilstm.backend.paths import as_path
 
 try:                    # a Python that was built without them, as in a browser, lacks these two
@@ -134,7 +134,7 @@ def _read(name: str) -> bytes:
     except IsADirectoryError:
         raise DataError(f"{name}: is a folder, expected a CSV file") from None
     except OSError as error:
-        raise DataError(f"{name}: cannot be read ({error.strerror or error})") from None
+        raise DataError(f"{name}: cannot be read ({reason_of(error)})") from None
     except ValueError as error:         # a NUL character in the name
         raise DataError(f"{name!r}: cannot be read ({error})") from None
 

@@ -34,7 +34,7 @@ import numpy as np
 
 from minilstm.backend.arrays import Array, to_numpy
 from minilstm.backend.checks import as_array, is_array
-from minilstm.backend.errors import CheckpointError, DtypeError
+from minilstm.backend.errors import CheckpointError, DtypeError, reason_of
 from minilstm.backend.paths import as_path
 from minilstm.training.atomic_write import PathLike, atomic_write, remove_orphans
 
@@ -101,7 +101,7 @@ def save_checkpoint(path: PathLike, arrays: Mapping[str, Array], meta: Mapping[s
     try:
         atomic_write(path, blobs)
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"{where}: cannot be written: {_reason(error)}") from None
+        raise CheckpointError(f"{where}: cannot be written: {reason_of(error)}") from None
     remove_orphans(path)
 
 
@@ -122,7 +122,7 @@ def load_checkpoint(path: PathLike) -> tuple[dict[str, np.ndarray], dict[str, An
             file.seek(0)
             data = memoryview(file.read(size))
     except (OSError, ValueError, MemoryError) as error:
-        raise CheckpointError(f"{where}: cannot be read: {_reason(error)}") from None
+        raise CheckpointError(f"{where}: cannot be read: {reason_of(error)}") from None
     if len(data) != size or hashlib.sha256(data[:-_DIGEST]).digest() != data[-_DIGEST:]:
         raise CheckpointError(f"{where}: is damaged: its contents do not match its SHA-256 digest")
     body = data[_PREFIX.size + length:-_DIGEST]
@@ -130,7 +130,7 @@ def load_checkpoint(path: PathLike) -> tuple[dict[str, np.ndarray], dict[str, An
         text = str(data[_PREFIX.size:_PREFIX.size + length], "utf-8")
         return _parse(json.loads(text, object_pairs_hook=_unique_keys), body)
     except (ValueError, RecursionError, OverflowError) as error:
-        raise CheckpointError(f"{where}: has a malformed header: {_reason(error)}") from None
+        raise CheckpointError(f"{where}: has a malformed header: {reason_of(error)}") from None
 
 
 def _check_prefix(where: str, prefix: bytes, size: int) -> int:
@@ -188,7 +188,3 @@ def _parse(header: Any, body: memoryview) -> tuple[dict[str, np.ndarray], dict[s
     if end != len(body):
         raise ValueError(f"the arrays take {end} bytes of {len(body)}")
     return arrays, meta
-
-
-def _reason(error: BaseException) -> str:
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -11,7 +11,7 @@ import io
 import os
 from typing import Any
 
-from minilstm.backend.errors import ArgumentError
+from minilstm.backend.errors import ArgumentError, reason_of
 from minilstm.backend.paths import as_path
 from minilstm.training.atomic_write import PathLike, atomic_write
 from minilstm.training.progress import in_notebook
@@ -89,7 +89,7 @@ def save_figure(figure: Any, path: PathLike) -> None:
         figure.savefig(buffer, format=extension or "png", dpi=DPI)
         atomic_write(path, [buffer.getvalue()])
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        reason = " ".join(reason_of(error).split())
         raise ArgumentError(f"{where}: the figure cannot be written: {reason}") from None
 
 

@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from minilstm.backend.errors import ArgumentError, DataError
+from minilstm.backend.errors import ArgumentError, DataError, reason_of
 from minilstm.backend.paths import as_path
 from minilstm.training.atomic_write import PathLike, atomic_write
 from minilstm.training.curves import curves
@@ -178,8 +178,7 @@ class History:
         try:
             atomic_write(path, [self.csv_text().encode("ascii")])
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise DataError(f"{os.fspath(path)}: cannot be written: {reason}") from None
+            raise DataError(f"{os.fspath(path)}: cannot be written: {reason_of(error)}") from None
 
     @classmethod
     def read_csv(cls, path: PathLike) -> History:
@@ -190,8 +189,7 @@ class History:
                 text = file.read()
             lines = list(csv.reader(io.StringIO(text), strict=True))
         except (OSError, ValueError, csv.Error) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise DataError(f"{where}: cannot be read: {reason}") from None
+            raise DataError(f"{where}: cannot be read: {reason_of(error)}") from None
         if not lines or lines[0] != list(FIELDS):
             raise DataError(f"{where}: row 1: expected the columns {','.join(FIELDS)}")
         if not text.endswith("\n"):

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from minilstm.backend.errors import ArgumentError, CheckpointError
+from minilstm.backend.errors import ArgumentError, CheckpointError, reason_of
 from minilstm.backend.paths import as_path
 from minilstm.layers.module import Module
 from minilstm.training.atomic_write import PathLike, atomic_write, remove_leftovers
@@ -102,7 +102,7 @@ def _checked(folder: PathLike, action: Callable[[], Any]) -> Any:
     try:
         return action()
     except (OSError, TypeError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
+        reason = reason_of(error)
         raise CheckpointError(f"{os.fspath(folder)}: the run cannot be recorded: {reason}") from None
 
 
@@ -114,8 +114,7 @@ def load_config(folder: PathLike) -> dict[str, Any]:
         if not isinstance(config, dict):
             raise ValueError("expected a dict under config")
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise CheckpointError(f"{path}: cannot be read: {reason}") from None
+        raise CheckpointError(f"{path}: cannot be read: {reason_of(error)}") from None
     return config
 
 
