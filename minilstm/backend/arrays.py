@@ -79,8 +79,8 @@ def _probe_cupy() -> ModuleType:
         except (ImportError, RuntimeError, OSError, AttributeError) as error:
             usable, reason = False, _one_line(error)
     if not usable:
-        words = _mend(fix) if len(cupy_wheels()) > 1 else f"CuPy must match the driver's CUDA: {fix}"
-        raise BackendError(f"the cupy backend needs a working NVIDIA GPU: {reason}", words)
+        advice = _mend(fix) if len(cupy_wheels()) > 1 else f"CuPy must match the driver's CUDA: {fix}"
+        raise BackendError(f"the cupy backend needs a working NVIDIA GPU: {reason}", advice)
     for warning in caught:
         warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
     return cupy

@@ -65,14 +65,14 @@ def pad_sequences(sequences: Sequence[Any], maxlen: int | None = None, dtype: An
     for number, row in enumerate(rows):
         if not len(row):
             continue
-        kept = _items(number, row[-maxlen:] if truncating == "pre" else row[:maxlen], dtype)
-        if kept.shape[1:] != item:
+        items = _items(number, row[-maxlen:] if truncating == "pre" else row[:maxlen], dtype)
+        if items.shape[1:] != item:
             raise ShapeError(f"sequences[{number}]: expected items of shape {item} as in the first one, "
-                             f"got {kept.shape[1:]}")
+                             f"got {items.shape[1:]}")
         if padding == "pre":
-            padded[number, maxlen - len(kept):] = kept
+            padded[number, maxlen - len(items):] = items
         else:
-            padded[number, :len(kept)] = kept
+            padded[number, :len(items)] = items
     return padded
 
 
