@@ -198,7 +198,8 @@ class Trainer:
             if settings.get(name) != now:
                 warnings.warn(
                     f"{file}: the run continues with its own {name}, {now!r}, not with "
-                    f"{settings.get(name)!r}; to change it, assign to trainer.optimizer after resume()", stacklevel=2)
+                    f"{settings.get(name)!r}; to change it, assign to trainer.optimizer after resume()",
+                    stacklevel=2)
         self._resumed = True
         own = None if self.run_dir is None else os.path.realpath(self.run_dir)
         self._recorded = os.path.realpath(file.parent) == own
