@@ -70,7 +70,8 @@ def _probe_cupy() -> ModuleType:
             import cupy
         except Exception as error:      # a half-installed wheel fails on import in many ways
             if isinstance(error, ImportError) and error.name in (None, "cupy") and not cupy_wheels():
-                raise BackendError("the cupy backend needs CuPy, which is not installed", fix, "not installed") from None
+                reason = "the cupy backend needs CuPy, which is not installed"
+                raise BackendError(reason, fix, "not installed") from None
             reason = f"CuPy is installed but cannot be imported: {_one_line(error)}"
             raise BackendError(reason, _mend(fix), "import") from None
         try:

@@ -145,6 +145,11 @@ def check_shape(name: str, x: Any, expected: tuple[int | None, ...], axes: str) 
             raise ShapeError(f"{name}: expected shape ({words}), got {shape}: {where} is {got}, not {want}")
 
 
+def axis_names(ndim: int, *last: str) -> str:
+    """Return names of ``ndim`` axes for ``check_shape``: "N0, N1, D" for 3 axes of which the last is D."""
+    return ", ".join([*(f"N{axis}" for axis in range(ndim - len(last))), *last])
+
+
 def is_number(value: Any) -> bool:
     """Return whether ``value`` is one real number, and not a bool; 0-d arrays count."""
     if isinstance(value, np.ndarray) and value.ndim == 0:

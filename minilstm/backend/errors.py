@@ -45,8 +45,8 @@ class TokenError(MinilstmError, IndexError):
 class BackendError(MinilstmError, RuntimeError):
     """A backend cannot be used, or host and device arrays were mixed.
 
-    ``reason`` is the message without the advice that follows it in parentheses. ``kind``: "not installed", "import" (it is
-    installed and cannot be imported), "device" (there is none), or "".
+    ``reason`` is the message without the advice that follows it in parentheses. ``kind``: "not installed",
+    "import" (it is installed and cannot be imported), "device" (there is none), or "".
     """
 
     def __init__(self, reason: str, advice: str = "", kind: str = "") -> None:

@@ -26,7 +26,7 @@ class _Thread(threading.local):
     current: int | None = None      # the pass that is being made
     latest = 0                      # the last one made
     output: Any = None              # what that returned
-    evaluated = True                # the last forward, if any, was in evaluation mode
+    evaluated = True                # the last forward was in evaluation mode, or there was none
     loss: LossOrigin | None = None  # the loss that was backpropagated since
     discarded = 0                   # passes up to this one are no longer pending
     evaluating = False              # inside ``with evaluating()``
