@@ -28,6 +28,8 @@ from minilstm.layers.initial_weights import check_recurrent_init, recurrent_weig
 from minilstm.layers.module import Module
 from minilstm.layers.recurrent_arguments import backward_arguments, forward_arguments, stack_states
 
+REVERSED = {"post": "pre", "pre": "post"}       # the padding of a time-reversed sequence
+
 
 class RecurrentCache(NamedTuple):
     """One forward of all layers."""
@@ -97,8 +99,7 @@ class Recurrent(Module):
         return values
 
     def gate(self, name: str, layer: int = 0, reverse: bool = False) -> tuple[Array, Array]:
-        """Return one gate's w (H+D, H), rows [h; x], and b (H,), as views: to write into them changes the
-        layer.
+        """Return one gate's w (H+D, H), rows [h; x], and b (H,), as views into the parameters.
 
         A GRU's candidate "n" has two biases: b (2H,) is b_nx, b_nh. Raises ArgumentError for an unknown gate,
         layer or direction.
@@ -154,7 +155,7 @@ class Recurrent(Module):
                 cell = len(caches)
                 y, *_, cache = pair.forward(
                     _flip(x, direction), *states[cell], *weights[cell], lengths=lengths,
-                    padding=_flip_padding(padding, direction), **self.cell_options, **options)
+                    padding=REVERSED[padding] if direction else padding, **self.cell_options, **options)
                 outputs.append(_flip(y, direction) if every else cache.last[0])
                 caches.append(cache)
             x = outputs[0] if len(outputs) == 1 else xp.concatenate(outputs, axis=-1)
@@ -197,7 +198,3 @@ class Recurrent(Module):
 
 def _flip(x: Array, direction: int) -> Array:
     return x[:, ::-1] if direction else x
-
-
-def _flip_padding(padding: str, direction: int) -> str:
-    return {"post": "pre", "pre": "post"}[padding] if direction else padding

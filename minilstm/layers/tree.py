@@ -94,8 +94,6 @@ class Tree:
         """Return the layers that ``summary`` lists, as (name, layer); here, the module itself."""
         return [("", self)]
 
-    # What reaches every module below ------------------------------------------------------------
-
     @property
     def training(self) -> bool:
         return self._training and not thread.evaluating
