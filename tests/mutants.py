@@ -98,7 +98,7 @@ PARTS = {
                     'tests/layers/test_saving.py -k "numpy and (test_dropout or dropout or Dropout or random_states)"'),
     "pooling": Part("minilstm/layers/pooling.py", "tests/layers/test_pooling.py -k numpy"),
     "averaging": Part("minilstm/training/averaging.py", "tests/training/test_averaging.py -k numpy"),
-    "passes": Part("minilstm/backend/passes.py", f"{PASSES} tests/test_properties.py"),
+    "passes": Part("minilstm/backend/passes.py", PASSES),
     "checks": Part("minilstm/backend/checks.py", "tests/backend/test_checks.py tests/test_misuses.py"),
     "module": Part("minilstm/layers/module.py", f"tests/layers/test_module.py tests/layers/test_sequential.py {PASSES}"),
     "tree": Part("minilstm/layers/tree.py", "tests/layers/test_module.py tests/layers/test_sequential.py "

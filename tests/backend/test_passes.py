@@ -124,6 +124,17 @@ def test_whatever_changes_weights_discards_what_is_pending() -> None:
             m.backward(criterion.backward())
 
 
+def test_what_a_step_discards_was_left_pending() -> None:
+    m = model()
+    m(X)
+    ml.SGD(m, 0.1).step()
+    y = m(V)
+    with pytest.raises(ml.BackwardError, match="not clear which forward.*model.eval"):
+        m.backward(np.ones_like(y))
+    m.backward(np.ones_like(m(V)))
+    assert gradient(m).any()
+
+
 def test_a_refused_input_leaves_the_forward_before_it_pending() -> None:
     m, criterion = model(), ml.BCELoss()
     criterion(m(X), Y)
