@@ -44,6 +44,24 @@ def test_a_look_between_loss_and_backward_is_refused_once() -> None:
     np.testing.assert_array_equal(gradient(m), plain())
 
 
+def test_a_look_between_forward_and_loss_is_refused_once() -> None:
+    m, criterion = model(), ml.BCELoss()
+    y = m(X)
+    m(V)
+    criterion(y, Y)
+    with pytest.raises(ml.BackwardError, match="not clear which forward.*model.eval"):
+        m.backward(criterion.backward())
+    assert not gradient(m).any()
+
+
+def test_a_loss_of_a_view_is_one_of_the_output() -> None:
+    m, criterion = model(), ml.BCELoss()
+    m(V)
+    criterion(m(X)[:, 0], Y)
+    m.backward(criterion.backward()[:, None])
+    np.testing.assert_array_equal(gradient(m), plain())
+
+
 @pytest.mark.parametrize("looks", [1, 20])
 def test_forwards_nobody_backpropagates_before_the_loop(looks: int) -> None:
     m, criterion = model(), ml.BCELoss()
