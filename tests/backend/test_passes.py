@@ -62,6 +62,23 @@ def test_a_loss_of_a_view_is_one_of_the_output() -> None:
     np.testing.assert_array_equal(gradient(m), plain())
 
 
+def test_a_loss_inside_a_forward_is_of_that_forward() -> None:
+    class Own(ml.Module):
+        def __init__(self) -> None:
+            self.inner, self.criterion = model(), ml.BCELoss()
+
+        def forward(self, x: Any) -> Any:
+            return self.criterion(self.inner(x), Y)
+
+        def backward(self, dy: Any) -> Any:
+            return self.inner.backward(dy * self.criterion.backward())
+    m = Own()
+    m(V)
+    m(X)
+    m.backward(1)
+    np.testing.assert_array_equal(gradient(m.inner), plain())
+
+
 @pytest.mark.parametrize("looks", [1, 20])
 def test_forwards_nobody_backpropagates_before_the_loop(looks: int) -> None:
     m, criterion = model(), ml.BCELoss()
