@@ -407,7 +407,7 @@ MUTANTS = [
     Mutant("gradients of a model", "if fits.all():", "if fits.any():", "one finite gradient is enough"),
     Mutant("gradients of a model", "        if not layer._frozen:\n", "        if True:\n", "frozen layers learn"),
     Mutant("optimizer", "        outdate(modules)\n", "        pass\n", "a forward before the step stays pending"),
-    Mutant("optimizer", "if len(moments) < len(slots):", "if not moments:", "momentum switched on later"),
+    Mutant("optimizer", "if m.dtype != p.dtype or type(m) is not type(p):", "if False:", "moments of another dtype"),
     Mutant("optimizer state", "    optimizer.steps = steps\n", "    pass\n", "steps are not restored"),
     Mutant("schedules", "epoch // self.step_size", "(epoch + 1) // self.step_size", "steps an epoch early"),
     Mutant("schedules", "bisect.bisect_right", "bisect.bisect_left", "milestones an epoch late"),

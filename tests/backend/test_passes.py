@@ -44,6 +44,15 @@ def test_a_look_between_loss_and_backward_is_refused_once() -> None:
     np.testing.assert_array_equal(gradient(m), plain())
 
 
+def test_a_loss_older_than_the_forward_is_refused() -> None:
+    m, other, criterion = model(), model(), ml.BCELoss()
+    criterion(m(X), Y)
+    other(V)
+    with pytest.raises(ml.BackwardError, match="not clear which forward"):
+        other.backward(criterion.backward())
+    assert not gradient(other).any()
+
+
 def test_a_look_between_forward_and_loss_is_refused_once() -> None:
     m, criterion = model(), ml.BCELoss()
     y = m(X)
