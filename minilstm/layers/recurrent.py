@@ -45,10 +45,7 @@ class RecurrentCache(NamedTuple):
 
 
 class Recurrent(Module):
-    """Base of RNN, GRU and LSTM, whose docstrings say what the arguments are.
-
-    Parameters of each layer and direction: ``W``, ``W_reverse``, ``W_l1``, ``W_l1_reverse``, ..., and ``b``.
-    """
+    """Base of RNN, GRU and LSTM, whose docstrings say what the arguments and the parameters are."""
 
     gates: tuple[str, ...] = ()             # W's column blocks, in order
     biases: tuple[str, ...] = ()            # b's blocks where they are not those of W
@@ -127,9 +124,8 @@ class Recurrent(Module):
 
         Args:
             x: (N, T, D), floating point.
-            state0: initial state, (num_layers·dirs, N, H): one array h0 for an RNN or GRU, a tuple (h0, c0)
-                for an LSTM; None stands for zeros. With one layer and one direction, (N, H) is accepted, too;
-                returned states then have that shape.
+            state0: initial state, (num_layers·dirs, N, H): an array h0, or for an LSTM a tuple (h0, c0);
+                None: zeros. One layer in one direction takes (N, H), too, and then returns such states.
             lengths: N integers from 1 to T, the real steps of each sequence (None: all T).
             padding: "post" or "pre"; None: the layer's own.
             return_state: return the final states too. Passing them to the next call as ``state0`` gives

@@ -38,13 +38,6 @@ def _setting(name: str) -> Any:
 class Tree:
     """What modules have because they form a tree; ``Module`` derives from it."""
 
-    params: dict[str, Array]
-    grads: dict[str, Array]
-    _caches: list[Any]
-    _pass: int
-    _outdated: bool
-    _fast: bool
-    _frozen: bool
     _training: bool
 
     def children(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -121,6 +122,13 @@ class Stack(ml.Module):
 def test_lists_and_dicts_of_modules_are_children(rng: np.random.Generator) -> None:
     assert list(Stack().named_parameters()) == ["cells.0.W", "cells.0.b", "heads.out.W", "heads.out.b"]
     assert gradcheck(Stack(), rng.standard_normal((4, 3))).entries == 12 + 12 + 8
+
+
+def test_containers_are_looked_through_once() -> None:
+    model, shared, ring = ml.Module(), ml.Tanh(), deque([ml.Tanh()])
+    ring.append(ring)                       # type: ignore[arg-type]
+    model.kept = {"first": [shared], "ring": ring, "last": shared}          # type: ignore[attr-defined]
+    assert [name for name, _ in model.modules()] == ["", "kept.first.0", "kept.ring.0"]
 
 
 def test_a_parameter_is_a_copy() -> None:
