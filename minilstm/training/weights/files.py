@@ -1,0 +1,128 @@
+"""Load the weights of other libraries' files into a model, and save a model's for them."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from minilstm.backend.arrays import to_numpy
+from minilstm.backend.checks import check_choice
+from minilstm.backend.errors import ArgumentError, CheckpointError
+from minilstm.backend.paths import as_path
+from minilstm.layers.module import Module
+from minilstm.training.atomic_write import PathLike, atomic_write
+from minilstm.training.weights.layouts import TORCH, cell_of, steps, to_ours, to_theirs
+from minilstm.training.weights.matching import check_configs, layout_of, paired, places
+from minilstm.training.weights.sources import Source, read_source
+from minilstm.training.weights.twins import compared
+
+
+def load_weights(path: PathLike, model: Module, *, compare: bool = True) -> None:
+    """Copy the weights in a file of PyTorch or Keras into ``model``, and print what went where.
+
+    Files are told apart by what is in them: .pt and .pth (a state_dict, alone or in a checkpoint), .safetensors, .npz,
+    .keras, .weights.h5, and Keras 2's .h5. No code in them is run. They hold weights of RNN (tanh, relu), GRU (Keras:
+    reset_after=True), LSTM, Embedding and dense layers, and do not say what happens between these; the model does.
+
+    Args:
+        path: the file.
+        model: on any backend, of any dtype.
+        compare: where the other library is installed, compute three forwards of each recurrent layer with it, too.
+
+    Raises CheckpointError, naming tensors and shapes, unless all of the file fits and all of the model is filled. The
+    model is then unchanged.
+
+    >>> import os, tempfile
+    >>> import minilstm as ml
+    >>> trained, model = ml.LSTM(4, 8, rng=0), ml.LSTM(4, 8, rng=1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "weights.npz")
+    ...     ml.save_weights(trained, path)
+    ...     ml.load_weights(path, model, compare=False)
+    NumPy's .npz
+      weight_ih_l0 (32, 4), weight_hh_l0 (32, 8), bias_ih_l0 (32,), bias_hh_l0 (32,) -> W (12, 32), b (32,): transposed,
+      gates ifco -> fioc, rows [h; x], biases added
+    """
+    path = as_path("load_weights", path)
+    try:
+        words = fill(model, read_source(path, sum(p.nbytes for p in model.parameters())), compare)
+    except CheckpointError as error:
+        raise CheckpointError(f"{os.fspath(path)}: {error}") from None
+    print(words)
+
+
+def fill(model: Module, source: Source, compare: bool) -> str:
+    """Copy a source's weights into a model, and return in words what went where. Raises CheckpointError before any change."""
+    pairs, layout, lines = paired(model, source), layout_of(source), [source.format]
+    state: dict[str, np.ndarray] = {}
+    check_configs(pairs, source)
+    for place, found in pairs:
+        ours = {f"{place.name}.{name}{end}".lstrip("."): array for end, way in zip(place.ends, found.ways)
+                for name, array in to_ours(layout, place.layer, way).items()}
+        mapped = f"{found.words} -> {', '.join(f'{name} {array.shape}' for name, array in ours.items())}"
+        lines.append(": ".join(filter(None, [mapped, steps(layout, place.layer)])))
+        state |= ours
+    lines += [f"ignored: {', '.join(source.ignored)}"] * bool(source.ignored)
+    kinds = {array.dtype.names[0] if array.dtype.names else array.dtype.name for array in source.tensors.values()}
+    dtypes = {np.dtype(p.dtype).name for p in model.parameters()}
+    lines += [f"{', '.join(sorted(kinds))} converted to {', '.join(dtypes)}"] * (kinds != dtypes)
+    cells = [(place.layer, found.ways) for place, found in pairs if cell_of(place.layer)]
+    lines += [compared(layout, cells)] * bool(compare and cells)
+    model.load_state_dict(state)
+    return "\n  ".join(lines)
+
+
+def save_weights(model: Module, path: PathLike, layout: str = "torch", *, names: Mapping[str, str] | None = None) -> None:
+    """Write a model's weights as PyTorch or Keras lays them out, so that its twin there loads them.
+
+    Args:
+        model: RNN, GRU, LSTM, Embedding and Linear layers, and layers without weights.
+        path: NAME.safetensors, NAME.npz or, for Keras, NAME.weights.h5.
+        layout: "torch", for ``load_state_dict``; "keras", for ``load_weights`` of a model with the same layers.
+        names: with "torch", what our layers are called there, such as {"0": "embed", "1": "lstm"}.
+
+    Raises ArgumentError for another layout or ending, CheckpointError where the file cannot be written.
+    """
+    path = as_path("save_weights", path)
+    check_choice("layout", layout, ("torch", "keras"))
+    arrays: dict[str, Any] = {name: np.ascontiguousarray(array) for name, array in _named(model, layout, names or {})}
+    buffer, kind = io.BytesIO(), path.suffixes[-1:] if layout == "torch" else path.suffixes[-2:]
+    try:
+        if kind[-1:] == [".safetensors"]:
+            from safetensors.numpy import save
+            buffer.write(save(arrays, {"format": "pt"}))
+        elif kind[-1:] == [".npz"]:
+            np.savez(buffer, **arrays)
+        elif kind == [".weights", ".h5"]:
+            import h5py
+            with h5py.File(buffer, "w") as root:
+                for name, array in arrays.items():
+                    root[name] = array
+        else:
+            raise ArgumentError(f"save_weights: {path}: expected .safetensors or .npz, or .weights.h5 with layout \"keras\"")
+        atomic_write(path, [buffer.getvalue()])
+    except (OSError, ImportError) as error:
+        raise CheckpointError(f"{path}: cannot be written: {error}") from None
+
+
+def _named(model: Module, layout: str, names: Mapping[str, str]) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield (name, array) as PyTorch names modules' parameters, or as Keras numbers layers of one class."""
+    numbers = Counter[str]()
+    for name, layer, ends, level in places(model):
+        cell, two = cell_of(layer), len(ends) > 1
+        word = "bidirectional" if two else {"RNN": "simple_rnn", "Linear": "dense"}.get(
+            type(layer).__name__, type(layer).__name__.lower())
+        base = f"layers/{word}" + f"_{numbers[word]}" * (numbers[word] > 0)
+        numbers[word] += 1
+        for end, way in zip(ends, ("forward", "backward")):
+            b = layer.params.get(f"b{end}")
+            theirs = to_theirs(layout, layer, to_numpy(layer.params[f"W{end}"]), None if b is None else to_numpy(b))
+            for number, (role, array) in enumerate(theirs.items()):
+                own = f"{TORCH[role]}_l{level}{'_reverse' * (way == 'backward')}" if cell else role.replace("kernel", "weight")
+                yield (f"{base}{f'/{way}_layer' * two}{'/cell' * (cell is not None)}/vars/{number}" if layout == "keras" else
+                       f"{names.get(name, name)}.{own}".lstrip(".")), array
