@@ -22,8 +22,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__main__": {*BELOW_TRAINING, "training", "command_line", "grading"},
     "__init__": set(),          # the public interface: it imports names when they are first used; no file imports it
 }
-HEAVY = {"IPython", "cupy", "jinja2", "joblib", "llvmlite", "matplotlib", "numba", "pandas", "threadpoolctl", "tqdm",
-         "distributed", "resource", "subprocess"}      # the last two: a Python in a browser, or on Windows, lacks them
+HEAVY = {"IPython", "cupy", "h5py", "jinja2", "joblib", "keras", "llvmlite", "matplotlib", "numba", "pandas",
+         "safetensors", "threadpoolctl", "torch", "tqdm", "distributed", "resource", "subprocess"}      # the last two: a Python in a browser, or on Windows, lacks them
 
 
 def imports(tree: ast.AST) -> list[tuple[ast.stmt, str]]:

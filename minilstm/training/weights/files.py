@@ -72,7 +72,7 @@ def fill(model: Module, source: Source, compare: bool) -> str:
     dtypes = {np.dtype(p.dtype).name for p in model.parameters()}
     lines += [f"{', '.join(sorted(kinds))} converted to {', '.join(dtypes)}"] * (kinds != dtypes)
     cells = [(place.layer, found.ways) for place, found in pairs if cell_of(place.layer)]
-    lines += [compared(layout, cells)] * bool(compare and cells)
+    lines += [compared(layout, cells)] if compare and cells else []
     model.load_state_dict(state)
     return "\n  ".join(lines)
 

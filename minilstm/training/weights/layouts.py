@@ -16,7 +16,7 @@ Keras, Wᵀ in PyTorch. Sources: the documentation of torch.nn.LSTM and torch.nn
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -44,8 +44,8 @@ CELLS = {LSTM: Cell("LSTM", lstm.GATES, {"torch": "ifco", "keras": "ifco"}),
          RNN: Cell("SimpleRNN", rnn.GATES, {"torch": "h", "keras": "h"})}
 
 
-def cell_of(layer: Module) -> Cell | None:
-    """Return the kind of a recurrent layer; None for other layers."""
+def cell_of(layer: Module) -> Any:
+    """Return the Cell of a recurrent layer; None for other layers."""
     return next((cell for kind, cell in CELLS.items() if isinstance(layer, kind)), None)
 
 

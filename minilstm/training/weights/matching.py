@@ -19,12 +19,12 @@ from minilstm.training.weights.layouts import Arrays, cell_of, to_theirs
 from minilstm.training.weights.pickles import BFLOAT16
 from minilstm.training.weights.sources import Source
 
-NAMES = {"torch": re.compile(r"(?:(?P<layer>.*)\.)?(?P<role>(?:weight|bias)(?:_[ih]h)?)(?:_l(?P<level>\d+))?(?P<way>_reverse)?"),
+NAMES = {"torch": re.compile(r"(?:(?P<layer>.*)\.)?(?P<role>(?:weight|bias)(?:_[ih]h)?)(?:_l(?P<level>\d+))?"
+                             r"(?P<way>_reverse)?"),
          "keras": re.compile(r"(?P<layer>.+?)(?P<level>)(?:/(?P<way>forward|backward)_\w*)?(?:/\w*(?P<cell>cell)(?:_\d+)?)?"
                              r"(?:/vars)?/(?P<role>\d|kernel|recurrent_kernel|bias|embeddings)(?::0)?")}
-ROLES = {name: role for role, names in {
-    "kernel": "weight weight_ih kernel embeddings cellkernel 0 cell0", "recurrent": "weight_hh recurrent_kernel "
-    "cellrecurrent_kernel cell1", "bias": "bias bias_ih cellbias 1 cell2", "bias_h": "bias_hh"}.items() for name in names.split()}
+ROLES = {"kernel": "weight weight_ih kernel embeddings cellkernel 0 cell0", "bias": "bias bias_ih cellbias 1 cell2",
+         "recurrent": "weight_hh recurrent_kernel cellrecurrent_kernel cell1", "bias_h": "bias_hh"}
 NEEDED = {"time_major": False, "stateful": False, "reset_after": True, "merge_mode": "concat",
           "recurrent_activation": "sigmoid"}        # what our cells compute, in Keras' words
 Shapes = dict[str, tuple[int, ...]]
@@ -81,7 +81,8 @@ def layers_of(source: Source) -> list[Found]:
         if match is None or array.dtype.kind != "f" and array.dtype != BFLOAT16:
             raise CheckpointError(f"{name} {array.shape}, {array.dtype}, is no weight of a plain RNN, GRU, LSTM, embedding "
                                   "or dense layer")
-        key, role = (match["layer"] or "", match["level"] or ""), ROLES[(match.groupdict().get("cell") or "") + match["role"]]
+        key, given = (match["layer"] or "", match["level"] or ""), (match.groupdict().get("cell") or "") + match["role"]
+        role = next(role for role, names in ROLES.items() if given in names.split())
         way = found.setdefault(key, {}).setdefault(match["way"] in ("_reverse", "backward"), {})
         words.setdefault(key, []).append(f"{name} {array.shape}")
         if role in way:
@@ -127,7 +128,9 @@ def check_configs(pairs: list[tuple[Place, Found]], source: Source) -> None:
     for config in (entry["config"] | {"class_name": entry["class_name"]} for entry in source.configs):
         ways = [config[key] for key in ("layer", "backward_layer") if key in config] or [{"config": config}]
         place = next(cells) if "recurrent_initializer" in ways[0]["config"] else None
-        for back, way in enumerate(ways if place else []):
+        for back, way in enumerate(ways):
+            if place is None:
+                continue
             name, layer, _, level = place
             needed = {**NEEDED, "activation": getattr(layer, "nonlinearity", "tanh"), "go_backwards": bool(back),
                       "class_name": cell_of(layer).keras,

@@ -70,6 +70,9 @@ def from_keras(model: Any) -> Module:
     A Dense layer's activation becomes a layer. Where the model has ``mask_zero``, give lengths with the call.
 
     Raises CheckpointError for layers and options without a counterpart here, and if three forwards differ.
+
+    >>> import keras, minilstm as ml                            # doctest: +SKIP
+    >>> model = ml.from_keras(keras.models.load_model("m.keras"))      # doctest: +SKIP
     """
     tensors: dict[str, np.ndarray] = {}
     layers, entries = [], []
@@ -91,10 +94,11 @@ def _leaves(model: Any) -> Iterator[Any]:
 
 def _layers(entry: dict[str, Any], arrays: list[np.ndarray]) -> list[Module]:
     kind, config = entry["class_name"], entry["config"]
-    inner, activation = config.get("layer", entry), config.get("activation", "linear")
+    inner = config.get("layer", entry)
+    activation = inner["config"].get("activation", "linear")
     for cell, (name, *_) in CELLS.items():
         if inner["class_name"] == name:
-            options = {"nonlinearity": inner["config"]["activation"]} if name == "SimpleRNN" else {}
+            options = {"nonlinearity": activation} if name == "SimpleRNN" and activation in ("tanh", "relu") else {}
             return [cell(len(arrays[0]), len(arrays[1]), bidirectional=inner is not entry,
                          return_sequences=inner["config"]["return_sequences"], **options)]
     if kind not in ("InputLayer", "Masking", "Embedding", "Dense", "Dropout", "Activation") or \
@@ -115,7 +119,10 @@ def _chosen(layers: list[Module], forward: Callable[[np.ndarray], np.ndarray], s
     D = len(W) if not cells else cells[0].input_size
     inputs = [rng.integers(min(1, len(W) - 1), len(W), sizes) if isinstance(layers[0], Embedding) else
               rng.standard_normal((*sizes, D) if cells else (sizes[0], D)).astype(dtype) for sizes in SIZES]
-    wanted, known = [forward(x) for x in inputs], bool(source.configs)
+    try:
+        wanted, known = [forward(x) for x in inputs], bool(source.configs)
+    except Exception as error:      # whatever a module of one's own raises
+        raise CheckpointError(f"{source.format} cannot be called with one batch: {' '.join(str(error).split())[:200]}") from None
     for every, end in product((True, False) if cells and not known else (None,), (None,) if known else (None, Sigmoid, Tanh)):
         if every is not None:
             cells[-1].return_sequences = every

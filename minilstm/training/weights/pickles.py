@@ -20,7 +20,7 @@ from minilstm.backend.errors import CheckpointError
 
 BFLOAT16 = np.dtype([("bfloat16", "<u2")])      # NumPy has none
 MAX_BYTES, MAX_INSTRUCTIONS = 1 << 23, 500_000
-STORAGES = {"torch.FloatStorage": "<f4", "torch.DoubleStorage": "<f8", "torch.HalfStorage": "<f2",
+STORAGES: dict[str, Any] = {"torch.FloatStorage": "<f4", "torch.DoubleStorage": "<f8", "torch.HalfStorage": "<f2",
             "torch.BFloat16Storage": BFLOAT16, "torch.LongStorage": "<i8", "torch.IntStorage": "<i4"}
 TENSOR, PARAMETER = "torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_parameter"
 KNOWN = re.compile(r"torch\.(\w+Storage|Size|device)|torch\._utils\._rebuild_(tensor_v2|parameter)|collections\.OrderedDict|"
@@ -41,7 +41,7 @@ def parse_pickle(data: bytes, storage: Callable[[str], bytes]) -> Any:
     """
     stack: list[Any] = []
     marks: list[int] = []
-    memo: dict[int, Any] = {}
+    memo: dict[Any, Any] = {}
 
     def pop(count: int) -> list[Any]:
         """Take the last ``count`` values; with 0, all since the last mark."""
@@ -132,7 +132,7 @@ def read_state_dict(archive: zipfile.ZipFile, root: str) -> tuple[dict[str, np.n
     outer = {"": found} if _is_state(found) else _expect(dict, found)
     states = [key for key in outer if _is_state(outer[key])]
     if len(states) != 1:
-        raise CheckpointError(f"holds {len(states)} state_dicts {states}, not one; torch.save(checkpoint[name], path) saves one")
+        raise CheckpointError(f"holds {len(states)} state_dicts {states}; torch.save(checkpoint[name], path) saves one")
     tensors = {key: value for key, value in outer[states[0]].items() if isinstance(value, np.ndarray)}
     return tensors, [str(key) for key in [*outer, *outer[states[0]]] if key != states[0] and key not in tensors]
 

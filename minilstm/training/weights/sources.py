@@ -22,7 +22,8 @@ from minilstm.backend.errors import CheckpointError
 from minilstm.training.weights.pickles import BFLOAT16, read_state_dict
 
 MAX_JSON, MAX_DIRECTORY, SLACK = 1 << 21, 1 << 22, 1 << 25      # bytes; the first two can become 24 and 10 times as many
-SAFETENSORS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": BFLOAT16, "I64": "<i8", "I32": "<i4"}
+SAFETENSORS: dict[str, Any] = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": BFLOAT16,
+                               "I64": "<i8", "I32": "<i4"}
 REFUSED = {b"\x80": "a pickle, or PyTorch's format before 1.6; save its state_dict() with a newer PyTorch", b"GGUF": "GGUF",
            b"MINILSTM": "a checkpoint of minilstm, for ml.load_checkpoint", b"\x08": "ONNX", b"\x93NUMPY": "one array"}
 
@@ -71,6 +72,8 @@ def _read(file: IO[bytes], size: int, room: int) -> Source:
         if name.split("/")[1:] == ["data.pkl"]:
             tensors, ignored = read_state_dict(archive, name.removesuffix("data.pkl"))
             return Source("PyTorch's torch.save", tensors, True, ignored=ignored)
+    if not all(name.endswith(".npy") for name in names):
+        raise CheckpointError("is an archive in which something is no array")
     return Source("NumPy's .npz", dict(np.load(file, allow_pickle=False)))
 
 
@@ -131,14 +134,14 @@ def _hdf5(file: IO[bytes], size: int, config: Any) -> Source:
         order = {entry["config"]["name"]: place for place, entry in enumerate(configs)}
         for name, data in sorted(_walk(root, "", set()), key=lambda item: order.get(item[0].split("/")[1:2].pop(), 0)):
             if name.startswith("optimizer") or "seed_generator" in name:
-                ignored.append(name)
+                ignored.append(name.split("/")[0])
                 continue
             stored, size = data.id.get_create_plist(), size - data.nbytes
             if stored.get_layout() not in (h5py.h5d.CONTIGUOUS, h5py.h5d.COMPACT) or stored.get_external_count() \
                     or data.id.get_storage_size() != data.nbytes or size < 0:
                 raise CheckpointError(f"{name}: its bytes are not all in this file, in one piece, as Keras stores them")
             tensors[name] = data[()]
-        return Source("Keras' HDF5", tensors, "model_config" in root.attrs, configs, ignored)
+        return Source("Keras' HDF5", tensors, "model_config" in root.attrs, configs, sorted(set(ignored)))
 
 
 def _walk(group: Any, path: str, seen: set[Any]) -> Iterator[tuple[str, Any]]:
@@ -158,6 +161,6 @@ def _walk(group: Any, path: str, seen: set[Any]) -> Iterator[tuple[str, Any]]:
 
 def _layers(model: Any) -> Iterator[dict[str, Any]]:
     """Yield the entry of each layer of a model's config in order, inner models' too."""
-    inner = model["config"] if model else []
+    inner = [] if model is None else model["config"]
     for entry in inner if isinstance(inner, list) else inner["layers"]:         # a list: before Keras 2.3
         yield from _layers(entry) if "layers" in entry["config"] else [entry]

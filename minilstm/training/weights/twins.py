@@ -20,7 +20,8 @@ def compared(layout: str, layers: list[tuple[Any, list[Arrays]]]) -> str:
     """
     worst, rng, name = 0.0, np.random.default_rng(0), {"torch": "PyTorch", "keras": "Keras"}[layout]
     for layer, ways in layers:
-        state = {key + end: array for way, end in zip(ways, ("", "_reverse")) for key, array in to_ours(layout, layer, way).items()}
+        state = {key + end: array for way, end in zip(ways, ("", "_reverse"))
+                 for key, array in to_ours(layout, layer, way).items()}
         H, dtype = state["W"].shape[1] // len(cell_of(layer).gates), np.result_type(np.float32, state["W"])
         kind = {"nonlinearity": layer.nonlinearity} if hasattr(layer, "nonlinearity") else {}
         ours = type(layer)(len(state["W"]) - H, H, bidirectional=len(ways) > 1, dtype=dtype, **kind)
