@@ -30,20 +30,33 @@ class Config:
         return {"nonlinearity": self.kind} if self.kind in ("tanh", "relu") else {}
 
     def ours(self, dtype: Any = np.float64) -> Any:
-        return put(LAYERS[self.kind](D, H, self.num_layers, bidirectional=self.bidirectional, dtype=dtype, rng=0, **self.named))
+        return put(
+            LAYERS[self.kind](
+                D, H, self.num_layers, bidirectional=self.bidirectional, dtype=dtype, rng=0, **self.named
+            )
+        )
 
     def torch(self, seed: int = 0) -> Any:
         """A float64 module, its weights and both biases random."""
         torch = pytest.importorskip("torch", reason="the oracles extra is not installed")
         torch.manual_seed(seed)
         make = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU}.get(self.kind, torch.nn.RNN)
-        return make(D, H, self.num_layers, bidirectional=self.bidirectional, bias=self.bias, batch_first=True,
-                    dtype=torch.float64, **self.named)
+        return make(
+            D,
+            H,
+            self.num_layers,
+            bidirectional=self.bidirectional,
+            bias=self.bias,
+            batch_first=True,
+            dtype=torch.float64,
+            **self.named,
+        )
 
     def keras(self, dtype: str, seed: int = 0) -> list[Any]:
         """The layers of a stack, built, with random weights."""
         keras = pytest.importorskip("keras", reason="the oracles extra is not installed")
-        rng, size, stack = np.random.default_rng(seed), D, []
+        rng, size = np.random.default_rng(seed), D
+        stack: list[Any] = []
         for _ in range(self.num_layers):
             options = {"return_sequences": True, "use_bias": self.bias, "dtype": dtype}
             make = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}.get(self.kind)
@@ -76,5 +89,9 @@ def loaded(path: Path, model: Any) -> Any:
 
 def classifier(**options: Any) -> Any:
     """Embedding, LSTM, Linear, Sigmoid: 11 words, sizes 3 and 5."""
-    return ml.Sequential(ml.Embedding(11, 3, rng=0), ml.LSTM(3, 5, return_sequences=False, rng=1, **options),
-                         ml.Linear(10 if options.get("bidirectional") else 5, 1, rng=2), ml.Sigmoid())
+    return ml.Sequential(
+        ml.Embedding(11, 3, rng=0),
+        ml.LSTM(3, 5, return_sequences=False, rng=1, **options),
+        ml.Linear(10 if options.get("bidirectional") else 5, 1, rng=2),
+        ml.Sigmoid(),
+    )

@@ -36,8 +36,7 @@ def from_torch(module: Any) -> Module:
 
     Raises CheckpointError for a layer without a counterpart here, and if no such chain gives the module's outputs.
 
-    >>> import torch, minilstm as ml                            # doctest: +SKIP
-    >>> model = ml.from_torch(torch.nn.LSTM(3, 5))              # doctest: +SKIP
+    Example: ``model = ml.from_torch(net)``, and then ``model(tokens, lengths=lengths)``
     """
     import torch
     leaves = [leaf for leaf in module.modules() if not list(leaf.children())]
@@ -71,8 +70,7 @@ def from_keras(model: Any) -> Module:
 
     Raises CheckpointError for layers and options without a counterpart here, and if three forwards differ.
 
-    >>> import keras, minilstm as ml                            # doctest: +SKIP
-    >>> model = ml.from_keras(keras.models.load_model("m.keras"))      # doctest: +SKIP
+    Example: ``model = ml.from_keras(keras.models.load_model("model.keras"))``
     """
     tensors: dict[str, np.ndarray] = {}
     layers, entries = [], []
@@ -122,7 +120,8 @@ def _chosen(layers: list[Module], forward: Callable[[np.ndarray], np.ndarray], s
     try:
         wanted, known = [forward(x) for x in inputs], bool(source.configs)
     except Exception as error:      # whatever a module of one's own raises
-        raise CheckpointError(f"{source.format} cannot be called with one batch: {' '.join(str(error).split())[:200]}") from None
+        words = " ".join(str(error).split())[:200]
+        raise CheckpointError(f"{source.format} cannot be called with one batch: {words}") from None
     for every, end in product((True, False) if cells and not known else (None,), (None,) if known else (None, Sigmoid, Tanh)):
         if every is not None:
             cells[-1].return_sequences = every

@@ -20,8 +20,9 @@ from minilstm.backend.errors import CheckpointError
 
 BFLOAT16 = np.dtype([("bfloat16", "<u2")])      # NumPy has none
 MAX_BYTES, MAX_INSTRUCTIONS = 1 << 23, 500_000
-STORAGES: dict[str, Any] = {"torch.FloatStorage": "<f4", "torch.DoubleStorage": "<f8", "torch.HalfStorage": "<f2",
-            "torch.BFloat16Storage": BFLOAT16, "torch.LongStorage": "<i8", "torch.IntStorage": "<i4"}
+STORAGES: dict[str, Any] = {
+    "torch.FloatStorage": "<f4", "torch.DoubleStorage": "<f8", "torch.HalfStorage": "<f2", "torch.BFloat16Storage": BFLOAT16,
+    "torch.LongStorage": "<i8", "torch.IntStorage": "<i4"}
 TENSOR, PARAMETER = "torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_parameter"
 KNOWN = re.compile(r"torch\.(\w+Storage|Size|device)|torch\._utils\._rebuild_(tensor_v2|parameter)|collections\.OrderedDict|"
                    r"numpy\.(dtype|ndarray|_?core\.multiarray\.(scalar|_reconstruct))|_codecs\.encode")

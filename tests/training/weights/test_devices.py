@@ -14,7 +14,9 @@ import minilstm as ml
 
 @pytest.mark.parametrize("layout", ["torch", "keras"])
 def test_onto_a_model_and_back(layout: str, tmp_path: Path) -> None:
-    model, other = put(classifier(num_layers=2, bidirectional=True)), put(classifier(num_layers=2, bidirectional=True).reset_parameters(5))
+    model, other = put(classifier(num_layers=2, bidirectional=True)), put(
+        classifier(num_layers=2, bidirectional=True).reset_parameters(5)
+    )
     ml.save_weights(model, tmp_path / "w.npz", layout)
     loaded(tmp_path / "w.npz", other)
     tokens = xp.arange(14).reshape(2, 7) % 11

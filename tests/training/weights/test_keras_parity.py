@@ -22,13 +22,15 @@ if keras.backend.backend() != "torch":
 
 T = 7
 CONFIGS = [Config(*fields) for fields in itertools.product(LAYERS, (1, 2), (False, True), (True, False))]
-ORDERS = {"lstm": (1, 0, 3, 2), "gru": (1, 0, 2)}       # where our blocks stand in Keras'
+ORDERS = {"lstm": (1, 0, 3, 2), "gru": (1, 0, 2)}  # where our blocks stand in Keras'
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("config", CONFIGS, ids=str)
 @pytest.mark.parametrize("ragged", [False, True], ids=["full", "ragged"])
-def test_outputs_and_gradients(config: Config, ragged: bool, tmp_path: Path, rng: np.random.Generator) -> None:
+def test_outputs_and_gradients(
+    config: Config, ragged: bool, tmp_path: Path, rng: np.random.Generator
+) -> None:
     stack = config.keras("float32")
     model = keras.Sequential([keras.Input((T, D)), *stack])
     path = tmp_path / ("m.keras" if ragged else "m.weights.h5")
@@ -41,18 +43,22 @@ def test_outputs_and_gradients(config: Config, ragged: bool, tmp_path: Path, rng
     y = inputs = torch.tensor(x, requires_grad=True)
     for one in stack:
         y = one(y, mask=torch.tensor(real)) if ragged else one(y)
-    y = torch.where(torch.tensor(real[:, :, None]), y, torch.zeros_like(y))     # Keras repeats outputs at padded steps
+    y = torch.where(
+        torch.tensor(real[:, :, None]), y, torch.zeros_like(y)
+    )  # Keras repeats outputs at padded steps
     (y * torch.tensor(dy)).sum().backward()
     close(layer(x, lengths=lengths), y.detach().numpy(), 1e-5)
     gap(layer.backward(dy), inputs.grad.numpy())
     gradients = [v.value.grad.numpy() for one in stack for v in one.trainable_variables]
     size = 3 if config.bias else 2
-    for end, start in zip([name[1:] for name in layer.params if name[0] == "W"], range(0, len(gradients), size)):
+    for end, start in zip(
+        [name[1:] for name in layer.params if name[0] == "W"], range(0, len(gradients), size)
+    ):
         kernel, recurrent, *bias = gradients[start:start + size]
         gap(layer.grads["W" + end], blocks(config.kind, np.concatenate([recurrent, kernel])))
         if bias and config.kind == "gru":
             of_x, of_h = (blocks("gru", row) for row in bias[0])
-            gap(layer.grads["b" + end], np.concatenate([of_x, of_h[2 * H:]]))
+            gap(layer.grads["b" + end], np.concatenate([of_x, of_h[2 * H :]]))
         elif bias:
             gap(layer.grads["b" + end], blocks(config.kind, bias[0]))
 

@@ -38,7 +38,9 @@ for name, (make, _) in EVERY.items():
 """
 
 
-@pytest.mark.parametrize("good", [pt(), npz(weight=np.ones((2, 3)), bias=np.ones(2)), tensors()], ids=["pt", "npz", "safetensors"])
+@pytest.mark.parametrize(
+    "good", [pt(), npz(weight=np.ones((2, 3)), bias=np.ones(2)), tensors()], ids=["pt", "npz", "safetensors"]
+)
 def test_without_the_damage_they_load(good: bytes, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(good)
     ml.load_weights(tmp_path / "file", ml.Linear(3, 2))
@@ -47,24 +49,47 @@ def test_without_the_damage_they_load(good: bytes, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", EVERY)
 def test_refused_in_one_line(name: str, tmp_path: Path) -> None:
     make, word = EVERY[name]
-    model = ml.Sequential(ml.Linear(3, 2, rng=0), ml.Linear(3, 2, rng=1)) if "order" in name else ml.Linear(3, 2, rng=0)
+    model = (
+        ml.Sequential(ml.Linear(3, 2, rng=0), ml.Linear(3, 2, rng=1))
+        if "order" in name
+        else ml.Linear(3, 2, rng=0)
+    )
     (tmp_path / "file").write_bytes(make())
-    refuses(ml.CheckpointError, lambda: ml.load_weights(tmp_path / "file", model), f"{tmp_path / 'file'}: ", word, unchanged=model)
+    refuses(
+        ml.CheckpointError,
+        lambda: ml.load_weights(tmp_path / "file", model),
+        f"{tmp_path / 'file'}: ",
+        word,
+        unchanged=model,
+    )
     assert not EVIDENCE.exists()
 
 
 @pytest.mark.reliability
 def test_memory(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", MEMORY, tmp_path], capture_output=True, text=True, cwd=ROOT, timeout=600,
-                          env={"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "PATH": "/usr/bin"})
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY, tmp_path],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=600,
+        env={"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "PATH": "/usr/bin"},
+    )
     assert done.returncode == 0, done.stderr
     figures = [(int(line.split()[0]), line) for line in done.stdout.splitlines() if line[:1] in "-0123456789"]
     assert len(figures) == len(EVERY) and max(figures)[0] <= 64 << 20, max(figures)
-    print(f"\nmost memory over the file's size: {max(figures)[0] / (1 << 20):.0f} MiB, {max(figures)[1].split(' ', 1)[1]}")
+    print(
+        f"\nmost memory over the file's size: {max(figures)[0] / (1 << 20):.0f} MiB, {max(figures)[1].split(' ', 1)[1]}"
+    )
 
 
 def test_places_that_are_no_files(tmp_path: Path) -> None:
     model = ml.Linear(3, 2, rng=0)
     refuses(ml.CheckpointError, lambda: ml.load_weights(tmp_path, model), "is not a file", unchanged=model)
-    refuses(ml.CheckpointError, lambda: ml.load_weights(tmp_path / "none", model), "does not exist", unchanged=model)
-    refuses(ml.DtypeError, lambda: ml.load_weights(3, model), "expected a path", unchanged=model)        # type: ignore[arg-type]
+    refuses(
+        ml.CheckpointError,
+        lambda: ml.load_weights(tmp_path / "none", model),
+        "does not exist",
+        unchanged=model,
+    )
+    refuses(ml.DtypeError, lambda: ml.load_weights(3, model), "expected a path", unchanged=model)  # type: ignore[arg-type]

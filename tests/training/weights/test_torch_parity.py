@@ -20,21 +20,28 @@ LENGTHS = np.array([T, 1, 11])
 
 
 def names(config: Config) -> list[str]:
-    return [("" if level == 0 else f"_l{level}") + end for level in range(config.num_layers)
-            for end in ("", "_reverse")[:1 + config.bidirectional]]
+    return [
+        ("" if level == 0 else f"_l{level}") + end
+        for level in range(config.num_layers)
+        for end in ("", "_reverse")[: 1 + config.bidirectional]
+    ]
 
 
 def run(module: Any, x: Any, dy: Any) -> tuple[Any, Any]:
     """Outputs of ragged sequences, and the gradient of the input; the module's gradients are filled."""
     x = torch.tensor(x, requires_grad=True)
-    packed = torch.nn.utils.rnn.pack_padded_sequence(x, torch.tensor(LENGTHS), batch_first=True, enforce_sorted=False)
+    packed = torch.nn.utils.rnn.pack_padded_sequence(
+        x, torch.tensor(LENGTHS), batch_first=True, enforce_sorted=False
+    )
     y, _ = torch.nn.utils.rnn.pad_packed_sequence(module(packed)[0], batch_first=True, total_length=T)
     (y * torch.tensor(dy)).sum().backward()
     return y.detach().numpy(), x.grad.numpy()
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=str)
-def test_outputs_and_gradients(config: Config, tmp_path: Path, rng: np.random.Generator, worst: list[float]) -> None:
+def test_outputs_and_gradients(
+    config: Config, tmp_path: Path, rng: np.random.Generator, worst: list[float]
+) -> None:
     module = config.torch()
     path = save(module.state_dict(), tmp_path / f"weights{ENDINGS[CONFIGS.index(config) % 3]}")
     x, dy = rng.standard_normal((N, T, D)), rng.standard_normal((N, T, H * (1 + config.bidirectional)))
@@ -76,7 +83,7 @@ def test_ten_steps_of_sgd(config: Config, tmp_path: Path, rng: np.random.Generat
     for name, p in module.named_parameters():
         if name.startswith("bias_hh"):
             kept = torch.zeros_like(p)
-            kept[2 * H:] = 1.0 if config.kind == "gru" else 0.0
+            kept[2 * H :] = 1.0 if config.kind == "gru" else 0.0
             p.register_hook(lambda gradient, kept=kept: gradient * kept)
     theirs, ours = torch.optim.SGD(module.parameters(), lr=1e-3), ml.SGD(layer, lr=1e-3)
     for _ in range(10):
