@@ -216,13 +216,13 @@ PICKLES: dict[str, tuple[Callable[[], bytes], str]] = {
 ARCHIVES: dict[str, tuple[Callable[[], bytes], str]] = {
     "a zip cut in half": (lambda: NPZ[: len(NPZ) // 2], "damaged"),
     "a wrong byte": (lambda: patched(NPZ, W.tobytes(), bytes(24)), "CRC"),
-    "a bomb": (lambda: many(1 << 27), "far more"),
+    "a bomb": (lambda: many(1 << 26), "far more"),
     "a bomb in a .pt": (
-        lambda: zipped({"m/data.pkl": b"\x80\x02" + state() + b".", "m/data/0": bytes(1 << 27)}, 8),
+        lambda: zipped({"m/data.pkl": b"\x80\x02" + state() + b".", "m/data/0": bytes(1 << 26)}, 8),
         "far more",
     ),
     "a bomb in a .keras": (
-        lambda: zipped({"config.json": b"{}", "model.weights.h5": bytes(1 << 27)}, 8),
+        lambda: zipped({"config.json": b"{}", "model.weights.h5": bytes(1 << 26)}, 8),
         "far more",
     ),
     "a header that lies": (

@@ -27,11 +27,10 @@ ORDERS = {"lstm": (1, 0, 3, 2), "gru": (1, 0, 2)}  # where our blocks stand in K
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("config", CONFIGS, ids=str)
-@pytest.mark.parametrize("ragged", [False, True], ids=["full", "ragged"])
 def test_outputs_and_gradients(
-    config: Config, ragged: bool, tmp_path: Path, rng: np.random.Generator
+    config: Config, tmp_path: Path, rng: np.random.Generator
 ) -> None:
-    stack = config.keras("float32")
+    stack, ragged = config.keras("float32"), CONFIGS.index(config) % 3 > 0
     model = keras.Sequential([keras.Input((T, D)), *stack])
     path = tmp_path / ("m.keras" if ragged else "m.weights.h5")
     model.save(path) if ragged else model.save_weights(path)
@@ -58,7 +57,7 @@ def test_outputs_and_gradients(
         gap(layer.grads["W" + end], blocks(config.kind, np.concatenate([recurrent, kernel])))
         if bias and config.kind == "gru":
             of_x, of_h = (blocks("gru", row) for row in bias[0])
-            gap(layer.grads["b" + end], np.concatenate([of_x, of_h[2 * H :]]))
+            gap(layer.grads["b" + end], np.concatenate([of_x, of_h[2 * H:]]))
         elif bias:
             gap(layer.grads["b" + end], blocks(config.kind, bias[0]))
 

@@ -83,7 +83,7 @@ def test_ten_steps_of_sgd(config: Config, tmp_path: Path, rng: np.random.Generat
     for name, p in module.named_parameters():
         if name.startswith("bias_hh"):
             kept = torch.zeros_like(p)
-            kept[2 * H :] = 1.0 if config.kind == "gru" else 0.0
+            kept[2 * H:] = 1.0 if config.kind == "gru" else 0.0
             p.register_hook(lambda gradient, kept=kept: gradient * kept)
     theirs, ours = torch.optim.SGD(module.parameters(), lr=1e-3), ml.SGD(layer, lr=1e-3)
     for _ in range(10):
