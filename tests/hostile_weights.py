@@ -44,6 +44,7 @@ def tensor(
     strides: tuple[int, ...] = (3, 1),
     offset: int = 0,
     kind: str = "FloatStorage",
+    more: bytes = b"",
 ) -> bytes:
     storage = (
         pack(text("storage"), b"ctorch\n" + kind.encode() + b"\n", text(key), text("cpu"), whole(count))
@@ -57,6 +58,7 @@ def tensor(
         pack(*map(whole, strides)),
         b"\x89",
         call("collections|OrderedDict"),
+        more,
     )
 
 
@@ -198,6 +200,10 @@ PICKLES: dict[str, tuple[Callable[[], bytes], str]] = {
     "an offset beyond": (lambda: pt(state(tensor(offset=1))), "does not fit"),
     "strides beyond": (lambda: pt(state(tensor(strides=(1 << 60, 1)))), "does not fit"),
     "a shape beyond": (lambda: pt(state(tensor(shape=(1 << 40, 3)))), "does not fit"),
+    "a tensor negated in place": (
+        lambda: pt(state(tensor(more=b"}(" + text("neg") + b"\x88u"))),
+        "does not fit",
+    ),
     "too few strides": (lambda: pt(state(tensor(strides=(3,)))), "damaged"),
     "a storage of another size": (lambda: pt(state(tensor(count=7))), "does not fit"),
     "a storage that is missing": (lambda: pt(**{"data/0": None}), "damaged"),

@@ -68,10 +68,10 @@ def nothing(root: Any) -> None:
 TRAPS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "bytes in another file": (outside, "not all in this file"),
     "a virtual dataset": (virtual, "not all in this file"),
-    "a link to another file": (external_link, "link"),
-    "a soft link": (soft_link, "link"),
+    "a link to another file": (external_link, "is a link"),
+    "a soft link": (soft_link, "is a link"),
     "a cycle": (cycle, "twice"),
-    "a dangling link": (lambda root: root.__setitem__(PLACE + "0", h5py.SoftLink("/none")), "link"),
+    "a dangling link": (lambda root: root.__setitem__(PLACE + "0", h5py.SoftLink("/none")), "is a link"),
     "never written": (lambda root: root.create_dataset(PLACE + "0", (3, 2), "<f4"), "not all in this file"),
     "a bomb": (
         lambda root: root.create_dataset(
