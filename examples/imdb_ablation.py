@@ -24,9 +24,10 @@ import imdb_lstm
 
 import minilstm as ml
 from minilstm.lab.imdb_results import CONFIG, TABLE, TRIALS, markdown
-from minilstm.lab.imdb_trials import digest_of, prepare_reviews, train_on_reviews
+from minilstm.lab.imdb_trials import prepare_reviews, train_on_reviews
 from minilstm.lab.sweep import run_sweep
 from minilstm.training.atomic_write import atomic_write
+from minilstm.training.predictions import digest_of
 
 if TYPE_CHECKING:
     import pandas
@@ -54,7 +55,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no dropout at all": {"word_dropout": 0.0, "locked_dropout": 0.0, "dropout": 0.0},
     "weights not averaged": {"average": 0.0},
     "constant learning rate": {"lr_decay": 1.0},
-    "with adversarial noise": {"adversarial": 0.03},
     "first 400 tokens": {"head": None},
     "first 200 tokens": {"head": None, "length": 200},
     "first 100 and last 100 tokens": {"length": 200},

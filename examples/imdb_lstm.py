@@ -13,7 +13,8 @@ look at the curves.
 
 from __future__ import annotations
 
-from minilstm.command_line.program import Parser, option, path_name, positive, probability, run_program, seed, whole
+from minilstm.command_line.program import (Parser, option, path_name, positive, probability, run_program,
+                                           seed, whole)
 
 # isort: split
 import argparse
@@ -32,12 +33,12 @@ import numpy as np
 import minilstm as ml
 from minilstm.backend.arrays import BACKENDS, require
 from minilstm.cells.padding import PADDINGS
-from minilstm.lab.predictions import PREDICTIONS, logits_of, save_predictions
-from minilstm.lab.reference import ReferenceSettings, reference_model, reference_training
 from minilstm.layers.initial_weights import RECURRENT_INITS
 from minilstm.layers.pooling import POOLINGS
 from minilstm.training.atomic_write import atomic_write
 from minilstm.training.curves import show
+from minilstm.training.predictions import PREDICTIONS, logits_of, save_predictions
+from minilstm.training.reference import ReferenceSettings, reference_model, reference_training
 from minilstm.training.run_folder import BEST, CONFIG, CURVES, LAST, in_the_way, load_config, load_weights
 
 PROGRAM = "imdb_lstm.py"
@@ -52,7 +53,7 @@ DEFAULTS: dict[str, Any] = {
     "cell": "lstm", "embedding_size": 64, "hidden_size": 128, "num_layers": 1, "bidirectional": False, "pooling": "last",
     "word_dropout": 0.0, "locked_dropout": 0.0, "dropout": 0.5,
     "init": "default", "epochs": 5, "batch_size": 64, "lr": 1e-3, "lr_decay": 1.0, "clip_norm": None,
-    "average": 0.0, "adversarial": 0.0, "seed": 0, "backend": "numpy",
+    "average": 0.0, "seed": 0, "backend": "numpy",
 }
 # What --preset changes. "strong" is what published models above 90 % have in common.
 PRESETS: dict[str, dict[str, Any]] = {"reference": {}, "strong": {
@@ -99,7 +100,7 @@ def train(settings: dict[str, Any], folder: Path | None, resume: bool, progress:
     # 5. Loss and optimizer.
     criterion = ml.BCELoss()
     optimizer, extras = reference_training(model, **{name: settings[name] for name in (
-        "lr", "lr_decay", "average", "adversarial")})
+        "lr", "lr_decay", "average")})
 
     # 6. Train, and validate after each epoch.
     folder = folder or new_folder(settings["cell"])
@@ -320,8 +321,6 @@ def parse_arguments(argv: list[str] | None) -> dict[str, Any]:
     add("--lr", "learning rate of Adam", type=positive, metavar="RATE")
     add("--lr-decay", "factor of the learning rate after each epoch", type=positive, metavar="FACTOR")
     add("--average", "decay of an average of the weights, which is used in their place", type=probability, metavar="DECAY")
-    add("--adversarial", "train on adversarial noise too, of this share of the word vectors' norm", type=probability,
-        metavar="SHARE")
     add("--clip-norm", "rescale gradients with a larger norm", type=positive, metavar="NORM")
     add("--seed", "seed of weights, shuffling and dropout", type=seed, metavar="N")
     return vars(parser.parse_args(argv))

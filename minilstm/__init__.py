@@ -42,12 +42,11 @@ _PUBLIC = {
     "losses.metrics": ("accuracy", "confusion_matrix", "precision_recall_f1"),
     "losses.squared_error": ("MSELoss", "mse_backward", "mse_forward"),
     "optim.adam": ("Adam", "AdamW"),
-    "optim.clipping": ("clip_grad_norm",),
+    "optim.gradients": ("clip_grad_norm",),
     "optim.optimizer": ("Optimizer",),
     "optim.schedules": ("CosineAnnealingLR", "ExponentialLR", "LambdaLR", "LinearLR", "MultiStepLR", "ReduceLROnPlateau",
                         "StepLR"),
     "optim.sgd": ("SGD",),
-    "training.adversarial": ("AdversarialGradients",),
     "training.averaging": ("AveragedWeights",),
     "training.callbacks": ("Callback", "EarlyStopping"),
     "training.checkpoint": ("load_checkpoint", "save_checkpoint"),
@@ -59,7 +58,7 @@ _PUBLIC = {
 }
 _HOME = {name: home for home, names in _PUBLIC.items() for name in names}
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 __all__ = sorted(_HOME)
 
 

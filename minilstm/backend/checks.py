@@ -6,6 +6,7 @@ therefore states what it expects, and these helpers compare. They look at metada
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -101,12 +102,18 @@ def check_dtype(dtype: Any) -> np.dtype:
     return known
 
 
-def check_writeable(name: str, x: Any) -> None:
-    """Raise ArgumentError if ``x`` is read-only, DtypeError if it is no array, where it would have to be changed in place."""
-    if not is_array(x):
-        raise DtypeError(f"{name}: expected an array, got {type(x).__name__}")
-    if isinstance(x, np.ndarray) and not x.flags.writeable:
-        raise ArgumentError(f"{name}: is read-only, so it cannot be updated; put a copy in its place: {name}.copy()")
+def check_writeable(arrays: Mapping[str, Any]) -> None:
+    """Check arrays, by name, that are to be changed in place.
+
+    Raises ArgumentError if one is read-only, DtypeError if one is no array.
+    """
+    for name, x in arrays.items():
+        if type(x) is not np.ndarray:
+            refuse_other_arithmetic(name, x)
+            if not is_array(x):
+                raise DtypeError(f"{name}: expected an array, got {type(x).__name__}")
+        elif not x.flags.writeable:
+            raise ArgumentError(f"{name}: is read-only, so it cannot be updated; put a copy in its place: {name}.copy()")
 
 
 def check_shape(name: str, x: Any, expected: tuple[int | None, ...], axes: str) -> None:

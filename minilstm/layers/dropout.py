@@ -1,9 +1,11 @@
-"""Dropout, inverted: survivors are scaled up while training, so evaluation is the identity (Srivastava et al. 2014).
+"""Dropout, inverted: survivors are scaled up while training, so evaluation is the identity (Srivastava et al.
+2014).
 
     y = x · m,  m_j = 1 / (1 - p) with probability 1 - p, else 0;      dx = dy · m
 
-The functional pair takes the mask as an argument and stays pure; the layer draws it from its own seeded generator. Two layers
-beside it drop more than single numbers: LockedDropout the same features at every step, WordDropout whole words.
+The functional pair takes the mask as an argument and stays pure; the layer draws it from its own seeded
+generator. Two layers beside it drop more than single numbers: LockedDropout the same features at every step,
+WordDropout whole words.
 """
 
 from __future__ import annotations
@@ -16,11 +18,13 @@ from minilstm.backend.arrays import Array, asarray, backend_name, get_array_modu
 from minilstm.backend.checks import as_floating, as_gradient, as_integers, as_not_empty, check_shape
 from minilstm.backend.errors import ArgumentError
 from minilstm.backend.seeds import as_generator
+from minilstm.backend.subnormals import flush_to_zero
 from minilstm.layers.module import Module
 
 
 class DropoutCache(NamedTuple):
-    """What backward needs: the scaled mask, shaped like the input (None: nothing was dropped), and the output's dtype."""
+    """What backward needs: the scaled mask, shaped like the input (None: nothing was dropped), and the
+    output's dtype."""
 
     mask: Array | None
     shape: tuple[int, ...]
@@ -42,13 +46,15 @@ def check_token(name: str, token: Any) -> int:
 
 
 def dropout_mask(rng: np.random.Generator, shape: tuple[int, ...], p: float, like: Array) -> Array:
-    """Draw a scaled mask of the given shape: 0 with probability ``p``, else 1 / (1 - p); backend and dtype of ``like``."""
+    """Draw a scaled mask of the given shape: 0 with probability ``p``, else 1 / (1 - p); backend and dtype of
+    ``like``."""
     keep = rng.random(shape, dtype=np.float32) >= p
     return asarray(keep.astype(like.real.dtype) * like.real.dtype.type(1.0 / (1.0 - p)), backend_name(like))
 
 
 def dropout_forward(x: Array, mask: Array | None) -> tuple[Array, DropoutCache]:
-    """Return (x · mask, cache); ``mask`` is shaped like ``x`` and already scaled, or None to pass ``x`` on."""
+    """Return (x · mask, cache); ``mask`` is shaped like ``x`` and already scaled, or None to pass ``x``
+    on."""
     x = as_floating("x", x)
     if mask is None:
         return x.copy(), DropoutCache(None, tuple(x.shape), x.dtype)
@@ -72,7 +78,8 @@ class Dropout(Module):
         p: probability of dropping, 0 <= p < 1.
         rng: seed or numpy Generator of the masks (drawn on the host, the same on every backend).
 
-    The rest is multiplied by 1 / (1 − p), so that the expected value stays the same (Srivastava et al. 2014, inverted).
+    The rest is multiplied by 1 / (1 − p), so that the expected value stays the same (Srivastava et al. 2014,
+    inverted).
 
     >>> import numpy as np, minilstm as ml
     >>> dropout = ml.Dropout(0.5, rng=0)
@@ -90,8 +97,10 @@ class Dropout(Module):
     def extra_repr(self) -> str:
         return f"p={self.p:g}"
 
+    @flush_to_zero
     def forward(self, x: Array) -> Array:
-        """Return x · mask, shaped like ``x``. Raises DtypeError unless it is floating point, ShapeError if empty."""
+        """Return x · mask, shaped like ``x``. Raises DtypeError unless it is floating point, ShapeError if
+        empty."""
         x = as_not_empty("x", x)
         y, cache = dropout_forward(x, self.mask(x) if self.training and self.p > 0.0 else None)
         self.push(cache)
@@ -101,9 +110,11 @@ class Dropout(Module):
         """Draw the mask of an input."""
         return dropout_mask(self.rng, tuple(x.shape), self.p, x)
 
+    @flush_to_zero
     def backward(self, dy: Array) -> Array:
-        """Return dx, shaped like the input. Raises ShapeError, DtypeError, BackwardError before any change."""
-        dx = dropout_backward(dy, self.peek(dy))
+        """Return dx, shaped like the input. Raises ShapeError, DtypeError, BackwardError before any
+        change."""
+        dx = dropout_backward(dy, self.peek())
         self.pop()
         return dx
 
@@ -115,8 +126,8 @@ class LockedDropout(Dropout):
         p: probability of dropping, 0 <= p < 1.
         rng: seed or numpy Generator of the masks.
 
-    Input (N, T, D). A feature that is dropped is dropped at every step of its sequence, so that a recurrent layer cannot find
-    it again one step later.
+    Input (N, T, D). A feature that is dropped is dropped at every step of its sequence, so that a recurrent
+    layer cannot find it again one step later.
 
     >>> import numpy as np, minilstm as ml
     >>> y = ml.LockedDropout(0.5, rng=0)(np.ones((1, 3, 4)))
@@ -143,8 +154,8 @@ class WordDropout(Module):
         padding_idx: a token that is never replaced (None: no such token).
         rng: seed or numpy Generator, which draws on the host.
 
-    It comes before the Embedding: the model must not rely on any single word, and the vector of unknown words is trained.
-    (Iyyer et al. 2015 leave the words out; Gal & Ghahramani 2016 set their vectors to 0.)
+    It comes before the Embedding: the model must not rely on any single word, and the vector of unknown words
+    is trained. (Iyyer et al. 2015 leave the words out; Gal & Ghahramani 2016 set their vectors to 0.)
 
     >>> import numpy as np, minilstm as ml
     >>> layer = ml.WordDropout(0.5, rng=0)
@@ -179,4 +190,4 @@ class WordDropout(Module):
 
     def backward(self, dy: Any = None) -> None:
         """Tokens have no gradient: forget the forward, and return None. Raises BackwardError."""
-        self.pop(dy)
+        self.pop()

@@ -3,10 +3,10 @@
     y_nt = W[tokens_nt]                       tokens (...), W (V, D), y (..., D)
     dW[v] = Σ dy_nt over all places where tokens_nt = v
 
-The sum is computed by sorting the positions by token and adding each token's run of rows, which is deterministic and faster
-than adding rows one at a time. The row ``padding_idx`` starts at 0 and never gets a gradient, so it stays 0. A token outside
-the table raises an error on the host; on a device, where checking would make every step wait, it gets a row of NaN, and the
-NaN guard (minilstm/training/nonfinite.py) names it.
+The sum is computed by sorting the positions by token and adding each token's run of rows, which is
+deterministic and faster than adding rows one at a time. The row ``padding_idx`` starts at 0 and never gets a
+gradient, so it stays 0. A token outside the table raises an error on the host; on a device, where checking
+would make every step wait, it gets a row of NaN, and the NaN guard (minilstm/training/nonfinite.py) names it.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minilstm.backend.arrays import Array, get_array_module
-from minilstm.backend.checks import (as_floating, as_gradient, as_integers, check_choice, check_dtype, check_positive_int,
-                                     check_shape)
+from minilstm.backend.checks import (as_floating, as_gradient, as_integers, check_choice, check_dtype,
+                                     check_positive_int, check_shape)
 from minilstm.backend.errors import ArgumentError, ShapeError, TokenError
 from minilstm.backend.seeds import as_generator
-from minilstm.kernels.embedding import embedding_twin
+from minilstm.backend.subnormals import flush_to_zero
+from minilstm.kernels import embedding_twin
 from minilstm.layers.initial_weights import INITS, uniform
 from minilstm.layers.module import Module
 
@@ -50,8 +51,8 @@ def embedding_forward(tokens: Array, W: Array, *, padding_idx: int | None = None
         W: (V, D).
         padding_idx: row that gets no gradient.
 
-    Raises DtypeError, ShapeError, and on the host TokenError naming the first token out of range and its place; on a device
-    such a token's row is NaN.
+    Raises DtypeError, ShapeError, and on the host TokenError naming the first token out of range and its
+    place; on a device such a token's row is NaN.
     """
     tokens, W = as_integers("tokens", tokens), as_floating("W", W)
     xp = get_array_module(tokens, W)
@@ -76,16 +77,24 @@ def check_tokens(tokens: Array, V: int) -> None:
         raise TokenError(f"tokens: {int(tokens[place])} at {list(place)} is outside the vocabulary: expected 0 to {V - 1}")
 
 
-def as_dy(dy: Any, cache: EmbeddingCache) -> Array:
-    """Return the gradient dy (..., D) of the output as an array. Raises DtypeError or ShapeError unless it fits."""
-    axes = [f"N{axis}" for axis in range(cache.tokens.ndim)]
-    return as_gradient("dy", dy, (*cache.tokens.shape, cache.embedding_dim), ", ".join([*axes, "D"]), cache.dtype)
-
-
 def embedding_backward(dy: Array, cache: EmbeddingCache) -> Array:
-    """Return dW (V, D), given dy (..., D): each token's row is the sum of dy over the places where it stands."""
-    dy = as_dy(dy, cache)
-    xp = get_array_module(dy, cache.tokens)
+    """Return dW (V, D), given dy (..., D): each token's row is the sum of dy over the places where it
+    stands."""
+    return _row_sums(_as_dy(dy, cache), cache)
+
+
+def _as_dy(dy: Any, cache: EmbeddingCache) -> Array:
+    """Return the gradient dy (..., D) of the output as an array. Raises DtypeError or ShapeError unless it
+    fits."""
+    axes = [f"N{axis}" for axis in range(cache.tokens.ndim)]
+    shape = (*cache.tokens.shape, cache.embedding_dim)
+    dy = as_gradient("dy", dy, shape, ", ".join([*axes, "D"]), cache.dtype)
+    get_array_module(dy, cache.tokens)
+    return dy
+
+
+def _row_sums(dy: Array, cache: EmbeddingCache) -> Array:
+    xp = get_array_module(dy)
     tokens, V, D = cache.tokens, cache.num_embeddings, cache.embedding_dim
     flat = tokens.reshape(-1)
     order = xp.argsort(flat, kind="stable")
@@ -105,7 +114,8 @@ class Embedding(Module):
         num_embeddings: V, size of the vocabulary.
         embedding_dim: D, size of a row.
         padding_idx: token whose row is 0 and stays 0 (None: no such token).
-        init: "default" (uniform in ±0.05, Keras') or "uniform" (standard normal, what PyTorch's Embedding does).
+        init: "default" (uniform in ±0.05, Keras') or "uniform" (standard normal, what PyTorch's Embedding
+            does).
         dtype: floating dtype of the table.
         rng: seed or numpy Generator for the initial rows.
 
@@ -148,20 +158,20 @@ class Embedding(Module):
         return f"{self.num_embeddings}, {self.embedding_dim}{padding}"
 
     def forward(self, tokens: Array) -> Array:
-        """Return rows (..., D) for tokens (...). Raises DtypeError, ShapeError, and on the host TokenError."""
+        """Return rows (..., D) for tokens (...). Raises DtypeError, ShapeError, and on the host
+        TokenError."""
         y, cache = embedding_forward(tokens, self.params["W"], padding_idx=self.padding_idx)
         self.push(cache)
         return y
 
+    @flush_to_zero
     def backward(self, dy: Array) -> None:
         """Add to ``grads["W"]``, given dy (..., D). Tokens have no gradient, so this returns None."""
-        cache = self.peek(dy)
-        dy = as_dy(dy, cache)
-        get_array_module(dy, cache.tokens)
+        cache, dW = self.peek(), self.grads["W"]
+        dy = _as_dy(dy, cache)
         self.pop()
-        dW = self.grads["W"]
         twin = embedding_twin(dy, dW) if self.fast else None
         if twin is None:
-            dW += embedding_backward(dy, cache)
+            dW += _row_sums(dy, cache)
         else:
             twin(dy, cache.tokens, dW, cache.padding_idx)

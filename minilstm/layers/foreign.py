@@ -45,7 +45,8 @@ INSTEAD = {
 
 
 def refuse_foreign(cls: type, options: Iterable[str]) -> None:
-    """Raise ArgumentError, saying what to write instead, if a keyword is another library's and not one of this layer's."""
+    """Raise ArgumentError, saying what to write instead, if a keyword is another library's and not one of
+    this layer's."""
     foreign = [name for name in options if name in INSTEAD]
     if not foreign:
         return

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from inspect import unwrap
+
 from minilstm.cells import gru
 from minilstm.cells.gates import SequencePair
 from minilstm.layers.recurrent import Recurrent
 
 
 class GRU(Recurrent):
-    """Gated recurrent unit (Cho et al. 2014; the reset gate acts after the product, as in PyTorch), one or more layers.
+    """Gated recurrent unit (Cho et al. 2014; the reset gate acts after the product, as in PyTorch), one or
+    more layers.
 
     Args:
         input_size, hidden_size: D and H.
         num_layers: number of layers on top of each other.
         bidirectional: read each sequence in both directions and concatenate the outputs, forward units first.
-        dropout: probability of dropping a layer's output before the next layer, while training; needs ``num_layers`` >= 2.
-        return_sequences: return the output of every step, (N, T, H · directions); False: the last one, (N, H · directions).
+        dropout: probability of dropping a layer's output before the next layer, while training; needs
+            ``num_layers`` >= 2.
+        return_sequences: return the output of every step, (N, T, H · directions); False: the last one, (N, H
+            · directions).
         padding: the side that is padded when ``lengths`` are given, "post" or "pre".
-        init: "default" (Keras': Glorot for the input, orthogonal for the state), "chrono" (Tallec & Ollivier 2018)
-            or "uniform" (PyTorch's: ±1/√H).
+        init: "default" (Keras': Glorot for the input, orthogonal for the state), "chrono" (Tallec & Ollivier
+            2018) or "uniform" (PyTorch's: ±1/√H).
         t_max: with "chrono", the longest dependency to learn, in steps.
         dtype: floating dtype of the parameters.
         rng: seed or numpy Generator for the initial weights and the dropout masks.
@@ -28,8 +33,9 @@ class GRU(Recurrent):
     ``y, h_n = layer(x, h0, return_state=True)`` and ``dx, dh0 = layer.backward(dy, dh_n)``; states are
     (num_layers · directions, N, H).
 
-    Parameters: ``W`` (H+D, 3H), rows [h; x], columns r, z, n, and ``b`` (4H,), with two blocks for n, for each layer and
-    direction (``W_reverse``, ``W_l1``, ...); ``gate("z")`` returns one gate's columns as views.
+    Parameters: ``W`` (H+D, 3H), rows [h; x], columns r, z, n, and ``b`` (4H,), with two blocks for n, for
+    each layer and direction (``W_reverse``, ``W_l1``, ...); ``gate("z")`` returns one gate's columns as
+    views.
 
     Raises ShapeError, DtypeError and ArgumentError for input that does not fit, before anything changes.
 
@@ -44,7 +50,7 @@ class GRU(Recurrent):
     ((2, 7, 3), (8, 15))
     """
 
-    cell, readable = "gru", SequencePair(gru.gru_forward, gru.gru_backward)
+    cell, readable = "gru", SequencePair(unwrap(gru.gru_forward), unwrap(gru.gru_backward))
     gates = gru.GATES
     biases = gru.BIASES
     keep_gate = "z"

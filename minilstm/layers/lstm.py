@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from inspect import unwrap
+
 from minilstm.cells import lstm
 from minilstm.cells.gates import SequencePair
 from minilstm.layers.recurrent import Recurrent
 
 
 class LSTM(Recurrent):
-    """Long short-term memory (Hochreiter & Schmidhuber 1997, forget gate of Gers et al. 2000), one or more layers.
+    """Long short-term memory (Hochreiter & Schmidhuber 1997, forget gate of Gers et al. 2000), one or more
+    layers.
 
     Args:
         input_size, hidden_size: D and H.
         num_layers: number of layers on top of each other.
         bidirectional: read each sequence in both directions and concatenate the outputs, forward units first.
-        dropout: probability of dropping a layer's output before the next layer, while training; needs ``num_layers`` >= 2.
-        return_sequences: return the output of every step, (N, T, H · directions); False: the last one, (N, H · directions).
+        dropout: probability of dropping a layer's output before the next layer, while training; needs
+            ``num_layers`` >= 2.
+        return_sequences: return the output of every step, (N, T, H · directions); False: the last one, (N, H
+            · directions).
         padding: the side that is padded when ``lengths`` are given, "post" or "pre".
         init: "default" (Keras': Glorot for the input, orthogonal for the state, forget bias 1), "chrono"
             (Tallec & Ollivier 2018) or "uniform" (PyTorch's: ±1/√H).
@@ -24,12 +29,12 @@ class LSTM(Recurrent):
         rng: seed or numpy Generator for the initial weights and the dropout masks.
 
     Call: ``y = layer(x, state0=None, lengths=None, padding=None, return_state=False)`` with x (N, T, D), and
-    ``dx = layer.backward(dy)`` with dy shaped like y. With ``return_state=True`` or given states,
-    ``y, (h_n, c_n) = layer(x, (h0, c0), return_state=True)`` and ``dx, (dh0, dc0) = layer.backward(dy, (dh_n, dc_n))``;
+    ``dx = layer.backward(dy)`` with dy shaped like y. With ``return_state=True`` or given states, ``y, (h_n,
+    c_n) = layer(x, (h0, c0), return_state=True)`` and ``dx, (dh0, dc0) = layer.backward(dy, (dh_n, dc_n))``;
     states are (num_layers · directions, N, H).
 
-    Parameters: ``W`` (H+D, 4H), rows [h; x], columns f, i, o, c, and ``b`` (4H,), for each layer and direction
-    (``W_reverse``, ``W_l1``, ...); ``gate("f")`` returns one gate's columns as views.
+    Parameters: ``W`` (H+D, 4H), rows [h; x], columns f, i, o, c, and ``b`` (4H,), for each layer and
+    direction (``W_reverse``, ``W_l1``, ...); ``gate("f")`` returns one gate's columns as views.
 
     Raises ShapeError, DtypeError and ArgumentError for input that does not fit, before anything changes.
 
@@ -44,7 +49,7 @@ class LSTM(Recurrent):
     ((2, 7, 3), (8, 20))
     """
 
-    cell, readable = "lstm", SequencePair(lstm.lstm_forward, lstm.lstm_backward)
+    cell, readable = "lstm", SequencePair(unwrap(lstm.lstm_forward), unwrap(lstm.lstm_backward))
     gates = lstm.GATES
     keep_gate = "f"
     state_names = ("h", "c")

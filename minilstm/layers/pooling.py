@@ -1,15 +1,18 @@
-"""Pooling over time: one vector for a whole sequence, from the outputs of all its steps instead of the last one.
+"""Pooling over time: one vector for a whole sequence, from the outputs of all its steps instead of the last
+one.
 
     max     y_nh = max_t x_nth                      over the real steps t of sequence n
     mean    y_nh = (1 / T_n) Σ_t x_nth              T_n: its number of real steps
 
-Derivation. A maximum depends on the step t* where it is reached and on no other; each step has the same share in a mean:
+Derivation. A maximum depends on the step t* where it is reached and on no other; each step has the same share
+in a mean:
 
     2. dx_nth = dy_nh if t = t*_nh, else 0          max; the first such step, where several reach it
     1. dx_nth = dy_nh / T_n                         mean
 
-The last state of a recurrent layer has to carry what was read first through all later steps. Pooling gives every step a direct
-way to the output, and its gradient a direct way back (Johnson & Zhang 2016, Howard & Ruder 2018, use both).
+The last state of a recurrent layer has to carry what was read first through all later steps. Pooling gives
+every step a direct way to the output, and its gradient a direct way back (Johnson & Zhang 2016, Howard &
+Ruder 2018, use both).
 """
 
 from __future__ import annotations
@@ -19,7 +22,8 @@ from typing import Any, NamedTuple
 from minilstm.backend.arrays import Array, get_array_module
 from minilstm.backend.checks import as_gradient, as_not_empty, check_choice, check_shape
 from minilstm.backend.errors import BackwardError
-from minilstm.cells.padding import PADDINGS, real_steps
+from minilstm.backend.subnormals import flush_to_zero
+from minilstm.cells.padding import check_lengths, check_padding, real_steps
 from minilstm.layers.module import Module
 
 POOLINGS = ("max", "mean", "both")
@@ -43,17 +47,19 @@ def pool_forward(x: Array, lengths: Any = None, *, mode: str = "both", padding: 
         lengths: N whole numbers from 1 to T, the real steps of each sequence; None: all steps are real.
         mode: "max", "mean" or "both" (both side by side, maxima first).
         padding: "post" or "pre", the side that is padded.
-        keep: False if there will be no backward: the places of the maxima are not looked up, and the cache is None.
+        keep: False if there will be no backward: the places of the maxima are not looked up, and the cache is
+            None.
 
     Returns y (N, H), or (N, 2H) with mode "both". Raises ShapeError, DtypeError or ArgumentError.
     """
     check_choice("mode", mode, POOLINGS)
-    check_choice("padding", padding, PADDINGS)
+    check_padding(padding)
     x = as_not_empty("x", x)
     xp = get_array_module(x)
     check_shape("x", x, (None, None, None), "N, T, H")
     N, T, H = x.shape
-    real = real_steps(lengths, N, T, padding, x)                        # (T, N, 1), or None
+    lengths = None if lengths is None else check_lengths(lengths, N, T)
+    real = real_steps(lengths, T, padding, like=x)                      # (T, N, 1), or None
     real = None if real is None else real.transpose(1, 0, 2)
     parts, places, shares = [], None, None
     if mode != "mean":
@@ -70,7 +76,8 @@ def pool_forward(x: Array, lengths: Any = None, *, mode: str = "both", padding: 
 def pool_backward(dy: Array, cache: PoolCache | None) -> Array:
     """Return dx (N, T, H), given dy (N, H), or (N, 2H) with mode "both". See the file's derivation.
 
-    Raises ShapeError or DtypeError for a dy that does not fit, BackwardError after a forward with ``keep=False``.
+    Raises ShapeError or DtypeError for a dy that does not fit, BackwardError after a forward with
+    ``keep=False``.
     """
     if cache is None:
         raise BackwardError("pool_backward: the forward was called with keep=False, so nothing was kept")
@@ -95,8 +102,8 @@ class PoolOverTime(Module):
         mode: "max", "mean" or "both".
         padding: the side that is padded when ``lengths`` are given, "post" or "pre".
 
-    Call: ``y = layer(x, lengths=None, padding=None)`` with x (N, T, H) gives y (N, H), or (N, 2H) with mode "both", maxima
-    first. It follows a recurrent layer with ``return_sequences=True``.
+    Call: ``y = layer(x, lengths=None, padding=None)`` with x (N, T, H) gives y (N, H), or (N, 2H) with mode
+    "both", maxima first. It follows a recurrent layer with ``return_sequences=True``.
 
     >>> import numpy as np, minilstm as ml
     >>> pool = ml.PoolOverTime("both")
@@ -109,12 +116,13 @@ class PoolOverTime(Module):
     def __init__(self, mode: str = "both", *, padding: str = "post") -> None:
         super().__init__()
         check_choice("mode", mode, POOLINGS)
-        check_choice("padding", padding, PADDINGS)
+        check_padding(padding)
         self.mode, self.padding = mode, padding
 
     def extra_repr(self) -> str:
         return repr(self.mode) + ("" if self.padding == "post" else f", padding={self.padding!r}")
 
+    @flush_to_zero
     def forward(self, x: Array, *, lengths: Any = None, padding: str | None = None) -> Array:
         """Return y (N, H) or (N, 2H) for x (N, T, H). Raises ShapeError, DtypeError, ArgumentError."""
         y, cache = pool_forward(x, lengths, mode=self.mode, padding=self.padding if padding is None else padding,
@@ -122,8 +130,9 @@ class PoolOverTime(Module):
         self.push(cache)
         return y
 
+    @flush_to_zero
     def backward(self, dy: Array) -> Array:
         """Return dx (N, T, H). Raises ShapeError, DtypeError, BackwardError before any change."""
-        dx = pool_backward(dy, self.peek(dy))
+        dx = pool_backward(dy, self.peek())
         self.pop()
         return dx

@@ -9,7 +9,9 @@ import numpy as np
 from minilstm.backend.arrays import Array, get_array_module
 from minilstm.backend.checks import as_floating, as_integers, check_choice
 from minilstm.backend.errors import ArgumentError, ShapeError
-from minilstm.losses.loss import REDUCTIONS, Loss, refuse, total
+from minilstm.backend.subnormals import flush_to_zero
+from minilstm.losses.loss import Loss
+from minilstm.losses.reduction import REDUCTIONS, refuse, total
 
 
 class CrossEntropyCache(NamedTuple):
@@ -21,6 +23,7 @@ class CrossEntropyCache(NamedTuple):
     scale: Any                      # dloss / d(one counted row's loss), a number or 0-d array
 
 
+@flush_to_zero
 def cross_entropy_forward(prediction: Array, target: Array, *, reduction: str = "mean",
                           ignore_index: int | None = None) -> tuple[Array, CrossEntropyCache]:
     """Cross-entropy of logits over the last axis: −log softmax(z)[target] = log Σ_c e^(z_c) − z_target.
@@ -29,8 +32,10 @@ def cross_entropy_forward(prediction: Array, target: Array, *, reduction: str = 
         prediction: logits z, (N, C), (N, T, C) or more leading axes, float.
         target: integer class ids in 0..C−1, (N,), (N, T), ...: the prediction's shape without its last axis.
         reduction: "mean" over the targets that count, or "sum".
-        ignore_index: a class id whose rows cost nothing (padding). When every target is ignored, loss and gradient are 0.
-    Returns the 0-d loss in the prediction's dtype, and the cache. Raises ShapeError, DtypeError, ArgumentError.
+        ignore_index: a class id whose rows cost nothing (padding). When every target is ignored, loss and
+            gradient are 0.
+    Returns the 0-d loss in the prediction's dtype, and the cache. Raises ShapeError, DtypeError,
+    ArgumentError.
     """
     check_choice("reduction", reduction, REDUCTIONS)
     prediction = as_floating("cross_entropy: prediction", prediction)
@@ -56,8 +61,10 @@ def cross_entropy_forward(prediction: Array, target: Array, *, reduction: str = 
     return total(xp.where(counted, -picked, 0), scale), CrossEntropyCache(log_softmax, target, counted, scale)
 
 
+@flush_to_zero
 def cross_entropy_backward(cache: CrossEntropyCache) -> Array:
-    """Return dprediction = softmax(z) − onehot(target), times 1/count for the mean; shape and dtype of the prediction.
+    """Return dprediction = softmax(z) − onehot(target), times 1/count for the mean; shape and dtype of the
+    prediction.
 
     d log Σ e^(z_c) / dz_k = e^(z_k) / Σ e^(z_c) = softmax(z)_k. Rows with an ignored target get 0.
     """
@@ -75,8 +82,8 @@ class CrossEntropyLoss(Loss):
         reduction: "mean" over the targets that count, or "sum".
         ignore_index: a class id whose targets cost nothing (padding); None: every target counts.
 
-    Call it with logits (N, C) or (N, T, C), the classes on the last axis, and integer class ids (N,) or (N, T); then
-    ``backward()`` returns the gradient of the logits. Raises ShapeError, DtypeError, ArgumentError.
+    Call it with logits (N, C) or (N, T, C), the classes on the last axis, and integer class ids (N,) or (N,
+    T); then ``backward()`` returns the gradient of the logits. Raises ShapeError, DtypeError, ArgumentError.
 
     >>> import numpy as np, minilstm as ml
     >>> criterion = ml.CrossEntropyLoss(ignore_index=-1)

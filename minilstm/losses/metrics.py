@@ -1,8 +1,8 @@
 """Metrics: how often the model is right, counted exactly.
 
-All of them turn predictions into class numbers in the same way, so that accuracy, confusion matrix and F1 can never mean
-different things. They return arrays on the backend of the predictions; accuracy does not wait for a device; the others
-do, since they are meant for the end of a run.
+All of them turn predictions into class numbers in the same way, so that accuracy, confusion matrix and F1 can
+never mean different things. They return arrays on the backend of the predictions; accuracy does not wait for
+a device; the others do, since they are meant for the end of a run.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ def _check(prediction: Array, target: Array) -> bool:
 
 def _classes(prediction: Any, target: Any, threshold: float,
              ignore_index: int | None = None) -> tuple[Array, Array, int | None, bool]:
-    """Return predicted and true class numbers (same shapes), the number of classes if known, and whether it is binary.
+    """Return predicted and true class numbers (same shapes), the number of classes if known, and whether it
+    is binary.
 
     A prediction that is NaN is of no class: -1.
     """
@@ -71,14 +72,14 @@ def accuracy(prediction: Array, target: Array, threshold: float = 0.5, ignore_in
     """Return the fraction of right predictions, a 0-d float64 array; 0 where every target is ignored.
 
     Args:
-        prediction: one of
-            scores with a class axis, float (N, C) or (N, T, C), C > 1, beside a target (N,) or (N, T): argmax decides;
-            binary scores, float, in the target's shape (or (N, 1) beside (N,)): positive where >= threshold (0.5 for
-            probabilities, 0 for logits);
-            class numbers, integer or bool, in the target's shape.
+        prediction: one of scores with a class axis, float (N, C) or (N, T, C), C > 1, beside a target (N,) or
+            (N, T): argmax decides; binary scores, float, in the target's shape (or (N, 1) beside (N,)):
+            positive where >= threshold (0.5 for probabilities, 0 for logits); class numbers, integer or bool,
+            in the target's shape.
         target: true classes 0, 1, ..., integer, bool or whole floats.
         ignore_index: entries with this target are left out (padding), as in CrossEntropyLoss.
-    A prediction of NaN is wrong. Raises ShapeError, DtypeError and, on the host, ArgumentError for a target that is no class.
+    A prediction of NaN is wrong. Raises ShapeError, DtypeError and, on the host, ArgumentError for a target
+    that is no class.
 
     >>> import numpy as np, minilstm as ml
     >>> float(ml.accuracy(np.array([0.9, 0.2, 0.6, 0.4]), np.array([1, 0, 0, 1])))
@@ -93,7 +94,8 @@ def accuracy(prediction: Array, target: Array, threshold: float = 0.5, ignore_in
 
 
 def accuracy_of(criterion: Any) -> Callable[[Array, Array], Any] | None:
-    """Return the accuracy that suits a loss, given its ``threshold`` and ``ignore_index``; None for a regression loss.
+    """Return the accuracy that suits a loss, given its ``threshold`` and ``ignore_index``; None for a
+    regression loss.
 
     A loss of your own that has neither attribute is assumed to take probabilities.
     """
@@ -105,11 +107,24 @@ def accuracy_of(criterion: Any) -> Callable[[Array, Array], Any] | None:
     return partial(accuracy, threshold=threshold, ignore_index=ignore_index)
 
 
+def samples_of(criterion: Any, y: Array, n: int) -> Any:
+    """Return how many samples a batch of ``n`` rows counts for: as many as targets are not ignored, where
+    some may be."""
+    ignored = getattr(criterion, "ignore_index", None)
+    return n if ignored is None else (as_array("y", y) != ignored).sum()
+
+
+def loss_weight(criterion: Any, n: Any) -> Any:
+    """Return the factor that turns the loss of a batch of ``n`` samples into the sum over them."""
+    return 1 if getattr(criterion, "reduction", "mean") == "sum" else n
+
+
 def confusion_matrix(prediction: Array, target: Array, num_classes: int | None = None, threshold: float = 0.5) -> Array:
     """Return how often each true class (row) was predicted as each class (column): (C, C) int64.
 
-    Arguments as for accuracy. C is ``num_classes`` if given; otherwise the size of the class axis, 2 for binary
-    predictions, or for class numbers the largest that occurs plus 1. Also raises ArgumentError when a class is >= num_classes.
+    Arguments as for accuracy. C is ``num_classes`` if given; otherwise the size of the class axis, 2 for
+    binary predictions, or for class numbers the largest that occurs plus 1. Also raises ArgumentError when a
+    class is >= num_classes.
 
     >>> import numpy as np, minilstm as ml
     >>> ml.confusion_matrix(np.array([0.9, 0.2, 0.6, 0.4, 0.1]), np.array([1, 0, 0, 1, 0])).tolist()
@@ -128,12 +143,14 @@ def confusion_matrix(prediction: Array, target: Array, num_classes: int | None =
 
 
 def precision_recall_f1(prediction: Array, target: Array, num_classes: int | None = None, threshold: float = 0.5) -> Scores:
-    """Return (precision, recall, f1), float64: of class 1 as 0-d arrays for binary predictions, else (C,), one a class.
+    """Return (precision, recall, f1), float64: of class 1 as 0-d arrays for binary predictions, else (C,),
+    one a class.
 
         precision = TP / (TP + FP);   recall = TP / (TP + FN);   f1 = 2TP / (2TP + FP + FN)
 
-    A ratio 0/0 (a class never predicted, or absent) counts as 0, as in scikit-learn with zero_division=0. Arguments as
-    for confusion_matrix; binary means float scores in the target's shape, or bool. ``.mean()`` gives the macro average.
+    A ratio 0/0 (a class never predicted, or absent) counts as 0, as in scikit-learn with zero_division=0.
+    Arguments as for confusion_matrix; binary means float scores in the target's shape, or bool. ``.mean()``
+    gives the macro average.
 
     >>> import numpy as np, minilstm as ml
     >>> scores = ml.precision_recall_f1(np.array([0.9, 0.8, 0.6, 0.4]), np.array([1, 0, 1, 0]))

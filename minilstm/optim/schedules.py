@@ -1,10 +1,11 @@
 """Learning-rate schedules: how large the steps are, epoch by epoch.
 
-A schedule holds an optimiser and sets its ``lr``; call ``step()`` once at the end of each epoch. Names and numbers are
-PyTorch's. Where PyTorch multiplies the previous rate, epoch by epoch, these compute the rate from the epoch number alone
-(the same sequence, without its rounding errors), so that a schedule can be put back to any epoch. It follows that the rate
-belongs to the schedule: one schedule per optimiser, and a rate set by hand lasts until the next step.
-ReduceLROnPlateau, which depends on how training goes, is the exception: it multiplies the current rate.
+A schedule holds an optimiser and sets its ``lr``; call ``step()`` once at the end of each epoch. Names and
+numbers are PyTorch's. Where PyTorch multiplies the previous rate, epoch by epoch, these compute the rate from
+the epoch number alone (the same sequence, without its rounding errors), so that a schedule can be put back to
+any epoch. It follows that the rate belongs to the schedule: one schedule per optimiser, and a rate set by
+hand lasts until the next step. ReduceLROnPlateau, which depends on how training goes, is the exception: it
+multiplies the current rate.
 
 >>> import minilstm as ml
 >>> optimizer = ml.Adam(ml.Linear(1, 1, rng=0), lr=0.1)
@@ -27,11 +28,13 @@ from typing import Any
 from minilstm.backend.arrays import to_numpy
 from minilstm.backend.checks import check_choice, check_positive_int
 from minilstm.backend.errors import ArgumentError, CheckpointError, DtypeError
-from minilstm.optim.optimizer import Optimizer, check_number
+from minilstm.optim.gradients import check_number
+from minilstm.optim.optimizer import Optimizer
 
 
 class Schedule:
-    """Base class: a subclass writes ``factor(epoch)`` (or ``lr_at(epoch)``), and the rate of that epoch is base_lr·factor.
+    """Base class: a subclass writes ``factor(epoch)`` (or ``lr_at(epoch)``), and the rate of that epoch is
+    base_lr·factor.
 
     Attributes:
         base_lr: the optimiser's rate when the schedule was made.
@@ -64,11 +67,13 @@ class Schedule:
         self.optimizer.lr = self.lr_at(self.last_epoch)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the schedule's progress, JSON-able, without its settings: make the same schedule again, then load."""
+        """Return the schedule's progress, JSON-able, without its settings: make the same schedule again, then
+        load."""
         return {"type": type(self).__name__, **{name: getattr(self, name) for name in self._saved}}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore a saved state and set the optimiser's rate. If it does not fit, raises CheckpointError, changing nothing."""
+        """Restore a saved state and set the optimiser's rate. If it does not fit, raises CheckpointError,
+        changing nothing."""
         if not isinstance(state, Mapping) or set(state) != {"type", *self._saved} or state["type"] != type(self).__name__:
             got = dict(state) if isinstance(state, Mapping) else state
             raise CheckpointError(f"schedule state: expected type {type(self).__name__!r} with {', '.join(self._saved)}; "
@@ -133,7 +138,8 @@ class ExponentialLR(Schedule):
 
 
 class CosineAnnealingLR(Schedule):
-    """eta_min + ½ (base_lr − eta_min) (1 + cos(π·epoch / T_max)): half a cosine down in T_max epochs, then up again.
+    """eta_min + ½ (base_lr − eta_min) (1 + cos(π·epoch / T_max)): half a cosine down in T_max epochs, then up
+    again.
 
     Source: Loshchilov & Hutter 2017 (SGDR), equation 5, without restarts.
     """
@@ -148,7 +154,8 @@ class CosineAnnealingLR(Schedule):
 
 
 class LinearLR(Schedule):
-    """base_lr times a factor that goes straight from start_factor to end_factor in total_iters epochs (a warm-up)."""
+    """base_lr times a factor that goes straight from start_factor to end_factor in total_iters epochs (a
+    warm-up)."""
 
     def __init__(self, optimizer: Optimizer, start_factor: float = 1 / 3, end_factor: float = 1.0,
                  total_iters: int = 5) -> None:
@@ -164,9 +171,9 @@ class LinearLR(Schedule):
 class ReduceLROnPlateau(Schedule):
     """Multiply the rate by ``factor`` when a metric has not improved for more than ``patience`` epochs.
 
-    Improved means, as in PyTorch's default: below best·(1 − threshold) for mode "min", above best·(1 + threshold) for "max".
-    After a reduction ``cooldown`` epochs pass before bad ones are counted again; the rate stays >= ``min_lr``, and changes
-    below 1e-8 are not made. A NaN metric is no improvement.
+    Improved means, as in PyTorch's default: below best·(1 − threshold) for mode "min", above best·(1 +
+    threshold) for "max". After a reduction ``cooldown`` epochs pass before bad ones are counted again; the
+    rate stays >= ``min_lr``, and changes below 1e-8 are not made. A NaN metric is no improvement.
     """
 
     _saved = ("base_lr", "last_epoch", "best", "num_bad_epochs", "cooldown_counter", "lr")
@@ -205,7 +212,8 @@ class ReduceLROnPlateau(Schedule):
         return metric > self.best * (1 + self.threshold)
 
     def step(self, metric: Any) -> None:    # type: ignore[override]
-        """End an epoch with this value of the metric (a number or 0-d array, for example the validation loss)."""
+        """End an epoch with this value of the metric (a number or 0-d array, for example the validation
+        loss)."""
         value = to_numpy(metric)
         if value.ndim or value.dtype.kind not in "biuf":
             raise ArgumentError(f"ReduceLROnPlateau.step: expected one real number, got {metric!r}")

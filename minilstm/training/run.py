@@ -1,6 +1,7 @@
 """A training run as plain data: what is trained, how, and how far it has progressed.
 
-The Trainer works on this object. Callbacks, checkpoints and the run folder use it, and do not access the Trainer itself.
+The Trainer works on this object. Callbacks, checkpoints and the run folder use it, and do not access the
+Trainer itself.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from typing import Any
 
 from minilstm.backend.arrays import Array
 from minilstm.layers.module import Module
-from minilstm.training.adversarial import plain_gradients
 from minilstm.training.history import History
 
 
@@ -20,12 +20,13 @@ class Run:
     """The parts of a training run and its progress.
 
     Attributes:
-        model, criterion, optimizer, scheduler, metric, clip_norm, callbacks, config, gradients: as given to the Trainer.
+        model, criterion, optimizer, scheduler, metric, clip_norm, callbacks, config: as given to the Trainer.
         history: the finished epochs.
         epoch: number of finished epochs.
         step: number of finished steps of the current epoch.
         sums: sums over these steps: loss, metric, gradient norm (before clipping), and samples.
-        stop: None, or the reason why training ends after the current epoch; set it to None to continue training.
+        stop: None, or the reason why training ends after the current epoch; set it to None to continue
+            training.
         validates: whether the current ``fit`` has validation data.
         data: settings of the loaders of this run, by role; None before the first ``fit``.
     """
@@ -38,7 +39,6 @@ class Run:
     clip_norm: float | None = None
     callbacks: list[Any] = field(default_factory=list)
     config: dict[str, Any] = field(default_factory=dict)
-    gradients: Callable[..., tuple[Array, Any]] = plain_gradients
     history: History = field(default_factory=History)
     epoch: int = 0
     step: int = 0

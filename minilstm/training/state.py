@@ -1,8 +1,9 @@
 """The state of a training run: everything needed to resume it, bit for bit.
 
-The state consists of weights, the optimiser's moments and step, the schedule, the callbacks' states, random states, history
-and position, stored as named arrays and JSON. It is restored in two phases: first everything is checked against the current
-run, then everything is assigned; if an assignment fails, the previous state is restored.
+The state consists of weights, the optimiser's moments and step, the schedule, the callbacks' states, random
+states, history and position, stored as named arrays and JSON. It is restored in two phases: first everything
+is checked against the current run, then everything is assigned; if an assignment fails, the previous state is
+restored.
 """
 
 from __future__ import annotations
@@ -16,8 +17,7 @@ import numpy as np
 from minilstm.backend.checks import is_number
 from minilstm.backend.errors import CheckpointError, MinilstmError
 from minilstm.layers.module import Module
-from minilstm.layers.state_dict import check_entries
-from minilstm.training.adversarial import plain_gradients
+from minilstm.layers.saving import check_entries
 from minilstm.training.atomic_write import PathLike
 from minilstm.training.averaging import AveragedWeights
 from minilstm.training.batches import check_data
@@ -43,8 +43,7 @@ def describe(run: Run) -> dict[str, str | None]:
     return {"model": _word(run.model), "criterion": _word(run.criterion),
             "optimizer": type(run.optimizer).__qualname__,
             "scheduler": None if run.scheduler is None else type(run.scheduler).__qualname__,
-            "metric": _word(run.metric), "clip_norm": _word(run.clip_norm),
-            **({} if run.gradients is plain_gradients else {"gradients": _word(run.gradients)})}
+            "metric": _word(run.metric), "clip_norm": _word(run.clip_norm)}
 
 
 def _remembering(callbacks: Iterable[Callback]) -> list[tuple[Callback, dict[str, Any]]]:
@@ -52,7 +51,8 @@ def _remembering(callbacks: Iterable[Callback]) -> list[tuple[Callback, dict[str
 
 
 def settings(run: Run) -> dict[str, Any]:
-    """Return the hyperparameters that a resumed run keeps, whatever the new optimiser was made with, by name."""
+    """Return the hyperparameters that a resumed run keeps, whatever the new optimiser was made with, by
+    name."""
     found = {name: value for name, value in run.optimizer.state_dict()["meta"].items() if name not in ("type", "steps")}
     base = getattr(run.scheduler, "base_lr", None)
     return found if base is None else {**found, "lr": base}         # the rate itself belongs to the schedule
@@ -101,8 +101,10 @@ def restore(run: Run, path: PathLike, data: Mapping[str, Any] | None = None) -> 
 def _check_fits(run: Run, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any],
                 data: Mapping[str, Any] | None) -> None:
     parts = describe(run)
-    for part in {**parts, "gradients": None}:
-        saved, now = (found.get(part) if part == "gradients" else found[part] for found in (meta["parts"], parts))
+    if "gradients" in meta["parts"]:
+        raise CheckpointError("it was trained on adversarial noise, which versions before 0.3 could add")
+    for part, now in parts.items():
+        saved = meta["parts"][part]
         if saved != now:
             raise CheckpointError(f"the {part} differs: {_first_difference(str(saved), str(now))}")
     expected = {name: (tuple(p.shape), np.dtype(p.dtype)) for name, p in run.model.named_parameters().items()}
@@ -124,7 +126,8 @@ def _check_fits(run: Run, arrays: Mapping[str, np.ndarray], meta: Mapping[str, A
 
 
 def _check_position(meta: Mapping[str, Any]) -> None:
-    """Raise CheckpointError unless position, sums, history, data and config are of the types and ranges that runs have."""
+    """Raise CheckpointError unless position, sums, history, data and config are of the types and ranges that
+    runs have."""
     def need(right: bool, what: str) -> None:
         if not right:
             raise CheckpointError(f"its {what} cannot be those of a run")

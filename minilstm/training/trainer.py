@@ -1,9 +1,9 @@
 """Trainer: the training loop, with everything that a long run needs.
 
-The loop itself is the five lines of the README (zero_grad, forward, loss, backward, step). The Trainer adds validation after
-each epoch, a history, progress bars, callbacks, a guard that stops at the first NaN before it reaches a weight, and a folder
-on disk. A run that was interrupted at any step can be resumed from this folder with the same results as without the
-interruption.
+The loop itself is the five lines of the README (zero_grad, forward, loss, backward, step). The Trainer adds
+validation after each epoch, a history, progress bars, callbacks, a guard that stops at the first NaN before
+it reaches a weight, and a folder on disk. A run that was interrupted at any step can be resumed from this
+folder with the same results as without the interruption.
 """
 
 from __future__ import annotations
@@ -16,26 +16,27 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal
 
-from minilstm.backend.arrays import Array
+import numpy as np
+
+from minilstm.backend.arrays import Array, fetch
 from minilstm.backend.checks import check_positive_int, is_number
 from minilstm.backend.errors import ArgumentError, CheckpointError, NonFiniteError
 from minilstm.backend.paths import as_path
-from minilstm.layers.module import Module, modes_kept
-from minilstm.losses.metrics import accuracy_of
-from minilstm.optim.clipping import clip_grad_norm
+from minilstm.layers.module import Module
+from minilstm.layers.tree import restored_modes, zero_gradients
+from minilstm.losses.metrics import accuracy_of, loss_weight, samples_of
+from minilstm.optim.gradients import clip_grad_norm
 from minilstm.optim.optimizer import Optimizer
 from minilstm.optim.schedules import ReduceLROnPlateau
 from minilstm.training import evaluation, run_folder, state
-from minilstm.training.adversarial import plain_gradients
 from minilstm.training.atomic_write import PathLike
 from minilstm.training.batches import batches_of, check_data, describe_loader, unpack
 from minilstm.training.callbacks import Callback
 from minilstm.training.checkpoint import load_checkpoint
 from minilstm.training.curves import curves
-from minilstm.training.evaluation import fetch, loss_weight, quiet, samples_of
 from minilstm.training.history import History
 from minilstm.training.interrupt import Interrupted, InterruptGuard
-from minilstm.training.nonfinite import explain_parameters, explain_step
+from minilstm.training.nonfinite import QUIET, explain_parameters, explain_step
 from minilstm.training.progress import say
 from minilstm.training.run import Run
 
@@ -49,25 +50,26 @@ class Trainer:
     """Train a model epoch by epoch, and record the results.
 
     Args:
-        model, criterion, optimizer: the model, its loss and the optimizer; any objects with the same methods work.
-        scheduler: a learning-rate schedule, stepped after each epoch (ReduceLROnPlateau with the validation loss, or with the
-            training loss if there is no validation data).
+        model, criterion, optimizer: the model, its loss and the optimizer; any objects with the same methods
+            work.
+        scheduler: a learning-rate schedule, stepped after each epoch (ReduceLROnPlateau with the validation
+            loss, or with the training loss if there is no validation data).
         clip_norm: rescale gradients whose total norm is larger than this; None: never.
         callbacks: ``Callback`` objects, called in this order.
-        gradients: function (model, criterion, x, y, options) that adds a batch's gradients to the model's and returns
-            (prediction, loss): ``AdversarialGradients``, or one of your own; the default is forward, loss, backward.
-        metric: function (prediction, target) -> mean over the batch, logged as accuracy; None: no metric. The default is the
-            accuracy that fits the loss: probabilities are thresholded at 0.5, logits at 0, and ignored targets are left out;
-            MSELoss has none.
-        run_dir: folder for config.json, history.csv, curves.png, last.ckpt and best.ckpt; None: nothing is written.
-        config: your own JSON-able dict, stored in config.json and in the checkpoints. If a run is resumed with a new config,
-            it replaces the old one; if none is given, the old one is kept.
+        metric: function (prediction, target) -> mean over the batch, logged as accuracy; None: no metric. The
+            default is the accuracy that fits the loss: probabilities are thresholded at 0.5, logits at 0, and
+            ignored targets are left out; MSELoss has none.
+        run_dir: folder for config.json, history.csv, curves.png, last.ckpt and best.ckpt; None: nothing is
+            written.
+        config: your own JSON-able dict, stored in config.json and in the checkpoints. If a run is resumed
+            with a new config, it replaces the old one; if none is given, the old one is kept.
         progress: show progress bars if the output is a terminal or a notebook.
         verbose: print a line after each epoch and a summary at the end.
         print_fn: function that prints these lines; None: print to standard output without breaking the bars.
 
     Attributes:
-        run: the ``Run``; its attributes (history, epoch, step, stop and so on) are also available on the Trainer.
+        run: the ``Run``; its attributes (history, epoch, step, stop and so on) are also available on the
+            Trainer.
 
     >>> import numpy as np
     >>> import minilstm as ml
@@ -82,15 +84,15 @@ class Trainer:
     (32, 1)
     """
 
-    model, criterion, optimizer, scheduler, metric, clip_norm, callbacks, config, gradients = map(_of_run, (
-        "model", "criterion", "optimizer", "scheduler", "metric", "clip_norm", "callbacks", "config", "gradients"))
+    model, criterion, optimizer, scheduler, metric, clip_norm, callbacks, config = map(_of_run, (
+        "model", "criterion", "optimizer", "scheduler", "metric", "clip_norm", "callbacks", "config"))
     history, epoch, step, sums, stop, validates, data = map(_of_run, (
         "history", "epoch", "step", "sums", "stop", "validates", "data"))
 
     def __init__(self, model: Module, criterion: Any, optimizer: Any, *, scheduler: Any = None,
                  clip_norm: float | None = None, callbacks: Iterable[Callback] = (),
                  metric: Callable[[Array, Array], Any] | Literal["accuracy"] | None = "accuracy",
-                 gradients: Callable[..., tuple[Array, Any]] = plain_gradients, run_dir: PathLike | None = None,
+                 run_dir: PathLike | None = None,
                  config: Mapping[str, Any] | None = None, progress: bool = True, verbose: bool = True,
                  print_fn: Callable[[str], Any] | None = None) -> None:
         if clip_norm is not None and (not is_number(clip_norm) or not 0 < clip_norm < math.inf):
@@ -99,8 +101,6 @@ class Trainer:
             raise ArgumentError(f"criterion: expected a loss object such as BCELoss(), got {criterion!r}")
         if metric is not None and metric != "accuracy" and not callable(metric):
             raise ArgumentError(f"metric: expected a function of (prediction, target), 'accuracy' or None, got {metric!r}")
-        if not callable(gradients):
-            raise ArgumentError(f"gradients: expected a function such as AdversarialGradients(), got {gradients!r}")
         if not isinstance(callbacks, Iterable):
             raise ArgumentError(f"callbacks: expected a list of Callback objects, got {callbacks!r}")
         callbacks = list(callbacks)
@@ -113,30 +113,33 @@ class Trainer:
             raise ArgumentError("Trainer: the optimizer was made for another model; give both the whole model, and set "
                                 "layer.frozen = True where a layer is not to learn")
         self.run = Run(model, criterion, optimizer, scheduler, accuracy_of(criterion) if metric == "accuracy" else metric,
-                       None if clip_norm is None else float(clip_norm), callbacks, dict(config or {}), gradients)
+                       None if clip_norm is None else float(clip_norm), callbacks, dict(config or {}))
         self.run_dir = None if run_dir is None else as_path("run_dir", run_dir)
         self.progress, self.verbose, self._say = progress, verbose, print_fn or say
         self._resumed = self._recorded = False      # state comes from a checkpoint; run_dir belongs to this run
         self._guard = InterruptGuard()
         self._trainer_thread: int | None = None     # the thread that is inside fit
 
-    # Training --------------------------------------------------------------------------------------------------------
+    # Training
+    # --------------------------------------------------------------------------------------------------------
 
     def fit(self, train_loader: Any, val_loader: Any = None, epochs: int = 5, *, resume: bool = False) -> History:
         """Train until the run has ``epochs`` epochs in total, and return its history.
 
         Args:
             train_loader: iterable of batches (x, y) or (x, y, lengths), such as a DataLoader.
-            val_loader: the same for validation, which follows each epoch in evaluation mode; None: no validation.
+            val_loader: the same for validation, which follows each epoch in evaluation mode; None: no
+                validation.
             epochs: total number of epochs of the run, including those already trained.
             resume: continue from ``run_dir``/last.ckpt.
 
-        Training loss and accuracy are means over the samples of the epoch, measured during training, in training mode. A
-        second call continues where the first one ended.
+        Training loss and accuracy are means over the samples of the epoch, measured during training, in
+        training mode. A second call continues where the first one ended.
 
-        On Ctrl-C, the current step is finished, last.ckpt is written, and Interrupted is raised (a KeyboardInterrupt with the
-        attributes epoch and step). Raises NonFiniteError, without changing a weight, at the first loss or gradient that is not
-        finite; ArgumentError if run_dir contains another run; CheckpointError if the run cannot be recorded or resumed.
+        On Ctrl-C, the current step is finished, last.ckpt is written, and Interrupted is raised (a
+        KeyboardInterrupt with the attributes epoch and step). Raises NonFiniteError, without changing a
+        weight, at the first loss or gradient that is not finite; ArgumentError if run_dir contains another
+        run; CheckpointError if the run cannot be recorded or resumed.
         """
         epochs = check_positive_int("epochs", epochs)
         data = {"training": describe_loader(train_loader), "validation": describe_loader(val_loader)}
@@ -145,7 +148,7 @@ class Trainer:
         elif self.data is not None and (self._resumed or self.step):
             check_data(self.data, data)
         self.data, self.validates, self._resumed = data, val_loader is not None, False
-        with self._alone("fit"), self._guard, modes_kept(self.model):
+        with self._alone("fit"), self._guard, restored_modes(self.model):
             try:
                 self._call("on_train_begin")
                 self._open_run()
@@ -170,12 +173,13 @@ class Trainer:
 
         Args:
             path: a checkpoint, or a folder with a last.ckpt; None: ``run_dir``/last.ckpt.
-            data: descriptions of the loaders to compare with those of the run; ``fit(resume=True)`` passes them.
+            data: descriptions of the loaders to compare with those of the run; ``fit(resume=True)`` passes
+                them.
 
-        The state consists of weights, optimiser, schedule, callbacks, random states, history and position; ``fit`` then
-        continues from there, given the same loaders. Hyperparameters of the optimiser are the run's; a warning names those
-        that the new optimiser had otherwise. Raises CheckpointError, before anything changes, if the file is damaged or does
-        not fit.
+        The state consists of weights, optimiser, schedule, callbacks, random states, history and position;
+        ``fit`` then continues from there, given the same loaders. Hyperparameters of the optimiser are the
+        run's; a warning names those that the new optimiser had otherwise. Raises CheckpointError, before
+        anything changes, if the file is damaged or does not fit.
         """
         source = self.run_dir if path is None else as_path("resume", path)
         if source is None:
@@ -237,15 +241,19 @@ class Trainer:
     def train_step(self, x: Array, y: Array, options: dict[str, Any]) -> tuple[float, float]:
         """Make one update of the weights, unless the loss or a gradient is not finite, and count the step.
 
-        Returns the loss and the gradient norm. They are fetched together before the update: the only time that a step waits
-        for a device.
+        Returns the loss and the gradient norm. They are fetched together before the update: the only time
+        that a step waits for a device.
         """
-        with quiet():
-            self.model.drop_caches()        # of forwards made before: the one below is meant
-            self.model.zero_grad()
-            prediction, loss = self.gradients(self.model, self.criterion, x, y, options)
+        with np.errstate(**QUIET):
+            modules = self.model.modules()
+            zero_gradients(modules)
+            for _, module in modules:       # forwards made before are not meant
+                module._caches = []
+            prediction = self.model(x, **options)
+            loss = self.criterion(prediction, y)
+            self.model.backward(self.criterion.backward())
             score = 0.0 if self.metric is None else self.metric(prediction, y)
-            norm = clip_grad_norm(self.model, math.inf if self.clip_norm is None else self.clip_norm)
+            norm = clip_grad_norm(self.model, math.inf if self.clip_norm is None else self.clip_norm, modules=modules)
             samples = samples_of(self.criterion, y, len(x))
             if isinstance(samples, int):
                 loss, score, norm = fetch([loss, score, norm])
@@ -257,7 +265,7 @@ class Trainer:
                 self.model.zero_grad()
                 raise NonFiniteError(f"epoch {self.epoch + 1}, step {self.step + 1}: {words}")
             if isinstance(self.optimizer, Optimizer):       # no gradient exceeds the norm, and 1e18² is finite in float32
-                self.optimizer.step(checked=min(norm, self.clip_norm or math.inf) < 1e18)
+                self.optimizer.step(checked=min(norm, self.clip_norm or math.inf) < 1e18, modules=modules)
             else:
                 self.optimizer.step()
         weight = loss_weight(self.criterion, samples)
@@ -266,16 +274,19 @@ class Trainer:
         self.step += 1
         return loss, norm
 
-    # Using the model -------------------------------------------------------------------------------------------------
+    # Using the model
+    # -------------------------------------------------------------------------------------------------
 
     def evaluate(self, loader: Any) -> tuple[float, float | None]:
-        """Return (loss, accuracy) over the samples of ``loader`` in evaluation mode; the accuracy is None without a metric."""
+        """Return (loss, accuracy) over the samples of ``loader`` in evaluation mode; the accuracy is None
+        without a metric."""
         self._refuse_beside_fit("evaluate")
         return evaluation.evaluate(self.model, self.criterion, loader, self.metric, progress=self.progress,
                                    after_batch=self._stop_if_interrupted)
 
     def predict(self, x: Any, batch_size: int = 256, *, lengths: Any = None) -> Any:
-        """Return the model's output for ``x`` (N, ...) as a host array (N, ...), computed in batches in evaluation mode."""
+        """Return the model's output for ``x`` (N, ...) as a host array (N, ...), computed in batches in
+        evaluation mode."""
         self._refuse_beside_fit("predict")
         return evaluation.predict(self.model, x, batch_size, lengths=lengths)
 
@@ -294,7 +305,8 @@ class Trainer:
         finally:
             self._trainer_thread = before
 
-    # Small parts -----------------------------------------------------------------------------------------------------
+    # Small parts
+    # -----------------------------------------------------------------------------------------------------
 
     def _call(self, hook: str, *args: Any) -> None:
         for callback in self.callbacks:

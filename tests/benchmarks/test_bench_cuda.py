@@ -46,7 +46,7 @@ def test_on_the_standin_it_checks_times_and_counts() -> None:
 
 @emulated
 def test_wrong_numbers_are_not_timed() -> None:
-    wrong = "from minilstm.kernels import adam as a; right = a.adam_on_device; " \
+    wrong = "from minilstm import kernels as a; right = a.adam_on_device; " \
             "a.adam_on_device = lambda *arrays, rate, **k: right(*arrays, rate=rate * 1.5, **k)"
     status, out, err = run(*SMALL, before=wrong, path=(STANDIN, STANDIN.parent))
     assert status == 1 and err.count("\n") == 1 and "nothing was timed" in err and "epoch of" not in out

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from minilstm.lab import imdb_trials
-from minilstm.lab.reference import ReferenceSettings, reference_model
+from minilstm.training.reference import ReferenceSettings, reference_model
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SMALL = ["--train", "64", "--validation", "10", "--epochs", "1", "--hidden-size", "2", "--no-progress", "--seeds", "2"]
@@ -41,7 +41,7 @@ def reviews(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_table_of_variants_that_is_continued(example: Any, reviews: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
                                                capsys: pytest.CaptureFixture[str]) -> None:
-    some = ("all ingredients", "last state, not pooled", "with adversarial noise", "first 200 tokens", "forget gate held shut")
+    some = ("all ingredients", "last state, not pooled", "first 200 tokens", "forget gate held shut")
     monkeypatch.setattr(example, "VARIANTS", {name: example.VARIANTS[name] for name in some})
     argv = ["--data", str(reviews), "--out", str(tmp_path), *SMALL]
     assert example.main(argv) == 0
@@ -69,7 +69,7 @@ def test_every_variant_is_a_trial(example: Any) -> None:
     """Its settings are those of a trial, and its model can be built."""
     models = set()
     for changes in example.VARIANTS.values():
-        assert set(changes) <= set(example.BASE) | {"adversarial", "hold"}
+        assert set(changes) <= set(example.BASE) | {"hold"}
         settings = imdb_trials.ReviewsTrial(**{**example.BASE, **changes})
         models.add(repr(reference_model(ReferenceSettings.of(vars(settings)))))
     assert len(models) > 8

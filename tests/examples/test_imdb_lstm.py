@@ -24,7 +24,7 @@ from backends import backend, host
 
 import minilstm as ml
 from minilstm.backend.arrays import require
-from minilstm.lab.predictions import load_predictions
+from minilstm.training.predictions import load_predictions
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "imdb_lstm.py"
 SMALL = ["--max-length", "6", "--num-words", "30", "--embedding-size", "4", "--hidden-size", "5", "--batch-size", "8", "--lr",
@@ -125,7 +125,7 @@ def test_predict_asks_the_latest_run_by_default(example: Any, run: Path, tmp_pat
 
 @pytest.mark.parametrize("options", [["--padding", "post"], ["--mask"], ["--cell", "rnn", "--init", "uniform"],
                                      ["--bidirectional", "--num-layers", "2"], ["--clip-norm", "1"], ["--limit", "50"],
-                                     ["--pooling", "max", "--adversarial", "0.1"], ["--protocol", "unique", "--head", "2"]])
+                                     ["--pooling", "max"], ["--protocol", "unique", "--head", "2"]])
 def test_options_train_predict_and_resume(example: Any, reviews: Path, tmp_path: Path, options: list[str],
                                           capsys: pytest.CaptureFixture[str]) -> None:
     folder = str(tmp_path / "out")

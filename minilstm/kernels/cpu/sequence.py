@@ -24,9 +24,9 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from minilstm.backend.threads import one_blas_thread, run
+from minilstm.cells.padding import real_steps
 from minilstm.kernels import compiled
-from minilstm.kernels.cpu.layout import read, side_by_side, write
-from minilstm.kernels.cpu.memory import Memory
+from minilstm.kernels.cpu.buffers import Memory, read, side_by_side, write
 from minilstm.kernels.cpu.products import Packed, Product
 
 # Steps of a block times rows of a chunk: large enough for a fast product of the weight gradients, and small enough that the
@@ -108,14 +108,20 @@ def row_chunks(N: int, compiled: bool) -> list[slice]:
     return [slice(a, b) for a, b in zip(edges, edges[1:])]
 
 
+def sizes(x: np.ndarray, W: np.ndarray) -> tuple[int, int]:
+    """Return H and D, given x (N, T, D) and W (H+D, GH)."""
+    return W.shape[0] - x.shape[2], x.shape[2]
+
+
 def forward(cell: Cell, x: np.ndarray, state0: Sequence[np.ndarray | None], W: np.ndarray, b: np.ndarray,
-            real: np.ndarray | None, *, outputs: bool, keep: bool) -> tuple[np.ndarray | None, SequenceCache]:
+            lengths: np.ndarray | None, padding: str, *, outputs: bool, keep: bool) -> tuple[np.ndarray | None, SequenceCache]:
     """Return (y (N, T, H), or None without ``outputs``; cache).
 
-    x (N, T, D); state0 (N, H) each, None for zeros; W (H+D, GH); real (T, N, 1) bool or None, as ``real_steps``
-    returns it. The floating point arrays have one dtype, and the caller has checked all arguments.
+    x (N, T, D); state0 (N, H) each, None for zeros; W (H+D, GH); lengths (N,), or None: all steps are real. The floating
+    point arrays have one dtype, and the caller has checked all arguments.
     """
     N, T, _ = x.shape
+    real = None if lengths is None else real_steps(lengths, T, padding, like=x)
     weights = np.ascontiguousarray(cell.forward_weights(W, b))
     functions = compiled.functions(x)
     packed = None if functions is None else Packed(weights, functions)
