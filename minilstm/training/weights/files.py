@@ -10,14 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from minilstm.backend.arrays import to_numpy
 from minilstm.backend.checks import check_choice
 from minilstm.backend.errors import ArgumentError, CheckpointError
 from minilstm.backend.paths import as_path
+from minilstm.layers.embedding import Embedding
 from minilstm.layers.module import Module
+from minilstm.layers.recurrent import Recurrent
 from minilstm.training.atomic_write import PathLike, atomic_write
-from minilstm.training.weights.layouts import TORCH, cell_of, steps, to_ours, to_theirs
-from minilstm.training.weights.matching import check_configs, layout_of, paired, places
+from minilstm.training.weights.layouts import TORCH, places, steps, to_ours, to_theirs
+from minilstm.training.weights.matching import named, paired, unused_options
+from minilstm.training.weights.pickles import BFLOAT16
 from minilstm.training.weights.sources import Source, read_source
 from minilstm.training.weights.twins import compared
 
@@ -57,24 +59,31 @@ def load_weights(path: PathLike, model: Module, *, compare: bool = True) -> None
 
 
 def fill(model: Module, source: Source, compare: bool) -> str:
-    """Copy a source's weights into a model, and return in words what went where. Raises CheckpointError before any change."""
-    pairs, layout, lines = paired(model, source), layout_of(source), [source.format]
+    """Copy a source's weights into a model; return in words what went where. Raises CheckpointError before that."""
+    pairs, layout, lines, cells = paired(model, source), source.layout, [source.format], []
+    ignored = source.ignored + unused_options(source, [place for place, _ in pairs])
     state: dict[str, np.ndarray] = {}
-    check_configs(pairs, source)
-    for place, found in pairs:
-        ours = {f"{place.name}.{name}{end}".lstrip("."): array for end, way in zip(place.ends, found.ways)
-                for name, array in to_ours(layout, place.layer, way).items()}
-        mapped = f"{found.words} -> {', '.join(f'{name} {array.shape}' for name, array in ours.items())}"
-        lines.append(": ".join(filter(None, [mapped, steps(layout, place.layer)])))
+    for place, names in pairs:
+        arrays = {role: _widened(source.tensors[name]) for role, name in names.items()}
+        ours = {f"{place.name}.{name}".lstrip("."): array for name, array in to_ours(layout, place, arrays).items()}
+        words = ", ".join(f"{name} {array.shape}" for name, array in ours.items())
+        lines.append(f"{named(source, names)} -> {words}: {steps(layout, place.layer)}".removesuffix(": "))
+        cells += [(place, arrays)] * isinstance(place.layer, Recurrent)
         state |= ours
-    lines += [f"ignored: {', '.join(source.ignored)}"] * bool(source.ignored)
+    if ignored:
+        lines.append(f"ignored: {', '.join(ignored)}")
     kinds = {array.dtype.names[0] if array.dtype.names else array.dtype.name for array in source.tensors.values()}
     dtypes = {np.dtype(p.dtype).name for p in model.parameters()}
-    lines += [f"{', '.join(sorted(kinds))} converted to {', '.join(dtypes)}"] * (kinds != dtypes)
-    cells = [(place.layer, found.ways) for place, found in pairs if cell_of(place.layer)]
-    lines += [compared(layout, cells)] if compare and cells else []
+    if kinds != dtypes:
+        lines.append(f"{', '.join(sorted(kinds))} converted to {', '.join(dtypes)}")
+    if compare and cells:
+        lines.append(compared(layout, cells))
     model.load_state_dict(state)
     return "\n  ".join(lines)
+
+
+def _widened(array: np.ndarray) -> np.ndarray:
+    return (array["bfloat16"].astype("<u4") << 16).view("<f4") if array.dtype == BFLOAT16 else array
 
 
 def save_weights(model: Module, path: PathLike, layout: str = "torch", *, names: Mapping[str, str] | None = None) -> None:
@@ -113,16 +122,18 @@ def save_weights(model: Module, path: PathLike, layout: str = "torch", *, names:
 def _named(model: Module, layout: str, names: Mapping[str, str]) -> Iterator[tuple[str, np.ndarray]]:
     """Yield (name, array) as PyTorch names modules' parameters, or as Keras numbers layers of one class."""
     numbers = Counter[str]()
-    for name, layer, ends, level in places(model):
-        cell, two = cell_of(layer), len(ends) > 1
-        word = "bidirectional" if two else {"RNN": "simple_rnn", "Linear": "dense"}.get(
-            type(layer).__name__, type(layer).__name__.lower())
-        base = f"layers/{word}" + f"_{numbers[word]}" * (numbers[word] > 0)
-        numbers[word] += 1
-        for end, way in zip(ends, ("forward", "backward")):
-            b = layer.params.get(f"b{end}")
-            theirs = to_theirs(layout, layer, to_numpy(layer.params[f"W{end}"]), None if b is None else to_numpy(b))
-            for number, (role, array) in enumerate(theirs.items()):
-                own = f"{TORCH[role]}_l{level}{'_reverse' * (way == 'backward')}" if cell else role.replace("kernel", "weight")
-                yield (f"{base}{f'/{way}_layer' * two}{'/cell' * (cell is not None)}/vars/{number}" if layout == "keras" else
-                       f"{names.get(name, name)}.{own}".lstrip(".")), array
+    for place in places(model):
+        cell = getattr(place.layer, "cell", "")
+        kind = "bidirectional" if len(place.ends) > 1 else {"rnn": "simple_rnn"}.get(cell, cell) or (
+            "embedding" if isinstance(place.layer, Embedding) else "dense")
+        number = f"_{numbers[kind]}" * (numbers[kind] > 0)
+        numbers[kind] += 1
+        for at, (role, array) in enumerate(to_theirs(layout, place).items()):
+            way = "_reverse" * role.endswith("_reverse")
+            role = role.removesuffix(way)
+            if layout == "torch":
+                own = f"{TORCH[role]}_l{place.level}{way}" if cell else role.replace("kernel", "weight")
+                yield f"{names.get(place.name, place.name)}.{own}".lstrip("."), array
+            else:
+                side = f"/{'backward' if way else 'forward'}_layer" * (kind == "bidirectional")
+                yield f"layers/{kind}{number}{side}{'/cell' * bool(cell)}/vars/{at % 3}", array

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from itertools import product
+from collections.abc import Callable, Iterable, Iterator
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -12,29 +12,31 @@ from minilstm.backend.errors import CheckpointError
 from minilstm.layers.activations import ReLU, Sigmoid, Tanh
 from minilstm.layers.dropout import Dropout
 from minilstm.layers.embedding import Embedding
+from minilstm.layers.gru import GRU
 from minilstm.layers.linear import Linear
+from minilstm.layers.lstm import LSTM
 from minilstm.layers.module import Module
+from minilstm.layers.recurrent import Recurrent
+from minilstm.layers.rnn import RNN
 from minilstm.layers.sequential import Sequential
 from minilstm.training.weights.files import fill
-from minilstm.training.weights.layouts import CELLS, cell_of
 from minilstm.training.weights.sources import Source
 
-ACTIVATIONS: dict[str, Any] = {"sigmoid": Sigmoid, "tanh": Tanh, "relu": ReLU}
-SAME: dict[str, Any] = {kind.__name__: kind for kind in (*CELLS, Embedding, Linear, Dropout, *ACTIVATIONS.values())}
-ARGUMENTS = ("num_embeddings", "embedding_dim", "padding_idx", "in_features", "out_features", "p", "input_size",
-             "hidden_size", "num_layers", "nonlinearity", "bidirectional", "dropout")       # the same in PyTorch
+TORCH: dict[str, Any] = {kind.__name__: kind
+                         for kind in (LSTM, GRU, RNN, Embedding, Linear, Dropout, Sigmoid, Tanh, ReLU)}
+KERAS: dict[str, Any] = {"LSTM": LSTM, "GRU": GRU, "SimpleRNN": RNN}
+ACTIVATIONS: dict[str, Any] = {"sigmoid": [Sigmoid], "tanh": [Tanh], "relu": [ReLU], "linear": []}
 MISSING = "has no counterpart here; build the model yourself and use ml.load_weights"
-SIZES = ((3, 7), (5, 7), (2, 7))            # (N, T) of the forwards that decide
-CLOSE = 1e-4
+BATCHES = (3, 5, 2)             # of the three forwards that decide, of 7 steps
 
 
 def from_torch(module: Any) -> Module:
     """Return a ``Sequential`` with the layers and weights of a PyTorch module, and print what went where.
 
-    Layers come in the module's order. What its ``forward`` does beside calling them is found by computing three forwards:
-    whether the last state goes on or every step, and whether the end is a sigmoid or a tanh.
+    Layers come in the module's order. What its ``forward`` does beside calling them is found by computing three
+    forwards: whether the last state goes on or every step, and whether the end is a sigmoid or a tanh.
 
-    Raises CheckpointError for a layer without a counterpart here, and if no such chain gives the module's outputs.
+    Raises CheckpointError for a layer without a counterpart here, and if no such chain gives the same outputs.
 
     Example: ``model = ml.from_torch(net)``, and then ``model(tokens, lengths=lengths)``
     """
@@ -42,23 +44,30 @@ def from_torch(module: Any) -> Module:
     leaves = [leaf for leaf in module.modules() if not list(leaf.children())]
     layers = []
     for leaf in leaves:
-        kind = SAME.get(type(leaf).__name__)
+        kind = TORCH.get(type(leaf).__name__)
         if kind is None:
             raise CheckpointError(f"{leaf} {MISSING}")
-        options = {name: getattr(leaf, name) for name in ARGUMENTS if hasattr(leaf, name)}
-        layers.append(kind(**options, **{"bias": leaf.bias is not None} if kind is Linear else {}))
+        options = {name: getattr(leaf, name) for name in signature(kind).parameters if hasattr(leaf, name)}
+        layers.append(kind(**options | ({"bias": leaf.bias is not None} if kind is Linear else {})))
     first, training = all(getattr(leaf, "batch_first", True) for leaf in leaves), module.training
 
     def forward(x: np.ndarray) -> np.ndarray:
         y = module(torch.tensor(x if first else x.swapaxes(0, 1)))
         y = (y[0] if isinstance(y, tuple) else y).numpy()
         return y if first or y.ndim < 3 else y.swapaxes(0, 1)
+
+    def chains() -> Iterator[Sequential]:
+        for every in (True, False):
+            for cell in [layer for layer in layers if isinstance(layer, Recurrent)][-1:]:
+                cell.return_sequences = every
+            for end in ([], [Sigmoid()], [Tanh()]):
+                yield Sequential(*layers, *end)
     tensors = {name: (value if value.dtype == torch.float64 else value.float()).detach().cpu().numpy()
                for name, value in module.state_dict().items()}
     try:
         with torch.no_grad():
             module.eval()
-            return _chosen(layers, forward, Source(f"PyTorch's {type(module).__name__}", tensors, True))
+            return _chosen(chains(), forward, Source(f"PyTorch's {type(module).__name__}", tensors, True))
     finally:
         module.train(training)
 
@@ -72,16 +81,16 @@ def from_keras(model: Any) -> Module:
 
     Example: ``model = ml.from_keras(keras.models.load_model("model.keras"))``
     """
-    tensors: dict[str, np.ndarray] = {}
-    layers, entries = [], []
+    layers: list[Module] = []
+    entries = []
     for layer in _leaves(model):
-        entry, arrays = {"class_name": type(layer).__name__, "config": layer.get_config()}, layer.get_weights()
-        entries.append(entry)
-        layers += _layers(entry, arrays)
-        share = max(1, len(arrays) // (1 + ("layer" in entry["config"])))
-        cell = "cell/" * (len(layers) > 0 and cell_of(layers[-1]) is not None)
-        tensors |= {f"{layer.name}/{('forward', 'backward')[n // share]}_/{cell}{n % share}": a for n, a in enumerate(arrays)}
-    return _chosen(layers, lambda x: model.predict(x, verbose=0),
+        entry = {"class_name": type(layer).__name__, "config": layer.get_config()}
+        made = _layers(entry, [array.shape for array in layer.get_weights()])
+        if not any(isinstance(one, Recurrent) for one in made):         # else its options are layers now
+            entry["config"] = {key: entry["config"][key] for key in ("name", "mask_zero") if key in entry["config"]}
+        layers, entries = layers + made, [*entries, entry]
+    tensors = {weight.path: np.asarray(array) for weight, array in zip(model.weights, model.get_weights())}
+    return _chosen([Sequential(*layers)], lambda x: model.predict(x, verbose=0),
                    Source(f"Keras' {type(model).__name__}", tensors, True, entries))
 
 
@@ -90,46 +99,44 @@ def _leaves(model: Any) -> Iterator[Any]:
         yield from _leaves(layer) if hasattr(layer, "layers") else [layer]
 
 
-def _layers(entry: dict[str, Any], arrays: list[np.ndarray]) -> list[Module]:
+def _layers(entry: dict[str, Any], shapes: list[tuple[int, ...]]) -> list[Module]:
+    """Return our layers for one of Keras', whose weights have these shapes."""
     kind, config = entry["class_name"], entry["config"]
     inner = config.get("layer", entry)
-    activation = inner["config"].get("activation", "linear")
-    for cell, (name, *_) in CELLS.items():
-        if inner["class_name"] == name:
-            options = {"nonlinearity": activation} if name == "SimpleRNN" and activation in ("tanh", "relu") else {}
-            return [cell(len(arrays[0]), len(arrays[1]), bidirectional=inner is not entry,
-                         return_sequences=inner["config"]["return_sequences"], **options)]
-    if kind not in ("InputLayer", "Masking", "Embedding", "Dense", "Dropout", "Activation") or \
-            activation not in ("linear", *ACTIVATIONS):
+    options, activation = inner["config"], inner["config"].get("activation", "linear")
+    if inner["class_name"] in KERAS:
+        named = {"nonlinearity": activation} if inner["class_name"] == "SimpleRNN" and activation == "relu" else {}
+        return [KERAS[inner["class_name"]](shapes[0][0], shapes[1][0], bidirectional=inner is not entry,
+                                           return_sequences=options["return_sequences"], **named)]
+    made: dict[str, Callable[[], list[Module]]] = {
+        "InputLayer": list, "Masking": list, "Activation": list, "Embedding": lambda: [Embedding(*shapes[0])],
+        "Dense": lambda: [Linear(*shapes[0], bias=len(shapes) > 1)], "Dropout": lambda: [Dropout(config["rate"])]}
+    if kind not in made or activation not in ACTIVATIONS:
         raise CheckpointError(f"{kind} {config['name']} {MISSING}")
-    made: list[Module] = [Embedding(*arrays[0].shape)] if kind == "Embedding" else []
-    made += [Linear(*arrays[0].shape, bias=len(arrays) > 1)] if kind == "Dense" else []
-    made += [Dropout(config["rate"])] if kind == "Dropout" else []
-    return made + ([ACTIVATIONS[activation]()] if activation != "linear" else [])
+    return made[kind]() + [activate() for activate in ACTIVATIONS[activation]]
 
 
-def _chosen(layers: list[Module], forward: Callable[[np.ndarray], np.ndarray], source: Source) -> Module:
-    """Fill the layers, and return the chain of them that computes what ``forward`` does. Raises CheckpointError."""
-    dtype = np.result_type(np.float32, *source.tensors.values())
-    words, rng = fill(Sequential(*layers).to(dtype=dtype), source, True), np.random.default_rng(0)
-    cells: list[Any] = [layer for layer in layers if cell_of(layer)]
-    W = next(layer.params["W"] for layer in layers if layer.params)
-    D = len(W) if not cells else cells[0].input_size
-    inputs = [rng.integers(min(1, len(W) - 1), len(W), sizes) if isinstance(layers[0], Embedding) else
-              rng.standard_normal((*sizes, D) if cells else (sizes[0], D)).astype(dtype) for sizes in SIZES]
-    try:
-        wanted, known = [forward(x) for x in inputs], bool(source.configs)
-    except Exception as error:      # whatever a module of one's own raises
-        words = " ".join(str(error).split())[:200]
-        raise CheckpointError(f"{source.format} cannot be called with one batch: {words}") from None
-    for every, end in product((True, False) if cells and not known else (None,), (None,) if known else (None, Sigmoid, Tanh)):
-        if every is not None:
-            cells[-1].return_sequences = every
-        model = Sequential(*layers, *([end()] if end else [])).eval()
-        outputs = [model(x) for x in inputs]
-        if all(sorted({1, *y.shape}) == sorted({1, *want.shape}) for y, want in zip(outputs, wanted)):
-            worst = max(float(np.abs(y.reshape(want.shape) - want).max()) for y, want in zip(outputs, wanted))
-            if worst < CLOSE:
+def _chosen(chains: Iterable[Sequential], forward: Callable[[np.ndarray], np.ndarray], source: Source) -> Module:
+    """Return, filled, the first chain that computes what ``forward`` does. Raises CheckpointError if none does."""
+    dtype, rng = np.result_type(np.float32, *source.tensors.values()), np.random.default_rng(0)
+    words, inputs, wanted = "", [], []
+    for model in chains:
+        if not words:           # the chains have the same layers
+            words = fill(model.to(dtype=dtype), source, False)
+            first = next(layer for layer in model if layer.params)
+            W, steps = first.params["W"], (7,) * any(isinstance(layer, (Embedding, Recurrent)) for layer in model)
+            inputs = [rng.integers(min(1, len(W) - 1), len(W), (n, *steps)) if isinstance(first, Embedding) else
+                      rng.standard_normal((n, *steps, len(W) - getattr(first, "hidden_size", 0))).astype(dtype)
+                      for n in BATCHES]
+            try:
+                wanted = [forward(x) for x in inputs]
+            except Exception as error:      # whatever a module of one's own raises
+                reason = " ".join(str(error).split())[:200]
+                raise CheckpointError(f"{source.format} cannot be called with one batch: {reason}") from None
+        pairs = [(np.squeeze(model.eval()(x)), np.squeeze(want)) for x, want in zip(inputs, wanted)]
+        if all(y.shape == want.shape for y, want in pairs):
+            worst = max(float(np.abs(y - want).max()) for y, want in pairs)
+            if worst < 1e-4:
                 print(f"{words}\n  three forwards of the whole chain: largest difference {worst:.1e}")
                 return model.train()
     raise CheckpointError(f"{source.format} computes something other than the chain of its layers, which {MISSING}")

@@ -1,17 +1,19 @@
-"""PyTorch's .pt files (zips, since version 1.6) read as data: no pickle is ever loaded, so no code of one can run.
+"""PyTorch's .pt files (zips, since version 1.6) read as data: no code of a pickle runs.
 
-``data.pkl`` is a program for a small stack machine. The one below knows the instructions that build numbers, names, lists
-and dicts. Where a function is to be called it notes which, and refuses those that no state_dict needs. A tensor is a view
-of a storage, ``data/N``: offset, sizes and strides, counted in numbers; its bounds are checked.
+``data.pkl`` is a program for a small stack machine. Python's own, the one written in Python, runs it here with
+fewer instructions, and with the functions below in place of whatever a pickle may name. A tensor is a view of a
+storage, ``data/N``: offset, sizes and strides, counted in numbers; its bounds are checked.
 """
 
 from __future__ import annotations
 
+import io
+import pickle
 import pickletools
 import re
 import zipfile
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -19,71 +21,14 @@ import numpy as np
 from minilstm.backend.errors import CheckpointError
 
 BFLOAT16 = np.dtype([("bfloat16", "<u2")])      # NumPy has none
-MAX_BYTES, MAX_INSTRUCTIONS = 1 << 23, 500_000
-STORAGES: dict[str, Any] = {
-    "torch.FloatStorage": "<f4", "torch.DoubleStorage": "<f8", "torch.HalfStorage": "<f2", "torch.BFloat16Storage": BFLOAT16,
-    "torch.LongStorage": "<i8", "torch.IntStorage": "<i4"}
-TENSOR, PARAMETER = "torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_parameter"
-KNOWN = re.compile(r"torch\.(\w+Storage|Size|device)|torch\._utils\._rebuild_(tensor_v2|parameter)|collections\.OrderedDict|"
-                   r"numpy\.(dtype|ndarray|_?core\.multiarray\.(scalar|_reconstruct))|_codecs\.encode")
-VALUES = ("BININT", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BIN", "BINBYTES")
-NEW: dict[str, Callable[[], Any]] = {"NONE": lambda: None, "NEWTRUE": lambda: True, "NEWFALSE": lambda: False,
-                                     "EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}
-
-
-class Name(str):
-    """A function or class that a pickle names, or what it would have made."""
-
-
-def parse_pickle(data: bytes, storage: Callable[[str], bytes]) -> Any:
-    """Return what a pickle describes, with an array for a tensor, a view of ``storage(key)``, and Names for other objects.
-
-    Raises CheckpointError, and what damaged bytes lead to.
-    """
-    stack: list[Any] = []
-    marks: list[int] = []
-    memo: dict[Any, Any] = {}
-
-    def pop(count: int) -> list[Any]:
-        """Take the last ``count`` values; with 0, all since the last mark."""
-        start = len(stack) - count if count else marks.pop()
-        values = stack[start:]
-        del stack[start:]
-        return values
-
-    for step, (instruction, argument, _) in enumerate(pickletools.genops(data)):
-        code = instruction.name
-        if step > MAX_INSTRUCTIONS:
-            raise CheckpointError(f"has a pickle of more than {MAX_INSTRUCTIONS:,} instructions")
-        if code in NEW:
-            stack.append(NEW[code]())
-        elif code.startswith(VALUES):
-            stack.append(argument)
-        elif code == "MARK":
-            marks.append(len(stack))
-        elif code in ("TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"):
-            stack.append(tuple(pop(int(code[5:] or 0))))
-        elif code in ("APPEND", "APPENDS"):
-            items = pop(code == "APPEND")
-            _expect(list, stack[-1]).extend(items)
-        elif code in ("SETITEM", "SETITEMS"):
-            items = pop(2 * (code == "SETITEM"))
-            keys = [key if type(key) is int else _expect(str, key) for key in items[::2]]   # hashing can take for ever
-            _expect(dict, stack[-1]).update(zip(keys, items[1::2], strict=True))
-        elif code in ("BINPUT", "LONG_BINPUT", "MEMOIZE"):
-            memo[len(memo) if argument is None else argument] = stack[-1]
-        elif code in ("BINGET", "LONG_BINGET"):
-            stack.append(memo[argument])
-        elif code in ("GLOBAL", "STACK_GLOBAL"):
-            stack.append(_known(argument.replace(" ", ".", 1) if argument else ".".join(pop(2))))
-        elif code == "REDUCE":
-            function, arguments = pop(2)
-            stack.append(_made(_expect(Name, function), arguments, storage))
-        elif code == "BUILD":
-            stack.pop()                         # attributes, such as an OrderedDict's _metadata
-        elif code not in ("PROTO", "FRAME", "STOP", "BINPERSID"):       # the last: its tuple names a storage
-            raise CheckpointError(f"has {code} in its pickle, which no state_dict needs; nothing of it was run")
-    return stack.pop()
+MAX_BYTES = 1 << 18                             # of a pickle; 100 times as many in memory
+STORAGES: dict[str, Any] = {"Float": "<f4", "Double": "<f8", "Half": "<f2", "BFloat16": BFLOAT16, "Long": "<i8",
+                            "Int": "<i4", "Byte": "u1", "Bool": "?"}
+SAFE = re.compile(r"PROTO|FRAME|STOP|MARK|NONE|NEW(TRUE|FALSE)|EMPTY_(DICT|LIST|TUPLE)|TUPLE\d?|BININT\d?|LONG1|"
+                  r"BINFLOAT|(SHORT_)?BIN(UNICODE|BYTES)|APPENDS?|(LONG_)?BIN(PUT|GET)|MEMOIZE|(STACK_)?GLOBAL|"
+                  r"REDUCE|BINPERSID")
+UNREAD = re.compile(r"torch\.(Size|device)|numpy\.(dtype|ndarray|_?core\.multiarray\.(scalar|_reconstruct))|"
+                    r"_codecs\.encode")
 
 
 def _expect(kind: type, value: Any) -> Any:
@@ -92,28 +37,55 @@ def _expect(kind: type, value: Any) -> Any:
     return value
 
 
-def _known(name: str) -> Name:
-    if KNOWN.fullmatch(name):
-        return Name(name)
-    own = "; of a model of your own, save torch.load(path, weights_only=False).state_dict()"
-    raise CheckpointError(f"names {name[:99]!r} in its pickle, which is no part of a state_dict; nothing of it was run"
-                          + own * name.startswith(("torch.nn.", "__main__.")))
-
-
-def _made(function: Name, arguments: Any, storage: Callable[[str], bytes]) -> Any:
-    if function == "collections.OrderedDict" and not arguments:
-        return {}
-    if function == PARAMETER:
-        return _expect(np.ndarray, arguments[0])
-    if function != TENSOR:
-        return function
-    (_, kind, key, _, count), offset, shape, strides = arguments[:4]
-    numbers = np.frombuffer(storage(key), STORAGES[kind])
+def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *more: Any) -> np.ndarray:
+    _expect(bytes, storage.base)            # a storage itself, no view of one
+    sizes = [_expect(int, n) for n in (offset, *shape, *strides)]
     last = offset + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
-    if min([_expect(int, n) for n in (offset, *shape, *strides)]) < 0 or len(numbers) != count or any(arguments[6:]) or \
-            0 not in shape and last >= count:
-        raise CheckpointError(f"is damaged: a tensor {tuple(shape)} does not fit its storage of {len(numbers)} numbers")
-    return np.lib.stride_tricks.as_strided(numbers[offset:], shape, [n * numbers.itemsize for n in strides])
+    if min(sizes) < 0 or any(more[2:]) or 0 not in shape and last >= storage.size:
+        raise CheckpointError(f"is damaged: a tensor {tuple(shape)} does not fit its storage of {storage.size} numbers")
+    return np.lib.stride_tricks.as_strided(storage[offset:], shape, [n * storage.itemsize for n in strides])
+
+
+READ: dict[str, Callable[..., Any]] = {
+    "collections.OrderedDict": lambda: {}, "torch._utils._rebuild_tensor_v2": _tensor,
+    "torch._utils._rebuild_parameter": lambda tensor, *_: _expect(np.ndarray, tensor)}
+
+
+class StateDict(pickle._Unpickler):
+    """Reads a pickle with an array for a tensor, a view of ``storage(key)``, and None for other objects."""
+
+    def __init__(self, data: bytes, storage: Callable[[str], bytes]) -> None:
+        super().__init__(io.BytesIO(data))
+        self.storage = storage
+
+    def find_class(self, module: str, name: str) -> Any:
+        full, kind = f"{module}.{name}", name.removesuffix("Storage")
+        if module == "torch" and kind != name and kind in STORAGES:
+            return np.dtype(STORAGES[kind])
+        if full not in READ and not UNREAD.fullmatch(full):
+            own = "; of a model of your own, save torch.load(path, weights_only=False).state_dict()"
+            raise CheckpointError(f"names {full[:99]!r} in its pickle, which is no part of a state_dict; nothing of it "
+                                  "was run" + own * full.startswith(("torch.nn.", "__main__.")))
+        return READ.get(full, lambda *_: None)
+
+    def persistent_load(self, pid: Any) -> Any:
+        _, dtype, key, _, count = pid
+        return np.frombuffer(self.storage(_expect(str, key)), _expect(type(dtype), dtype), _expect(int, count))
+
+    def set_items(self, items: list[Any]) -> None:
+        for key, value in zip(items[::2], items[1::2], strict=True):        # hashing other keys can take for ever
+            _expect(dict, self.stack[-1])[key if type(key) is int else _expect(str, key)] = value
+
+
+def _refuse(instruction: str, *_: Any) -> None:
+    raise CheckpointError(f"has {instruction} in its pickle, which no state_dict needs; nothing of it was run")
+
+
+StateDict.dispatch = {ord(op.code): StateDict.dispatch[ord(op.code)] if SAFE.fullmatch(op.name) else
+                      partial(_refuse, op.name) for op in pickletools.opcodes} | {
+    pickle.SETITEMS[0]: lambda self: self.set_items(self.pop_mark()),
+    pickle.SETITEM[0]: lambda self: self.set_items([self.stack.pop(-2), self.stack.pop()]),
+    pickle.BUILD[0]: lambda self: self.stack.pop()}             # attributes, such as an OrderedDict's _metadata
 
 
 def read_state_dict(archive: zipfile.ZipFile, root: str) -> tuple[dict[str, np.ndarray], list[str]]:
@@ -122,14 +94,14 @@ def read_state_dict(archive: zipfile.ZipFile, root: str) -> tuple[dict[str, np.n
     Raises CheckpointError, and what damaged bytes lead to.
     """
     def member(name: str) -> bytes:
-        return archive.open(root + name).read(archive.getinfo(root + name).file_size)   # read() would inflate without end
+        return archive.open(root + name).read(archive.getinfo(root + name).file_size)   # read() inflates without end
     if f"{root}constants.pkl" in archive.NameToInfo:
         raise CheckpointError("is TorchScript, a program; save model.state_dict() instead")
     if f"{root}byteorder" in archive.NameToInfo and member("byteorder") != b"little":
         raise CheckpointError("has big-endian numbers, which are not read")
     if archive.getinfo(f"{root}data.pkl").file_size > MAX_BYTES:
-        raise CheckpointError(f"has a pickle of more than {MAX_BYTES:,} bytes")
-    found = parse_pickle(member("data.pkl"), cache(lambda key: member(f"data/{key}")))
+        raise CheckpointError(f"has a pickle of more than {MAX_BYTES:,} bytes; save the state_dict alone")
+    found = StateDict(member("data.pkl"), cache(lambda key: member(f"data/{key}"))).load()
     outer = {"": found} if _is_state(found) else _expect(dict, found)
     states = [key for key in outer if _is_state(outer[key])]
     if len(states) != 1:
@@ -139,5 +111,5 @@ def read_state_dict(archive: zipfile.ZipFile, root: str) -> tuple[dict[str, np.n
 
 
 def _is_state(value: Any) -> bool:
-    return isinstance(value, dict) and any(isinstance(value[key], np.ndarray) and re.search(r"(^|\.)(weight|bias)", str(key))
-                                           for key in value)
+    return isinstance(value, dict) and any(
+        isinstance(value[key], np.ndarray) and re.search(r"(^|\.)(weight|bias)", str(key)) for key in value)

@@ -7,56 +7,58 @@ from typing import Any
 import numpy as np
 
 from minilstm.backend.errors import CheckpointError
-from minilstm.training.weights.layouts import TORCH, Arrays, cell_of, to_ours
+from minilstm.training.weights.layouts import KERAS, TORCH, WAYS, Arrays, Place, to_ours
 
 LENGTHS = (((7, 7, 7), "post"), ((7, 4, 1), "post"), ((2, 7, 5), "pre"))        # of the three forwards, T = 7
 TOLERANCE = 1e-3                # of the largest output; rounding stays far below it
 
 
-def compared(layout: str, layers: list[tuple[Any, list[Arrays]]]) -> str:
-    """Return in words how far three forwards are from the other library's, which reads each sequence alone, unpadded.
+def compared(layout: str, cells: list[tuple[Place, Arrays]]) -> str:
+    """Return in words how far three forwards are from the other library's, which reads each sequence alone.
 
-    ``layers``: recurrent layers, each with their weights by direction and role. Raises CheckpointError if they differ.
+    Raises CheckpointError if they differ.
     """
-    worst, rng, name = 0.0, np.random.default_rng(0), {"torch": "PyTorch", "keras": "Keras"}[layout]
-    for layer, ways in layers:
-        state = {key + end: array for way, end in zip(ways, ("", "_reverse"))
-                 for key, array in to_ours(layout, layer, way).items()}
-        H, dtype = state["W"].shape[1] // len(cell_of(layer).gates), np.result_type(np.float32, state["W"])
-        kind = {"nonlinearity": layer.nonlinearity} if hasattr(layer, "nonlinearity") else {}
-        ours = type(layer)(len(state["W"]) - H, H, bidirectional=len(ways) > 1, dtype=dtype, **kind)
+    worst, rng, library = 0.0, np.random.default_rng(0), {"torch": "PyTorch", "keras": "Keras"}[layout]
+    for place, arrays in cells:
+        layer, ends = place.layer, list(WAYS)[:len(place.ends)]
+        state = to_ours(layout, place._replace(ends=ends), arrays)
+        kind = {"nonlinearity": layer.nonlinearity} if layer.cell == "rnn" else {}
+        ours = type(layer)(len(state["W"]) - layer.hidden_size, layer.hidden_size, bidirectional=layer.bidirectional,
+                           dtype=np.float64, **kind)
         ours.load_state_dict(state)
+        own = [arrays[role + way] for way in ends for role in TORCH if role + way in arrays]
         try:
-            theirs = (_torch if layout == "torch" else _keras)(ours, ways, dtype.name, kind)
+            theirs = (_torch if layout == "torch" else _keras)(ours, own, "bias" in arrays)
         except ImportError:
-            return f"not compared with {name}, which is not installed"
+            return f"not compared with {library}, which is not installed"
         for lengths, padding in LENGTHS:
-            x = rng.standard_normal((3, 7, ours.input_size)).astype(dtype)
+            x = rng.standard_normal((3, 7, ours.input_size))
             y = ours(x, lengths=lengths, padding=padding)
             for row, n in enumerate(lengths):
                 real = slice(0, n) if padding == "post" else slice(7 - n, 7)
-                want = theirs(x[row:row + 1, real])
-                worst = max(worst, float(np.abs(y[row, real] - want[0]).max() / max(1.0, np.abs(want).max())))
+                gap = np.abs(y[row, real] - theirs(x[row:row + 1, real])[0])
+                worst = max(worst, float(gap.max() / max(1.0, np.abs(y).max())))
     if not worst <= TOLERANCE:
-        raise CheckpointError(f"gives outputs that are off by {worst:.1e} from {name}'s")
-    return f"three forwards with {name}: largest difference {worst:.1e}"
+        raise CheckpointError(f"gives outputs that are off by {worst:.1e} from {library}'s")
+    return f"three forwards with {library}: largest difference {worst:.1e}"
 
 
-def _torch(layer: Any, ways: list[Arrays], dtype: str, kind: dict[str, str]) -> Any:
+def _torch(ours: Any, arrays: list[np.ndarray], bias: bool) -> Any:
     import torch
-    twin = getattr(torch.nn, type(layer).__name__)(
-        layer.input_size, layer.hidden_size, batch_first=True, bias="bias" in ways[0], bidirectional=len(ways) > 1,
-        dtype=getattr(torch, dtype), **kind)
-    twin.load_state_dict({f"{TORCH[role]}_l0{end}": torch.tensor(way[role].copy())
-                          for way, end in zip(ways, ("", "_reverse")) for role in way})
+    kind = {"nonlinearity": ours.nonlinearity} if ours.cell == "rnn" else {}
+    twin = getattr(torch.nn, ours.cell.upper())(ours.input_size, ours.hidden_size, bidirectional=ours.bidirectional,
+                                                bias=bias, batch_first=True, dtype=torch.float64, **kind)
+    for parameter, array in zip(twin.parameters(), arrays, strict=True):
+        parameter.data = torch.tensor(array.astype(float))
     return lambda x: twin(torch.tensor(x))[0].detach().numpy()
 
 
-def _keras(layer: Any, ways: list[Arrays], dtype: str, kind: dict[str, str]) -> Any:
+def _keras(ours: Any, arrays: list[np.ndarray], bias: bool) -> Any:
     import keras
-    twin = getattr(keras.layers, cell_of(layer).keras)(layer.hidden_size, return_sequences=True, use_bias="bias" in ways[0],
-                                                       dtype=dtype, **{"activation": name for name in kind.values()})
-    twin = keras.layers.Bidirectional(twin, dtype=dtype) if len(ways) > 1 else twin
-    twin.build((1, None, layer.input_size))
-    twin.set_weights([way[role] for way in ways for role in ("kernel", "recurrent", "bias") if role in way])
+    twin = getattr(keras.layers, KERAS[ours.cell])(
+        ours.hidden_size, activation=getattr(ours, "nonlinearity", "tanh"), use_bias=bias, return_sequences=True,
+        dtype="float64")
+    twin = keras.layers.Bidirectional(twin, dtype="float64") if ours.bidirectional else twin
+    twin.build((1, None, ours.input_size))
+    twin.set_weights(arrays)
     return lambda x: keras.ops.convert_to_numpy(twin(keras.ops.convert_to_tensor(x)))

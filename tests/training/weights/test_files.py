@@ -206,8 +206,7 @@ def test_three_forwards_are_compared(
         words = capsys.readouterr().out.splitlines()[-1].split()
         assert words[:3] == ["three", "forwards", "with"] and float(words[-1]) < 1e-5
     if kind == "lstm":  # a wrong order is seen
-        wrong = layouts.CELLS[ml.LSTM]._replace(orders={"torch": "fico", "keras": "fico"})
-        monkeypatch.setitem(layouts.CELLS, ml.LSTM, wrong)
+        monkeypatch.setitem(layouts.GATES["keras"], "lstm", "fico")
         refuses(
             ml.CheckpointError, lambda: ml.load_weights(tmp_path / "w.npz", model), "off by", unchanged=model
         )

@@ -70,7 +70,7 @@ TRAPS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "a virtual dataset": (virtual, "not all in this file"),
     "a link to another file": (external_link, "is a link"),
     "a soft link": (soft_link, "is a link"),
-    "a cycle": (cycle, "twice"),
+    "a cycle": (cycle, "1,000 groups"),
     "a dangling link": (lambda root: root.__setitem__(PLACE + "0", h5py.SoftLink("/none")), "is a link"),
     "never written": (lambda root: root.create_dataset(PLACE + "0", (3, 2), "<f4"), "not all in this file"),
     "a bomb": (

@@ -89,7 +89,7 @@ def test_places_that_are_no_files(tmp_path: Path) -> None:
     refuses(
         ml.CheckpointError,
         lambda: ml.load_weights(tmp_path / "none", model),
-        "does not exist",
+        "does not exist, or is not a file",
         unchanged=model,
     )
     refuses(ml.DtypeError, lambda: ml.load_weights(3, model), "expected a path", unchanged=model)  # type: ignore[arg-type]
