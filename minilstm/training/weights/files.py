@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import os
 from collections import Counter
@@ -13,13 +14,10 @@ import numpy as np
 from minilstm.backend.checks import check_choice
 from minilstm.backend.errors import ArgumentError, CheckpointError
 from minilstm.backend.paths import as_path
-from minilstm.layers.embedding import Embedding
 from minilstm.layers.module import Module
-from minilstm.layers.recurrent import Recurrent
 from minilstm.training.atomic_write import PathLike, atomic_write
 from minilstm.training.weights.layouts import TORCH, places, steps, to_ours, to_theirs
-from minilstm.training.weights.matching import named, paired, unused_options
-from minilstm.training.weights.pickles import BFLOAT16
+from minilstm.training.weights.matching import paired, unused_options
 from minilstm.training.weights.sources import Source, read_source
 from minilstm.training.weights.twins import compared
 
@@ -27,17 +25,17 @@ from minilstm.training.weights.twins import compared
 def load_weights(path: PathLike, model: Module, *, compare: bool = True) -> None:
     """Copy the weights in a file of PyTorch or Keras into ``model``, and print what went where.
 
-    Files are told apart by what is in them: .pt and .pth (a state_dict, alone or in a checkpoint), .safetensors, .npz,
-    .keras, .weights.h5, and Keras 2's .h5. No code in them is run. They hold weights of RNN (tanh, relu), GRU (Keras:
-    reset_after=True), LSTM, Embedding and dense layers, and do not say what happens between these; the model does.
+    Files are told apart by what is in them: .pt and .pth (a state_dict, alone or in a checkpoint), .safetensors,
+    .npz, .keras, .weights.h5, and Keras 2's .h5. No code in them is run. They hold weights of RNN (tanh, relu), GRU
+    (Keras: reset_after=True), LSTM, Embedding and dense layers; what happens between these, the model says.
 
     Args:
         path: the file.
         model: on any backend, of any dtype.
         compare: where the other library is installed, compute three forwards of each recurrent layer with it, too.
 
-    Raises CheckpointError, naming tensors and shapes, unless all of the file fits and all of the model is filled. The
-    model is then unchanged.
+    Raises CheckpointError, naming tensors and shapes, unless all of the file fits and all of the model is filled.
+    The model is then unchanged.
 
     >>> import os, tempfile
     >>> import minilstm as ml
@@ -60,15 +58,13 @@ def load_weights(path: PathLike, model: Module, *, compare: bool = True) -> None
 
 def fill(model: Module, source: Source, compare: bool) -> str:
     """Copy a source's weights into a model; return in words what went where. Raises CheckpointError before that."""
-    pairs, layout, lines, cells = paired(model, source), source.layout, [source.format], []
+    pairs, layout, lines = paired(model, source), source.layout, [source.format]
     ignored = source.ignored + unused_options(source, [place for place, _ in pairs])
     state: dict[str, np.ndarray] = {}
     for place, names in pairs:
-        arrays = {role: _widened(source.tensors[name]) for role, name in names.items()}
-        ours = {f"{place.name}.{name}".lstrip("."): array for name, array in to_ours(layout, place, arrays).items()}
+        ours = to_ours(layout, place, source.arrays(names))
         words = ", ".join(f"{name} {array.shape}" for name, array in ours.items())
-        lines.append(f"{named(source, names)} -> {words}: {steps(layout, place.layer)}".removesuffix(": "))
-        cells += [(place, arrays)] * isinstance(place.layer, Recurrent)
+        lines.append(f"{source.words(names)} -> {words}: {steps(layout, place.layer)}".removesuffix(": "))
         state |= ours
     if ignored:
         lines.append(f"ignored: {', '.join(ignored)}")
@@ -76,17 +72,16 @@ def fill(model: Module, source: Source, compare: bool) -> str:
     dtypes = {np.dtype(p.dtype).name for p in model.parameters()}
     if kinds != dtypes:
         lines.append(f"{', '.join(sorted(kinds))} converted to {', '.join(dtypes)}")
-    if compare and cells:
-        lines.append(compared(layout, cells))
+    if compare:
+        twin = copy.deepcopy(model).to("numpy", np.float64).eval()
+        twin.load_state_dict(state)
+        lines += compared(layout, twin, [(place.name, source.arrays(names)) for place, names in pairs])
     model.load_state_dict(state)
     return "\n  ".join(lines)
 
 
-def _widened(array: np.ndarray) -> np.ndarray:
-    return (array["bfloat16"].astype("<u4") << 16).view("<f4") if array.dtype == BFLOAT16 else array
-
-
-def save_weights(model: Module, path: PathLike, layout: str = "torch", *, names: Mapping[str, str] | None = None) -> None:
+def save_weights(model: Module, path: PathLike, layout: str = "torch", *,
+                 names: Mapping[str, str] | None = None) -> None:
     """Write a model's weights as PyTorch or Keras lays them out, so that its twin there loads them.
 
     Args:
@@ -99,21 +94,21 @@ def save_weights(model: Module, path: PathLike, layout: str = "torch", *, names:
     """
     path = as_path("save_weights", path)
     check_choice("layout", layout, ("torch", "keras"))
-    arrays: dict[str, Any] = {name: np.ascontiguousarray(array) for name, array in _named(model, layout, names or {})}
-    buffer, kind = io.BytesIO(), path.suffixes[-1:] if layout == "torch" else path.suffixes[-2:]
+    arrays: dict[str, Any] = {name: np.ascontiguousarray(a) for name, a in _named(model, layout, names or {})}
+    buffer = io.BytesIO()
     try:
-        if kind[-1:] == [".safetensors"]:
+        if path.suffix == ".safetensors":
             from safetensors.numpy import save
             buffer.write(save(arrays, {"format": "pt"}))
-        elif kind[-1:] == [".npz"]:
+        elif path.suffix == ".npz":
             np.savez(buffer, **arrays)
-        elif kind == [".weights", ".h5"]:
+        elif path.suffixes[-2:] == [".weights", ".h5"] and layout == "keras":
             import h5py
             with h5py.File(buffer, "w") as root:
                 for name, array in arrays.items():
                     root[name] = array
         else:
-            raise ArgumentError(f"save_weights: {path}: expected .safetensors or .npz, or .weights.h5 with layout \"keras\"")
+            raise ArgumentError(f"save_weights: {path}: expected .safetensors or .npz, or .weights.h5 with layout 'keras'")
         atomic_write(path, [buffer.getvalue()])
     except (OSError, ImportError) as error:
         raise CheckpointError(f"{path}: cannot be written: {error}") from None
@@ -123,17 +118,16 @@ def _named(model: Module, layout: str, names: Mapping[str, str]) -> Iterator[tup
     """Yield (name, array) as PyTorch names modules' parameters, or as Keras numbers layers of one class."""
     numbers = Counter[str]()
     for place in places(model):
-        cell = getattr(place.layer, "cell", "")
-        kind = "bidirectional" if len(place.ends) > 1 else {"rnn": "simple_rnn"}.get(cell, cell) or (
-            "embedding" if isinstance(place.layer, Embedding) else "dense")
+        cell, two = getattr(place.layer, "cell", ""), len(place.ends) > 1
+        kind = "bidirectional" if two else {"RNN": "simple_rnn", "Linear": "dense"}.get(
+            type(place.layer).__name__, type(place.layer).__name__.lower())
         number = f"_{numbers[kind]}" * (numbers[kind] > 0)
         numbers[kind] += 1
         for at, (role, array) in enumerate(to_theirs(layout, place).items()):
-            way = "_reverse" * role.endswith("_reverse")
-            role = role.removesuffix(way)
+            role, way = role.removesuffix("_reverse"), "_reverse" * role.endswith("_reverse")
             if layout == "torch":
                 own = f"{TORCH[role]}_l{place.level}{way}" if cell else role.replace("kernel", "weight")
                 yield f"{names.get(place.name, place.name)}.{own}".lstrip("."), array
             else:
-                side = f"/{'backward' if way else 'forward'}_layer" * (kind == "bidirectional")
-                yield f"layers/{kind}{number}{side}{'/cell' * bool(cell)}/vars/{at % 3}", array
+                inner = f"/{'backward' if way else 'forward'}_layer" * two + "/cell" * bool(cell)
+                yield f"layers/{kind}{number}{inner}/vars/{at % 3}", array

@@ -55,10 +55,10 @@ def places(model: Module) -> list[Place]:
 
 def to_ours(layout: str, place: Place, theirs: Arrays) -> dict[str, np.ndarray]:
     """Return a place's parameters by name. A cell's missing biases are zero."""
-    layer, ours = place.layer, {}
+    layer, prefix, ours = place.layer, f"{place.name}.".lstrip("."), {}
     for end, way in zip(place.ends, WAYS):
         part = {role: _turned(layout, layer, theirs[role + way]) for role in TORCH if role + way in theirs}
-        ours["W" + end] = W = part["kernel"]
+        W = ours[f"{prefix}W{end}"] = part["kernel"]
         if isinstance(layer, Recurrent):
             W = np.concatenate([part["recurrent"], W])
             columns = _columns(GATES[layout][layer.cell], layer.gates, W.shape[1])
@@ -66,9 +66,10 @@ def to_ours(layout: str, place: Place, theirs: Arrays) -> dict[str, np.ndarray]:
             of_x, of_h = np.vstack([*biases, np.zeros((2, W.shape[1]), W.dtype)])[:2, columns]
             b = np.where(of_h == 0, of_x, of_x + of_h)          # keeps -0.0
             n = len(b) - layer.hidden_size if layer.biases else len(b)      # the GRU's candidate has two
-            ours |= {"W" + end: W[:, columns], "b" + end: np.concatenate([b[:n], of_x[n:], of_h[n:]])}
+            ours[f"{prefix}W{end}"] = W[:, columns]
+            ours[f"{prefix}b{end}"] = np.concatenate([b[:n], of_x[n:], of_h[n:]])
         elif "bias" in part:
-            ours["b" + end] = part["bias"]
+            ours[f"{prefix}b{end}"] = part["bias"]
     return ours
 
 

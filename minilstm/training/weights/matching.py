@@ -31,8 +31,6 @@ Names = dict[str, str]      # of a layer's tensors, by role
 
 def paired(model: Module, source: Source) -> list[tuple[Place, Names]]:
     """Return what fills each place of a model. Raises CheckpointError unless all fits and everything is filled."""
-    def words(*layers: Names) -> str:
-        return "; ".join(named(source, layer) for layer in layers)[:999]
     left, pairs = _layers(source), []
     if not source.ordered:
         left = dict(sorted(left.items(), key=lambda item: list(map(int, re.findall(r"\d+", item[0])))))
@@ -42,21 +40,16 @@ def paired(model: Module, source: Source) -> list[tuple[Place, Names]]:
         shapes = {key: {role: source.tensors[name].shape for role, name in left[key].items()} for key in left}
         fit = [key for key in left if _bare(shapes[key]) == _bare(want)]
         if not fit:
-            raise CheckpointError(f"has nothing for {into}, but {words(*left.values())}")
+            raise CheckpointError(f"has nothing for {into}, but {source.words(*left.values())}")
         if not source.ordered and len({re.sub(r"_?\d+", "", key) for key in fit}) > 1:
             raise CheckpointError(f"does not say which comes first, {' or '.join(fit)}, of equal shapes; torch.save "
                                   "keeps the order")
         if shapes[fit[0]] not in (want, _bare(want) if isinstance(place.layer, Recurrent) else want):
-            raise CheckpointError(f"has {words(left[fit[0]])} for {into}")
+            raise CheckpointError(f"has {source.words(left[fit[0]])} for {into}")
         pairs.append((place, left.pop(fit[0])))
     if left or not pairs:
-        raise CheckpointError(f"has more than the model takes: {words(*left.values())}")
+        raise CheckpointError(f"has more than the model takes: {source.words(*left.values())}")
     return pairs
-
-
-def named(source: Source, layer: Names) -> str:
-    """Return the names and shapes of a layer's tensors."""
-    return ", ".join(f"{name} {source.tensors[name].shape}" for name in layer.values())
 
 
 def _layers(source: Source) -> dict[str, Names]:

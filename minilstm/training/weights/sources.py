@@ -11,7 +11,7 @@ import json
 import os
 import struct
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -38,6 +38,17 @@ class Source(NamedTuple):
     @property
     def layout(self) -> str:
         return "keras" if any("/" in name for name in self.tensors) else "torch"
+
+    def arrays(self, names: Mapping[str, str]) -> dict[str, np.ndarray]:
+        """Return the tensors of these names, NumPy's dtypes instead of bfloat16."""
+        found = {role: self.tensors[name] for role, name in names.items()}
+        return {role: (a["bfloat16"].astype("<u4") << 16).view("<f4") if a.dtype == BFLOAT16 else a
+                for role, a in found.items()}
+
+    def words(self, *layers: Mapping[str, str]) -> str:
+        """Return the names and shapes of layers' tensors."""
+        return "; ".join(", ".join(f"{name} {self.tensors[name].shape}" for name in layer.values())
+                         for layer in layers)[:999]
 
 
 def read_source(path: Path, room: int) -> Source:
