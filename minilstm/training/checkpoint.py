@@ -121,7 +121,7 @@ def load_checkpoint(path: PathLike) -> tuple[dict[str, np.ndarray], dict[str, An
         raise CheckpointError(f"{where}: is damaged: its contents do not match its SHA-256 digest")
     body = data[_PREFIX.size + length:-_DIGEST]
     try:
-        header = json.loads(str(data[_PREFIX.size:_PREFIX.size + length], "utf-8"), object_pairs_hook=_unique_keys)
+        header = json.loads(str(data[_PREFIX.size:_PREFIX.size + length], "utf-8"), object_pairs_hook=unique_keys)
         return _parse(header, body)
     except (ValueError, RecursionError, OverflowError) as error:
         raise CheckpointError(f"{where}: has a malformed header: {_reason(error)}") from None
@@ -143,7 +143,7 @@ def _check_prefix(where: str, prefix: bytes, size: int) -> int:
     return int(length)
 
 
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
         raise ValueError("a key occurs twice")

@@ -22,12 +22,11 @@ from minilstm.layers.sequential import Sequential
 from minilstm.training.weights.files import fill
 from minilstm.training.weights.sources import Source
 
-TORCH: dict[str, Any] = {kind.__name__: kind
+KINDS: dict[str, Any] = {kind.__name__: kind
                          for kind in (LSTM, GRU, RNN, Embedding, Linear, Dropout, Sigmoid, Tanh, ReLU)}
-KERAS: dict[str, Any] = {"LSTM": LSTM, "GRU": GRU, "SimpleRNN": RNN}
+CELLS: dict[str, Any] = {"LSTM": LSTM, "GRU": GRU, "SimpleRNN": RNN}
 ACTIVATIONS: dict[str, Any] = {"sigmoid": [Sigmoid], "tanh": [Tanh], "relu": [ReLU], "linear": []}
 MISSING = "has no counterpart here; build the model yourself and use ml.load_weights"
-BATCHES = (3, 5, 2)             # of the three forwards that decide, of 7 steps
 
 
 def from_torch(module: Any) -> Module:
@@ -41,15 +40,15 @@ def from_torch(module: Any) -> Module:
     Example: ``model = ml.from_torch(net)``, and then ``model(tokens, lengths=lengths)``
     """
     import torch
-    leaves = [leaf for leaf in module.modules() if not list(leaf.children())]
-    layers = []
-    for leaf in leaves:
-        kind = TORCH.get(type(leaf).__name__)
-        if kind is None:
+    layers, first, training = [], True, module.training
+    for leaf in module.modules():
+        kind = KINDS.get(type(leaf).__name__)
+        if kind:
+            options = {name: getattr(leaf, name) for name in signature(kind).parameters if hasattr(leaf, name)}
+            layers.append(kind(**options | ({"bias": leaf.bias is not None} if kind is Linear else {})))
+            first &= getattr(leaf, "batch_first", True)
+        elif not list(leaf.children()):
             raise CheckpointError(f"{leaf} {MISSING}")
-        options = {name: getattr(leaf, name) for name in signature(kind).parameters if hasattr(leaf, name)}
-        layers.append(kind(**options | ({"bias": leaf.bias is not None} if kind is Linear else {})))
-    first, training = all(getattr(leaf, "batch_first", True) for leaf in leaves), module.training
 
     def forward(x: np.ndarray) -> np.ndarray:
         y = module(torch.tensor(x if first else x.swapaxes(0, 1)))
@@ -62,7 +61,7 @@ def from_torch(module: Any) -> Module:
                 cell.return_sequences = every
             for end in ([], [Sigmoid()], [Tanh()]):
                 yield Sequential(*layers, *end)
-    tensors = {name: (value if value.dtype == torch.float64 else value.float()).detach().cpu().numpy()
+    tensors = {name: (value if value.dtype == torch.float64 else value.float()).numpy(force=True)
                for name, value in module.state_dict().items()}
     try:
         with torch.no_grad():
@@ -84,12 +83,11 @@ def from_keras(model: Any) -> Module:
     layers: list[Module] = []
     entries = []
     for layer in _leaves(model):
-        entry = {"class_name": type(layer).__name__, "config": layer.get_config()}
-        made = _layers(entry, [array.shape for array in layer.get_weights()])
-        if not any(isinstance(one, Recurrent) for one in made):         # else its options are layers now
-            entry["config"] = {key: entry["config"][key] for key in ("name", "mask_zero") if key in entry["config"]}
-        layers, entries = layers + made, [*entries, entry]
-    tensors = {weight.path: np.asarray(array) for weight, array in zip(model.weights, model.get_weights())}
+        made, config = _layers_of(layer), layer.get_config()
+        if not any(isinstance(one, Recurrent) for one in made):         # else its other options are layers now
+            config = {"name": layer.name, "mask_zero": config.get("mask_zero", False)}
+        layers, entries = layers + made, [*entries, {"class_name": type(layer).__name__, "config": config}]
+    tensors = {weight.path: array for weight, array in zip(model.weights, model.get_weights())}
     return _chosen([Sequential(*layers)], lambda x: model.predict(x, verbose=0),
                    Source(f"Keras' {type(model).__name__}", tensors, True, entries))
 
@@ -99,41 +97,44 @@ def _leaves(model: Any) -> Iterator[Any]:
         yield from _leaves(layer) if hasattr(layer, "layers") else [layer]
 
 
-def _layers(entry: dict[str, Any], shapes: list[tuple[int, ...]]) -> list[Module]:
-    """Return our layers for one of Keras', whose weights have these shapes."""
-    kind, config = entry["class_name"], entry["config"]
-    inner = config.get("layer", entry)
-    options, activation = inner["config"], inner["config"].get("activation", "linear")
-    if inner["class_name"] in KERAS:
-        named = {"nonlinearity": activation} if inner["class_name"] == "SimpleRNN" and activation == "relu" else {}
-        return [KERAS[inner["class_name"]](shapes[0][0], shapes[1][0], bidirectional=inner is not entry,
-                                           return_sequences=options["return_sequences"], **named)]
+def _layers_of(layer: Any) -> list[Module]:
+    """Return our layers for one of Keras'."""
+    cell, shapes = getattr(layer, "forward_layer", layer), [array.shape for array in layer.get_weights()]
+    kind, activation = type(cell).__name__, getattr(getattr(cell, "activation", None), "__name__", "linear")
+    if kind in CELLS:
+        named = {"nonlinearity": activation} if kind == "SimpleRNN" and activation in ("tanh", "relu") else {}
+        return [CELLS[kind](shapes[0][0], cell.units, bidirectional=cell is not layer,
+                            return_sequences=cell.return_sequences, **named)]
     made: dict[str, Callable[[], list[Module]]] = {
         "InputLayer": list, "Masking": list, "Activation": list, "Embedding": lambda: [Embedding(*shapes[0])],
-        "Dense": lambda: [Linear(*shapes[0], bias=len(shapes) > 1)], "Dropout": lambda: [Dropout(config["rate"])]}
+        "Dense": lambda: [Linear(*shapes[0], bias=len(shapes) > 1)], "Dropout": lambda: [Dropout(layer.rate)]}
     if kind not in made or activation not in ACTIVATIONS:
-        raise CheckpointError(f"{kind} {config['name']} {MISSING}")
+        raise CheckpointError(f"{kind} {layer.name} {MISSING}")
     return made[kind]() + [activate() for activate in ACTIVATIONS[activation]]
 
 
 def _chosen(chains: Iterable[Sequential], forward: Callable[[np.ndarray], np.ndarray], source: Source) -> Module:
-    """Return, filled, the first chain that computes what ``forward`` does. Raises CheckpointError if none does."""
+    """Return, filled, the first of chains of the same layers that computes what ``forward`` does.
+
+    Raises CheckpointError if none does.
+    """
     dtype, rng = np.result_type(np.float32, *source.tensors.values()), np.random.default_rng(0)
-    words, inputs, wanted = "", [], []
+    words, cases = "", []
     for model in chains:
-        if not words:           # the chains have the same layers
+        if not words:
             words = fill(model.to(dtype=dtype), source, False)
             first = next(layer for layer in model if layer.params)
             W, steps = first.params["W"], (7,) * any(isinstance(layer, (Embedding, Recurrent)) for layer in model)
-            inputs = [rng.integers(min(1, len(W) - 1), len(W), (n, *steps)) if isinstance(first, Embedding) else
-                      rng.standard_normal((n, *steps, len(W) - getattr(first, "hidden_size", 0))).astype(dtype)
-                      for n in BATCHES]
-            try:
-                wanted = [forward(x) for x in inputs]
-            except Exception as error:      # whatever a module of one's own raises
-                reason = " ".join(str(error).split())[:200]
-                raise CheckpointError(f"{source.format} cannot be called with one batch: {reason}") from None
-        pairs = [(np.squeeze(model.eval()(x)), np.squeeze(want)) for x, want in zip(inputs, wanted)]
+            for n in (3, 5, 2):
+                x = rng.standard_normal((n, *steps, len(W) - getattr(first, "hidden_size", 0))).astype(dtype)
+                if isinstance(first, Embedding):
+                    x = rng.integers(min(1, len(W) - 1), len(W), (n, 7))
+                try:
+                    cases.append((x, np.squeeze(forward(x))))
+                except Exception as error:      # whatever a module of one's own raises
+                    reason = " ".join(str(error).split())[:200]
+                    raise CheckpointError(f"{source.format} cannot be called with one batch: {reason}") from None
+        pairs = [(np.squeeze(model.eval()(x)), want) for x, want in cases]
         if all(y.shape == want.shape for y, want in pairs):
             worst = max(float(np.abs(y - want).max()) for y, want in pairs)
             if worst < 1e-4:

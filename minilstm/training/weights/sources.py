@@ -18,6 +18,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 from minilstm.backend.errors import CheckpointError
+from minilstm.training.checkpoint import unique_keys
 from minilstm.training.weights.pickles import BFLOAT16, read_state_dict
 
 MAX_JSON, MAX_DIRECTORY, SLACK = 1 << 21, 1 << 22, 1 << 25      # bytes; the first two take many times as many
@@ -108,13 +109,7 @@ def _zip(file: IO[bytes], room: int) -> zipfile.ZipFile:
 def _json(text: bytes | str) -> Any:
     if len(text) > MAX_JSON:
         raise CheckpointError(f"has more than {MAX_JSON:,} bytes of JSON")
-    return json.loads(text, object_pairs_hook=_unique)
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len(dict(pairs)) < len(pairs):
-        raise CheckpointError("is damaged: its JSON has a key twice")
-    return dict(pairs)
+    return json.loads(text, object_pairs_hook=unique_keys)
 
 
 def _safetensors(data: bytes) -> Source:
