@@ -192,6 +192,15 @@ PICKLES: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: pt(state(patched(tensor(), pack(whole(2), whole(3)), laughs(120)))),
         "damaged",
     ),
+    "laughs as a storage": (
+        lambda: pt(state(pack(text("storage"), laughs(120), text("0"), text("cpu"), whole(6)) + b"Q")),
+        "damaged",
+    ),
+    "a view as a storage": (
+        lambda: pt(state(call("torch._utils|_rebuild_tensor_v2", tensor(shape=(99,), strides=(0,)), whole(0),
+                              pack(whole(99)), pack(whole(1)), b"\x89", call("collections|OrderedDict")))),
+        "damaged",
+    ),
     "a pickle without end": (lambda: pt(b"}0" * 100_000), "POP"),
     "many instructions": (lambda: pt(b"N" * 600_000), "pickle of more"),
     "nine megabytes": (lambda: pt(text("x" * (9 * MIB))), "pickle of more"),

@@ -1,1 +1,1 @@
-"""Weights from and for PyTorch and Keras: layouts.py alone converts, and matching.py finds the place of each tensor."""
+"""Weights from and for PyTorch and Keras: layouts.py alone converts, matching.py finds each tensor a place."""

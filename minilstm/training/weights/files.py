@@ -25,17 +25,17 @@ from minilstm.training.weights.twins import compared
 def load_weights(path: PathLike, model: Module, *, compare: bool = True) -> None:
     """Copy the weights in a file of PyTorch or Keras into ``model``, and print what went where.
 
-    Files are told apart by what is in them: .pt and .pth (a state_dict, alone or in a checkpoint), .safetensors,
-    .npz, .keras, .weights.h5, and Keras 2's .h5. No code in them is run. They hold weights of RNN (tanh, relu), GRU
-    (Keras: reset_after=True), LSTM, Embedding and dense layers; what happens between these, the model says.
+    Files are told apart by what is in them: .pt and .pth (a state_dict, alone or in a checkpoint), .npz,
+    .safetensors, .keras, .weights.h5 and Keras 2's .h5. No code in them is run. They hold weights of RNN, GRU
+    (Keras: reset_after=True), LSTM, Embedding and dense layers; the model says what happens between.
 
     Args:
         path: the file.
         model: on any backend, of any dtype.
-        compare: where the other library is installed, compute three forwards of each recurrent layer with it, too.
+        compare: where the other library is installed, three forwards of each recurrent layer are compared.
 
-    Raises CheckpointError, naming tensors and shapes, unless all of the file fits and all of the model is filled.
-    The model is then unchanged.
+    Raises CheckpointError, naming tensors and shapes, unless the whole file fits and fills the whole model,
+    which is then unchanged.
 
     >>> import os, tempfile
     >>> import minilstm as ml
@@ -43,10 +43,9 @@ def load_weights(path: PathLike, model: Module, *, compare: bool = True) -> None
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = os.path.join(folder, "weights.npz")
     ...     ml.save_weights(trained, path)
-    ...     ml.load_weights(path, model, compare=False)
+    ...     ml.load_weights(path, model, compare=False)                     # doctest: +ELLIPSIS
     NumPy's .npz
-      weight_ih_l0 (32, 4), weight_hh_l0 (32, 8), bias_ih_l0 (32,), bias_hh_l0 (32,) -> W (12, 32), b (32,): transposed,
-      gates ifco -> fioc, rows [h; x], biases added
+      weight_ih_l0 (32, 4), ... -> W (12, 32), b (32,): transposed, gates ifco -> fioc, rows [h; x], biases added
     """
     path = as_path("load_weights", path)
     try:
@@ -57,7 +56,7 @@ def load_weights(path: PathLike, model: Module, *, compare: bool = True) -> None
 
 
 def fill(model: Module, source: Source, compare: bool) -> str:
-    """Copy a source's weights into a model; return in words what went where. Raises CheckpointError before that."""
+    """Copy a source's weights into a model; return in words what went where. Raises CheckpointError first."""
     pairs, layout, lines = paired(model, source), source.layout, [source.format]
     ignored = source.ignored + unused_options(source, [place for place, _ in pairs])
     state: dict[str, np.ndarray] = {}
@@ -68,7 +67,7 @@ def fill(model: Module, source: Source, compare: bool) -> str:
         state |= ours
     if ignored:
         lines.append(f"ignored: {', '.join(ignored)}")
-    kinds = {array.dtype.names[0] if array.dtype.names else array.dtype.name for array in source.tensors.values()}
+    kinds = {(array.dtype.names or [array.dtype.name])[0] for array in source.tensors.values()}
     dtypes = {np.dtype(p.dtype).name for p in model.parameters()}
     if kinds != dtypes:
         lines.append(f"{', '.join(sorted(kinds))} converted to {', '.join(dtypes)}")
@@ -87,7 +86,7 @@ def save_weights(model: Module, path: PathLike, layout: str = "torch", *,
     Args:
         model: RNN, GRU, LSTM, Embedding and Linear layers, and layers without weights.
         path: NAME.safetensors, NAME.npz or, for Keras, NAME.weights.h5.
-        layout: "torch", for ``load_state_dict``; "keras", for ``load_weights`` of a model with the same layers.
+        layout: "torch", for ``load_state_dict``; "keras", for ``load_weights`` of a model with these layers.
         names: with "torch", what our layers are called there, such as {"0": "embed", "1": "lstm"}.
 
     Raises ArgumentError for another layout or ending, CheckpointError where the file cannot be written.
@@ -108,7 +107,8 @@ def save_weights(model: Module, path: PathLike, layout: str = "torch", *,
                 for name, array in arrays.items():
                     root[name] = array
         else:
-            raise ArgumentError(f"save_weights: {path}: expected .safetensors or .npz, or .weights.h5 with layout 'keras'")
+            raise ArgumentError("save_weights: expected .safetensors, .npz or, with layout 'keras', .weights.h5, "
+                                f"got {path}")
         atomic_write(path, [buffer.getvalue()])
     except (OSError, ImportError) as error:
         raise CheckpointError(f"{path}: cannot be written: {error}") from None

@@ -7,8 +7,8 @@ A cell has G gates, blocks of H numbers. Ours is W (H+D, G·H), rows [h; x], and
     bias        bias_ih (G·H,)                  bias (G·H,); of a GRU with reset_after (2, G·H), for x and h
     bias_h      bias_hh (G·H,)
 
-Two biases of a gate add up, but not those of the GRU's candidate: r_t stands between them. A dense kernel is W
-in Keras, Wᵀ in PyTorch. Sources: the documentation of torch.nn.LSTM and torch.nn.GRU; keras/src/layers/rnn.
+Two biases of a gate add up, but not those of the GRU's candidate: r_t stands between them. A dense kernel is
+W in Keras, Wᵀ in PyTorch. Sources: the documentation of torch.nn.LSTM and torch.nn.GRU; keras/src/layers/rnn.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from minilstm.layers.recurrent import Recurrent
 Arrays = Mapping[str, np.ndarray]       # by role, the reverse direction's with "_reverse" behind it
 TORCH = {"kernel": "weight_ih", "recurrent": "weight_hh", "bias": "bias_ih", "bias_h": "bias_hh"}
 KERAS = {"lstm": "LSTM", "gru": "GRU", "rnn": "SimpleRNN"}
-GATES = {"torch": {"lstm": "ifco", "gru": "rzn", "rnn": "h"}, "keras": {"lstm": "ifco", "gru": "zrn", "rnn": "h"}}
+GATES = {"torch": {"lstm": "ifco", "gru": "rzn", "rnn": "h"},
+         "keras": {"lstm": "ifco", "gru": "zrn", "rnn": "h"}}
 WAYS = ("", "_reverse")
 
 
@@ -47,7 +48,7 @@ def places(model: Module) -> list[Place]:
     for name, layer in model.modules():
         ends = layer.suffixes() if isinstance(layer, Recurrent) else [""] * bool(layer.params)
         if ends and not isinstance(layer, (Recurrent, Embedding, Linear)):
-            raise CheckpointError(f"cannot fill {name} {layer!r}, which has no counterpart in other libraries")
+            raise CheckpointError(f"cannot fill {name} {layer!r}, which has no counterpart elsewhere")
         ways = getattr(layer, "directions", 1)
         found += [Place(name, layer, at // ways, ends[at:at + ways]) for at in range(0, len(ends), ways)]
     return found
@@ -55,10 +56,10 @@ def places(model: Module) -> list[Place]:
 
 def to_ours(layout: str, place: Place, theirs: Arrays) -> dict[str, np.ndarray]:
     """Return a place's parameters by name. A cell's missing biases are zero."""
-    layer, prefix, ours = place.layer, f"{place.name}.".lstrip("."), {}
+    layer, ours = place.layer, dict[str, np.ndarray]()
     for end, way in zip(place.ends, WAYS):
         part = {role: _turned(layout, layer, theirs[role + way]) for role in TORCH if role + way in theirs}
-        W = ours[f"{prefix}W{end}"] = part["kernel"]
+        ours["W" + end] = W = part["kernel"]
         if isinstance(layer, Recurrent):
             W = np.concatenate([part["recurrent"], W])
             columns = _columns(GATES[layout][layer.cell], layer.gates, W.shape[1])
@@ -66,16 +67,15 @@ def to_ours(layout: str, place: Place, theirs: Arrays) -> dict[str, np.ndarray]:
             of_x, of_h = np.vstack([*biases, np.zeros((2, W.shape[1]), W.dtype)])[:2, columns]
             b = np.where(of_h == 0, of_x, of_x + of_h)          # keeps -0.0
             n = len(b) - layer.hidden_size if layer.biases else len(b)      # the GRU's candidate has two
-            ours[f"{prefix}W{end}"] = W[:, columns]
-            ours[f"{prefix}b{end}"] = np.concatenate([b[:n], of_x[n:], of_h[n:]])
+            ours |= {"W" + end: W[:, columns], "b" + end: np.concatenate([b[:n], of_x[n:], of_h[n:]])}
         elif "bias" in part:
-            ours[f"{prefix}b{end}"] = part["bias"]
-    return ours
+            ours["b" + end] = part["bias"]
+    return {f"{place.name}.{name}".lstrip("."): array for name, array in ours.items()}
 
 
 def to_theirs(layout: str, place: Place) -> dict[str, np.ndarray]:
     """Return a place's arrays, the way back. PyTorch's bias_h is zero, but for the GRU's candidate."""
-    layer, theirs = place.layer, {}
+    layer, theirs = place.layer, dict[str, np.ndarray]()
     for end, way in zip(place.ends, WAYS):
         W, *biases = [to_numpy(layer.params[name + end]) for name in "Wb" if name + end in layer.params]
         part = dict(zip(("kernel", "bias"), (W, *biases)))

@@ -1,4 +1,4 @@
-"""Build a model of ours from a live one of PyTorch or Keras, where that is a chain of layers that are here, too."""
+"""Build a model of ours from a live one of PyTorch or Keras, where that is a chain of layers known here."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ MISSING = "has no counterpart here; build the model yourself and use ml.load_wei
 def from_torch(module: Any) -> Module:
     """Return a ``Sequential`` with the layers and weights of a PyTorch module, and print what went where.
 
-    Layers come in the module's order. What its ``forward`` does beside calling them is found by computing three
-    forwards: whether the last state goes on or every step, and whether the end is a sigmoid or a tanh.
+    Layers come in the module's order. What its ``forward`` does beside calling them is found by computing
+    three forwards: whether the last state goes on or every step, whether the end is a sigmoid or a tanh.
 
-    Raises CheckpointError for a layer without a counterpart here, and if no such chain gives the same outputs.
+    Raises CheckpointError for a layer without a counterpart here, or if no such chain gives the same outputs.
 
     Example: ``model = ml.from_torch(net)``, and then ``model(tokens, lengths=lengths)``
     """
@@ -44,7 +44,7 @@ def from_torch(module: Any) -> Module:
     for leaf in module.modules():
         kind = KINDS.get(type(leaf).__name__)
         if kind:
-            options = {name: getattr(leaf, name) for name in signature(kind).parameters if hasattr(leaf, name)}
+            options = {name: getattr(leaf, name) for name in signature(kind).parameters if name in vars(leaf)}
             layers.append(kind(**options | ({"bias": leaf.bias is not None} if kind is Linear else {})))
             first &= getattr(leaf, "batch_first", True)
         elif not list(leaf.children()):
@@ -72,7 +72,7 @@ def from_torch(module: Any) -> Module:
 
 
 def from_keras(model: Any) -> Module:
-    """Return a ``Sequential`` with the layers and weights of a Keras model, a chain, and print what went where.
+    """Return a ``Sequential`` with a Keras model's layers and weights, and print what went where.
 
     A Dense layer's activation becomes a layer. Where the model has ``mask_zero``, give lengths with the call.
 
@@ -81,10 +81,10 @@ def from_keras(model: Any) -> Module:
     Example: ``model = ml.from_keras(keras.models.load_model("model.keras"))``
     """
     layers: list[Module] = []
-    entries = []
+    entries: list[dict[str, Any]] = []
     for layer in _leaves(model):
         made, config = _layers_of(layer), layer.get_config()
-        if not any(isinstance(one, Recurrent) for one in made):         # else its other options are layers now
+        if not any(isinstance(one, Recurrent) for one in made):         # its other options are layers now
             config = {"name": layer.name, "mask_zero": config.get("mask_zero", False)}
         layers, entries = layers + made, [*entries, {"class_name": type(layer).__name__, "config": config}]
     tensors = {weight.path: array for weight, array in zip(model.weights, model.get_weights())}
@@ -113,7 +113,7 @@ def _layers_of(layer: Any) -> list[Module]:
     return made[kind]() + [activate() for activate in ACTIVATIONS[activation]]
 
 
-def _chosen(chains: Iterable[Sequential], forward: Callable[[np.ndarray], np.ndarray], source: Source) -> Module:
+def _chosen(chains: Iterable[Sequential], forward: Callable[..., Any], source: Source) -> Module:
     """Return, filled, the first of chains of the same layers that computes what ``forward`` does.
 
     Raises CheckpointError if none does.
@@ -124,7 +124,7 @@ def _chosen(chains: Iterable[Sequential], forward: Callable[[np.ndarray], np.nda
         if not words:
             words = fill(model.to(dtype=dtype), source, False)
             first = next(layer for layer in model if layer.params)
-            W, steps = first.params["W"], (7,) * any(isinstance(layer, (Embedding, Recurrent)) for layer in model)
+            W, steps = first.params["W"], (7,) * any(isinstance(layer, Recurrent) for layer in model)
             for n in (3, 5, 2):
                 x = rng.standard_normal((n, *steps, len(W) - getattr(first, "hidden_size", 0))).astype(dtype)
                 if isinstance(first, Embedding):
@@ -133,11 +133,11 @@ def _chosen(chains: Iterable[Sequential], forward: Callable[[np.ndarray], np.nda
                     cases.append((x, np.squeeze(forward(x))))
                 except Exception as error:      # whatever a module of one's own raises
                     reason = " ".join(str(error).split())[:200]
-                    raise CheckpointError(f"{source.format} cannot be called with one batch: {reason}") from None
+                    raise CheckpointError(f"{source.format} cannot be called: {reason}") from None
         pairs = [(np.squeeze(model.eval()(x)), want) for x, want in cases]
         if all(y.shape == want.shape for y, want in pairs):
             worst = max(float(np.abs(y - want).max()) for y, want in pairs)
             if worst < 1e-4:
                 print(f"{words}\n  three forwards of the whole chain: largest difference {worst:.1e}")
                 return model.train()
-    raise CheckpointError(f"{source.format} computes something other than the chain of its layers, which {MISSING}")
+    raise CheckpointError(f"{source.format} computes other than the chain of its layers, which {MISSING}")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import struct
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -22,7 +21,7 @@ from minilstm.training.checkpoint import unique_keys
 from minilstm.training.weights.pickles import BFLOAT16, read_state_dict
 
 MAX_JSON, MAX_DIRECTORY, SLACK = 1 << 21, 1 << 22, 1 << 25      # bytes; the first two take many times as many
-DTYPES: dict[str, Any] = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": BFLOAT16, "I64": "<i8", "I32": "<i4"}
+DTYPES: dict[str, Any] = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": BFLOAT16}
 REFUSED = {b"\x80": "a pickle, or PyTorch's format before 1.6", b"GGUF": "GGUF", b"\x08": "ONNX",
            b"MINILSTM": "a checkpoint of minilstm, for ml.load_checkpoint", b"\x93NUMPY": "one array"}
 
@@ -76,8 +75,8 @@ def _read(file: IO[bytes], size: int, room: int) -> Source:
     if head[8:] == b"{":
         return _safetensors(file.read())
     if head[:4] != b"PK\3\4":
-        kind = next((words for magic, words in REFUSED.items() if head.startswith(magic)), "of an unknown format")
-        raise CheckpointError(f"is {kind}; read are .pt, .safetensors, .npz, .keras and .h5")
+        kinds = [words for magic, words in REFUSED.items() if head.startswith(magic)]
+        raise CheckpointError(f"is {(kinds or ['of an unknown format'])[0]}; read are .pt, .safetensors, .npz, .keras and .h5")
     archive = _zip(file, max(size, room) + SLACK)
     names = archive.namelist()
     if "model.weights.h5" in names:
@@ -93,14 +92,16 @@ def _read(file: IO[bytes], size: int, room: int) -> Source:
 
 
 def _zip(file: IO[bytes], room: int) -> zipfile.ZipFile:
-    """Open an archive. An entry in its directory takes 47 bytes there and 500 in memory, so it may not be long."""
+    """Open an archive whose directory is short: an entry of 47 bytes there takes 500 in memory."""
     file.seek(-98, os.SEEK_END)
     end = file.read()                   # perhaps zip64's record and its locator, then the usual record
-    (directory,) = struct.unpack_from("<Q", end, 40) if end[56:60] == b"PK\6\7" else struct.unpack_from("<I", end, 88)
-    archive = zipfile.ZipFile(file) if end[76:80] + end[96:] == b"PK\5\6\0\0" and directory <= MAX_DIRECTORY else None
-    members = archive.infolist() if archive else []
-    if archive is None or sum(info.file_size for info in members) > room:
-        raise CheckpointError("is damaged, or declares far more members or bytes than weights of its size have")
+    directory = int.from_bytes(end[40:48] if end[56:60] == b"PK\6\7" else end[88:92], "little")
+    if end[76:80] + end[96:] != b"PK\5\6\0\0" or directory > MAX_DIRECTORY:
+        raise CheckpointError("is damaged, or declares far more members than weights have")
+    archive = zipfile.ZipFile(file)
+    members = archive.infolist()
+    if sum(info.file_size for info in members) > room:
+        raise CheckpointError("declares far more bytes than weights of its size have")
     if len(archive.NameToInfo) < len(members) or any(info.compress_type not in (0, 8) for info in members):
         raise CheckpointError("has two members of one name, or is compressed in a way that is not read")
     return archive
@@ -131,13 +132,14 @@ def _hdf5(file: IO[bytes], size: int, config: Any) -> Source:
             config = _json(root.attrs["model_config"])
         configs = list(_layers(config))
         order = {entry["config"]["name"]: place for place, entry in enumerate(configs)}
-        for name, data in sorted(_datasets(root), key=lambda item: order.get(item[0].split("/")[1:2].pop(), 0)):
+        for name, data in sorted(_datasets(root), key=lambda pair: order.get(f"{pair[0]}/".split("/")[1], 0)):
             if name.startswith("optimizer") or "seed_generator" in name:
                 ignored.append(name.split("/")[0])
                 continue
             size -= data.nbytes
-            if size < 0 or data.chunks or data.external or data.is_virtual or data.id.get_storage_size() != data.nbytes:
-                raise CheckpointError(f"{name}: its bytes are not all in this file, in one piece, as Keras stores them")
+            if size < 0 or data.chunks or data.external or data.is_virtual or \
+                    data.id.get_storage_size() != data.nbytes:
+                raise CheckpointError(f"{name}: its bytes are not all in this file, in one piece")
             tensors[name] = data[()]
         return Source("Keras' HDF5", tensors, "model_config" in root.attrs, configs, sorted(set(ignored)))
 
@@ -149,7 +151,7 @@ def _datasets(root: Any) -> Iterator[tuple[str, Any]]:
     for path, group in groups:              # it grows
         for name in group:
             if not isinstance(group.get(name, getlink=True), h5py.HardLink) or len(groups) > 1000:
-                raise CheckpointError(f"{path[:99]}{name} is a link to another place, or there are over 1,000 groups")
+                raise CheckpointError(f"{path[:99]}{name} is a link, or there are over 1,000 groups")
             if isinstance(group[name], h5py.Group):
                 groups.append((f"{path}{name}/", group[name]))
             else:

@@ -17,18 +17,19 @@ LENGTHS = (((7, 7, 7), "post"), ((7, 4, 1), "post"), ((2, 7, 5), "pre"))        
 def compared(layout: str, model: Module, given: list[tuple[str, Arrays]]) -> list[str]:
     """Return in words how far three forwards are from the other library's, which reads each sequence alone.
 
-    ``given``: (name of a layer, the arrays that it, or a level of it, was filled from). Raises CheckpointError if
-    outputs differ.
+    ``given``: (name of a layer, the arrays that a level of it was filled from). Raises CheckpointError if they
+    differ.
     """
     worst, rng, library = -1.0, np.random.default_rng(0), {"torch": "PyTorch", "keras": "Keras"}[layout]
     for name, layer in model.modules():
         if not isinstance(layer, Recurrent):
             continue
         layer.return_sequences = True
-        arrays = [level[role + way] for place, level in given if place == name for way in WAYS for role in TORCH
-                  if role + way in level]
+        arrays = [level[role + way] for place, level in given if place == name
+                  for way in WAYS for role in TORCH if role + way in level]
+        bias = len(arrays) > 2 * len(layer.suffixes())
         try:
-            theirs = (_torch if layout == "torch" else _keras)(layer, arrays, len(arrays) > 2 * len(layer.suffixes()))
+            theirs = (_torch if layout == "torch" else _keras)(layer, arrays, bias)
         except ImportError:
             return [f"not compared with {library}, which is not installed"]
         for lengths, padding in LENGTHS:
@@ -59,7 +60,8 @@ def _keras(layer: Any, arrays: list[np.ndarray], bias: bool) -> Any:
     twin = keras.Sequential([keras.Input((None, layer.input_size))])
     for _ in range(layer.num_layers):
         cell = getattr(keras.layers, KERAS[layer.cell])(
-            layer.hidden_size, activation=getattr(layer, "nonlinearity", "tanh"), use_bias=bias, return_sequences=True)
+            layer.hidden_size, activation=getattr(layer, "nonlinearity", "tanh"), use_bias=bias,
+            return_sequences=True)
         twin.add(keras.layers.Bidirectional(cell) if layer.bidirectional else cell)
     twin.set_weights(arrays)
     return lambda x: keras.ops.convert_to_numpy(twin(keras.ops.convert_to_tensor(x.astype(np.float32))))

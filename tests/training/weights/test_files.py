@@ -77,14 +77,14 @@ def test_pytorch_reads_what_we_write(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_keras_reads_what_we_write(tmp_path: Path) -> None:
+def test_keras_reads_what_we_write(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     keras = pytest.importorskip("keras", reason="the oracles extra is not installed")
     pytest.importorskip("h5py", reason="the weights extra is not installed")
     L = keras.layers
     theirs = keras.Sequential(
         [
             keras.Input((7,)),
-            L.Embedding(11, 3),
+            L.Embedding(11, 3, mask_zero=True),
             L.Bidirectional(L.LSTM(5, return_sequences=True)),
             L.Bidirectional(L.LSTM(5, return_sequences=True)),
             L.GRU(4, return_sequences=True),
@@ -97,13 +97,16 @@ def test_keras_reads_what_we_write(tmp_path: Path) -> None:
     model = stack()
     ml.save_weights(model, tmp_path / "w.weights.h5", "keras")
     theirs.load_weights(tmp_path / "w.weights.h5")
-    x = np.arange(21).reshape(3, 7) % 11
+    x = 1 + np.arange(21).reshape(3, 7) % 10  # no padding
     np.testing.assert_allclose(model.eval()(x), theirs.predict(x, verbose=0), atol=1e-6)
     again = ml.from_keras(theirs)
     np.testing.assert_allclose(again.eval()(x), model(x), atol=1e-6)
     for name in ("m.keras", "m.h5"):
         theirs.save(tmp_path / name)
+        capsys.readouterr()
         other = loaded(tmp_path / name, stack().reset_parameters(1))
+        words = capsys.readouterr().out.split("ignored: ")[1]
+        assert "embedding mask_zero=True" in words and "dropout rate=0.5" in words and "activation='relu'" in words
         assert all(map(np.array_equal, other.parameters(), model.parameters()))
 
 

@@ -234,6 +234,14 @@ def test_the_gru_that_resets_before(tmp_path: Path, rng: np.random.Generator) ->
     refuses(ml.CheckpointError, lambda: ml.load_weights(path, rnn), "activation='tanh'", unchanged=rnn)
 
 
+def test_options_that_weights_do_not_carry(
+    tmp_path: Path, rng: np.random.Generator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = whole_model(tmp_path / "m.h5", lstm(dropout=0.25), cell(rng, "lstm_cell/"))
+    loaded(path, ml.LSTM(3, 4))
+    assert "ignored: optimizer_weights, lstm_7 dropout=0.25" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     "config",
     [b"{", b"[]", b'{"config": 3}', b'{"config": {"layers": [{}]}}', b'{"a": 1, "a": 2}', b" " * (3 << 20)],
