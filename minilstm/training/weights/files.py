@@ -45,7 +45,7 @@ def load_weights(path: PathLike, model: Module, *, compare: bool = True) -> None
     ...     ml.save_weights(trained, path)
     ...     ml.load_weights(path, model, compare=False)                     # doctest: +ELLIPSIS
     NumPy's .npz
-      weight_ih_l0 (32, 4), ... -> W (12, 32), b (32,): transposed, gates ifco -> fioc, rows [h; x], biases added
+      weight_ih_l0 (32, 4), ... -> W (12, 32), b (32,): transposed, gates ifco -> fioc, ..., biases added
     """
     path = as_path("load_weights", path)
     try:
@@ -107,8 +107,8 @@ def save_weights(model: Module, path: PathLike, layout: str = "torch", *,
                 for name, array in arrays.items():
                     root[name] = array
         else:
-            raise ArgumentError("save_weights: expected .safetensors, .npz or, with layout 'keras', .weights.h5, "
-                                f"got {path}")
+            raise ArgumentError("save_weights: expected .safetensors, .npz or, with layout 'keras', "
+                                f".weights.h5, got {path}")
         atomic_write(path, [buffer.getvalue()])
     except (OSError, ImportError) as error:
         raise CheckpointError(f"{path}: cannot be written: {error}") from None

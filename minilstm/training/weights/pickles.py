@@ -54,6 +54,8 @@ READ: dict[str, Callable[..., Any]] = {
 class StateDict(pickle._Unpickler):
     """Reads a pickle with an array for a tensor, a view of ``storage(key)``, and None for other objects."""
 
+    stack: list[Any]
+
     def __init__(self, data: bytes, storage: Callable[[str], bytes]) -> None:
         super().__init__(io.BytesIO(data))
         self.storage = storage

@@ -75,8 +75,8 @@ def _read(file: IO[bytes], size: int, room: int) -> Source:
     if head[8:] == b"{":
         return _safetensors(file.read())
     if head[:4] != b"PK\3\4":
-        kinds = [words for magic, words in REFUSED.items() if head.startswith(magic)]
-        raise CheckpointError(f"is {(kinds or ['of an unknown format'])[0]}; read are .pt, .safetensors, .npz, .keras and .h5")
+        kind = [words for magic, words in REFUSED.items() if head.startswith(magic)] or ["of no known format"]
+        raise CheckpointError(f"is {kind[0]}; read are .pt, .safetensors, .npz, .keras and .h5")
     archive = _zip(file, max(size, room) + SLACK)
     names = archive.namelist()
     if "model.weights.h5" in names:

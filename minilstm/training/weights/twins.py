@@ -17,8 +17,8 @@ LENGTHS = (((7, 7, 7), "post"), ((7, 4, 1), "post"), ((2, 7, 5), "pre"))        
 def compared(layout: str, model: Module, given: list[tuple[str, Arrays]]) -> list[str]:
     """Return in words how far three forwards are from the other library's, which reads each sequence alone.
 
-    ``given``: (name of a layer, the arrays that a level of it was filled from). Raises CheckpointError if they
-    differ.
+    ``given``: (name of a layer, the arrays that a level of it was filled from). Raises CheckpointError where
+    they differ.
     """
     worst, rng, library = -1.0, np.random.default_rng(0), {"torch": "PyTorch", "keras": "Keras"}[layout]
     for name, layer in model.modules():

@@ -1,4 +1,4 @@
-"""Weights are loaded onto models wherever those are, and saved from there."""
+"""Of no single file: weights are loaded onto models wherever those are, and saved from there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keras' HDF5 files: what other versions write, options that make another function of a layer, and traps."""
+"""Of no single file: Keras' HDF5, what others write, options that make another function, and traps."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Weights that come from Keras, on its PyTorch backend: the same outputs and gradients, in 32 configurations.
+"""Of no single file: weights from Keras, on its PyTorch backend, give the same outputs and gradients.
 
-Its ``matmul`` rounds float64 to float32 there (see layers/test_keras_parity.py), hence one tolerance for both dtypes.
+Its ``matmul`` rounds float64 to float32 there (see layers/test_keras_parity.py), hence float32 alone.
 """
 
 from __future__ import annotations

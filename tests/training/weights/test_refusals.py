@@ -1,10 +1,11 @@
-"""Damaged, foreign and hostile files: one line each, no code run, little memory, and the model as it was."""
+"""Of no single file: hostile ones, one line each, no code run, little memory, and the model as it was."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ import minilstm as ml
 from hostile_weights import EVERY, npz
 from pathlib import Path
 path, model = Path(sys.argv[1]) / "file", ml.Linear(3, 2)
-status = lambda name: int(next(line for line in open("/proc/self/status") if line.startswith(name)).split()[1])
+status = lambda name: int(Path("/proc/self/status").read_text().partition(name + ":")[2].split()[0])
 path.write_bytes(npz(weight=np.ones((2, 3), "<f4"), bias=np.ones(2, "<f4")))
 ml.load_weights(path, model)
 for name, (make, _) in EVERY.items():
@@ -78,9 +79,8 @@ def test_memory(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     figures = [(int(line.split()[0]), line) for line in done.stdout.splitlines() if line[:1] in "-0123456789"]
     assert len(figures) == len(EVERY) and max(figures)[0] <= 64 << 20, max(figures)
-    print(
-        f"\nmost memory over the file's size: {max(figures)[0] / (1 << 20):.0f} MiB, {max(figures)[1].split(' ', 1)[1]}"
-    )
+    most, line = max(figures)
+    print(f"\nmost memory over the file's size: {most / (1 << 20):.0f} MiB, {line.split(' ', 1)[1]}")
 
 
 def test_places_that_are_no_files(tmp_path: Path) -> None:
@@ -92,4 +92,5 @@ def test_places_that_are_no_files(tmp_path: Path) -> None:
         "does not exist, or is not a file",
         unchanged=model,
     )
-    refuses(ml.DtypeError, lambda: ml.load_weights(3, model), "expected a path", unchanged=model)  # type: ignore[arg-type]
+    number: Any = 3
+    refuses(ml.DtypeError, lambda: ml.load_weights(number, model), "expected a path", unchanged=model)

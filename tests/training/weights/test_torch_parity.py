@@ -1,4 +1,4 @@
-"""Weights that come from PyTorch: the same outputs, gradients and ten steps of SGD, in 48 configurations."""
+"""Of no single file: weights from PyTorch give the same outputs, gradients and ten steps of SGD."""
 
 from __future__ import annotations
 
@@ -75,8 +75,14 @@ def weights_alone(module: Any, end: str) -> Any:
     return rows.reshape(len(order), -1, rows.shape[1])[order].reshape(rows.shape).T
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=str)
-def test_ten_steps_of_sgd(config: Config, tmp_path: Path, rng: np.random.Generator, worst: list[float]) -> None:
+@pytest.mark.parametrize(
+    "config",
+    [pytest.param(c, marks=[pytest.mark.reliability] * (c.num_layers == 3)) for c in CONFIGS],  # the slowest
+    ids=str,
+)
+def test_ten_steps_of_sgd(
+    config: Config, tmp_path: Path, rng: np.random.Generator, worst: list[float]
+) -> None:
     """Only one of two biases that add up is trained, there; none where there are none, here."""
     module = config.torch()
     layer = loaded(save(module.state_dict(), tmp_path / "before.pt"), config.ours())
