@@ -55,6 +55,8 @@ _PUBLIC = {
     "training.history": ("History",),
     "training.interrupt": ("Interrupted",),
     "training.trainer": ("Trainer",),
+    "training.weights.files": ("load_weights", "save_weights"),
+    "training.weights.modules": ("from_keras", "from_torch"),
 }
 _HOME = {name: home for home, names in _PUBLIC.items() for name in names}
 

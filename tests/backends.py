@@ -38,7 +38,7 @@ BOTH: tuple[str, ...] = (
     *(f"training/test_{name}.py" for name in (
         "averaging", "callbacks", "evaluation", "interrupt", "nonfinite", "resume", "run_folder",
         "torch_parity", "trainer")),
-    "data/test_loader.py", "examples/test_imdb_lstm.py", "gradients/test_gradcheck.py")
+    "training/weights/test_devices.py", "data/test_loader.py", "examples/test_imdb_lstm.py", "gradients/test_gradcheck.py")
 
 # Nothing of these would be different on a device.
 HOST_ONLY: dict[str, str] = {
@@ -66,6 +66,9 @@ HOST_ONLY: dict[str, str] = {
         "bench_imdb", "bench_lstm", "bench_parts", "bench_reliability", "bench_strong", "lstm_libraries")],
                     "programs that run on the CPU"),
     "training/test_checkpoint.py": "bytes of files; a device's arrays come through state_dict, in test_resume.py",
+    **dict.fromkeys([f"training/weights/test_{name}.py" for name in (
+        "files", "hdf5", "keras_parity", "modules", "refusals", "torch_parity")],
+                    "files and other libraries, on the CPU; a model on a device is in test_devices.py"),
     "reliability": "files, processes and the host's guard",
     "test_docstrings.py": "small examples, printed",
     "command_line/test_doctor.py": "what is installed",

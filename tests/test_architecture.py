@@ -41,8 +41,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__main__": {*BELOW_TRAINING, *GRADING, "training", "command_line"},
     "__init__": set(),          # the public interface: it imports names when they are first used; no file imports it
 }
-HEAVY = {"IPython", "cupy", "jinja2", "joblib", "llvmlite", "matplotlib", "numba", "pandas", "threadpoolctl", "tqdm",
-         "distributed", "resource", "subprocess"}      # the last two: a Python in a browser, or on Windows, lacks them
+HEAVY = {"IPython", "cupy", "h5py", "jinja2", "joblib", "keras", "llvmlite", "matplotlib", "numba", "pandas", "safetensors",
+         "threadpoolctl", "torch", "tqdm", "distributed",
+         "resource", "subprocess"}      # a Python in a browser, or on Windows, lacks these two
 
 
 def imports(tree: ast.AST) -> list[tuple[ast.stmt, str]]:

@@ -30,6 +30,6 @@ def test_examples_print_what_they_say(name: str) -> None:
     "ReLU", "Sequential", "Trainer", "Callback", "EarlyStopping", "AveragedWeights", "Tokenizer", "DataLoader", "SGD", "Adam",
     "AdamW", "clip_grad_norm", "BCELoss", "BCEWithLogitsLoss", "CrossEntropyLoss", "MSELoss", "accuracy",
     "confusion_matrix", "precision_recall_f1", "gradcheck", "pad_sequences", "cut_middle", "lstm_forward", "gru_forward",
-    "rnn_forward"])
+    "rnn_forward", "load_weights"])
 def test_what_students_use_most_has_an_example(name: str) -> None:
     assert ">>>" in (inspect.getdoc(getattr(ml, name)) or "")

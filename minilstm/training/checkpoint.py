@@ -128,7 +128,7 @@ def load_checkpoint(path: PathLike) -> tuple[dict[str, np.ndarray], dict[str, An
     body = data[_PREFIX.size + length:-_DIGEST]
     try:
         text = str(data[_PREFIX.size:_PREFIX.size + length], "utf-8")
-        return _parse(json.loads(text, object_pairs_hook=_unique_keys), body)
+        return _parse(json.loads(text, object_pairs_hook=unique_keys), body)
     except (ValueError, RecursionError, OverflowError) as error:
         raise CheckpointError(f"{where}: has a malformed header: {reason_of(error)}") from None
 
@@ -150,7 +150,7 @@ def _check_prefix(where: str, prefix: bytes, size: int) -> int:
     return int(length)
 
 
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
         raise ValueError("a key occurs twice")
