@@ -1,0 +1,60 @@
+"""Models, pages and cases for the tests of the explorer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import minilstm as ml
+from minilstm.gradients.flow import gradient_flow
+from minilstm.lab.explorer.mistakes import derivations
+from minilstm.lab.explorer.page import REVIEWS, Shown, _packed
+
+LAYERS = {"lstm": ml.LSTM, "gru": ml.GRU, "rnn": ml.RNN}
+
+
+def tokenizer() -> ml.Tokenizer:
+    """A vocabulary of the page's own reviews, frequent words first."""
+    fitted = ml.Tokenizer(num_words=100, oov_token="<OOV>")
+    fitted.fit_on_texts([text for *_, text in REVIEWS])
+    return fitted
+
+
+def shown(cell: str, *, mask: bool = False, padding: str = "pre", scale: float = 2.0, dtype: Any = np.float32,
+          **options: Any) -> Shown:
+    """A model with random weights, large enough to have something to show."""
+    layer = LAYERS[cell](5, 7, return_sequences=False, rng=2, dtype=dtype, **options)
+    model = ml.Sequential(ml.Embedding(100, 5, rng=1, dtype=dtype), layer, ml.Dropout(0.5), ml.Linear(7, 1, rng=3, dtype=dtype),
+                          ml.Sigmoid())
+    rng = np.random.default_rng(4)
+    for parameter in (array for part in model for array in part.params.values()):
+        parameter[...] = scale * 0.3 * rng.standard_normal(parameter.shape)
+    return Shown(cell.upper(), model, tokenizer(), 40, padding, mask)
+
+
+def case(cell: str, T: int, D: int, H: int, **options: Any) -> dict[str, Any]:
+    """Random weights, an input, and what minilstm computes from them."""
+    rng = np.random.default_rng(T)
+    layer = LAYERS[cell](D, H, rng=0, dtype=np.float64, **options)
+    for parameter in layer.params.values():
+        parameter[...] = rng.standard_normal(parameter.shape) / np.sqrt(H)
+    x, dh = rng.standard_normal((1, T, D)), rng.standard_normal((1, H))
+    flow = gradient_flow(layer, x, dh_last=dh)
+    h, state = layer.eval()(x, return_state=True)
+    expected = {"h": np.concatenate([np.zeros((1, H)), h[0]]), "dx": flow.dx[0], "dh": flow.dh[:, 0], "dW": flow.grads["W"],
+                "db": flow.grads["b"][None]}
+    if flow.dc is not None:
+        expected["dc"] = flow.dc[:, 0]
+    arrays = {"x": x[0], "W": layer.params["W"], "b": layer.params["b"][None], "dh_last": dh}
+    return {"lines": ", ".join([cell, *options.values()]), **{name: _packed(array) for name, array in arrays.items()},
+            "expected": {name: _packed(array) for name, array in expected.items()}}
+
+
+def write_cases(path: Path, pages: list[Path]) -> None:
+    cases = [case(cell, T, D, H) for cell in LAYERS for T, D, H in ((1, 3, 5), (2, 3, 5), (17, 5, 3), (200, 11, 17))]
+    cases.append(case("rnn", 9, 3, 5, nonlinearity="relu"))
+    cases += [case(cell, 200, 64, 128) for cell in LAYERS]
+    path.write_text(json.dumps({"cells": derivations(), "cases": cases, "pages": [str(page) for page in pages]}), "utf-8")
