@@ -52,11 +52,10 @@ function slope(f, values, k, step = 1e-5) {
 // `count` random weights of W against finite differences, on the whole text. Return [{row, column, analytic, numeric}]
 // and the largest error as a share of dW's largest entry.
 function checkWeights(reading, label, seed, count = 20) {
-  const {model, items} = reading, W = reading.run.weights.W, random = randomNumbers(seed);
-  const dW = backFrom(reading, label).dW, options = {weights: reading.run.weights, held: reading.run.held, head: reading.head};
+  const {model, items} = reading, W = model.weights.W, random = randomNumbers(seed), dW = backFrom(reading, label).dW;
   const found = Array.from({length: count}, () => {
     const k = Math.floor((random() + 0.5) * W.values.length);
-    const numeric = slope(() => lossOf(read(model, items, options).logit, label), W.values, k);
+    const numeric = slope(() => lossOf(read(model, items).logit, label), W.values, k);
     return {row: Math.floor(k / W.cols), column: k % W.cols, analytic: dW.values[k], numeric};
   });
   return {found, error: largest(found.map(one => one.analytic - one.numeric)) / (largest(dW.values) || 1)};
@@ -81,7 +80,7 @@ const close = (a, b) => Math.abs(a - b) <= 1e-5 * Math.max(Math.abs(a), Math.abs
 function checkRule(short, label, rule, texts) {
   const {model, x, start, weights} = short, {cell, H} = model, T = x.rows, G = cell.gates.length, random = randomNumbers(2);
   const run = forward(cell, weights, x, {start}), logit = dot(run.h.row(T).values, model.w.values) + model.b_out;
-  const reading = {run, head: model, T, logit, p: sigmoid(logit)}, directions = n => Float64Array.from({length: n}, random);
+  const reading = {run, model, T, logit, p: sigmoid(logit)}, directions = n => Float64Array.from({length: n}, random);
   const out = {blocks: [], lines: {}, error: ''};
   let back;
   try {

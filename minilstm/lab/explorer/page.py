@@ -22,7 +22,7 @@ from minilstm.backend.errors import ArgumentError, DataError
 from minilstm.data.padding import pad_sequences
 from minilstm.data.tokenizer import Tokenizer
 from minilstm.gradients.flow import model_gradient_flow
-from minilstm.lab.explorer.mistakes import derivations, mistakes
+from minilstm.lab.explorer.mistakes import OFFERED, derivations, mistakes
 from minilstm.lab.words import model_parts, word_by_word
 from minilstm.layers.rnn import RNN
 from minilstm.layers.sequential import Sequential
@@ -32,14 +32,7 @@ from minilstm.training.atomic_write import PathLike, atomic_write
 HERE = Path(__file__).parent
 SCRIPTS = ("matrix", "expression", "cell", "model", "check", "draw", "ledger", "stations", "app")
 WORDS = 3_000
-REVIEWS = (
-    ("A change of heart", 1, "At first I thought this film would be terrible. The opening is slow and boring, the music is "
-     "awful. But then it becomes a wonderful story, beautifully shot, and the end moved me to tears. Highly recommended!"),
-    ("A promise not kept", 0, "The cast is excellent, the first scene is brilliant, and for ten minutes I loved it. Then "
-     "nothing happens for an hour. The plot makes no sense, the jokes are old, and nobody on the screen seems to care. By the "
-     "end I only wanted my money back. A waste of time and of some very good actors."),
-    ("Seven words", 1, "This film is not bad at all."),
-)
+REVIEWS = tuple((one["title"], one["label"], one["text"]) for one in OFFERED["reviews"])
 
 
 class Shown(NamedTuple):
