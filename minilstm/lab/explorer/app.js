@@ -2,225 +2,181 @@
 
 const DATA = JSON.parse(at('data').textContent), MODELS = DATA.models.map(one => openModel(one, DATA.cells));
 
-// What the stations see. `set` changes it and redraws.
+// What the stations see.
 const c = {
   data: DATA, all: MODELS, base: MODELS[0], label: 1, text: '', found: [], struck: new Set(), ghost: null, t: 0, unit: 0, shown: 'h',
-  from: 0, to: 0, change: {}, clip: Infinity, answers: {}, station: STATIONS[0], drawn: null,
+  from: 0, to: 0, changed: {}, clip: Infinity, answers: {}, station: STATIONS[0],
 
-  // Everything that follows from the text, the model and the change.
+  // Everything that follows from the text, the model and what was changed.
   compute() {
-    c.model = changedModel(c.base, c.change);
-    c.found.forEach((item, k) => { item.id = k; });
-    c.reading = read(c.model, c.found.filter(item => !c.struck.has(item.id)));
-    Object.assign(c, {items: c.reading.items, n: c.reading.n, ps: c.reading.ps, run: c.reading.run});
+    c.model = changedModel(c.base, c.changed);
+    c.reading = read(c.model, c.found.filter((item, id) => Object.assign(item, {id}) && !c.struck.has(id)));
+    Object.assign(c, {items: c.reading.items, n: c.reading.n, ps: c.reading.ps, run: c.reading.run, memory: c.base.kind === 'lstm' ? 'c' : 'h'});
     c.words = c.items.map(item => item.word);
     c.changes = c.ps.map((p, k) => p - (k ? c.ps[k - 1] : c.reading.before));
-    c.back = c.n ? backFrom(c.reading, c.label) : null;
-    c.place(c.t);
-    const first = c.reading.first + 1, size = M => c.words.map((_, k) => norm(M.row(first + k).values));
-    const kept = c.n && alone(c.run, c.back);
-    c.norms = c.n ? {dh: size(c.back.dh), dc: c.model.kind === 'lstm' ? size(c.back.dc) : null, kept: kept ? size(kept) : null} : {};
+    c.back = backFrom(c.reading, c.label);
+    const kept = alone(c.run, c.back);
+    c.norms = {dh: c.along(c.back.dh), dc: c.memory === 'c' ? c.along(c.back.dc) : null, kept: kept && c.along(kept)};
+    c.place();
   },
-  place(t) {
-    c.t = Math.max(0, Math.min(c.n - 1, t));
-    c.step = c.reading.first + c.t;
-    c.env = c.run.steps[c.step], c.word = c.words[c.t];
-    Object.assign(c, {from: Math.min(c.from, Math.max(c.n - 1, 0)), to: Math.min(c.to, Math.max(c.n - 1, 0))});
+  place() {
+    const inside = k => Math.max(0, Math.min(c.n - 1, k));
+    Object.assign(c, {t: inside(c.t), from: inside(c.from), to: inside(c.to)});
+    c.step = c.reading.first + c.t, c.env = c.run.steps[c.step], c.word = c.words[c.t];
   },
-  state: (name, k) => [...(c.run.steps[c.reading.first + k][name]).values],
-  itemsOf: model => wordsOf(model, c.text).map(word => lookUp(model, word)).filter((_, k) => !c.struck.has(k)),
-  keepGhost() {
-    const of = values => new Map(c.items.map((item, k) => [item.id, values?.[k]]));
-    c.ghost = {p: c.reading.p, n: c.n, ps: of(c.ps), dh: of(c.norms.dh)};
-  },
-  ghostCurve: (name, words) => c.ghost && c.n ? [{name: words, kind: 'ghost', values: c.items.map(item => c.ghost[name].get(item.id) ?? NaN)}] : [],
-  pick: t => c.set({t}),
+  along: rows => c.items.map((_, k) => norm(rows.row(c.reading.first + k + 1).values)),
+  state: (name, k) => [...c.run.steps[c.reading.first + k][name].values],
+  itemsOf: model => wordsOf(model, c.text).map(word => lookUp(model, word)).filter((_, id) => !c.struck.has(id)),
+  // The old curve, word for word.
+  old: (name, words) => c.ghost ? [{name: words, kind: 'ghost', values: c.items.map(item => c.ghost[name].get(item.id) ?? NaN)}] : [],
 
-  set(values, why = '') {
-    if (why && c.n) c.keepGhost();
-    const was = c.reading.p;
+  set(values) {
     Object.assign(c, values);
-    if (why) c.compute();
-    else c.place(c.t);
-    if (why) say(c.n ? `p(positive) ${prob(c.reading.p)}, was ${prob(was)}.` : 'There is no word to read.');
+    c.place();
     show();
   },
-  // The station draws into the wide column.
-  get width() { return Math.max(260, at('picture').clientWidth); },
-  strike() {
-    const {id, word} = c.items[c.t] ?? {}, back = c.lastStruck;
-    if (back !== undefined && c.lastStruckAt === c.t && c.struck.has(back)) return c.putBack(back);
-    if (id === undefined) return;
-    c.lastStruck = id, c.lastStruckAt = c.t;
-    c.set({struck: new Set([...c.struck, id])}, `struck ${word}`);
-  },
-  putBack(id) {
-    c.struck.delete(id);
-    c.set({struck: c.struck}, 'put back');
-  },
-  replace(word) {
-    const [first] = wordsOf(c.base, word), item = c.items[c.t];
-    if (!first || !item) return say('Write one word first.');
-    c.keepGhost();
-    const was = c.reading.p, kept = c.ghost;
-    c.found[item.id] = {...lookUp(c.base, first), id: item.id};
-    c.text = c.found.map(one => one.word).join(c.base.tokenizer.char_level ? '' : ' ');
-    at('text').value = c.text;
+  // Change text, model or label: keep what was as a ghost, compute, and say what came of it.
+  change(alter, words = '') {
+    const was = c.n ? c.reading.p : null, had = c.n > 0, of = values => new Map(c.items.map((item, k) => [item.id, values[k]]));
+    if (had) c.ghost = {p: was, ps: of(c.ps), dh: of(c.norms.dh)};
+    alter();
     c.compute();
-    c.ghost = kept;
-    say(`“${first}” for “${item.word}”: p(positive) ${prob(c.reading.p)}, was ${prob(was)}.`);
+    c.later(words + (c.n ? `p(positive) ${prob(c.reading.p)}` + (was === null ? '.' : `, was ${prob(was)}.`) : 'There is no word to read.'));
+    if (had !== c.n > 0) enter();
     show();
+  },
+  strike: () => c.n && c.change(() => c.struck.add(c.items[c.t].id), `“${c.word}” is struck out: `),
+  replace(word) {
+    const [first] = wordsOf(c.base, word), words = c.found.map(item => item.word);
+    if (!first || !c.n) return say('Write one word first.');
+    const {id, word: old} = c.items[c.t];
+    c.change(() => {
+      words[id] = first;
+      c.text = at('text').value = words.join(c.base.tokenizer.char_level ? '' : ' ');
+      c.found[id] = lookUp(c.base, first);
+    }, `“${first}” for “${old}”: `);
   },
   undo() {
-    const was = c.reading.p;
-    c.struck = new Set(), c.change = {}, c.clip = Infinity;
-    c.read(c.original);
+    c.change(() => { Object.assign(c, {changed: {}, clip: Infinity}), take(c.original); }, 'Undone: ');
     c.ghost = null;
-    say(`All changes undone: p(positive) ${prob(c.reading.p)}, was ${prob(was)}.`);
-    at('text').value = c.text;
+    enter();
     show();
   },
-  read(text) {
-    c.text = text, c.struck = new Set();
-    c.found = wordsOf(c.base, text).map(word => lookUp(c.base, word));
-    c.compute();
-  },
-  later: words => { clearTimeout(c.waiting); c.waiting = setTimeout(() => say(words), 300); },
+  later(words) { clearTimeout(c.waiting), c.waiting = setTimeout(() => say(words), 200); },
   redraw: () => drawStation(),
-  enter: () => enterStation(),
+  get width() { return Math.max(260, at('picture').clientWidth); },
 };
 
-const say = words => { at('said').textContent = words; };
+const say = (words, hidden = false) => { at('said').textContent = words, at('said').className = hidden ? 'hidden' : ''; };
+
+function take(text) {
+  c.text = at('text').value = text, c.struck = new Set();
+  c.found = wordsOf(c.base, text).map(word => lookUp(c.base, word));
+}
 
 function show() {
-  const unknown = kind => [...new Set(c.found.filter(item => item.kind === kind).map(item => item.word))].slice(0, 12).join(', ');
-  const after = c.found.filter(item => item.row >= 0 && !c.struck.has(item.id)).length - c.n, side = c.reading.T - c.n;
-  at('answer').replaceChildren(...(c.n ? [
-    'p(positive) = ', h('b', {}, prob(c.reading.p)), c.ghost ? `, was ${prob(c.ghost.p)}` : '', ` · ${c.n} word${c.n > 1 ? 's' : ''}`,
-    side > 0 ? ` and ${side} steps of padding ${c.model.padding === 'pre' ? 'before' : 'after'} them` : '',
-    after > 0 ? ` · ${after} more words are not read: the model reads ${c.model.max_length}` : '',
-    unknown('unknown') ? ` · unknown to the model: ${unknown('unknown')}` : '',
-    unknown('absent') ? ` · not in this page, left out: ${unknown('absent')} (--words all keeps every word)` : ''] :
-    ['There is no word to read yet. Write some.']));
-  const kept = new Map(c.items.map((item, k) => [item.id, k])), last = c.items.at(-1)?.id ?? -1;
-  at('words').replaceChildren(...c.found.slice(0, Math.max(last + 1, 1)).flatMap(item => {
-    const k = kept.get(item.id), gone = c.struck.has(item.id);
-    return [h('span', {class: `${gone ? 'struck' : item.kind}${k === c.t ? ' here' : ''}`,
-                       onclick: () => gone ? c.putBack(item.id) : k >= 0 && c.pick(k)}, item.word), ' '];
+  const {reading: {T}, n, base} = c, last = c.items.at(-1)?.id ?? -1;
+  const list = (kind, words) => {
+    const found = [...new Set(c.found.slice(0, last + 1 || 99).filter(item => item.kind === kind).map(item => item.word))].slice(0, 12);
+    return found.length ? ` · ${words}: ${found.join(', ')}` : '';
+  };
+  const more = c.found.filter((item, id) => id > last && item.row >= 0 && !c.struck.has(id)).length;
+  at('answer').replaceChildren(...(n ? ['p(positive) = ', h('b', {}, prob(c.reading.p)), c.ghost ? `, was ${prob(c.ghost.p)}` : '', ` · ${n} word${n > 1 ? 's' : ''}`,
+    T > n ? ` and ${T - n} steps of padding ${base.padding === 'pre' ? 'before' : 'after'}` : '',
+    more ? ` · ${more} more are not read: this model reads ${base.max_length}` : ''] : ['There is no word to read yet. Write some.']),
+  list('unknown', 'unknown to the model'), list('absent', 'not in this page, so left out'));
+  const kept = new Map(c.items.map((item, k) => [item.id, k]));
+  at('words').replaceChildren(...c.found.slice(0, last + 1).flatMap(({id, kind, word}) => {
+    const k = kept.get(id), gone = c.struck.has(id);
+    return [h('span', {class: `${gone ? 'struck' : kind}${k === c.t ? ' here' : ''}`, onclick: () => k >= 0 && c.set({t: k})}, word), ' '];
   }));
-  Object.assign(at('step'), {max: Math.max(c.n - 1, 0), value: c.t, disabled: c.n < 2});
-  const words = c.n ? `${c.t + 1} of ${c.n}: ${c.word}` : 'none';
-  at('step-word').textContent = words;
-  at('step').setAttribute('aria-valuetext', words);
-  const {bias = null, held = {}} = c.change, parts = [...(bias !== null ? [`the bias is ${bias}`] : []), ...Object.entries(held).map(([name, v]) => `${symbol(name).replace('_t', '')} is held at ${v}`)];
-  at('changed').replaceChildren(...(parts.length ? [`Changed in all stations: ${parts.join(', ')}. `, h('button', {type: 'button', onclick: () => { c.undo(); enterStation(); }}, 'Undo')] : []));
+  Object.assign(at('step'), {max: Math.max(n - 1, 0), value: c.t, disabled: n < 2});
+  at('step-word').textContent = n ? `${c.t + 1} of ${n}: ${c.word}` : '';
+  at('step').setAttribute('aria-valuetext', at('step-word').textContent);
+  const {bias, held = {}} = c.changed, parts = [...(typeof bias === 'number' ? [`a bias of ${fmt(bias)}`] : []), ...Object.entries(held).map(([name, v]) => `${bare(name)} held at ${v}`)];
+  at('changed').replaceChildren(...(parts.length ? [`In all stations: ${parts.join(', ')}. `, button('Undo', c.undo)] : []));
   drawStation();
-  const hash = `#${c.station.id}/${c.t + 1}`;
-  if (location.hash !== hash) history.replaceState(null, '', hash);
+  history.replaceState(null, '', `#${c.station.id}/${c.t + 1}`);
 }
 
 function drawStation() {
-  const answered = c.answers[c.station.id] !== undefined;
-  at('picture').replaceChildren(...(answered && c.n ? c.station.draw(c) : []));
+  at('picture').replaceChildren(...(c.n && c.answers[c.station.id] !== undefined ? c.station.draw(c) : []).filter(Boolean));
 }
 
-function enterStation() {
-  const {station} = c, place = STATIONS.indexOf(station), next = STATIONS[place + 1];
+// A station's question, or its answer and its controls.
+function enter() {
+  const {station, answers} = c, place = STATIONS.indexOf(station), next = STATIONS[place + 1], told = answers[station.id];
   at('station-title').textContent = `${place + 1}. ${station.title}`;
-  at('stations').replaceChildren(...STATIONS.map((one, k) => h('li', {}, h('a', {
-    href: '#' + one.id, 'aria-current': one === station ? 'step' : null}, `${k + 1}. ${one.title}${c.answers[one.id] === undefined ? '' : ' ✓'}`))));
-  at('onward').replaceChildren(...(next ? [h('a', {href: '#' + next.id}, `Next: ${next.title}`)] : []));
-  at('controls').replaceChildren();
-  if (!c.n) at('question').replaceChildren(h('p', {}, station.lead));
-  else askQuestion(station);
-  drawStation();
+  at('stations').replaceChildren(...STATIONS.map((one, k) => h('li', {}, h('a', {href: '#' + one.id, 'aria-current': one === station && 'step'},
+    `${k + 1}. ${one.title}${answers[one.id] === undefined ? '' : ' ✓'}`))));
+  at('onward').replaceChildren(...(next && told !== undefined ? [h('a', {href: '#' + next.id}, `Next: ${next.title}`)] : []));
+  at('controls').replaceChildren(...(c.n && told !== undefined ? station.controls(c).filter(Boolean) : []));
+  at('question').replaceChildren(h('p', {}, station.lead), c.n ? told === undefined ? asked(station) : h('p', {}, h('b', {}, told)) : '');
 }
 
-function askQuestion(station) {
-  const answered = c.answers[station.id];
-  if (answered !== undefined) {
-    at('question').replaceChildren(h('p', {}, station.lead), h('p', {}, h('b', {}, answered)));
-    at('controls').replaceChildren(h('div', {class: 'row'}, station.controls(c)));
-    return;
-  }
+function asked(station) {
   const {question, options, right, because} = station.ask(c);
   const answer = (value, words) => {
-    const told = value === null ? because : `${value === right ? 'Yes' : `You chose: ${words}`}. ${because}`;
-    c.answers[station.id] = told;
-    say(told);
-    enterStation();
+    c.answers[station.id] = (value === null ? '' : value === right ? 'Yes. ' : `You chose: ${words}. `) + because;
+    say(c.answers[station.id], true);
+    enter();
+    drawStation();
     at('station').focus();
   };
-  at('question').replaceChildren(h('p', {}, station.lead), h('fieldset', {}, h('legend', {}, 'First, what do you think?'), h('p', {}, question),
-    h('div', {class: 'choices'}, [...options, [null, 'I do not know']].map(([value, words]) => h('button', {type: 'button', onclick: () => answer(value, words)}, words)))));
+  return h('fieldset', {}, h('legend', {}, 'First: what do you think?'), h('p', {}, question), h('div', {class: 'choices'},
+    [...options, [null, 'I do not know']].map(([value, words]) => button(words, () => answer(value, words)))));
 }
 
 function follow() {
   const [id, t] = location.hash.slice(1).split('/'), station = STATIONS.find(one => one.id === id) ?? STATIONS[0], moved = station !== c.station;
   c.station = station;
-  if (Number(t) >= 1) c.place(Math.floor(Number(t)) - 1);
-  if (moved) mark('');
-  enterStation();
+  if (t >= 1) c.t = Math.floor(t) - 1;
+  c.place();
+  enter();
   show();
   if (moved) at('station').focus();
 }
 
-function openReview(k) {
-  const {text, label} = DATA.reviews[k];
-  Object.assign(c, {label, original: text, ghost: null, change: {}, answers: {}});
-  at('label').value = String(label), at('text').value = text;
-  c.read(text);
-  c.t = 0, c.to = Math.max(0, c.n - 1), c.from = Math.floor(c.n / 2), c.shown = memory(c);
-  const last = c.run.h.row(c.reading.T).values;
-  c.unit = last.reduce((best, v, u) => Math.abs(v * c.base.w.values[u]) > Math.abs(last[best] * c.base.w.values[best]) ? u : best, 0);
-  c.place(Math.floor(c.n / 2));
+function open() {
+  const {text, label} = DATA.reviews[at('review').value], {base} = c;
+  Object.assign(c, {label, original: text, ghost: null, changed: {}, clip: Infinity, answers: {}});
+  at('label').value = label;
+  take(text);
+  c.compute();
+  const pushes = u => Math.abs(c.run.h.row(c.reading.T).values[u] * base.w.values[u]);
+  Object.assign(c, {t: c.n >> 1, from: c.n >> 1, to: c.n - 1, shown: c.memory, unit: [...base.w.values.keys()].reduce((a, b) => pushes(b) > pushes(a) ? b : a)});
+  c.place();
+  at('about').textContent = `${base.name}: ${/^[AEIOFHLMNRSX]/.test(base.cell.name) ? 'an' : 'a'} ${base.cell.name} of ${base.H} units on vectors of ${base.D} numbers. ` +
+    `This page holds ${base.E.rows.toLocaleString('en')} words and needs no network.`;
 }
 
 function trust() {
-  const worst = Math.max(...MODELS.map(model => agreement(model, DATA.reviews))), good = worst <= LIMIT;
-  const result = h('p', {role: 'status'}), button = h('button', {type: 'button', class: 'check', onclick() {
-    const {error} = checkWeights(c.reading, c.label, Date.now());
-    result.textContent = `20 weights of W, drawn at random: gradient and finite differences differ by at most ${fmt(error, 2)} of the largest entry. ` +
-      (error < 1e-5 ? 'The gradient is right.' : 'That is too much.');
-    result.className = error < 1e-5 ? 'good' : 'bad';
-  }}, 'Check 20 random weights by finite differences');
-  at('trust').replaceChildren(good ? h('p', {class: 'good'}, `Computed in your browser; it agrees with minilstm ${DATA.version} to ${fmt(Math.max(worst, 1e-17), 2)} of each largest number.`) :
-    h('p', {class: 'banner', role: 'alert'}, `Do not trust this page: its numbers differ from minilstm’s by ${fmt(worst, 2)} of the largest one.`), button, result);
+  const worst = Math.max(...MODELS.map(model => agreement(model, DATA.reviews))), result = h('p', {role: 'status'}), check = () => {
+    const {error} = checkWeights(c.reading, c.label, Date.now()), good = error < 1e-5;
+    result.textContent = `20 weights of W: gradient and finite differences differ by at most ${fmt(error, 2)} of the largest entry. ${good ? 'The gradient is right.' : 'That is too much.'}`;
+    result.className = good ? 'good' : 'bad';
+  };
+  at('trust').replaceChildren(worst <= LIMIT ? h('p', {class: 'good'}, `Computed here, in your browser. It agrees with minilstm ${DATA.version} to ${fmt(Math.max(worst, 1e-17), 2)} of the largest number.`) :
+    h('p', {class: 'banner', role: 'alert'}, `Do not trust this page: its numbers differ from minilstm’s by ${fmt(worst, 2)} of the largest one.`),
+  button('Check 20 random weights by finite differences', check), result);
 }
 
 function start() {
-  at('model').replaceChildren(...MODELS.map((one, k) => h('option', {value: k}, one.name)));
+  const fill = (id, names) => at(id).replaceChildren(...names.map((name, k) => h('option', {value: k}, name)));
+  const anew = () => { c.base = MODELS[at('model').value], open(), enter(), show(); };
+  fill('model', MODELS.map(one => one.name)), fill('review', DATA.reviews.map(one => one.title));
   at('model-label').hidden = MODELS.length < 2;
-  at('review').replaceChildren(...DATA.reviews.map((one, k) => h('option', {value: k}, one.title)));
-  at('model').onchange = () => { c.base = MODELS[at('model').value]; openReview(Number(at('review').value)); about(); enterStation(); show(); };
-  at('review').onchange = () => { openReview(Number(at('review').value)); enterStation(); show(); };
-  at('label').onchange = () => { c.label = Number(at('label').value); c.set({}, 'label'); };
-  at('text').oninput = () => {
-    const was = c.reading.p, had = c.n;
-    if (had) c.keepGhost();
-    const ghost = c.ghost;
-    c.read(at('text').value);
-    c.original = c.text;
-    c.ghost = ghost;
-    c.later(c.n ? `p(positive) ${prob(c.reading.p)}` + (had ? `, was ${prob(was)}.` : '.') : 'There is no word to read.');
-    if (Boolean(had) !== Boolean(c.n)) enterStation();
-    show();
-  };
-  at('step').oninput = () => c.set({t: Number(at('step').value)});
+  at('model').onchange = at('review').onchange = anew;
+  at('label').onchange = () => c.change(() => { c.label = +at('label').value; });
+  at('text').oninput = () => c.change(() => { take(at('text').value), c.original = c.text; });
+  at('step').oninput = () => c.set({t: +at('step').value});
+  for (const [where, event] of [[window, 'resize'], [window, 'beforeprint'], [matchMedia('(prefers-color-scheme: dark)'), 'change']]) where.addEventListener(event, drawStation);
   addEventListener('hashchange', follow);
-  addEventListener('resize', () => drawStation());
-  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => drawStation());
-  openReview(0);
-  about();
+  open();
   trust();
   c.station = STATIONS.find(one => location.hash.startsWith('#' + one.id)) ?? STATIONS[0];
   follow();
   document.documentElement.dataset.ready = performance.now().toFixed(0);
-}
-
-function about() {
-  const {name, D, H, E, cell} = c.base;
-  at('about').textContent = `${MODELS.length > 1 ? '' : `${name}: `}${cell.name} with ${H} units, word vectors of ${D} numbers, vectors of ${E.rows.toLocaleString('en')} words in this page. Nothing leaves it: it needs no network.`;
 }
 
 start();

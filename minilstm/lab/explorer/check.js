@@ -63,9 +63,8 @@ function checkWeights(reading, label, seed, count = 20) {
 
 // The check of station 6: a short text, from a state that is not zero, so that no mistake can hide.
 function shortRun(reading, T) {
-  const {model, items} = reading, H = model.H, random = randomNumbers(1);
-  const chosen = items.length ? items : [{row: 0}], x = new Matrix(T, model.D);
-  for (let t = 0; t < T; t++) x.row(t).values.set(model.E.row(chosen[t % chosen.length].row).values);
+  const {model, items} = reading, H = model.H, random = randomNumbers(1), x = new Matrix(T, model.D);
+  for (let t = 0; t < T; t++) x.row(t).values.set(model.E.row(items[t % items.length].row).values);
   const start = Object.fromEntries(model.cell.states.map(name => [name, new Matrix(1, H).map(() => random())]));
   return {model, x, start, weights: model.weights, loss(label, nudge) {
     const run = forward(model.cell, this.weights, this.x, {start: this.start, nudge});
@@ -75,13 +74,12 @@ function shortRun(reading, T) {
 
 const close = (a, b) => Math.abs(a - b) <= 1e-5 * Math.max(Math.abs(a), Math.abs(b)) + 1e-13;
 
-// All blocks, each by moving all its numbers at once in a random direction; and each line, in the middle step.
-// Return {blocks: [{name, part, ok, analytic, numeric}], lines: target -> {ok, ...}, error: text}.
+// All blocks, each by moving all its numbers at once in a random direction; and each line. The last three blocks are the
+// initial state and the words. Return {blocks: [{name, part, ok, analytic, numeric}], lines: target -> {ok, words}, error}.
 function checkRule(short, label, rule, texts) {
-  const {model, x, start, weights} = short, {cell, H} = model, T = x.rows, G = cell.gates.length, random = randomNumbers(2);
-  const run = forward(cell, weights, x, {start}), logit = dot(run.h.row(T).values, model.w.values) + model.b_out;
-  const reading = {run, model, T, logit, p: sigmoid(logit)}, directions = n => Float64Array.from({length: n}, random);
-  const out = {blocks: [], lines: {}, error: ''};
+  const {model, x, start, weights: {W, b}} = short, {cell, H} = model, T = x.rows, G = cell.gates.length, random = randomNumbers(2);
+  const run = forward(cell, short.weights, x, {start}), logit = dot(run.h.row(T).values, model.w.values) + model.b_out;
+  const reading = {run, model, T, logit, p: sigmoid(logit)}, out = {blocks: [], lines: {}, error: ''};
   let back;
   try {
     back = backFrom(reading, label, {...rule, lines: texts});
@@ -89,27 +87,24 @@ function checkRule(short, label, rule, texts) {
     out.error = error.message;
   }
   const block = (name, part, values, grads, places) => {
-    const v = directions(places.length), old = places.map(k => values[k]), at = step => {
+    const v = places.map(random), old = places.map(k => values[k]), loss = step => {
       places.forEach((k, j) => { values[k] = old[j] + step * v[j]; });
       return short.loss(label);
     };
-    const numeric = (at(1e-5) - at(-1e-5)) / 2e-5;
-    places.forEach((k, j) => { values[k] = old[j]; });
-    const analytic = back ? places.reduce((sum, k, j) => sum + grads[k] * v[j], 0) : NaN;
+    const numeric = (loss(1e-5) - loss(-1e-5)) / 2e-5, analytic = back ? places.reduce((sum, k, j) => sum + grads[k] * v[j], 0) : NaN;
+    loss(0);
     out.blocks.push({name, part, analytic, numeric, ok: close(analytic, numeric)});
   };
-  const W = weights.W.values, grid = (rows, k) => rows.flatMap(i => Array.from({length: H}, (_, j) => i * G * H + k * H + j));
   const range = (from, to) => Array.from({length: to - from}, (_, k) => from + k);
   cell.gates.forEach((gate, k) => {
-    block(gate, 'W, rows of h', W, back?.dW.values, grid(range(0, H), k));
-    block(gate, 'W, rows of x', W, back?.dW.values, grid(range(H, H + model.D), k));
-    const last = weights.b.cols > G * H && k === G - 1 ? (G + 1) * H : (k + 1) * H;
-    block(gate, 'b', weights.b.values, back?.db.values, range(k * H, last));
+    const rows = (from, to) => range(from, to).flatMap(i => range(i * W.cols + k * H, i * W.cols + (k + 1) * H));
+    block(gate, 'rows of h', W.values, back?.dW.values, rows(0, H));
+    block(gate, 'rows of x', W.values, back?.dW.values, rows(H, W.rows));
+    block(gate, 'b', b.values, back?.db.values, range(k * H, k === G - 1 ? b.cols : (k + 1) * H));
   });
+  block('', 'h₀', start.h.values, back?.dh.row(0).values, range(0, H));
   block('', 'x', x.values, back?.dx.values, range(0, x.values.length));
-  for (const name of cell.states) {
-    block('', name + '_0', start[name].values, back?.['d' + name].row(0).values, range(0, H));
-  }
+  if (start.c) block('', 'c₀', start.c.values, back?.dc.row(0).values, range(0, H));
   checkLines(short, label, texts, backFrom(reading, label), run, out);
   return out;
 }

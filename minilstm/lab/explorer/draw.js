@@ -1,135 +1,115 @@
 // Elements, numbers in words, charts. Text only ever enters the page as text.
 
-const SPACES = {svg: 'http://www.w3.org/2000/svg', math: 'http://www.w3.org/1998/Math/MathML', html: 'http://www.w3.org/1999/xhtml'};
+const SPACES = {h: 'http://www.w3.org/1999/xhtml', s: 'http://www.w3.org/2000/svg', m: 'http://www.w3.org/1998/Math/MathML'};
 
-function element(space, tag, attributes, children) {
-  const made = document.createElementNS(SPACES[space], tag);
+const [h, s, m] = Object.values(SPACES).map(space => (tag, attributes, ...children) => {
+  const made = document.createElementNS(space, tag);
   for (const [name, value] of Object.entries(attributes ?? {})) {
     if (name.startsWith('on')) made.addEventListener(name.slice(2), value);
     else if (name === 'value') made.value = value;
     else if (value !== false && value !== null && value !== undefined) made.setAttribute(name, value === true ? '' : value);
   }
-  made.append(...children.flat(9).filter(child => child !== null && child !== undefined && child !== ''));
+  made.append(...children.flat(9).filter(child => child || child === 0));
   return made;
-}
-const h = (tag, attributes, ...children) => element('html', tag, attributes, children);
-const s = (tag, attributes, ...children) => element('svg', tag, attributes, children);
-const m = (tag, ...children) => element('math', tag, {}, children);
+});
 const at = id => document.getElementById(id);
 
-const minus = text => text.replace('-', '−').replace('e-', 'e−').replace('e+', 'e');
+const minus = text => text.replace(/-/g, '−').replace('e+', 'e');
 function fmt(value, digits = 3) {
-  if (!Number.isFinite(value)) return 'not a number';
+  if (!Number.isFinite(value)) return '–';
   const size = Math.abs(value);
-  return minus(size === 0 ? '0' : size < 1e-3 || size >= 1e4 ? value.toExponential(digits - 1) : String(+value.toPrecision(digits)));
+  return minus(size && (size < 1e-3 || size >= 1e4) ? value.toExponential(digits - 1) : String(+value.toPrecision(digits)));
 }
 const prob = value => value.toFixed(3);
 const signed = value => (value < 0 ? '−' : '+') + Math.abs(value).toFixed(3);
-const percent = share => `${Math.round(100 * share)} %`;
+// A line of the derivation in running text.
+const plain = text => text.replace(/_\{t-1\}/g, 'ₜ₋₁').replace(/_t\b/g, 'ₜ').replace(/ \* /g, ' · ').replace(/ - /g, ' − ');
 
-// A formula in the notation of the derivations as MathML, which browsers read aloud.
+// A line of the derivation as MathML, which browsers read aloud.
 function formula(text) {
   const row = [];
   for (const [token] of text.matchAll(/(?:c̃|[A-Za-zσ]+)'?(?:_(?:\{[^}]*\}|\w+))?|[\d.]+|\S/gu)) {
     const [, base, sub] = /^(.+?)_\{?([^}]*)\}?$/u.exec(token) ?? [];
-    if (token === '²' || token === 'ᵀ') row.push(m('msup', row.pop(), m('mi', token === '²' ? '2' : 'T')));
-    else if (base) row.push(m('msub', m('mi', base), m('mrow', m('mi', sub.replace('-', '−')))));
-    else row.push(m(/^[\d.]+$/.test(token) ? 'mn' : /^[\p{L}'̃]+$/u.test(token) ? 'mi' : 'mo', token === '*' ? '·' : token));
+    if (token === '²' || token === 'ᵀ') row.push(m('msup', {}, row.pop(), m('mi', {}, token === '²' ? '2' : 'T')));
+    else if (base) row.push(m('msub', {}, m('mi', {}, base), m('mi', {}, minus(sub))));
+    else row.push(m(/^[\d.]/.test(token) ? 'mn' : /^\p{L}/u.test(token) ? 'mi' : 'mo', {}, token === '*' ? '·' : minus(token)));
   }
-  return m('math', m('mrow', ...row));
+  return m('math', {}, m('mrow', {}, ...row));
 }
 
+// A cell of a table is text or a node; one that holds a number stands on the right.
+const table = (caption, head, rows, attributes = {}) => h('table', attributes, caption && h('caption', {class: 'soft'}, caption),
+  h('thead', {}, h('tr', {}, head.map(name => h('th', {scope: 'col'}, name)))),
+  h('tbody', {}, rows.map(row => h('tr', {'data-sym': row.sym}, row.map(cell =>
+    cell.tagName === 'TD' ? cell : h('td', {class: /^[−\d.]/.test(cell) ? 'number' : null}, cell))))));
+
 // A table behind a picture; its rows are made when it is opened.
-function tableOf(title, columns, rows) {
-  const made = h('details', {ontoggle() {
-    if (made.children.length > 1 || !made.open) return;
-    made.append(h('div', {class: 'scroll', tabindex: 0, role: 'region', 'aria-label': title}, h('table', {},
-      h('thead', {}, h('tr', {}, columns.map(name => h('th', {scope: 'col'}, name)))),
-      h('tbody', {}, rows().map(row => h('tr', {}, row.map(cell => h('td', {}, String(cell)))))))));
-  }}, h('summary', {}, title));
-  return made;
-}
+const tableOf = (title, head, rows) => h('details', {ontoggle() {
+  if (this.children.length < 2) this.append(h('div', {class: 'scroll', tabindex: 0, role: 'region', 'aria-label': title},
+    table('', head, rows())));
+}}, h('summary', {}, title));
 
 const figure = (picture, sentence, ...more) => h('figure', {}, picture, h('figcaption', {}, sentence), ...more);
 
-// Curves (and bars) over the words. Each curve: {name, values, kind}; values may hold NaN. log: a floor is drawn.
-function chart({label, words, curves, bars = null, log = false, low = 0, high = 1, t, pick, width}) {
-  const height = 230, [left, top, bottom] = [52, 22 * Math.ceil(curves.length / (width < 500 ? 1 : 3)) + 8, 34];
-  const n = words.length, gap = (width - left - 12) / Math.max(n, 1), x = k => left + gap * (k + 0.5);
+// Curves (and bars) over the words. Each curve: {name, values, kind}. log: powers of ten, with a floor.
+function chart({label, words, curves, bars = [], log = false, t, pick, width}) {
+  const height = 200 + 18 * curves.length, [left, top, bottom] = [52, 18 * curves.length + 10, height - 34], n = words.length;
+  const gap = (width - left - 12) / n, x = k => left + gap * (k + .5);
+  let [low, high, step] = [0, 1, .5];
   if (log) {
-    const all = curves.flatMap(curve => [...curve.values]).filter(value => value > 0 && value < Infinity);
-    high = Math.ceil(Math.log10(Math.max(...all, 1e-300)) + 1e-9);
-    low = Math.max(Math.floor(Math.log10(Math.min(...all, 10 ** high))), high - 16);
-    if (low === high) low--;
+    const all = curves.flatMap(curve => curve.values).filter(value => value > 0).map(Math.log10);
+    high = Math.ceil(Math.max(...all, -300)), low = Math.max(Math.floor(Math.min(...all, high - 1)), high - 16);
+    step = Math.ceil((high - low) / 5), low = high - step * Math.ceil((high - low) / step);
   }
-  const place = value => Math.min(1, Math.max(0, ((log ? Math.log10(value) : value) - low) / (high - low)));
-  const y = value => height - bottom - place(value) * (height - top - bottom);
-  const made = s('svg', {width, height, viewBox: `0 0 ${width} ${height}`, role: 'img', 'aria-label': label, onclick(event) {
+  const y = value => bottom - Math.min(1, Math.max(0, (value - low) / (high - low))) * (bottom - top);
+  const level = value => y(log ? Math.log10(value) : value), line = (kind, x1, y1, x2, y2) => s('line', {class: kind, x1, y1, x2, y2});
+  const made = s('svg', {width, height, role: 'img', 'aria-label': label, onclick(event) {
     const k = Math.floor((event.clientX - made.getBoundingClientRect().left - left) / gap);
-    if (pick && k >= 0 && k < n) pick(k);
+    if (k >= 0 && k < n) pick(k);
   }});
-  const ticks = log ? 4 : 2;
-  for (let k = 0; k <= ticks; k++) {
-    const value = low + (high - low) * k / ticks, level = log ? 10 ** Math.round(value) : value;
-    made.append(s('line', {class: 'axis', x1: left, x2: width, y1: y(level), y2: y(level)}),
-      s('text', {x: left - 6, y: y(level) + 4, 'text-anchor': 'end'}, log ? minus(`1e${Math.round(value)}`) : fmt(level, 2)));
+  for (let value = low; value <= high; value += step) {
+    const name = log ? `${value === low ? '≤ ' : ''}1e${value}` : String(value);
+    made.append(line('axis', left, y(value), width, y(value)),
+      s('text', {x: left - 6, y: y(value) + 4, 'text-anchor': 'end'}, minus(name)));
   }
-  if (bars) {
-    const zero = y((low + high) / 2), scale = (height - top - bottom) / (high - low);
-    bars.forEach((value, k) => made.append(s('rect', {class: value < 0 ? 'minus' : 'plus', opacity: .55,
-      x: x(k) - gap * .35, width: gap * .7, y: value < 0 ? zero : zero - value * scale, height: Math.abs(value) * scale})));
-  }
-  curves.forEach(({name, values, kind}, index) => {
-    let path = '', pen = false;
-    values.forEach((value, k) => {
-      if (Number.isNaN(value)) { pen = false; return; }
-      path += `${pen ? 'L' : 'M'}${x(k).toFixed(1)} ${y(value).toFixed(1)}`;
-      pen = true;
-    });
-    const across = width < 500 ? 1 : 3, where = [left + index % across * ((width - left) / across), 14 + 22 * Math.floor(index / across)];
-    made.append(s('path', {class: 'curve ' + kind, d: path + (n === 1 ? 'h.1' : '')}),
-      s('line', {class: 'curve ' + kind, x1: where[0], x2: where[0] + 26, y1: where[1] - 4, y2: where[1] - 4}),
-      s('text', {x: where[0] + 32, y: where[1]}, name));
+  bars.forEach((value, k) => made.append(s('rect', {class: value < 0 ? 'minus' : 'plus', opacity: .55, x: x(k) - gap * .35,
+    width: gap * .7, y: y(Math.max(.5, .5 + value)), height: Math.abs(value) * (bottom - top)})));
+  curves.forEach(({name, values, kind}, row) => {
+    const points = values.map((value, k) => Number.isNaN(value) ? '' : `${x(k).toFixed(1)},${level(value).toFixed(1)}`);
+    made.append(s('polyline', {class: 'curve ' + kind, points: points.join(' ')}), n === 1 && s('circle', {cx: x(0), cy: level(values[0]), r: 3}),
+      line('curve ' + kind, left, 12 + 18 * row, left + 26, 12 + 18 * row), s('text', {x: left + 32, y: 16 + 18 * row}, name));
   });
-  if (t >= 0 && t < n) {
-    const anchor = x(t) < width * .2 ? 'start' : x(t) > width * .8 ? 'end' : 'middle';
-    made.append(s('line', {class: 'now', x1: x(t), x2: x(t), y1: top, y2: height - bottom}),
-      s('text', {x: x(t), y: height - 8, 'text-anchor': anchor, 'font-weight': 700}, `${t + 1}: ${words[t].slice(0, 24)}`));
-  }
+  made.append(line('now', x(t), top, x(t), bottom), s('text', {x: x(t), y: height - 12, 'font-weight': 700, 'text-anchor':
+    x(t) < width * .2 ? 'start' : x(t) > width * .8 ? 'end' : 'middle'}, `${t + 1}: ${words[t].slice(0, 24)}`));
   return made;
 }
 
-const colour = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-
-// Signed numbers of the units (rows) after each word (columns), as colours and, where they fit, + and −.
+// Signed numbers of the units (rows) after each word (columns), as colours, with + and − where they fit.
 function strip({label, values, from, to, chosen, width, brush}) {
-  const n = values.length, H = values[0].length, high = Math.max(4, Math.min(16, Math.floor(420 / H))), wide = width / n;
-  const made = h('canvas', {role: 'img', 'aria-label': label}), ratio = window.devicePixelRatio || 1, pen = made.getContext('2d');
-  made.width = width * ratio, made.height = (high * H + 2) * ratio;
-  made.style.height = `${high * H + 2}px`;
-  pen.scale(ratio, ratio);
-  const [plus, less, ink, accent] = ['--plus', '--minus', '--ink', '--accent'].map(colour);
-  const scale = Math.max(...values.map(row => largest(row))) || 1;
-  pen.textAlign = 'center', pen.textBaseline = 'middle', pen.font = `${high - 2}px sans-serif`;
+  const n = values.length, H = values[0].length, high = Math.max(4, Math.min(16, Math.floor(420 / H))), wide = (width - 44) / n;
+  const made = h('canvas', {role: 'img', 'aria-label': label}), ratio = devicePixelRatio, pen = made.getContext('2d');
+  const [plus, less, ink, accent] = ['plus', 'minus', 'ink', 'accent'].map(
+    name => getComputedStyle(document.documentElement).getPropertyValue('--' + name));
+  const scale = Math.max(...values.map(largest)) || 1, letters = size => { pen.font = `${size}px sans-serif`; };
+  made.width = width * ratio, made.height = (high * H + 4) * ratio, made.style.height = `${high * H + 4}px`;
+  pen.scale(ratio, ratio), pen.textBaseline = 'middle', letters(Math.min(12, high));
   values.forEach((row, k) => row.forEach((value, unit) => {
-    pen.globalAlpha = Math.min(1, Math.abs(value) / scale);
-    pen.fillStyle = value < 0 ? less : plus;
-    pen.fillRect(k * wide, unit * high, Math.ceil(wide), high);
-    if (high > 8 && wide > 8 && Math.abs(value) > scale / 10) {
-      pen.globalAlpha = 1, pen.fillStyle = ink;
-      pen.fillText(value < 0 ? '−' : '+', (k + .5) * wide, (unit + .5) * high);
-    }
+    pen.globalAlpha = Math.sqrt(Math.abs(value) / scale), pen.fillStyle = value < 0 ? less : plus;
+    pen.fillRect(k * wide, unit * high, wide + .5, high);
+    pen.globalAlpha = 1, pen.fillStyle = ink;
+    if (high > 8 && wide > 8 && Math.abs(value) > scale / 10) pen.fillText(value < 0 ? '−' : '+', (k + .35) * wide, (unit + .5) * high);
   }));
-  pen.globalAlpha = 1, pen.strokeStyle = ink, pen.lineWidth = 2;
-  for (const unit of chosen) pen.strokeRect(from * wide + 1, unit * high, (to - from + 1) * wide - 2, high);
-  pen.strokeStyle = accent, pen.lineWidth = 3;
-  pen.strokeRect(from * wide + 1.5, 1.5, (to - from + 1) * wide - 3, high * H - 1);
+  letters(11), pen.strokeStyle = ink, pen.lineWidth = 1;
+  let free = 0;
+  for (const unit of chosen) {
+    pen.strokeRect(from * wide, unit * high, (to - from + 1) * wide, high);
+    const place = (unit + .5) * high;
+    if (place >= free) pen.fillText(`${values[from][unit] < 0 ? '−' : '+'} ${unit}`, width - 38, Math.max(place, 6)), free = place + 12;
+  }
+  pen.strokeStyle = accent, pen.lineWidth = 3, pen.strokeRect(from * wide + 1.5, 1.5, (to - from + 1) * wide - 3, high * H + 1);
   let start = null;
   const word = event => Math.max(0, Math.min(n - 1, Math.floor((event.clientX - made.getBoundingClientRect().left) / wide)));
-  made.addEventListener('pointerdown', event => { start = word(event); });
-  made.addEventListener('pointerup', event => {
-    if (start !== null) brush(Math.min(start, word(event)), Math.max(start, word(event)));
-    start = null;
-  });
+  made.onpointerdown = event => { start = word(event); };
+  made.onpointerup = event => { if (start !== null) brush(Math.min(start, word(event)), Math.max(start, word(event))); };
   return made;
 }

@@ -1,95 +1,71 @@
 // One step as a ledger: each equation (each line of the derivation) with its numbers for one unit; and a picture of the cell.
 
-const SIGNS = {c_tilde: 'c̃', h_prev: 'h_{t-1}', c_prev: 'c_{t-1}', x: 'x_t'};
-const symbol = name => SIGNS[name] ?? (/^[a-z]$/.test(name) ? name + '_t' : name.replace('c_tilde', 'c̃'));
+const symbol = name => ({c_tilde: 'c̃', h_prev: 'h_{t-1}', c_prev: 'c_{t-1}'})[name] ??
+  (/^[a-z]$/.test(name) ? name + '_t' : name.replace('c_tilde', 'c̃'));
+const bare = name => plain(symbol(name)).replace('ₜ₋₁', ' before').replace('ₜ', '');
+const gateSymbol = gate => gate === 'c' ? 'c_tilde' : gate;
 
-function mark(name) {
-  for (const one of document.querySelectorAll('[data-sym]')) one.classList.toggle('marked', one.dataset.sym === name);
-}
-
-// A symbol as a button: focusing it marks the same symbol wherever it stands.
-const symbolButton = name => h('button', {type: 'button', 'data-sym': name, onfocus: () => mark(name), onclick: () => mark(name)},
-  formula(symbol(name)));
+// Mark a symbol wherever it stands.
+const mark = name => document.querySelectorAll('[data-sym]').forEach(one => one.classList.toggle('marked', one.dataset.sym === name));
 
 // A line with the numbers of one unit in place of its names.
-function withNumbers(line, env, unit, other = {}) {
-  return line.replace(/\*\*2/g, '²').replace(/[A-Za-z_]\w*/g, name => {
-    const value = other[name] ?? env[name]?.values?.[unit];
-    return value === undefined ? {sigma: 'σ'}[name] ?? name : value < 0 ? `(${fmt(value)})` : fmt(value);
-  }).replace(/ \* /g, ' · ').replace(/ - /g, ' − ');
-}
+const withNumbers = (line, env, unit) => line.replace(/\*\*2/g, '²').replace(/[A-Za-z_]\w*/g, name => {
+  const value = env[name]?.values[unit];
+  return value === undefined ? name.replace('sigma', 'σ') : value < 0 ? `(${fmt(value)})` : fmt(value);
+}).replace(/\((\([^()]*\))\)/g, '$1').replace(/ \* /g, ' · ').replace(/ - /g, ' − ');
 
-const ledger = (title, rows) => h('table', {class: 'ledger'}, h('caption', {class: 'soft'}, title),
-  h('thead', {}, h('tr', {}, ['symbol', 'line', 'with numbers', 'value'].map(name => h('th', {scope: 'col'}, name)))),
-  h('tbody', {}, rows.map(({name, number, text, numbers, value}) => h('tr', {'data-sym': name},
-    h('td', {}, number ? h('small', {}, number + '. ') : '', symbolButton(name)), h('td', {}, formula(text)),
-    h('td', {}, numbers), h('td', {class: 'number'}, fmt(value))))));
+const ledger = (title, rows) => table(title, ['symbol', 'line', 'with numbers', 'value'], rows.map(({sym, number, text, numbers, value}) =>
+  Object.assign([[number && h('small', {}, number + '. '), h('button', {type: 'button', onfocus: () => mark(sym)}, formula(symbol(sym)))],
+                 formula(text), numbers, fmt(value)].map(cell => h('td', {}, cell)), {sym})), {class: 'ledger'});
+const rightSide = text => text.slice(text.indexOf(' = ') + 3);
 
-function forwardLedger({model, run, step, unit, word}) {
-  const env = run.steps[step];
-  return ledger(`Forward at “${word}”, unit ${unit}`, model.cell.forward.map(([target, line, text]) => ({
-    name: target, text: text.split(' = ').slice(1).join(' = '), value: env[target].values[unit],
-    numbers: Object.hasOwn(run.held, target) ? `held at ${run.held[target]}` : withNumbers(line, env, unit)})));
-}
+const forwardLedger = ({model, run, env, unit, word}) => ledger(`Forward at “${word}”, unit ${unit}`, model.cell.forward.map(
+  ([sym, line, text]) => ({sym, text: rightSide(text), value: env[sym].values[unit],
+    numbers: Object.hasOwn(run.held, sym) ? `held at ${run.held[sym]}` : withNumbers(line, env, unit)})));
 
-// What a gate's sum z (a) is made of: its five largest terms, the rest, the bias.
-function sumTerms({model, run, step, unit}, gate) {
-  const {W, b} = model.weights, env = run.steps[step], H = model.H, column = model.cell.gates.indexOf(gate) * H + unit;
+// What a gate's sum is made of: its five largest terms, the rest, the bias.
+function sumTerms({model, env, unit}, gate) {
+  const {W, b} = model.weights, H = model.H, column = model.cell.gates.indexOf(gate) * H + unit, share = one => one.w * one.value;
   const terms = [...env.h_prev.values, ...env.x.values].map((value, k) => ({
-    text: `${k < H ? `h_{t-1}, unit ${k}` : `x_t, feature ${k - H}`}`, w: W.values[k * W.cols + column], value}));
-  terms.sort((p, q) => Math.abs(q.w * q.value) - Math.abs(p.w * p.value));
-  const whole = env['a_' + gate].values[unit], rest = terms.slice(5).reduce((sum, one) => sum + one.w * one.value, 0);
-  const rows = terms.slice(0, 5).map(one => [one.text.replace('_{t-1}', ' before'), `${fmt(one.w)} · ${fmt(one.value)}`,
-                                             fmt(one.w * one.value)]);
-  return tableOf(`What the sum inside ${symbol(gate === 'c' ? 'c_tilde' : gate)} is made of: ${fmt(whole)}`, ['from', 'w · value', 'share'],
-    () => [...rows, [`the other ${terms.length - 5}`, '', fmt(rest)], ['bias', '', fmt(b.values[column])]]);
+    name: k < H ? `h before, unit ${k}` : `x, feature ${k - H}`, w: W.values[k * W.cols + column], value}));
+  terms.sort((p, q) => Math.abs(share(q)) - Math.abs(share(p)));
+  return tableOf(`Inside ${bare(gateSymbol(gate))}: a sum of ${terms.length} terms and a bias`, ['from', 'w · value', 'share'], () => [
+    ...terms.slice(0, 5).map(one => [one.name, `${fmt(one.w)} · ${fmt(one.value)}`, fmt(share(one))]),
+    [`the other ${terms.length - 5}`, '', fmt(terms.slice(5).reduce((sum, one) => sum + share(one), 0))],
+    ['bias', '', fmt(b.values[column])]]);
 }
 
-function backwardLedger({model, run, back, step, unit, word}) {
-  const env = back.steps[step], at = name => env[name].values[unit], T = run.steps.length, rows = [{
-    name: 'dh', text: 'dh = above + dh_{next}', value: at('dh'),
-    numbers: `${fmt(at('dh_above'))} from the loss + ${fmt(at('dh_next'))} from step t+1`}];
-  for (const [number, target, line, text] of model.cell.backward) {
-    if (number < 3) continue;
-    const right = text.split(' = ').slice(1).join(' = '), coming = target === 'dc' ? {dc: at('dc_next')} : {};
-    const direct = target === 'dh_prev' ? env.direct : env[target];
-    const local = at('dc') - at('dc_next');
-    rows.push({name: target, number, text: right, value: direct.values[unit], numbers: target === 'dc' ?
-      `${fmt(at('dc_next'))} from step t+1 + ${fmt(local)} through h_t` : withNumbers(line, env, unit, coming)});
-  }
-  const shares = model.cell.past.map((name, k) => {
-    const gate = columnsOf(model.weights.W.slice(0, model.H), k, model.H);
-    return `${fmt(dot(env.da_h.part(k * model.H, (k + 1) * model.H).values, gate.row(unit).values))} (${symbol(name)})`;
-  });
+function backwardLedger({model, back, step, unit, word}) {
+  const env = back.steps[step], value = name => env[name].values[unit], H = model.H, W_h = model.weights.W.slice(0, H);
+  const two = (a, from, b, through) => `${fmt(a)} ${from} + ${fmt(b)} ${through}`;
+  const shares = model.cell.past.map((name, k) => `${fmt(dot(env.da_h.part(k * H, (k + 1) * H).values,
+    columnsOf(W_h, k, H).row(unit).values))} (${plain(symbol(name))})`);
   if (env.direct) shares.unshift(`${fmt(env.direct.values[unit])} (direct)`);
-  rows.push({name: 'dh_prev', number: 1, text: env.direct ? 'dh_prev + da W_hᵀ' : 'dz W_hᵀ', numbers: shares.join(' + '),
-             value: at('dh_prev')});
-  return ledger(`Backward at “${word}”, unit ${unit}${step === T - 1 ? ', the last step' : ''}`, rows);
+  return ledger(`Backward at “${word}”, unit ${unit}`, [
+    {sym: 'dh', text: 'above + dh_{t+1}', value: value('dh'), numbers: two(value('dh_above'), 'from the loss', value('dh_next'), 'from the next word')},
+    ...model.cell.backward.filter(([number]) => number > 2).map(([number, sym, line, text]) => ({sym, number, text: rightSide(text),
+      value: sym === 'dh_prev' ? env.direct.values[unit] : value(sym), numbers: sym === 'dc' ?
+        two(value('dc_next'), 'from the next word', value('dc') - value('dc_next'), 'through h') : withNumbers(line, env, unit)})),
+    {sym: 'dh_prev', number: 1, text: env.direct ? 'dh_prev + da W_hᵀ' : 'dz W_hᵀ', numbers: shares.join(' + '), value: value('dh_prev')}]);
 }
 
-// The cell: [symbol, x, y] of its boxes, [what, x, y] of its operations, and its wires.
-const CELL = {
-  lstm: {boxes: [['c_prev', 30, 40], ['f', 95, 130], ['i', 160, 130], ['c_tilde', 225, 130], ['o', 290, 130], ['c', 345, 40],
-                 ['h_prev', 30, 190], ['x', 30, 236], ['h', 345, 190]],
-         marks: [['×', 95, 40], ['+', 192, 40], ['×', 192, 86], ['tanh', 290, 86], ['×', 290, 190]],
-         wires: 'M52 40H345M95 110V40M160 110V86H225V110M192 86V40M310 40V66M310 66L290 78M290 110V94M302 130V180' +
-                'M290 190H325M52 190H250V160H95V150M160 150V160M225 150V160M290 150V160H250M52 236H70V190'},
-  gru: {boxes: [['h_prev', 30, 40], ['r', 110, 150], ['z', 180, 150], ['q', 110, 86], ['n', 265, 100], ['x', 30, 220], ['h', 345, 40]],
-        marks: [['×', 180, 40], ['+', 265, 40], ['×', 180, 100], ['1−z', 222, 128]],
-        wires: 'M52 40H345M180 130V40M52 40V86H90M130 86H180V100H245M110 130V110H180M265 80V40M200 150H222V60H265' +
-               'M30 60V190H180V170M110 170V190M30 200V190M265 120V190H180'},
-  rnn: {boxes: [['h_prev', 40, 60], ['x', 40, 170], ['h', 310, 60]], marks: [['+', 150, 60], ['tanh', 220, 60]],
-        wires: 'M62 60H290M62 170H150V60'},
+// The cells: boxes and operations as [symbol, x, y], and wires.
+const PICTURES = {
+  lstm: [[['c_prev', 30, 36], ['f', 80, 130], ['i', 142, 130], ['c_tilde', 204, 130], ['o', 266, 130], ['c', 352, 36], ['h_prev', 30, 190],
+          ['x', 30, 238], ['h', 352, 190]], [['×', 80, 36], ['+', 173, 36], ['×', 173, 82], ['tanh', 316, 82], ['×', 316, 130]],
+         'M30 36H352M80 130V36M142 130V82H204V130M173 82V36M316 36V190H352M266 130H316M30 190H112V170M30 238H126V170M80 130V170H266V130M142 170V130M204 170V130'],
+  gru: [[['h_prev', 30, 36], ['q', 95, 100], ['r', 95, 176], ['z', 185, 176], ['n', 275, 110], ['x', 30, 238], ['h', 352, 36]],
+        [['×', 185, 36], ['+', 275, 36], ['×', 155, 110], ['×', 275, 72], ['1−z', 230, 72]],
+        'M30 36H352M44 36V100H95M95 100V110H275M155 110V135H95V176M185 176V36M200 176H230V72H275M275 110V36M44 100V212H275V110M95 176V212M185 176V212M30 238H58V212'],
+  rnn: [[['h_prev', 40, 60], ['x', 40, 170], ['h', 330, 60]], [['+', 150, 60], ['tanh', 230, 60]], 'M40 60H330M40 170H150V60'],
 };
 
-function cellPicture({model, run, step, unit}) {
-  const {boxes, marks, wires} = CELL[model.kind], env = run.steps[step], sign = name => symbol(name).replace(/_\{?t-1\}?/, ' before').replace('_t', '');
-  return s('svg', {class: 'cell', viewBox: '0 0 380 262', role: 'img', style: 'width:100%',
-                   'aria-label': `The cell with the numbers of unit ${unit}; the ledger gives the same numbers.`},
-    s('path', {class: 'wire', d: wires}),
-    marks.map(([text, x, y]) => s('g', {}, s('rect', {class: 'box', x: x - 8 - 4 * text.length, y: y - 11, width: 16 + 8 * text.length, height: 22, rx: 11}),
-      s('text', {x, y: y + 4}, text))),
-    boxes.map(([name, x, y]) => s('g', {'data-sym': name, onclick: () => mark(name)},
-      s('rect', {class: 'box', x: x - 28, y: y - 19, width: 56, height: 38, rx: 5}), s('text', {x, y: y - 3}, sign(name)),
-      name === 'x' ? s('text', {class: 'value', x, y: y + 13}, 'the word') : s('text', {class: 'value', x, y: y + 13}, fmt(env[name].values[unit])))));
+function cellPicture({model, env, unit}) {
+  const [boxes, marks, wires] = PICTURES[model.kind];
+  const box = (x, y, half, tall, rx) => s('rect', {class: 'box', x: x - half, y: y - tall, width: 2 * half, height: 2 * tall, rx});
+  return s('svg', {class: 'cell', viewBox: '0 0 390 262', role: 'img', width: '100%', 'aria-label':
+    `The cell as a diagram, with the ledger’s numbers of unit ${unit}.`}, s('path', {class: 'wire', d: wires}),
+  marks.map(([text, x, y]) => [box(x, y, 8 + 4 * text.length, 11, 11), s('text', {x, y: y + 4}, text)]),
+  boxes.map(([sym, x, y]) => s('g', {'data-sym': sym, onclick: () => mark(sym)}, box(x, y, 28, 19, 5), s('text', {x, y: y - 3}, bare(sym)),
+    s('text', {class: 'value', x, y: y + 13}, sym === 'x' ? 'the word' : fmt(env[sym].values[unit])))));
 }
