@@ -41,7 +41,7 @@ function formula(text) {
 const table = (caption, head, rows, attributes = {}) => h('table', attributes, caption && h('caption', {class: 'soft'}, caption),
   h('thead', {}, h('tr', {}, head.map(name => h('th', {scope: 'col'}, name)))),
   h('tbody', {}, rows.map(row => h('tr', {'data-sym': row.sym}, row.map(cell =>
-    cell.tagName === 'TD' ? cell : h('td', {class: /^[−\d.]/.test(cell) ? 'number' : null}, cell))))));
+    cell.tagName === 'TD' ? cell : h('td', {class: /^[−+\d.]/.test(cell) && 'number'}, cell))))));
 
 // A table behind a picture; its rows are made when it is opened.
 const tableOf = (title, head, rows) => h('details', {ontoggle() {
@@ -74,7 +74,7 @@ function chart({label, words, curves, bars = [], log = false, t, pick, width}) {
   }
   bars.forEach((value, k) => made.append(s('rect', {class: value < 0 ? 'minus' : 'plus', opacity: .55, x: x(k) - gap * .35,
     width: gap * .7, y: y(Math.max(.5, .5 + value)), height: Math.abs(value) * (bottom - top)})));
-  curves.forEach(({name, values, kind}, row) => {
+  curves.forEach(({name, values, kind = ''}, row) => {
     const points = values.map((value, k) => Number.isNaN(value) ? '' : `${x(k).toFixed(1)},${level(value).toFixed(1)}`);
     made.append(s('polyline', {class: 'curve ' + kind, points: points.join(' ')}), n === 1 && s('circle', {cx: x(0), cy: level(values[0]), r: 3}),
       line('curve ' + kind, left, 12 + 18 * row, left + 26, 12 + 18 * row), s('text', {x: left + 32, y: 16 + 18 * row}, name));

@@ -1,33 +1,23 @@
 // Lines of the derivation as a student writes them: names, numbers, + - * / @ ** > ( ), .T and a few functions.
 // Read by the small parser below and computed on matrices; nothing is ever handed to the browser's eval.
 
+const each = f => a => typeof a === 'number' ? f(a) : a.map(f);
 const FUNCTIONS = {
-  tanh: a => each(Math.tanh, a), sigma: a => each(sigmoid, a), relu: a => each(x => x > 0 ? x : 0, a),
-  exp: a => each(Math.exp, a), sum: a => overSteps(a),
+  tanh: each(Math.tanh), sigma: each(sigmoid), exp: each(Math.exp), relu: each(x => x > 0 ? x : 0),
+  sum: a => typeof a === 'number' ? a : product(new Matrix(1, a.rows).map(() => 1), a),      // over the rows, the steps
 };
 const OPERATORS = {
   '+': (x, y) => x + y, '-': (x, y) => x - y, '*': (x, y) => x * y, '/': (x, y) => x / y,
   '**': (x, y) => x ** y, '>': (x, y) => Number(x > y),
 };
-const SPELLINGS = [[/c̃/g, 'c_tilde'], [/_\{t-1\}/g, '_prev'], [/_t\b/g, ''], [/σ/g, 'sigma'], [/²/g, '**2'],
-                   [/ᵀ/g, '.T'], [/[−–]/g, '-'], [/[·×]/g, '*'], [/\^/g, '**']];
-const TOKEN = /\s*(?:(\d+\.?\d*(?:e[+-]?\d+)?|\.\d+)|([A-Za-z_]\w*)|(\*\*|\.T\b|[-+*\/@>(),]))/y;
-
-const each = (f, a) => typeof a === 'number' ? f(a) : a.map(f);
-
-function overSteps(a) {
-  if (typeof a === 'number') return a;
-  const out = new Matrix(1, a.cols);
-  for (let i = 0; i < a.rows; i++) for (let k = 0; k < a.cols; k++) out.values[k] += a.at(i, k);
-  return out;
-}
+const SPELLINGS = [[/c̃/g, 'c_tilde'], [/σ/g, 'sigma'], [/²/g, '**2'], [/[−–]/g, '-'], [/[·×]/g, '*'], [/\^/g, '**']];
+const TOKEN = /\s*(?:(\d+\.?\d*(?:e[+-]?\d+)?|\.\d+)|([A-Za-z_]\w*)|(\*\*|\.T\b|[-+*\/@>()]))/y;
 
 function tokens(text) {
-  const source = SPELLINGS.reduce((s, [from, to]) => s.replace(from, to), text.normalize('NFC').trim());
-  const found = [];
+  const source = SPELLINGS.reduce((all, [from, to]) => all.replace(from, to), text.trim()), found = [];
   for (TOKEN.lastIndex = 0; TOKEN.lastIndex < source.length;) {
     const start = TOKEN.lastIndex, match = TOKEN.exec(source);
-    if (!match) throw new Error(`cannot read “${source.slice(start).trim().slice(0, 12)}”`);
+    if (!match) throw new Error(`cannot read “${source.slice(start, start + 12)}”`);
     found.push({number: match[1], name: match[2], sign: match[3]});
   }
   return found;
@@ -37,31 +27,23 @@ function tokens(text) {
 function parse(text) {
   if (text.length > 300) throw new Error('a line has at most 300 characters');
   const list = tokens(text), names = new Set();
-  let place = 0, depth = 0;
+  let [place, depth] = [0, 0];
   const next = sign => list[place]?.sign === sign && ++place > 0;
 
+  const both = (sign, a, b) => env => sign === '@' ? product(a(env), b(env)) :
+    elementwise(OPERATORS[sign], sign, a(env), b(env));
   function level(signs, below) {
     let left = below();
-    for (let sign; (sign = signs.find(next));) {
-      const [a, b] = [left, below()];
-      left = sign === '@' ? env => product(a(env), b(env)) :
-        env => elementwise(OPERATORS[sign], sign, a(env), b(env));
-    }
+    for (let sign; (sign = signs.find(next));) left = both(sign, left, below());
     return left;
   }
   const compare = () => level(['>'], sum);
   const sum = () => level(['+', '-'], term);
   const term = () => level(['*', '/', '@'], unary);
-  function unary() {
-    if (!next('-')) return power();
-    const a = unary();
-    return env => elementwise(OPERATORS['*'], '*', -1, a(env));
-  }
+  const unary = () => next('-') ? both('*', () => -1, unary()) : power();
   function power() {
     const a = atom();
-    if (!next('**')) return a;
-    const b = unary();
-    return env => elementwise(OPERATORS['**'], '**', a(env), b(env));
+    return next('**') ? both('**', a, unary()) : a;
   }
   function inBrackets() {
     if (++depth > 40) throw new Error('too many brackets');
@@ -71,31 +53,31 @@ function parse(text) {
     return inner;
   }
   function atom() {
-    const token = list[place++];
-    if (!token) throw new Error(list.length ? 'it ends too early' : 'nothing is written here');
+    const {number, name, sign} = list[place++] ?? {};
     let a;
-    if (token.number) {
-      const value = Number(token.number);
-      a = () => value;
-    } else if (token.sign === '(') a = inBrackets();
-    else if (token.name && next('(')) {
-      const f = Object.hasOwn(FUNCTIONS, token.name) ? FUNCTIONS[token.name] : null, inner = inBrackets();
-      if (!f) throw new Error(`“${token.name}” is no function here: use ${Object.keys(FUNCTIONS).join(', ')}`);
+    if (number) a = () => Number(number);
+    else if (sign === '(') a = inBrackets();
+    else if (name && next('(')) {
+      const f = Object.hasOwn(FUNCTIONS, name) && FUNCTIONS[name], inner = inBrackets();
+      if (!f) throw new Error(`“${name}” is no function here`);
       a = env => f(inner(env));
-    } else if (token.name) {
-      names.add(token.name);
-      a = env => env[token.name];
-    } else throw new Error(`“${token.sign}” cannot stand here`);
-    while (next('.T')) {
-      const inner = a;
-      a = env => { const value = inner(env); return typeof value === 'number' ? value : value.T; };
-    }
+    } else if (name) {
+      names.add(name);
+      a = env => env[name];
+    } else throw new Error(sign ? `“${sign}” cannot stand here` : list.length ? 'it ends too early' : 'nothing is written yet');
+    for (let inner = a; next('.T'); inner = a) a = env => inner(env).T ?? inner(env);
     return a;
   }
-  const run = compare();
-  if (place < list.length) {
-    const {number, name, sign} = list[place];
-    throw new Error(`“${number || name || sign}” is unexpected: an operator is missing before it, or a bracket`);
-  }
+  const run = compare(), {number, name, sign} = list[place] ?? {};
+  if (place < list.length) throw new Error(`before “${number ?? name ?? sign}” an operator is missing`);
   return {run, names: [...names]};
+}
+
+const parsed = new Map();
+
+function compute(text, env) {
+  if (!parsed.has(text)) parsed.set(text, parse(text));
+  const {run, names} = parsed.get(text), unknown = names.find(name => !Object.hasOwn(env, name));
+  if (unknown) throw new Error(`“${unknown}” is no name of this line`);
+  return run(env);
 }

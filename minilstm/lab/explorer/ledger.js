@@ -1,6 +1,6 @@
 // One step as a ledger: each equation (each line of the derivation) with its numbers for one unit; and a picture of the cell.
 
-const symbol = name => ({c_tilde: 'c̃', h_prev: 'h_{t-1}', c_prev: 'c_{t-1}'})[name] ??
+const symbol = name => ({c_tilde: 'c̃_t', h_prev: 'h_{t-1}', c_prev: 'c_{t-1}'})[name] ??
   (/^[a-z]$/.test(name) ? name + '_t' : name.replace('c_tilde', 'c̃'));
 const bare = name => plain(symbol(name)).replace('ₜ₋₁', ' before').replace('ₜ', '');
 const gateSymbol = gate => gate === 'c' ? 'c_tilde' : gate;
@@ -39,7 +39,7 @@ function backwardLedger({model, back, step, unit, word}) {
   const env = back.steps[step], value = name => env[name].values[unit], H = model.H, W_h = model.weights.W.slice(0, H);
   const two = (a, from, b, through) => `${fmt(a)} ${from} + ${fmt(b)} ${through}`;
   const shares = model.cell.past.map((name, k) => `${fmt(dot(env.da_h.part(k * H, (k + 1) * H).values,
-    columnsOf(W_h, k, H).row(unit).values))} (${plain(symbol(name))})`);
+    gateRows(W_h, k).row(unit).values))} (${plain(symbol(name))})`);
   if (env.direct) shares.unshift(`${fmt(env.direct.values[unit])} (direct)`);
   return ledger(`Backward at “${word}”, unit ${unit}`, [
     {sym: 'dh', text: 'above + dh_{t+1}', value: value('dh'), numbers: two(value('dh_above'), 'from the loss', value('dh_next'), 'from the next word')},
