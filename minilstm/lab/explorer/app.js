@@ -5,13 +5,13 @@ const LINKS = [...document.querySelectorAll('nav a')];
 
 // What the stations see.
 const c = {
-  data: DATA, all: MODELS, t: 0, from: 0, to: 0, answers: {}, station: STATIONS[0],
+  t: 0, from: 0, to: 0, station: STATIONS[0],
 
-  // Everything that follows from the text, the model and what was changed.
+  // What follows from text, model and changes.
   compute() {
     c.model = changedModel(c.base, c.changed);
     c.reading = read(c.model, c.found.filter((item, id) => Object.assign(item, {id}) && !c.struck.has(id)));
-    const {items, n, ps, run, before} = c.reading, memory = c.base.kind === 'lstm' ? 'c' : 'h';
+    const {items, n, ps, run, before} = c.reading, {memory} = c.base.cell;
     Object.assign(c, {items, n, ps, run, memory, words: items.map(item => item.word), back: backFrom(c.reading, c.label)});
     c.changes = ps.map((p, k) => p - (k ? ps[k - 1] : before));
     const kept = alone(run, c.back);
@@ -19,7 +19,9 @@ const c = {
     c.place();
   },
   place() {
-    for (const name of ['t', 'from', 'to']) c[name] = Math.max(0, Math.min(c.n - 1, c[name]));
+    const inside = (k, n) => Math.max(0, Math.min(n - 1, k || 0));
+    for (const name of ['t', 'from', 'to']) c[name] = inside(c[name], c.n);
+    c.unit = inside(c.unit, c.model.H);
     c.step = c.reading.first + c.t, c.env = c.run.steps[c.step], c.word = c.words[c.t];
   },
   along: rows => c.items.map((_, k) => norm(rows.row(c.reading.first + k + 1).values)),
@@ -50,12 +52,9 @@ const c = {
     enter();
     show();
   },
-  later(words) { clearTimeout(c.waiting), c.waiting = setTimeout(() => say(words), 200); },
-  redraw: () => drawStation(),
+  later(words) { clearTimeout(c.waiting), c.waiting = setTimeout(() => { at('said').textContent = words; }, 200); },
   get width() { return Math.max(260, at('picture').clientWidth); },
 };
-
-const say = (words, hidden = false) => { at('said').textContent = words, at('said').className = hidden ? 'hidden' : ''; };
 
 function take(text) {
   c.text = text, c.struck = new Set(), c.found = wordsOf(c.base, text).map(word => lookUp(c.base, word));
@@ -109,7 +108,6 @@ function enter() {
 function asked(station) {
   const {question, options, right, because} = station.ask(c), answer = (value, words) => {
     c.answers[station.id] = (value === null ? '' : value === right ? 'Yes. ' : `You chose: ${words}. `) + because;
-    say(c.answers[station.id], true);
     enter();
     drawStation();
     at('station').focus();

@@ -1,8 +1,5 @@
-// One recurrent cell over one text, forwards and backwards. Its equations and the numbered lines of its derivation come
-// with the page, from the docstrings of minilstm/cells; here they are run.
-//
-// A cell: {gates, states, forward: [[target, line, text]], backward: [[number, target, line, text]], behind, past}.
-// Weights: W (H+D, G·H), rows [h; x], and b, as in minilstm. T steps, no batch.
+// One cell over one text, forwards and backwards, by the lines of its derivation, which come from minilstm/cells:
+// {gates, states, forward: [[target, line, text]], backward: [[number, target, line, text]], behind, past}.
 
 // Return {steps, h, c}: the values of each step by name; h and c have T+1 rows, row 0 the initial state.
 //   held: gate -> 0 or 1.  nudge: {step, name, by}: added to that value of that step.  start: {h, c}.
@@ -32,9 +29,8 @@ function forward(cell, weights, x, {held = {}, nudge = {}, start = {}} = {}) {
   return {cell, weights, x, steps, held, ...states};
 }
 
-// Backpropagate dh_T through time. Return {dx, dh, dc, dW, db, steps}: row t of dh (dc) is the whole gradient of h_t
-// (c_t), row 0 that of the initial state; steps: the values of each line.
-//   lines: target -> the text that stands there instead.  flow: words for what no line shows (offered.json).
+// Backpropagate dh_T through time. Return {dx, dh, dc, dW, db, steps}: row t of dh (dc) is the whole gradient of h_t (c_t).
+//   lines: target -> what stands there instead.  flow: a word for what no line shows (offered.json).
 function backward(run, dhLast, {lines = {}, flow = ''} = {}) {
   const {cell, weights: {W, b}, x, steps, held} = run, T = steps.length, G = cell.gates.length, H = W.cols / G;
   const D = x.cols, W_h = W.slice(0, H), names = {W, W_h, W_x: W.slice(H, W.rows)}, zero = new Matrix(1, H);
@@ -55,9 +51,8 @@ function backward(run, dhLast, {lines = {}, flow = ''} = {}) {
     Object.assign(env, {da_x, da_h}, one && {dz: da_x});
     env.direct = env.dh_prev, env.from_h = value('from_h', env, H), env.dx = value('dx', env, D);
     env.dh_prev = add(env.direct ?? zero, env.from_h);
-    const share = (k, turn) => product(da_h.part(k * H, (k + 1) * H), turn(gateRows(W_h, k)));
-    if (flow === 'untransposed') env.dh_prev = cell.gates.map((_, k) => share(k, M => M)).reduce(add, env.direct ?? zero);
-    if (flow === 'gate left out') env.dh_prev = add(env.dh_prev, share(0, M => M.T).map(v => -v));
+    const share = (_, k) => product(da_h.part(k * H, (k + 1) * H), gateRows(W_h, k));
+    if (flow === 'untransposed') env.dh_prev = cell.gates.map(share).reduce(add, env.direct ?? zero);
     const rows = {x: env.x, h_prev, da_x, da_h, da: one ? da_x : beside(da_x, da_h.part(W.cols - H, W.cols))};
     for (const name in sums) sums[name].row(t).values.set(rows[name].values);
     dh.row(t + 1).values.set(env.dh.values), dc.row(t + 1).values.set(env.dc.values), dx.row(t).values.set(env.dx.values);
@@ -81,11 +76,11 @@ function fitting(target, value, rows, cols) {
 // A gate's block of W_h, (H, H).
 const gateRows = (W_h, k) => W_h.part(k * W_h.rows, (k + 1) * W_h.rows);
 
-// The part of the last state's gradient that has stayed on the cell (an LSTM's c, a GRU's h) at every step: (T+1, H).
+// The part of the gradient that has stayed on the cell (an LSTM's c, a GRU's h) at every step: (T+1, H).
 function alone(run, back) {
-  const T = run.steps.length, keep = {LSTM: 'f', GRU: 'z'}[run.cell.name], out = new Matrix(T + 1, run.h.cols);
+  const T = run.steps.length, {keep, memory} = run.cell, out = new Matrix(T + 1, run.h.cols);
   if (!keep) return null;
-  out.row(T).values.set((keep === 'f' ? back.dc : back.dh).row(T).values);
+  out.row(T).values.set(back['d' + memory].row(T).values);
   for (let t = T; t > 0; t--) out.row(t - 1).values.set(compute('d * k', {d: out.row(t), k: run.steps[t - 1][keep]}).values);
   return out;
 }

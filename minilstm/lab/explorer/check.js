@@ -3,7 +3,6 @@
 const LIMIT = 1e-9;             // of a tensor's largest entry: the page agrees with minilstm
 const STEP = 1e-5;
 
-// Return the largest difference, as a share of the largest entry of its tensor.
 function agreement(model, reviews) {
   let worst = 0;
   const compare = (got, expected) => {
@@ -33,8 +32,7 @@ function randomNumbers(state) {
 
 const slope = f => (f(STEP) - f(-STEP)) / (2 * STEP);
 
-// `count` random weights of W against finite differences, on the whole text. Return the largest error as a share of dW's
-// largest entry.
+// Random weights of W against finite differences. Return the largest error as a share of dW's largest entry.
 function checkWeights(reading, label, seed, count = 20) {
   const {model, items} = reading, W = model.weights.W.values, random = randomNumbers(seed), dW = backFrom(reading, label).dW.values;
   return largest(Array.from({length: count}, () => {
@@ -58,8 +56,8 @@ function shortRun({model, items}, T, label) {
 
 const close = (a, b) => Math.abs(a - b) <= 1e-5 * Math.max(Math.abs(a), Math.abs(b)) + 1e-13;
 
-// All blocks, each by moving all its numbers at once in a random direction; and each line. The last blocks are the initial
-// state and the words. Return {blocks: [{name, part, ok, analytic, numeric}], lines: target -> {ok, words}, error}.
+// All blocks, each moved in a random direction, the initial state and the words last; and each line.
+// Return {blocks: [{name, part, ok, analytic, numeric}], lines: target -> {ok, words}, error}.
 function checkRule(reading, T, label, rule, texts) {
   const short = shortRun(reading, T, label), {model, x, start} = short, {cell, H, weights: {W, b}} = model, run = short.run();
   const random = randomNumbers(2), all = {run, model, T, logit: logitAt(model, run, T)}, out = {blocks: [], error: ''};

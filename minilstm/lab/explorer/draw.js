@@ -4,10 +4,9 @@ const SPACES = {h: 'http://www.w3.org/1999/xhtml', s: 'http://www.w3.org/2000/sv
 
 const [h, s, m] = Object.values(SPACES).map(space => (tag, attributes, ...children) => {
   const made = document.createElementNS(space, tag);
-  for (const [name, value] of Object.entries(attributes ?? {})) {
-    if (name.startsWith('on')) made.addEventListener(name.slice(2), value);
-    else if (name === 'value') made.value = value;
-    else if (value !== false && value !== null && value !== undefined) made.setAttribute(name, value === true ? '' : value);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith('on') || name === 'value') made[name] = value;
+    else if (value ?? false) made.setAttribute(name, value === true ? '' : value);
   }
   made.append(...children.flat(9).filter(child => child || child === 0));
   return made;
@@ -30,7 +29,7 @@ function formula(text) {
   const row = [];
   for (const [token] of text.matchAll(/(?:c̃|[A-Za-zσ]+)'?(?:_(?:\{[^}]*\}|\w+))?|[\d.]+|\S/gu)) {
     const [, base, sub] = /^(.+?)_\{?([^}]*)\}?$/u.exec(token) ?? [];
-    if (token === '²' || token === 'ᵀ') row.push(m('msup', {}, row.pop(), m('mi', {}, token === '²' ? '2' : 'T')));
+    if (token === '²' || token === 'ᵀ') row.push(m('msup', {}, row.pop(), m('mi', {}, token === 'ᵀ' ? 'T' : '2')));
     else if (base) row.push(m('msub', {}, m('mi', {}, base), m('mi', {}, minus(sub))));
     else row.push(m(/^[\d.]/.test(token) ? 'mn' : /^\p{L}/u.test(token) ? 'mi' : 'mo', {}, token === '*' ? '·' : minus(token)));
   }
@@ -45,11 +44,11 @@ const table = (caption, head, rows, attributes = {}) => h('table', attributes, c
 
 // A table behind a picture; its rows are made when it is opened.
 const tableOf = (title, head, rows) => h('details', {ontoggle() {
-  if (this.children.length < 2) this.append(h('div', {class: 'scroll', tabindex: 0, role: 'region', 'aria-label': title},
+  if (!this.children[1]) this.append(h('div', {class: 'scroll', tabindex: '0', role: 'region', 'aria-label': title},
     table('', head, rows())));
 }}, h('summary', {}, title));
 
-const figure = (picture, sentence, ...more) => h('figure', {}, picture, h('figcaption', {}, sentence), ...more);
+const figure = (picture, sentence) => h('figure', {}, picture, h('figcaption', {}, sentence));
 
 // Curves (and bars) over the words. Each curve: {name, values, kind}. log: powers of ten, with a floor.
 function chart({label, words, curves, bars = [], log = false, t, pick, width}) {
@@ -76,8 +75,8 @@ function chart({label, words, curves, bars = [], log = false, t, pick, width}) {
     width: gap * .7, y: y(Math.max(.5, .5 + value)), height: Math.abs(value) * (bottom - top)})));
   curves.forEach(({name, values, kind = ''}, row) => {
     const points = values.map((value, k) => Number.isNaN(value) ? '' : `${x(k).toFixed(1)},${level(value).toFixed(1)}`);
-    made.append(s('polyline', {class: 'curve ' + kind, points: points.join(' ')}), n === 1 && s('circle', {cx: x(0), cy: level(values[0]), r: 3}),
-      line('curve ' + kind, left, 12 + 18 * row, left + 26, 12 + 18 * row), s('text', {x: left + 32, y: 16 + 18 * row}, name));
+    made.append(s('g', {}, s('polyline', {class: 'curve ' + kind, points: points.join(' ')}), values[t] >= 0 && s('circle', {cx: x(t), cy: level(values[t]), r: 3}),
+      line('curve ' + kind, left, 12 + 18 * row, left + 26, 12 + 18 * row), s('text', {x: left + 32, y: 16 + 18 * row}, name)));
   });
   made.append(line('now', x(t), top, x(t), bottom), s('text', {x: x(t), y: height - 12, 'font-weight': 700, 'text-anchor':
     x(t) < width * .2 ? 'start' : x(t) > width * .8 ? 'end' : 'middle'}, `${t + 1}: ${words[t].slice(0, 24)}`));
@@ -90,7 +89,7 @@ function strip({label, values, from, to, chosen, width, brush}) {
   const made = h('canvas', {role: 'img', 'aria-label': label}), ratio = devicePixelRatio, pen = made.getContext('2d');
   const [plus, less, ink, accent] = ['plus', 'minus', 'ink', 'accent'].map(
     name => getComputedStyle(document.documentElement).getPropertyValue('--' + name));
-  const scale = Math.max(...values.map(largest)) || 1, letters = size => { pen.font = `${size}px sans-serif`; };
+  const scale = largest(values.map(largest)) || 1, letters = size => { pen.font = `${size}px sans-serif`; };
   made.width = width * ratio, made.height = (high * H + 4) * ratio, made.style.height = `${high * H + 4}px`;
   pen.scale(ratio, ratio), pen.textBaseline = 'middle', letters(Math.min(12, high));
   values.forEach((row, k) => row.forEach((value, unit) => {
@@ -99,14 +98,15 @@ function strip({label, values, from, to, chosen, width, brush}) {
     pen.globalAlpha = 1, pen.fillStyle = ink;
     if (high > 8 && wide > 8 && Math.abs(value) > scale / 10) pen.fillText(value < 0 ? '−' : '+', (k + .35) * wide, (unit + .5) * high);
   }));
-  letters(11), pen.strokeStyle = ink, pen.lineWidth = 1;
-  let free = 0;
-  for (const unit of chosen) {
-    pen.strokeRect(from * wide, unit * high, (to - from + 1) * wide, high);
-    const place = (unit + .5) * high;
-    if (place >= free) pen.fillText(`${values[from][unit] < 0 ? '−' : '+'} ${unit}`, width - 38, Math.max(place, 6)), free = place + 12;
-  }
-  pen.strokeStyle = accent, pen.lineWidth = 3, pen.strokeRect(from * wide + 1.5, 1.5, (to - from + 1) * wide - 3, high * H + 1);
+  const frame = (unit, tall) => pen.strokeRect(from * wide + 1, unit * high + 1, (to - from + 1) * wide - 2, tall - 1);
+  pen.strokeStyle = ink, letters(11);
+  chosen.reduce((free, unit) => {
+    frame(unit, high);
+    if (unit * high < free) return free;
+    pen.fillText(`${values[from][unit] < 0 ? '−' : '+'} ${unit}`, width - 38, Math.max(6, (unit + .5) * high));
+    return unit * high + 12;
+  }, 0);
+  pen.strokeStyle = accent, pen.lineWidth = 3, frame(0, high * H);
   let start = null;
   const word = event => Math.max(0, Math.min(n - 1, Math.floor((event.clientX - made.getBoundingClientRect().left) / wide)));
   made.onpointerdown = event => { start = word(event); };

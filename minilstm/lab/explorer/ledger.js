@@ -8,7 +8,7 @@ const gateSymbol = gate => gate === 'c' ? 'c_tilde' : gate;
 // Mark a symbol wherever it stands.
 const mark = name => document.querySelectorAll('[data-sym]').forEach(one => one.classList.toggle('marked', one.dataset.sym === name));
 
-// A line with the numbers of one unit in place of its names.
+// A line with the numbers of one unit.
 const withNumbers = (line, env, unit) => line.replace(/\*\*2/g, '²').replace(/[A-Za-z_]\w*/g, name => {
   const value = env[name]?.values[unit];
   return value === undefined ? name.replace('sigma', 'σ') : value < 0 ? `(${fmt(value)})` : fmt(value);
@@ -37,31 +37,20 @@ function sumTerms({model, env, unit}, gate) {
 
 function backwardLedger({model, back, step, unit, word}) {
   const env = back.steps[step], value = name => env[name].values[unit], H = model.H, W_h = model.weights.W.slice(0, H);
-  const two = (a, from, b, through) => `${fmt(a)} ${from} + ${fmt(b)} ${through}`;
   const shares = model.cell.past.map((name, k) => `${fmt(dot(env.da_h.part(k * H, (k + 1) * H).values,
     gateRows(W_h, k).row(unit).values))} (${plain(symbol(name))})`);
   if (env.direct) shares.unshift(`${fmt(env.direct.values[unit])} (direct)`);
   return ledger(`Backward at “${word}”, unit ${unit}`, [
-    {sym: 'dh', text: 'above + dh_{t+1}', value: value('dh'), numbers: two(value('dh_above'), 'from the loss', value('dh_next'), 'from the next word')},
+    {sym: 'dh', text: 'above + dh_{t+1}', value: value('dh'), numbers: `${fmt(value('dh_above'))} from the loss + ${fmt(value('dh_next'))} from the next word`},
     ...model.cell.backward.filter(([number]) => number > 2).map(([number, sym, line, text]) => ({sym, number, text: rightSide(text),
       value: sym === 'dh_prev' ? env.direct.values[unit] : value(sym), numbers: sym === 'dc' ?
-        two(value('dc_next'), 'from the next word', value('dc') - value('dc_next'), 'through h') : withNumbers(line, env, unit)})),
+        `${fmt(value('dc_next'))} from the next word + ${fmt(value('dc') - value('dc_next'))} through h` : withNumbers(line, env, unit)})),
     {sym: 'dh_prev', number: 1, text: env.direct ? 'dh_prev + da W_hᵀ' : 'dz W_hᵀ', numbers: shares.join(' + '), value: value('dh_prev')}]);
 }
 
-// The cells: boxes and operations as [symbol, x, y], and wires.
-const PICTURES = {
-  lstm: [[['c_prev', 30, 36], ['f', 80, 130], ['i', 142, 130], ['c_tilde', 204, 130], ['o', 266, 130], ['c', 352, 36], ['h_prev', 30, 190],
-          ['x', 30, 238], ['h', 352, 190]], [['×', 80, 36], ['+', 173, 36], ['×', 173, 82], ['tanh', 316, 82], ['×', 316, 130]],
-         'M30 36H352M80 130V36M142 130V82H204V130M173 82V36M316 36V190H352M266 130H316M30 190H112V170M30 238H126V170M80 130V170H266V130M142 170V130M204 170V130'],
-  gru: [[['h_prev', 30, 36], ['q', 95, 100], ['r', 95, 176], ['z', 185, 176], ['n', 275, 110], ['x', 30, 238], ['h', 352, 36]],
-        [['×', 185, 36], ['+', 275, 36], ['×', 155, 110], ['×', 275, 72], ['1−z', 230, 72]],
-        'M30 36H352M44 36V100H95M95 100V110H275M155 110V135H95V176M185 176V36M200 176H230V72H275M275 110V36M44 100V212H275V110M95 176V212M185 176V212M30 238H58V212'],
-  rnn: [[['h_prev', 40, 60], ['x', 40, 170], ['h', 330, 60]], [['+', 150, 60], ['tanh', 230, 60]], 'M40 60H330M40 170H150V60'],
-};
-
+// The cell as a diagram. Boxes and operations are [symbol, x, y].
 function cellPicture({model, env, unit}) {
-  const [boxes, marks, wires] = PICTURES[model.kind];
+  const {boxes, marks, wires} = model.cell.picture;
   const box = (x, y, half, tall, rx) => s('rect', {class: 'box', x: x - half, y: y - tall, width: 2 * half, height: 2 * tall, rx});
   return s('svg', {class: 'cell', viewBox: '0 0 390 262', role: 'img', width: '100%', 'aria-label':
     `The cell as a diagram, with the ledger’s numbers of unit ${unit}.`}, s('path', {class: 'wire', d: wires}),

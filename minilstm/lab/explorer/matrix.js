@@ -1,4 +1,4 @@
-// Matrices of float64 numbers, row by row. A vector is a matrix of one row. `.T`, `rows` and `row` share the numbers.
+// Matrices of float64 numbers, row by row. A vector has one row. `.T`, `slice` and `row` share the numbers.
 
 class Matrix {
   constructor(rows, cols, values = new Float64Array(rows * cols), flipped = false) {
@@ -71,7 +71,7 @@ function product(A, B) {
 function elementwise(f, name, a, b) {
   if (typeof a === 'number') return typeof b === 'number' ? f(a, b) : b.map(y => f(a, y));
   if (typeof b === 'number') return a.map(x => f(x, b));
-  if (a.shape !== b.shape) throw new Error(`${name}: ${a.shape} and ${b.shape} do not fit`);
+  if (a.rows !== b.rows || a.cols !== b.cols) throw new Error(`${name}: ${a.shape} and ${b.shape} do not fit`);
   const [x, y] = [a.plain().values, b.plain().values], out = new Matrix(a.rows, a.cols);
   for (let k = 0; k < x.length; k++) out.values[k] = f(x[k], y[k]);
   return out;

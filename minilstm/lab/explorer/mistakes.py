@@ -18,15 +18,14 @@ OFFERED = json.loads((Path(__file__).parent / "offered.json").read_text(encoding
 
 
 def derivations() -> dict[str, Any]:
-    """Return each cell's equations and numbered lines: [target, line for the parser, line as the docstring writes it]."""
+    """Return what the page knows of each cell: equations as [target, line for the parser, line of the docstring], and so on."""
     return {key: {
         "name": CELLS[key].name, "gates": CELLS[key].gates, "states": CELLS[key].states,
         "forward": [[translate(line.target), translate(line.right), str(line)] for line in CELLS[key].forward],
-        "backward": [*([line.number, translate(line.target), translate(line.right), str(line)]
-                       for line in CELLS[key].backward),
-                     *([number, target, text, f"{target} = {text}"] for number, target, text in products)],
-        "behind": [translate(name) for name in CELLS[key].behind], "past": [translate(name) for name in CELLS[key].past],
-    } for key, products in OFFERED["products"].items()}
+        "backward": [*([line.number, translate(line.target), translate(line.right), str(line)] for line in CELLS[key].backward),
+                     *facts["products"]],
+        "behind": [translate(name) for name in CELLS[key].behind], "past": [translate(name) for name in CELLS[key].past], **facts,
+    } for key, facts in OFFERED["cells"].items()}
 
 
 def mistakes(cell: str) -> list[dict[str, Any]]:

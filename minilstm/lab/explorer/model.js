@@ -10,7 +10,7 @@ function openModel(data, cells) {
   const [E, W, b, w] = ['E', 'W', 'b', 'w'].map(name => unpack(data[name])), numbers = new Map();
   data.words.forEach((word, number) => word && number && numbers.set(word, number));
   const row = number => number < data.first ? number : data.more.includes(number) ? data.first + data.more.indexOf(number) : -1;
-  return {...data, cell: cells[data.lines], kind: data.cell, held: {}, E, weights: {W, b}, w, numbers, row, H: w.cols, D: E.cols};
+  return {...data, cell: cells[data.cell], kind: data.cell, held: {}, E, weights: {W, b}, w, numbers, row, H: w.cols, D: E.cols};
 }
 
 // As the Tokenizer of minilstm (and of Keras) splits a text.
@@ -19,16 +19,15 @@ function wordsOf({tokenizer: {lower, filters, split, char_level}}, text) {
   return char_level ? all : all.map(letter => apart.has(letter) ? split : letter).join('').split(split).filter(Boolean);
 }
 
-// A word with its row of E. kind: 'known'; 'unknown', read as the word for unknown ones, or left out where there is none;
-// 'absent', known to the model, but its vector is not in this page: left out.
+// A word with its row of E. 'unknown': read as the word for such words, if there is one; 'absent': the model knows it, but
+// its vector is not in this page. Row -1: left out.
 function lookUp(model, word) {
   const number = model.numbers.get(word), known = number !== undefined && number !== model.oov;
   const row = known ? model.row(number) : model.oov ? model.row(model.oov) : -1;
   return {word, row, kind: !known ? 'unknown' : row < 0 ? 'absent' : 'known'};
 }
 
-// Read words that were looked up. Return {run, items, first, n, T, ps, before, p, logit}: items are the n words read,
-// step first + k is that of items[k], ps[k] the answer after it, before that before the first word.
+// Read words that were looked up: step first + k is that of items[k], ps[k] the answer after it.
 function read(model, words) {
   const items = words.filter(item => item.row >= 0).slice(0, model.max_length), n = items.length;
   const T = Math.max(model.mask ? n : model.max_length, 1), first = model.padding === 'pre' && n ? T - n : 0;
@@ -50,9 +49,9 @@ function backFrom({run, model, T, logit}, label, rule = {}) {
   return {...backward(run, model.w.map(v => v * d), rule), dw: run.h.row(T).map(v => v * d), db_out: d};
 }
 
-// The model with a change: {bias: of the gate that keeps the past, held: {gate: 0 or 1}}.
+// The model with another bias of the gate that keeps the past, and with gates held at 0 or 1.
 function changedModel(model, {bias = null, held = {}}) {
-  const k = model.cell.gates.indexOf({lstm: 'f', gru: 'z'}[model.kind]), b = model.weights.b.map(v => v);
+  const k = model.cell.gates.indexOf(model.cell.keep), b = model.weights.b.map(v => v);
   if (bias !== null && k >= 0) b.values.fill(bias, k * model.H, (k + 1) * model.H);
   return {...model, held, weights: {...model.weights, b}};
 }

@@ -83,6 +83,8 @@ def write_page(shown: Sequence[Shown], path: PathLike, *, reviews: Sequence[tupl
 
 def _model(one: Shown, reviews: Sequence[tuple[str, int, str]], words: int | None) -> dict[str, Any]:
     embedding, layer, linear, _ = model_parts(one.model)
+    if isinstance(layer, RNN) and layer.nonlinearity != "tanh":
+        raise ArgumentError(f"{one.name}: the page shows RNNs with tanh, not with {layer.nonlinearity}")
     config = one.tokenizer.to_config()
     oov = config["word_index"].get(config["oov_token"], 0) if config["oov_token"] is not None else 0
     vocabulary = [""] * (max(config["word_index"].values(), default=0) + 1)
@@ -97,9 +99,8 @@ def _model(one: Shown, reviews: Sequence[tuple[str, int, str]], words: int | Non
     sequences = one.tokenizer.texts_to_sequences([text for *_, text in reviews])
     first = len(E) if words is None else min(words, len(E))
     more = sorted({number for ids in sequences for number in [*ids, oov] if number >= first})
-    relu = isinstance(layer, RNN) and layer.nonlinearity == "relu"
     return {
-        "name": one.name, "cell": layer.cell, "lines": "rnn, relu" if relu else layer.cell,
+        "name": one.name, "cell": layer.cell,
         "max_length": one.max_length, "padding": one.padding, "mask": one.mask, "oov": oov, "words": vocabulary,
         "tokenizer": {name: config[name] for name in ("lower", "filters", "split", "char_level")},
         "first": first, "more": more, "E": _packed(E[[*range(first), *more]]), "W": _packed(W), "b": _packed(b[None]),

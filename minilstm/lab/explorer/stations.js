@@ -5,11 +5,10 @@ const quoted = (c, k) => `“${c.words[k]}” (word ${k + 1})`;
 const button = (words, onclick) => h('button', {type: 'button', onclick}, words);
 const choice = (label, options, value, change, id) => h('label', {}, label + ' ', h('select', {
   id, onchange() { change(this.value); }}, options.map(([key, words]) => h('option', {value: key, selected: key === value}, words))));
-const unitControl = c => h('label', {}, 'Unit ', h('input', {type: 'number', min: 0, max: c.model.H - 1, value: c.unit, onchange() {
-  c.set({unit: Math.max(0, Math.min(c.model.H - 1, Math.round(this.value) || 0))});
+const unitControl = c => h('label', {}, 'Unit ', h('input', {type: 'number', min: '0', max: c.model.H - 1, value: c.unit, onchange() {
+  c.set({unit: Math.round(this.value)});
   this.value = c.unit;
 }}), `(0 to ${c.model.H - 1})`);
-const by = (c, lstm, gru, rnn) => ({lstm, gru, rnn})[c.model.kind];
 const moves = (was, now) => Math.abs(now - was) < .0005 ? 'stays where it is' :
   `${now > was ? 'rises' : 'falls'} by ${Math.abs(now - was).toFixed(3)}, from ${prob(was)} to ${prob(now)}`;
 const overWords = (c, label, curves, more) => figure(
@@ -66,15 +65,14 @@ const STATIONS = [
    }},
   {id: 'forward',
    ask(c) {
-     const lines = by(c, ['f * c_prev', 'i * c_tilde'], ['z * h_prev', '(1 - z) * n'], ['past_h', 'present_h']);
-     const [old, fresh] = lines.map(line => Math.abs(compute(line, c.env).values[c.unit]));
+     const [old, fresh] = c.model.cell.parts.map(line => Math.abs(compute(line, c.env).values[c.unit]));
      return {question: `At ${quoted(c, c.t)}, unit ${c.unit}: which part of the new ${c.memory} is larger in size?`,
              options: [[0, 'what is kept of the past'], [1, 'what this word brings']], right: +(fresh > old),
              because: `The past brings ${fmt(old)}, the word ${fmt(fresh)}, signs left out.`};
    },
    controls: c => [unitControl(c)],
    draw(c) {
-     const gate = by(c, 'f', 'z');
+     const gate = c.model.cell.keep;
      return [h('div', {class: 'side'}, h('div', {}, forwardLedger(c), c.model.cell.gates.map(name => sumTerms(c, name))),
        figure(cellPicture(c), gate ? [`The line on top is the memory ${c.memory}. Of its old value, this step keeps the share `,
          h('span', {'data-sym': gate}, `${gate} = ${fmt(c.env[gate].values[c.unit])}`),
@@ -82,7 +80,7 @@ const STATIONS = [
    }},
   {id: 'back',
    ask(c) {
-     const [target, ...given] = by(c, ['df', 'dc', 'c_prev'], ['dz', 'dh', 'h_prev', 'n'], ['dz', 'dh', 'h']);
+     const [target, ...given] = c.model.cell.sign;
      const value = name => c.back.steps[c.step][name].values[c.unit], [, , , line] = c.model.cell.backward.find(row => row[1] === target);
      return {question: `At ${quoted(c, c.t)}, unit ${c.unit}, ${given.map(name => `${bare(name)} = ${fmt(value(name))}`).join(', ')}. ` +
        `Which sign has ${target}?`, options: [[1, '+'], [-1, '−'], [0, 'none, it is 0']], right: Math.sign(value(target)),
@@ -90,7 +88,7 @@ const STATIONS = [
    },
    controls: c => [unitControl(c)],
    draw: c => [backwardLedger(c), h('p', {}, 'Two numbers arrive at dh: one from the loss, if this is the last word, and one from ' +
-     `the next word. ${by(c, 'Two arrive at dc: along the cell, and through h. ') ?? ''}The numbers in front are those of the ` +
+     `the next word. ${c.memory === 'c' ? 'Two arrive at dc: along the cell, and through h. ' : ''}The numbers in front are those of the ` +
      `derivation in cells/${c.model.kind}.py. Its line 2 is a sum over all words, the gradient of W.`)]},
   {id: 'time',
    ask(c) {
@@ -103,7 +101,7 @@ const STATIONS = [
      const {dh, dc, kept} = c.norms, rows = [{name: 'gradient of h', values: dh}, {name: 'gradient of c', values: dc, kind: 'second'},
        {name: `what came along ${c.memory} alone`, values: kept, kind: 'third'}].filter(row => row.values);
      const label = `Each line down is a power of ten. At the first word the gradient of h is ${fmt(dh[0] / dh[c.n - 1])} times that at the last. ` +
-       (kept ? `Along ${c.memory} alone, one factor ${by(c, 'f', 'z')} a word, ${fmt(kept[0])} comes back to the first word; by all ways it is ` +
+       (kept ? `Along ${c.memory} alone, one factor ${c.model.cell.keep} a word, ${fmt(kept[0])} comes back to the first word; by all ways it is ` +
          `${fmt((dc ?? dh)[0])}. ` : 'It has one way back, through W and the slope of tanh at every word. ') +
        (c.reading.first ? `Of the ${c.reading.first} steps of padding before, the very first still gets ${fmt(norm(c.back.dh.row(1).values))}.` : '');
      return [overWords(c, label, [...rows, ...c.old('dh')], {log: true}),
@@ -112,26 +110,26 @@ const STATIONS = [
    }},
   {id: 'break',
    ask(c) {
-     const [target, line] = by(c, ['df', 'dc * c'], ['dz', 'dh * (n - h_prev)'], ['dz', 'dh']), {gates} = c.model.cell;
+     const {gates, slip: [target, line]} = c.model.cell;
      const {blocks} = checkRule(c.reading, 1, c.label, {}, {[target]: line}), wrong = gates.filter(gate => blocks.some(one => one.name === gate && !one.ok));
      return {question: `Suppose a line says ${target} = ${line}. After a single step, which weights get a wrong gradient?`,
              options: [...gates.map(gate => [gate, `those of ${gateName(gate)}`]), ['', gates[1] ? 'all' : 'none']],
              right: wrong.length === 1 ? wrong[0] : '', because: `Wrong are those of ${wrong.map(gateName).join(', ')}.`};
    },
    controls(c) {
-     const lines = c.model.cell.backward, offered = c.data.mistakes[c.model.kind], rule = c.rule = {mistake: null, T: 8, lines: {}};
+     const lines = c.model.cell.backward, offered = DATA.mistakes[c.model.kind], rule = c.rule = {mistake: null, T: 8, lines: {}};
      const fields = lines.map(([number, target, value]) => h('input', {value, maxlength: 200, spellcheck: 'false', autocapitalize: 'off',
-       'aria-label': `line ${number}, ${target}`, oninput() { rule.lines[target] = this.value, c.redraw(); }}));
+       'aria-label': `line ${number}, ${target}`, oninput() { rule.lines[target] = this.value, drawStation(); }}));
      const fill = (mistake, text) => {
        lines.forEach(([, target, line], k) => { rule.lines[target] = fields[k].value = text ?? mistake?.lines[target] ?? line; });
        rule.mistake = mistake, at('mistake').value = offered.indexOf(mistake);
-       c.redraw();
+       drawStation();
      };
      return [choice('Mistake', [[-1, 'none'], ...offered.map((one, k) => [k, one.name])], -1, k => fill(offered[k]), 'mistake'),
-       choice('words', [1, 2, 3, 8].map(T => [T, T]), 8, T => { rule.T = +T, c.redraw(); }),
+       choice('words', [1, 2, 3, 8].map(T => [T, T]), 8, T => { rule.T = +T, drawStation(); }),
        button('Empty all lines: I write them', () => fill(undefined, '')), button('The right lines', () => fill()),
        table('Write with + − * / @ ** ( ), .T, sum, tanh, sigma and the names of the step.', ['line', 'what it computes', 'check'],
-         lines.map(([number, target], k) => [h('td', {}, `${number}. ${target === 'from_h' ? by(c, 'dh_prev', 'dh_prev +', 'dh_prev') : target} =`),
+         lines.map(([number, target], k) => [h('td', {}, `${number}. ${target === 'from_h' ? `dh_prev${c.model.kind === 'gru' ? ' +' : ''}` : target} =`),
            h('td', {class: 'field'}, fields[k]), h('td', {id: 'line-' + target})]), {class: 'lines'})];
    },
    draw(c) {
@@ -149,7 +147,7 @@ const STATIONS = [
      if (!found.error) curves.push({name: 'with these lines', values: c.along(backFrom(c.reading, c.label, {flow, lines}).dh)});
      c.later(told);
      return [h('p', {id: 'verdict', ...kind(!red)}, told, found.error && ` The loop stops: ${found.error}.`),
-       mistake && h('p', {}, `${mistake.name}. What one sees: ${mistake.seen}. ${mistake.line && `Line ${mistake.line} of the derivation. `}`,
+       mistake && h('p', {}, `${mistake.name}. What one sees: ${mistake.seen}. ${mistake.line && `In the derivation: line ${mistake.line}. `}`,
          h('b', {}, plain(mistake.question)), flow && ' This mistake is in the loop around the lines, not in one of them.'),
        table(`The first ${T > 1 ? T + ' words' : 'word'} of your text, from a state that is not zero. All numbers of a block move at once, each a ` +
          'little; the loss must change as the gradient says.', ['gradients of', 'W, rows of h', 'W, rows of x', 'b'], rows, {id: 'blocks'}),
@@ -158,14 +156,14 @@ const STATIONS = [
    }},
   {id: 'change',
    ask(c) {
-     const gate = by(c, 'forget', 'update'), {model, p} = c.reading, changed = gate ? changedModel(model, {bias: -2}) : learn(c.reading, c.label, 1).model;
+     const {gate} = c.model.cell, {model, p} = c.reading, changed = gate ? changedModel(model, {bias: -2}) : learn(c.reading, c.label, 1).model;
      const now = read(changed, c.items).p;
      return {question: `${gate ? `Every bias of the ${gate} gate becomes −2, so that little is kept` : 'One step of SGD on this text, with learning rate 1'}. ` +
        'What does p(positive) do?', options: [[1, 'it rises'], [-1, 'it falls'], [0, 'it moves by less than 0.05']],
              right: Math.abs(now - p) < .05 ? 0 : Math.sign(now - p), because: `It ${moves(p, now)}.`};
    },
    controls(c) {
-     const gate = by(c, 'forget', 'update'), change = part => c.change(() => Object.assign(c.changed, part)), {bias = '', held = {}} = c.changed;
+     const {gate} = c.model.cell, change = part => c.change(() => Object.assign(c.changed, part)), {bias = '', held = {}} = c.changed;
      const values = c.model.cell.gates.map(gateSymbol).flatMap(name => [0, 1].map(v => [`${name} ${v}`, `${bare(name)} = ${v}`]));
      return [...(gate ? [choice(`Bias of the ${gate} gate`, [['', 'as trained'], ...[-2, 0, 1, 3].map(v => [v, fmt(v)])], bias,
        value => change({bias: value && +value})),
@@ -178,7 +176,7 @@ const STATIONS = [
    draw(c) {
      const steps = [.01, .1, 1].map(rate => ({rate, ...learn(c.reading, c.label, rate, c.clip)})), size = steps[0].norm;
      const found = reading => [prob(reading.p), fmt(lossOf(reading.logit, c.label))], [p, loss] = found(c.reading);
-     const side = c.all.map(model => {
+     const side = MODELS.map(model => {
        const reading = read(model, c.itemsOf(model)), back = backFrom(reading, c.label), at = k => norm(back.dh.row(reading.first + k).values);
        return [model.name, prob(reading.p), fmt(at(1) / at(reading.n))];
      });
@@ -188,6 +186,6 @@ const STATIONS = [
      h('p', {}, `Before the step p is ${p} and the loss ${loss}; the right answer is ${c.label ? 'positive' : 'negative'}. ` +
        `The gradient of all weights has norm ${fmt(size)}${size > c.clip ? `, clipped to ${c.clip}` : ''}.`),
      table('Side by side, as trained', ['model', 'p(positive)', 'gradient of h, first word / last'], side),
-     !c.all[1] && h('p', {class: 'soft'}, 'Several runs in one page, python examples/explorer.py RUN RUN RUN, stand here side by side.')];
+     !MODELS[1] && h('p', {class: 'soft'}, 'Several runs in one page, python examples/explorer.py RUN RUN RUN, stand here side by side.')];
    }},
 ];
