@@ -15,7 +15,7 @@ const withNumbers = (line, env, unit) => line.replace(/\*\*2/g, '²').replace(/[
 }).replace(/\((\([^()]*\))\)/g, '$1').replace(/ \* /g, ' · ').replace(/ - /g, ' − ');
 
 const ledger = (title, rows) => table(title, ['symbol', 'line', 'with numbers', 'value'], rows.map(({sym, number, text, numbers, value}) =>
-  Object.assign([[number && h('small', {}, number + '. '), h('button', {type: 'button', 'aria-label': bare(sym), onfocus: () => mark(sym)}, formula(symbol(sym)))],
+  Object.assign([[number && h('small', {}, number + '. '), h('button', {type: 'button', onfocus: () => mark(sym)}, h('i', {}, plain(symbol(sym))))],
                  formula(text), numbers, fmt(value)].map(cell => h('td', {}, cell)), {sym})), {class: 'ledger'});
 const rightSide = text => text.slice(text.indexOf(' = ') + 3);
 
