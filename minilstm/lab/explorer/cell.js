@@ -14,8 +14,10 @@ function forward(cell, weights, x, {held = {}, nudge = {}, start = {}} = {}) {
     for (const name of cell.states) env[name + '_prev'] = move(name + '_prev', states[name].row(t));
     const past = product(env.h_prev, W_h), now = nudge.name === 'x' ? product(env.x, W_x) : present.row(t);
     cell.gates.forEach((gate, k) => {
-      const block = (row, place = k) => row.part(place * H, (place + 1) * H), second = k === G - 1 && b.cols > G * H;
-      const [from_x, from_h] = [add(block(now), block(b)), second ? add(block(past), block(b, G)) : block(past)];
+      const block = (row, place = k) => row.part(place * H, (place + 1) * H), second = k === G - 1 &&
+        b.cols > G * H;
+      const [from_x, from_h] = [add(block(now), block(b)), second ? add(block(past), block(b, G)) :
+        block(past)];
       env['present_' + gate] = move('present_' + gate, from_x), env['past_' + gate] = from_h;
       env['a_' + gate] = move('a_' + gate, add(from_x, from_h));
     });
@@ -32,7 +34,8 @@ function forward(cell, weights, x, {held = {}, nudge = {}, start = {}} = {}) {
 // Backpropagate dh_T through time. Return {dx, dh, dc, dW, db, steps}: row t of dh (dc) is the whole gradient of h_t (c_t).
 //   lines: target -> what stands there instead.  flow: a word for what no line shows (offered.json).
 function backward(run, dhLast, {lines = {}, flow = ''} = {}) {
-  const {cell, weights: {W, b}, x, steps, held} = run, T = steps.length, G = cell.gates.length, H = W.cols / G;
+  const {cell, weights: {W, b}, x, steps, held} = run, T = steps.length, G = cell.gates.length,
+    H = W.cols / G;
   const D = x.cols, W_h = W.slice(0, H), names = {W, W_h, W_x: W.slice(H, W.rows)}, zero = new Matrix(1, H);
   const text = Object.fromEntries(cell.backward.map(([, target, line]) => [target, lines[target] ?? line]));
   const value = (target, env, cols, rows = 1) => fitting(target, compute(text[target], env), rows, cols);
@@ -45,7 +48,8 @@ function backward(run, dhLast, {lines = {}, flow = ''} = {}) {
       ...steps[t], ...names, dh_above: above, dh_next: dhNext, dc_next: dcNext, dc: dcNext,
       dh: flow === 'no dh' ? above : add(above, dhNext), f_next: steps[t + 1]?.f ?? 1};
     for (const [number, target] of cell.backward) if (number > 2) env[target] = value(target, env, H);
-      const deltas = targets => beside(...targets.map((name, k) => Object.hasOwn(held, cell.gates[k]) ? zero : env[name]));
+      const deltas = targets => beside(...targets.map((name, k) => Object.hasOwn(held, cell.gates[k]) ? zero :
+        env[name]));
     const h_prev = flow === 'h after' ? env.h : flow === 'h wraps' && t === 0 ? steps[T - 1].h : env.h_prev;
     const da_x = deltas(cell.behind), da_h = deltas(cell.past), one = b.cols === G * H;
     Object.assign(env, {da_x, da_h}, one && {dz: da_x});
@@ -55,7 +59,8 @@ function backward(run, dhLast, {lines = {}, flow = ''} = {}) {
     if (flow === 'untransposed') env.dh_prev = cell.gates.map(share).reduce(add, env.direct ?? zero);
     const rows = {x: env.x, h_prev, da_x, da_h, da: one ? da_x : beside(da_x, da_h.part(W.cols - H, W.cols))};
     for (const name in sums) sums[name].row(t).values.set(rows[name].values);
-    dh.row(t + 1).values.set(env.dh.values), dc.row(t + 1).values.set(env.dc.values), dx.row(t).values.set(env.dx.values);
+    dh.row(t + 1).values.set(env.dh.values), dc.row(t + 1).values.set(env.dc.values),
+      dx.row(t).values.set(env.dx.values);
     trace[t] = env;
     dhNext = flow === 'dh added' ? add(env.dh_prev, dhNext) : env.dh_prev;
     dcNext = flow === 'no dc' ? zero : env.dc_prev ?? zero;
@@ -81,6 +86,7 @@ function alone(run, back) {
   const T = run.steps.length, {keep, memory} = run.cell, out = new Matrix(T + 1, run.h.cols);
   if (!keep) return null;
   out.row(T).values.set(back['d' + memory].row(T).values);
-  for (let t = T; t > 0; t--) out.row(t - 1).values.set(compute('d * k', {d: out.row(t), k: run.steps[t - 1][keep]}).values);
+  for (let t = T; t > 0; t--) out.row(t - 1).values.set(compute('d * k',
+    {d: out.row(t), k: run.steps[t - 1][keep]}).values);
   return out;
 }

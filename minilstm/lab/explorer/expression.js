@@ -1,16 +1,18 @@
 // Lines of the derivation as a student writes them: names, numbers, + - * / @ ** ( ), .T and a few functions.
-// Read by the small parser below and computed on matrices; nothing is ever handed to the browser's eval.
+// Read by the small parser below; nothing is ever handed to the browser's eval.
 
 const each = f => a => typeof a === 'number' ? f(a) : a.map(f);
 const FUNCTIONS = {
   tanh: each(Math.tanh), sigma: each(sigmoid),
-  sum: a => typeof a === 'number' ? a : product(new Matrix(1, a.rows).map(() => 1), a),      // over the rows, the steps
+  sum: a => typeof a === 'number' ? a : product(new Matrix(1, a.rows).map(() => 1), a),
+         // over the rows, the steps
 };
 const OPERATORS = {
   '+': (x, y) => x + y, '-': (x, y) => x - y, '*': (x, y) => x * y, '/': (x, y) => x / y,
   '**': (x, y) => x ** y,
 };
-const SPELLINGS = [[/c̃/g, 'c_tilde'], [/σ/g, 'sigma'], [/²/g, '**2'], [/[−–]/g, '-'], [/[·×]/g, '*'], [/\^/g, '**']];
+const SPELLINGS = [[/c̃/g, 'c_tilde'], [/σ/g, 'sigma'], [/²/g, '**2'], [/[−–]/g, '-'], [/[·×]/g, '*'],
+  [/\^/g, '**']];
 const TOKEN = /\s*(?:(\d+\.?\d*(?:e[+-]?\d+)?|\.\d+)|([A-Za-z_]\w*)|(\*\*|\.T\b|[-+*\/@()]))/y;
 
 function tokens(text) {
@@ -60,7 +62,7 @@ function parse(text) {
     } else if (name) {
       names.add(name);
       a = env => env[name];
-    } else throw new Error(sign ? `“${sign}” cannot stand here` : list.length ? 'it ends too early' : 'nothing is written yet');
+    } else throw new Error(sign ? `“${sign}” cannot stand here` : 'the end is missing');
     for (let inner = a; next('.T'); inner = a) a = env => inner(env).T ?? inner(env);
     return a;
   }

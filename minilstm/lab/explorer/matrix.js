@@ -37,7 +37,8 @@ class Matrix {
 
 function product(A, B) {
   if (A.cols === undefined || A.cols !== B.rows) throw new Error(`@: ${A.shape} and ${B.shape} do not fit`);
-  const [n, inner, cols] = [A.rows, A.cols, B.cols], out = new Matrix(n, cols), [o, b] = [out.values, B.values];
+  const [n, inner, cols] = [A.rows, A.cols, B.cols], out = new Matrix(n, cols),
+    [o, b] = [out.values, B.values];
   const whole = inner - inner % 4;              // four at a time: twice as fast
   let a = new Float64Array(inner);
   for (let i = 0; i < n; i++) {
@@ -71,7 +72,8 @@ function product(A, B) {
 function elementwise(f, name, a, b) {
   if (typeof a === 'number') return typeof b === 'number' ? f(a, b) : b.map(y => f(a, y));
   if (typeof b === 'number') return a.map(x => f(x, b));
-  if (a.rows !== b.rows || a.cols !== b.cols) throw new Error(`${name}: ${a.shape} and ${b.shape} do not fit`);
+  if (a.rows !== b.rows ||
+    a.cols !== b.cols) throw new Error(`${name}: ${a.shape} and ${b.shape} do not fit`);
   const [x, y] = [a.plain().values, b.plain().values], out = new Matrix(a.rows, a.cols);
   for (let k = 0; k < x.length; k++) out.values[k] = f(x[k], y[k]);
   return out;

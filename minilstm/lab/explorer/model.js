@@ -9,14 +9,17 @@ function unpack({kind, rows, cols, base64}) {
 function openModel(data, cells) {
   const [E, W, b, w] = ['E', 'W', 'b', 'w'].map(name => unpack(data[name])), numbers = new Map();
   data.words.forEach((word, number) => word && number && numbers.set(word, number));
-  const row = number => number < data.first ? number : data.more.includes(number) ? data.first + data.more.indexOf(number) : -1;
-  return {...data, cell: cells[data.cell], kind: data.cell, held: {}, E, weights: {W, b}, w, numbers, row, H: w.cols, D: E.cols};
+  const row = number => number < data.first ? number : data.more.includes(number) ? data.first +
+    data.more.indexOf(number) : -1;
+  return {...data, cell: cells[data.cell], kind: data.cell, held: {}, E, weights: {W, b}, w, numbers, row,
+    H: w.cols, D: E.cols};
 }
 
 // As the Tokenizer of minilstm (and of Keras) splits a text.
 function wordsOf({tokenizer: {lower, filters, split, char_level}}, text) {
   const all = [...lower ? text.toLowerCase() : text], apart = new Set(filters);
-  return char_level ? all : all.map(letter => apart.has(letter) ? split : letter).join('').split(split).filter(Boolean);
+  return char_level ? all : all.map(letter => apart.has(letter) ? split :
+    letter).join('').split(split).filter(Boolean);
 }
 
 // A word with its row of E. 'unknown': read as the word for such words, if there is one; 'absent': the model knows it, but
@@ -35,7 +38,8 @@ function read(model, words) {
   for (let t = 0; t < T; t++) x.row(t).values.set(model.E.row(items[t - first]?.row ?? 0).values);
   const run = forward(model.cell, model.weights, x, model), logit = logitAt(model, run, T);
   const answer = t => sigmoid(logitAt(model, run, t));
-  return {model, run, items, first, n, T, ps: items.map((_, k) => answer(first + k + 1)), before: answer(first), logit, p: answer(T)};
+  return {model, run, items, first, n, T, ps: items.map((_, k) => answer(first + k + 1)),
+    before: answer(first), logit, p: answer(T)};
 }
 
 const logitAt = (model, run, t) => dot(run.h.row(t).values, model.w.values) + model.b_out;
@@ -58,14 +62,18 @@ function changedModel(model, {bias = null, held = {}}) {
 
 // One step of SGD on one text: all weights and the vectors of its words. Return {model, norm}, norm before clipping.
 function learn(reading, label, rate, clip = Infinity) {
-  const {model, items, first} = reading, back = backFrom(reading, label), E = model.E.map(v => v), rows = new Map();
+  const {model, items, first} = reading, back = backFrom(reading, label), E = model.E.map(v => v),
+    rows = new Map();
   for (let t = 0; t < back.dx.rows; t++) {
     const row = items[t - first]?.row ?? 0, grad = back.dx.row(t);
     rows.set(row, rows.has(row) ? add(rows.get(row), grad) : grad);
   }
-  const size = norm([back.dW, back.db, back.dw, ...rows.values()].map(grad => norm(grad.values)).concat(back.db_out));
-  const step = rate * Math.min(1, clip / (size || 1)), moved = (old, grad) => add(old, grad.map(v => -step * v));
+  const size = norm([back.dW, back.db, back.dw, ...rows.values()].map(grad =>
+    norm(grad.values)).concat(back.db_out));
+  const step = rate * Math.min(1, clip / (size || 1)), moved = (old, grad) => add(old,
+    grad.map(v => -step * v));
   for (const [row, grad] of rows) E.row(row).values.set(moved(E.row(row), grad).values);
   const {W, b} = model.weights, weights = {W: moved(W, back.dW), b: moved(b, back.db)};
-  return {norm: size, model: {...model, E, weights, w: moved(model.w, back.dw), b_out: model.b_out - step * back.db_out}};
+  return {norm: size, model: {...model, E, weights, w: moved(model.w, back.dw),
+    b_out: model.b_out - step * back.db_out}};
 }
