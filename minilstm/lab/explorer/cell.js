@@ -36,7 +36,7 @@ function forward(cell, weights, x, {held = {}, nudge = {}, start = {}} = {}) {
 function backward(run, dhLast, {lines = {}, flow = ''} = {}) {
   const {cell, weights: {W, b}, x, steps, held} = run, T = steps.length, G = cell.gates.length,
     H = W.cols / G;
-  const D = x.cols, W_h = W.slice(0, H), names = {W, W_h, W_x: W.slice(H, W.rows)}, zero = new Matrix(1, H);
+  const D = x.cols, W_h = W.slice(0, H), names = {W: W.slice(0, W.rows), W_h, W_x: W.slice(H, W.rows)}, zero = new Matrix(1, H);
   const text = Object.fromEntries(cell.backward.map(([, target, line]) => [target, lines[target] ?? line]));
   const value = (target, env, cols, rows = 1) => fitting(target, compute(text[target], env), rows, cols);
   const [dx, dh, dc, trace] = [new Matrix(T, D), new Matrix(T + 1, H), new Matrix(T + 1, H), []];

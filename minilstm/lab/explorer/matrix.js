@@ -5,11 +5,9 @@ class Matrix {
     this.rows = rows, this.cols = cols, this.values = values, this.flipped = flipped;
   }
 
-  get T() { return new Matrix(this.cols, this.rows, this.values, !this.flipped); }
+  get T() { return this.turned ??= new Matrix(this.cols, this.rows, this.values, !this.flipped); }
 
   get shape() { return `(${this.rows}, ${this.cols})`; }
-
-  at(i, k) { return this.values[this.flipped ? k * this.rows + i : i * this.cols + k]; }
 
   slice(from, to) {
     return new Matrix(to - from, this.cols, this.values.subarray(from * this.cols, to * this.cols));
@@ -23,9 +21,12 @@ class Matrix {
     return this.T.plain().slice(from, to).T;
   }
 
+  // The same, not flipped. The copy is kept: do not change the numbers afterwards.
   plain() {
-    return !this.flipped ? this : new Matrix(this.rows, this.cols, this.values.map(
-      (_, k) => this.at(Math.floor(k / this.cols), k % this.cols)));
+    if (!this.flipped || this.copy) return this.copy ?? this;
+    const {rows, cols, values} = this, {values: out} = this.copy = new Matrix(rows, cols);
+    for (let i = 0; i < rows; i++) for (let k = 0; k < cols; k++) out[i * cols + k] = values[k * rows + i];
+    return this.copy;
   }
 
   map(f) {
@@ -37,33 +38,18 @@ class Matrix {
 
 function product(A, B) {
   if (A.cols === undefined || A.cols !== B.rows) throw new Error(`@: ${A.shape} and ${B.shape} do not fit`);
-  const [n, inner, cols] = [A.rows, A.cols, B.cols], out = new Matrix(n, cols),
-    [o, b] = [out.values, B.values];
+  const {rows, cols: inner, values: a} = A.plain(), {cols, values: b} = B.plain(), out = new Matrix(rows, cols), o = out.values;
   const whole = inner - inner % 4;              // four at a time: twice as fast
-  let a = new Float64Array(inner);
-  for (let i = 0; i < n; i++) {
-    const place = i * cols;
-    if (A.flipped) for (let k = 0; k < inner; k++) a[k] = A.values[k * n + i];
-    else a = A.row(i).values;
-    if (B.flipped) {                            // its columns lie in one piece
-      for (let j = 0; j < cols; j++) {
-        let [p, q, r, s, at] = [0, 0, 0, 0, j * inner];
-        for (let k = 0; k < whole; k += 4, at += 4) {
-          p += a[k] * b[at], q += a[k + 1] * b[at + 1], r += a[k + 2] * b[at + 2], s += a[k + 3] * b[at + 3];
-        }
-        for (let k = whole; k < inner; k++, at++) p += a[k] * b[at];
-        o[place + j] = p + q + (r + s);
-      }
-      continue;
-    }
+  for (let i = 0; i < rows; i++) {
+    const from = i * inner, place = i * cols;
     for (let k = 0; k < whole; k += 4) {
-      const p = a[k], q = a[k + 1], r = a[k + 2], s = a[k + 3], at = k * cols;
+      const p = a[from + k], q = a[from + k + 1], r = a[from + k + 2], s = a[from + k + 3], at = k * cols;
       for (let j = at; j < at + cols; j++) {
         o[place + j - at] += p * b[j] + q * b[j + cols] + (r * b[j + 2 * cols] + s * b[j + 3 * cols]);
       }
     }
     for (let k = whole; k < inner; k++) {
-      for (let j = 0; j < cols; j++) o[place + j] += a[k] * b[k * cols + j];
+      for (let j = 0; j < cols; j++) o[place + j] += a[from + k] * b[k * cols + j];
     }
   }
   return out;
