@@ -67,7 +67,7 @@ def load_arrays(path: Path) -> list[np.ndarray]:
         found = ml.load_checkpoint(path)[0]
         return [array for name, array in found.items() if not name.startswith("optimizer.") and array.dtype.kind == "f"]
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
             return [file[name] for name in file.files if file[name].dtype.kind == "f"]
     except OSError:
         raise
@@ -115,8 +115,8 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
         metavar="FILE")
     add("--demo", help="train a small LSTM, GRU and RNN first, in about a minute", action="store_true")
     add("--weights", help="a model's arrays instead of a run (.npz, or a checkpoint)", type=path_name, metavar="FILE")
-    add("--words", help="vectors of how many of the most frequent words to keep in the file, or all (default: 3000); with --weights, "
-        "its vocabulary: a tokenizer.json, or a dict word -> number", action="append", default=[], metavar="N|all|JSON")
+    add("--words", help="how many of the most frequent words the file holds, or all (default: 3000); with --weights also its "
+        "vocabulary: a tokenizer.json, or a dict word -> number", action="append", default=[], metavar="N|all|JSON")
     given = parser.parse_args(argv)
     if sum((bool(given.runs), given.demo, given.weights is not None)) > 1:
         raise ml.ArgumentError("give runs, --demo or --weights, not two of them")

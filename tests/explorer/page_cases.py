@@ -26,8 +26,8 @@ def tokenizer() -> ml.Tokenizer:
 def shown(cell: str, *, mask: bool = False, padding: str = "pre", scale: float = 2.0, dtype: Any = np.float32) -> Shown:
     """A model with random weights, large enough to have something to show."""
     layer = LAYERS[cell](5, 7, return_sequences=False, rng=2, dtype=dtype)
-    model = ml.Sequential(ml.Embedding(100, 5, rng=1, dtype=dtype), layer, ml.Dropout(0.5), ml.Linear(7, 1, rng=3, dtype=dtype),
-                          ml.Sigmoid())
+    model = ml.Sequential(ml.Embedding(100, 5, rng=1, dtype=dtype), layer, ml.Dropout(0.5),
+                          ml.Linear(7, 1, rng=3, dtype=dtype), ml.Sigmoid())
     rng = np.random.default_rng(4)
     for parameter in (array for part in model for array in part.params.values()):
         parameter[...] = scale * 0.3 * rng.standard_normal(parameter.shape)

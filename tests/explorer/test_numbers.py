@@ -21,7 +21,8 @@ def test_javascript_computes_what_minilstm_computes(tmp_path: Path) -> None:
     if node is None:
         pytest.skip("the explorer's arithmetic is not tested: there is no node on PATH")
     models = {"three": [page_cases.shown(cell) for cell in page_cases.LAYERS],
-              "mask": [page_cases.shown("lstm", mask=True, dtype=np.float64)], "post": [page_cases.shown("gru", padding="post")]}
+              "mask": [page_cases.shown("lstm", mask=True, dtype=np.float64)],
+              "post": [page_cases.shown("gru", padding="post")]}
     pages = [tmp_path / f"{name}.html" for name in models]
     for path, shown in zip(pages, models.values()):
         write_page(shown, path)

@@ -1,4 +1,4 @@
-"""The explorer: a trained model as one HTML file that computes forwards and backwards in the browser, without a network."""
+"""The explorer: a trained model as one HTML file that computes forwards and backwards in a browser, offline."""
 
 from minilstm.lab.explorer.page import Shown, page, write_page
 

@@ -164,7 +164,7 @@ function trust() {
   const worst = Math.max(...MODELS.map(model => agreement(model, DATA.reviews))), good = worst <= LIMIT;
   const tell = (id, className, textContent) => Object.assign(at(id), {className, textContent});
   tell('trust', good ? 'good' : 'banner',
-    (good ? `Computed here, in your browser. It agrees with minilstm ${DATA.version} to ` :
+    (good ? `Computed here, in your browser. It agrees with minilstm to ` :
     'Do not trust this page: its numbers differ from minilstm’s by ') +
       `${fmt(worst, 2)} of the largest number.`);
   at('check').onclick = () => {
