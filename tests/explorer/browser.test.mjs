@@ -93,6 +93,16 @@ for (const [name, options] of Object.entries(SCREENS)) {
   }));
 }
 
+test('no sentence of any station and cell holds a number that is none', () => opened(SCREENS['wide and light'], async page => {
+  for (const model of ['0', '1', '2']) {
+    await page.selectOption('#model', model);
+    for (const station of STATIONS) {
+      await answer(page, station);
+      assert.doesNotMatch(await page.locator('#station').innerText(), /NaN|undefined|null|false|true|\[object|: –|is –/, station);
+    }
+  }
+}));
+
 for (const [place, kind] of ['LSTM', 'GRU', 'RNN'].entries()) {
   test(`${kind}: every mistake turns the check red, the right lines green`, () => opened(SCREENS['wide and light'], async page => {
     await page.selectOption('#model', String(place));

@@ -1,4 +1,4 @@
-"""The explorer: a trained model as one HTML file that computes forwards and backwards in a browser, offline."""
+"""The explorer: a trained model as one HTML file that computes forwards and backwards, offline."""
 
 from minilstm.lab.explorer.page import Shown, page, write_page
 

@@ -78,7 +78,7 @@ function show() {
   at('answer').replaceChildren(...n ? ['p(positive) = ', h('b', {}, prob(c.reading.p)), c.ghost ?
     `, was ${prob(c.ghost.p)}` : '',
     ` · words: ${n}`, T > n ?
-      ` and ${T - n} steps of padding ${base.padding === 'pre' ? 'before' : 'after'}` : '',
+      ` · steps of padding ${base.padding === 'pre' ? 'before' : 'after'}: ${T - n}` : '',
     more ? ` · ${more} more are not read: this model reads ${base.max_length}` : ''] :
       ['There is no word to read yet. Write some.'],
   list('unknown', 'unknown to the model'), list('absent', 'not in this page, so left out'));

@@ -46,7 +46,7 @@ const figure = (picture, sentence) => h('figure', {}, picture, h('figcaption', {
 
 // Curves (and bars) over the words. Each curve: {name, values, kind}. log: powers of ten, with a floor.
 function chart({label, words, curves, bars = [], log = false, t, pick, width}) {
-  const height = 200 + 18 * curves.length, [left, top, bottom] = [52, 18 * curves.length + 10, height - 34],
+  const height = 200 + 18 * curves.length, [left, top, bottom] = [60, 18 * curves.length + 10, height - 34],
     n = words.length;
   const gap = (width - left - 12) / n, x = k => left + gap * (k + .5);
   let [low, high, step] = [0, 1, .5];

@@ -1,8 +1,8 @@
 """What the page needs of the derivations and of the table of mistakes.
 
-The page runs the lines of the cells' docstrings. Only the products with W, which a docstring writes for readers,
-stand in offered.json for the page's parser, and so does what each mistake of the table changes: lines, or a word
-(``flow``) for what no line shows, such as a carry; cell.js knows these words.
+The page runs the lines of the cells' docstrings. Only the products with W, which a docstring writes for
+readers, stand in offered.json for the page's parser, and so does what each mistake of the table changes:
+lines, or a word (``flow``) for what no line shows, such as a carry; cell.js knows these words.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ OFFERED = json.loads((Path(__file__).parent / "offered.json").read_text(encoding
 
 
 def derivations() -> dict[str, Any]:
-    """Return what the page knows of each cell. A line is [target, for the parser, as the docstring writes it]."""
+    """Return what the page knows of each cell; a line is [target, for the parser, as in the docstring]."""
     return {key: {**_derivation(CELLS[key], facts["products"]), **facts}
             for key, facts in OFFERED["cells"].items()}
 
@@ -34,7 +34,7 @@ def _derivation(cell: Cell, products: list[Any]) -> dict[str, Any]:
 
 
 def mistakes(cell: str) -> list[dict[str, Any]]:
-    """Return the mistakes that the page offers for a cell ("lstm", "gru", "rnn"), in the order of the table."""
+    """Return the mistakes that are offered for a cell ("lstm", "gru", "rnn"), in the order of the table."""
     found = []
     for one in CATALOGUE:
         flow, lines = OFFERED["flows"].get(one.name), OFFERED["lines"][cell].get(one.name)

@@ -1,7 +1,7 @@
-"""Write the page: its scripts joined, the model's weights in base64, and numbers for it to compare its own with.
+"""Write the page: its scripts joined, the weights in base64, and numbers for it to compare its own with.
 
-Weights stand as they are (float32, or float64 where the model has it), for the most frequent words and for all words
-of the reviews. The page computes in float64, and so are the numbers it compares with.
+Weights stand as they are (float32, or float64 where the model has it), for the most frequent words and for
+all words of the reviews. The page computes in float64, and so are the numbers it compares with.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ REVIEWS = tuple((one["title"], one["label"], one["text"]) for one in OFFERED["re
 
 
 class Shown(NamedTuple):
-    """A model and how it reads: ``max_length``, ``padding``, ``mask`` as for minilstm.lab.words.word_by_word."""
+    """A model and how it reads: ``max_length``, ``padding``, ``mask`` as for lab.words.word_by_word."""
 
     name: str
     model: Sequential
@@ -61,8 +61,8 @@ def write_page(shown: Sequence[Shown], path: PathLike, *, reviews: Sequence[tupl
         reviews: (title, label 0 or 1, text) each. The page opens with the first one.
         words: vectors of how many of the most frequent words go into the file; None: of all.
 
-    Raises ArgumentError for another kind of model, DataError if a weight is not finite, OSError if the file cannot be
-    written.
+    Raises ArgumentError for another kind of model, DataError if a weight is not finite, OSError if the file
+    cannot be written.
     """
     if words is not None:
         check_positive_int("words", words)
@@ -119,7 +119,7 @@ def _packed(array: np.ndarray) -> dict[str, Any]:
 
 
 def _fixture(one: Shown, review: int, text: str, label: int) -> dict[str, Any]:
-    """Return what minilstm computes in float64 for a review: p, gates at three steps, the gradients' norms."""
+    """Return what minilstm computes for a review: p, gates at three steps, the gradients' norms."""
     model = copy.deepcopy(one.model)
     model.to("numpy", np.float64)
     trace = word_by_word(model, one.tokenizer, text, max_length=one.max_length, padding=one.padding,
@@ -130,7 +130,7 @@ def _fixture(one: Shown, review: int, text: str, label: int) -> dict[str, Any]:
     flow = model_gradient_flow(model, BCELoss(), tokens, np.array([[float(label)]]))
     last = len(trace.words) - 1
     return {"review": review, "p": trace.prediction, "ps": trace.probabilities.tolist(),
-            "gates": {str(k): {name: value[k].tolist() for name, value in {**trace.gates, "h": trace.h}.items()}
+            "gates": {str(k): {name: rows[k].tolist() for name, rows in {**trace.gates, "h": trace.h}.items()}
                       for k in sorted({0, last // 2, last})},
             "dh": flow.h_norms[:, 0].tolist(), "dW": float(np.linalg.norm(flow.grads["W"])),
             "db": float(np.linalg.norm(flow.grads["b"]))}

@@ -118,7 +118,7 @@ const STATIONS = [
      const label = 'The scale counts powers of ten. At the first word the gradient of h is ' +
        `${fmt(dh[0] / dh[c.n - 1])} times that at the last. ` + (kept ? `Along ${c.memory} alone, one factor ` +
        `${c.model.cell.keep} a word, ${fmt(kept[0])} comes back to the first word; by all ways it is ` +
-       `${fmt((dc ?? dh)[0])}. ` : 'It has one way back, through W and the slope of tanh at every word. ') +
+       `${fmt((dc || dh)[0])}. ` : 'It has one way back, through W and the slope of tanh at every word. ') +
        (first && `Of the ${first} steps of padding before, the very first gets ${fmt(norm(c.back.dh.row(1).values))}.`);
      return [overWords(c, label, [...rows, ...c.old('dh')], {log: true}),
        h('p', {}, `At ${quoted(c, c.t)}: ${rows.map(row => `${row.name} ${fmt(row.values[c.t])}`).join(', ')}.`),
