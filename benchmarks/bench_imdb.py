@@ -2,8 +2,12 @@
 
     python benchmarks/bench_imdb.py --data "IMDB Dataset.csv"
     python benchmarks/bench_imdb.py --data "IMDB Dataset.csv" --cell gru
+    python benchmarks/bench_imdb.py --data "IMDB Dataset.csv" --vanishing
 
-The two take turns (A B A B ...) in one process, so that a busy machine slows both. Each turn is a block of steps over the
+They take turns (A B A B ...) in one process, so that a busy machine slows both. PyTorch runs as it comes, and also with
+``torch.set_flush_denormal(True)``: some processors are slow on subnormal numbers, of which vanished gradients consist.
+``--vanishing`` times three cases of them on one batch: the first steps of a GRU, an LSTM whose gates start at ½, and the
+reference run after 2,000 steps, when Adam's moments of rare words have decayed. Each turn is a block of steps over the
 same batches, with a pause before it, in which the other library's threads stop spinning; the first turns are not counted.
 Besides the ratios, the program prints the floating point operations per second of each library and, for comparison, of a large
 matrix product alone, and the peak memory of two separate processes that load the same encoded reviews and train.
@@ -14,6 +18,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
+import platform
 import resource
 import subprocess
 import sys
@@ -33,6 +38,8 @@ from minilstm.lab.reference import ReferenceSettings, reference_model
 V, D, H, BATCH, LENGTH = 10_000, 64, 128, 64, 200
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 PAUSE = 0.3         # seconds before a turn
+VANISHING = {"GRU, first steps": ("gru", "default", 0), "LSTM uniform": ("lstm", "uniform", 0),
+             "after 2,000 steps": ("lstm", "default", 2_000)}       # cell, initial weights, steps before
 Run = Callable[[Any, Any], None]
 
 
@@ -48,11 +55,19 @@ def encode(path: str | None, file: Path) -> str:
     return data.source
 
 
-def minilstm_model(cell: str = "lstm", fast: bool = True) -> tuple[Run, Run]:
+def processor() -> str:
+    """Return the processor's name."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
+    names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
+    return f"{names[0]}{' (AVX-512)' if any('avx512f' in line for line in lines) else ''}" if names else platform.processor()
+
+
+def minilstm_model(cell: str = "lstm", fast: bool = True, init: str = "default", lr: float = 1e-3) -> tuple[Run, Run]:
     """Return (train on a batch, evaluate a batch) of the reference model."""
-    model = reference_model(ReferenceSettings(cell, V, D, H))
+    model = reference_model(ReferenceSettings(cell, V, D, H, init=init))
     model.fast = fast
-    criterion, optimizer = ml.BCELoss(), ml.Adam(model, lr=1e-3)
+    criterion, optimizer = ml.BCELoss(), ml.Adam(model, lr=lr)
 
     def train(x: np.ndarray, y: np.ndarray) -> None:
         model.train()
@@ -67,7 +82,7 @@ def minilstm_model(cell: str = "lstm", fast: bool = True) -> tuple[Run, Run]:
     return train, evaluate
 
 
-def torch_model(cell: str = "lstm") -> tuple[Run, Run]:
+def torch_model(cell: str = "lstm", init: str = "default", lr: float = 1e-3) -> tuple[Run, Run]:
     """The same in PyTorch, as its users write it."""
     import torch
     torch.manual_seed(0)
@@ -86,18 +101,19 @@ def torch_model(cell: str = "lstm") -> tuple[Run, Run]:
             return torch.sigmoid(self.linear(self.dropout(h[-1])))[:, 0]
 
     model: Any = Model()
-    ours = reference_model(ReferenceSettings(cell, V, D, H))        # the same weights: vanishing gradients slow down both
+    ours = reference_model(ReferenceSettings(cell, V, D, H, init=init))     # the same weights vanish at the same rate
     W, blocks = ours[1].params["W"], {"lstm": [1, 0, 3, 2], "gru": [0, 1, 2], "rnn": [0]}[cell]     # PyTorch's order
     with torch.no_grad():
         model.embedding.weight.copy_(torch.from_numpy(ours[0].params["W"]))
         for name, rows in (("weight_hh_l0", slice(0, H)), ("weight_ih_l0", slice(H, None))):
             ordered = W[rows].reshape(-1, GATES[cell], H)[:, blocks].reshape(-1, GATES[cell] * H)
             getattr(model.cell, name).copy_(torch.from_numpy(np.ascontiguousarray(ordered.T)))
-        for name in ("bias_ih_l0", "bias_hh_l0"):
-            getattr(model.cell, name).zero_()
-        if cell == "lstm":
-            model.cell.bias_ih_l0[H:2 * H] = 1.0
-    criterion, optimizer = torch.nn.BCELoss(), torch.optim.Adam(model.parameters(), lr=1e-3)
+        b = ours[1].params["b"].reshape(-1, H)
+        model.cell.bias_ih_l0.copy_(torch.from_numpy(b[blocks].reshape(-1)))
+        model.cell.bias_hh_l0.zero_()
+        if cell == "gru":
+            model.cell.bias_hh_l0[2 * H:] = torch.from_numpy(b[3])      # inside the product with the reset gate
+    criterion, optimizer = torch.nn.BCELoss(), torch.optim.Adam(model.parameters(), lr=lr)
 
     def train(x: np.ndarray, y: np.ndarray) -> None:
         model.train()
@@ -114,7 +130,20 @@ def torch_model(cell: str = "lstm") -> tuple[Run, Run]:
     return train, evaluate
 
 
-MODELS = {"minilstm": minilstm_model, "PyTorch": torch_model}
+def flushing(run: Run) -> Run:
+    """Return PyTorch's step with subnormals flushed to zero, which reaches the thread that calls it alone."""
+    import torch
+
+    def call(x: np.ndarray, y: np.ndarray) -> None:
+        torch.set_flush_denormal(True)
+        try:
+            run(x, y)
+        finally:
+            torch.set_flush_denormal(False)
+    return call
+
+
+MODELS: dict[str, Callable[..., tuple[Run, Run]]] = {"minilstm": minilstm_model, "PyTorch": torch_model}
 
 
 def batches(file: Path, count: int, words: int | None = None,
@@ -161,12 +190,34 @@ def sgemm_peak() -> float:
 
 
 def report(what: str, times: dict[str, list[float]], flops: float, peak: float) -> None:
-    a, b = times["minilstm"], times["PyTorch"]
-    ratios = sorted(x / y for x, y in zip(a, b))
-    print(f"{what:<10}  minilstm {median(a) * 1e3:6.1f} ms  PyTorch {median(b) * 1e3:6.1f} ms  minilstm / PyTorch "
-          f"{median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})", flush=True)
-    print(f"            GFLOP/s: minilstm {flops / median(a) / 1e9:.0f}, PyTorch {flops / median(b) / 1e9:.0f}, "
-          f"sgemm alone {peak:.0f}", flush=True)
+    """Print medians, and the ratio of minilstm's times to each of the others'."""
+    ours = times["minilstm"]
+    print(f"{what:<18}  " + "  ".join(f"{name} {median(seconds) * 1e3:.1f} ms" for name, seconds in times.items()))
+    for name in list(times)[1:]:
+        ratios = sorted(a / b for a, b in zip(ours, times[name]))
+        print(f"{'':<20}minilstm / {name} {median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})")
+    speeds = [f"{name} {flops / median(seconds) / 1e9:.0f}" for name, seconds in times.items()]
+    print(f"{'':<20}GFLOP/s: {', '.join(speeds)}, sgemm alone {peak:.0f}", flush=True)
+
+
+def flops(cell: str, tokens: int) -> float:
+    """Return the operations in the matrix products of one forward pass of the recurrent layer; backward has twice as many."""
+    return 2 * BATCH * tokens * (H + D) * GATES[cell] * H
+
+
+def vanishing(file: Path, pairs: int, fast: bool) -> None:
+    """Time the cases of ``VANISHING``, each on one batch."""
+    peak = sgemm_peak()
+    for name, (cell, init, before) in VANISHING.items():
+        data = batches(file, before + 1)
+        lr = 1e-3 if before else 0.0        # 0: each step is a first one
+        runs: dict[str, Run] = {"minilstm": minilstm_model(cell, fast, init, lr)[0],
+                                "PyTorch": torch_model(cell, init, lr)[0],
+                                "PyTorch flushed": flushing(torch_model(cell, init, lr)[0])}
+        for run in runs.values():
+            for batch in data[1:]:
+                run(*batch)
+        report(name, compare(runs, data[:1], pairs), 3 * flops(cell, LENGTH), peak)
 
 
 def child(*words: str) -> str:
@@ -203,6 +254,7 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=7, metavar="N", help="how often each of the two runs (default: 7)")
     parser.add_argument("--steps", type=int, default=15, metavar="N", help="batches a turn (default: 15)")
     parser.add_argument("--encoded", type=Path, metavar="FILE", help="keep the encoded reviews in FILE.npy for the next time")
+    parser.add_argument("--vanishing", action="store_true", help="time three cases of vanished gradients instead")
     parser.add_argument("--readable", action="store_true", help="run minilstm's readable path instead of the fast one")
     parser.add_argument("--child", choices=["encode", *MODELS], help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -228,20 +280,24 @@ def main() -> int:
         if not Path(source).exists():
             words = () if arguments.data is None else ("--data", arguments.data)
             source = child("--child", "encode", "--encoded", str(file), *words).strip()
-        memory = {name: peak_memory(name, arguments.cell, file, arguments.steps) for name in MODELS}
+        memory = {} if arguments.vanishing else {name: peak_memory(name, arguments.cell, file, arguments.steps)
+                                                 for name in MODELS}
         import torch
         how, tokens = "readable functions" if arguments.readable else compiled.words(), arguments.tokens
-        print(f"data: {source}\nNumPy {np.__version__} on {ml.get_num_threads()} threads, {how}; PyTorch {torch.__version__} "
-              f"on {torch.get_num_threads()}\n{arguments.cell.upper()}, batch {BATCH}, {tokens} tokens, embedding {D}, "
-              f"hidden {H}", flush=True)
+        print(f"processor: {processor()}\ndata: {source}\nNumPy {np.__version__} on {ml.get_num_threads()} threads, {how}; "
+              f"PyTorch {torch.__version__} on {torch.get_num_threads()}", flush=True)
+        if arguments.vanishing:
+            vanishing(file, arguments.pairs, not arguments.readable)
+            return 0
+        print(f"{arguments.cell.upper()}, batch {BATCH}, {tokens} tokens, embedding {D}, hidden {H}", flush=True)
         data = batches(file, arguments.steps, arguments.words, tokens)
         real = np.mean([(x != 0).mean() for x, _ in data])
         print(f"{arguments.pairs} pairs of {arguments.steps} batches, mean real length {real * tokens:.0f}", flush=True)
         ours, theirs = minilstm_model(arguments.cell, not arguments.readable), torch_model(arguments.cell)
-        # The matrix products of one forward pass of the recurrent layer; backward makes twice as many.
-        peak, flops = sgemm_peak(), 2 * BATCH * tokens * (H + D) * GATES[arguments.cell] * H
-        report("training", compare({"minilstm": ours[0], "PyTorch": theirs[0]}, data, arguments.pairs), 3 * flops, peak)
-        report("evaluation", compare({"minilstm": ours[1], "PyTorch": theirs[1]}, data, arguments.pairs), flops, peak)
+        training = {"minilstm": ours[0], "PyTorch": theirs[0], "PyTorch flushed": flushing(torch_model(arguments.cell)[0])}
+        evaluation, peak = {"minilstm": ours[1], "PyTorch": theirs[1]}, sgemm_peak()
+        report("training", compare(training, data, arguments.pairs), 3 * flops(arguments.cell, tokens), peak)
+        report("evaluation", compare(evaluation, data, arguments.pairs), flops(arguments.cell, tokens), peak)
         own, theirs_alone = memory["minilstm"], memory["PyTorch"]
         print(f"peak memory of a training process: minilstm {own:.0f} MB, PyTorch {theirs_alone:.0f} MB, ratio "
               f"{own / theirs_alone:.2f}")

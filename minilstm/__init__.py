@@ -42,7 +42,7 @@ _PUBLIC = {
     "losses.metrics": ("accuracy", "confusion_matrix", "precision_recall_f1"),
     "losses.squared_error": ("MSELoss", "mse_backward", "mse_forward"),
     "optim.adam": ("Adam", "AdamW"),
-    "optim.clipping": ("clip_grad_norm",),
+    "optim.gradients": ("clip_grad_norm",),
     "optim.optimizer": ("Optimizer",),
     "optim.schedules": ("CosineAnnealingLR", "ExponentialLR", "LambdaLR", "LinearLR", "MultiStepLR", "ReduceLROnPlateau",
                         "StepLR"),

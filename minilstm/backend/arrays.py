@@ -119,6 +119,14 @@ def to_numpy(x: Any) -> Any:
     return x.get() if _is_device_array(x) else np.asarray(x)
 
 
+def fetch(scalars: list[Any]) -> list[float]:
+    """Return 0-d arrays and numbers as floats, with a single transfer for all that are on a device."""
+    xp = get_array_module(*scalars)
+    if xp is np:
+        return [float(scalar) for scalar in scalars]
+    return [float(value) for value in to_numpy(xp.stack([xp.asarray(scalar, dtype=np.float64) for scalar in scalars]))]
+
+
 def synchronize(x: Array) -> None:
     """Wait until everything queued for the device of ``x`` is done; nothing to do on the host."""
     if _is_device_array(x):

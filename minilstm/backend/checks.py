@@ -103,9 +103,11 @@ def check_dtype(dtype: Any) -> np.dtype:
 
 def check_writeable(name: str, x: Any) -> None:
     """Raise ArgumentError if ``x`` is read-only, DtypeError if it is no array, where it would have to be changed in place."""
-    if not is_array(x):
-        raise DtypeError(f"{name}: expected an array, got {type(x).__name__}")
-    if isinstance(x, np.ndarray) and not x.flags.writeable:
+    if type(x) is not np.ndarray:
+        refuse_other_arithmetic(name, x)
+        if not is_array(x):
+            raise DtypeError(f"{name}: expected an array, got {type(x).__name__}")
+    elif not x.flags.writeable:
         raise ArgumentError(f"{name}: is read-only, so it cannot be updated; put a copy in its place: {name}.copy()")
 
 

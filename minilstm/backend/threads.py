@@ -20,6 +20,7 @@ import numpy as np
 
 from minilstm.backend.arrays import Array, get_array_module
 from minilstm.backend.checks import check_positive_int
+from minilstm.backend.subnormals import flush_to_zero, is_flushing, keep_subnormals
 
 PIECE = 256                 # rows or columns of a result that one task of ``matmul`` makes
 WORTH_SHARING = 10_000_000  # below this many multiplications one thread is as fast
@@ -74,16 +75,6 @@ def _forget() -> None:
     _pool = None
 
 
-def _after_fork() -> None:
-    """A forked child has none of its parent's threads."""
-    global _pool, _lock, _users
-    _pool, _lock, _users = None, threading.RLock(), 0
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
-
-
 def _set_blas_threads(numbers: list[int]) -> None:
     for library, number in zip(blas().lib_controllers, numbers):
         # Since 3.8 threadpoolctl obeys only the first thread that sets a number, until that thread ends. The caller holds our
@@ -92,6 +83,20 @@ def _set_blas_threads(numbers: list[int]) -> None:
         let_go(force=True)
         library.set_num_threads(number)
         let_go(force=True)
+
+
+_set_blas = _set_blas_threads
+
+
+def _after_fork() -> None:
+    """A forked child has none of its parent's threads."""
+    global _pool, _lock, _users, _set_blas
+    _pool, _lock, _users = None, threading.RLock(), 0
+    _set_blas = keep_subnormals(_set_blas_threads)      # OpenBLAS starts its threads there
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 @contextmanager
@@ -103,14 +108,14 @@ def one_blas_thread() -> Iterator[None]:
         _users += 1
         if _users == 1:
             _before = [library.num_threads for library in blas().lib_controllers]
-            _set_blas_threads([1] * len(_before))
+            _set_blas([1] * len(_before))
     try:
         yield
     finally:
         with _lock:
             _users -= 1
             if _users == 0:
-                _set_blas_threads(_before)
+                _set_blas(_before)
 
 
 def run(tasks: Sequence[Callable[[], Any]]) -> list[Any]:
@@ -135,13 +140,14 @@ def run(tasks: Sequence[Callable[[], Any]]) -> list[Any]:
                 raise
     errors: list[BaseException] = []
     futures: list[Future[None]] = []
+    job = flush_to_zero(work) if is_flushing() else work
     refused = None
     with _lock:
         if _pool is None:
             _pool = ThreadPoolExecutor(max(1, get_num_threads() - 1), "minilstm")
         try:
             for _ in range(helpers):
-                futures.append(_pool.submit(work))
+                futures.append(keep_subnormals(_pool.submit)(job))      # it may start a thread
         except RuntimeError:        # no further thread can be started, or none at all, as in a browser: this one does it
             refused, _pool = _pool, None
     try:

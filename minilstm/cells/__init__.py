@@ -1,1 +1,2 @@
-"""The equations of LSTM, GRU and simple RNN, with derivations: one time step and a whole sequence, forward and backward."""
+"""The equations of LSTM, GRU and simple RNN, with derivations: one time step and a whole sequence, forward
+and backward."""

@@ -1,13 +1,15 @@
 """Activation functions, with derivatives written in terms of the function's own value.
 
-The sigmoid uses exp of a number that is never positive, so it cannot overflow, keeps its relative accuracy down to the
-smallest probabilities (a confident mistake still has a gradient), and takes complex z, which complex-step gradient checks
-need.
+The sigmoid uses exp of a number that is never positive, so it cannot overflow, keeps its relative accuracy
+down to the smallest probabilities (a confident mistake still has a gradient), and takes complex z, which
+complex-step gradient checks need.
 """
 
 from __future__ import annotations
 
 from minilstm.backend.arrays import Array, get_array_module
+
+NONLINEARITIES = ("tanh", "relu")       # that a simple RNN takes
 
 
 def sigmoid(z: Array) -> Array:

@@ -12,41 +12,44 @@ Backward. A loss depends on h_t directly (dh, from above) and through step t+1. 
     2. dW = Σ_t [h_{t-1}, x_t]ᵀ dz_t,  db = Σ_t dz_t
     1. [dh_prev, dx] = dz Wᵀ                        first H columns to step t-1, the others to the input
 
-Each step back multiplies dh by diag(1 - h_t²) W_hᵀ, and the gradient has no other way back: it is the product of many
-such matrices that vanishes or explodes (Bengio et al. 1994). Compare step 7 of lstm.py.
+Each step back multiplies dh by diag(1 - h_t²) W_hᵀ, and the gradient has no other way back: it is the product
+of many such matrices that vanishes or explodes (Bengio et al. 1994). Compare step 7 of lstm.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from inspect import unwrap
 from typing import Any, NamedTuple
 
 from minilstm.backend.arrays import Array, get_array_module
-from minilstm.backend.checks import check_choice
 from minilstm.cells.activations import d_relu, d_tanh, relu
-from minilstm.cells.gates import check_sequence, check_step, upstream
+from minilstm.cells.arguments import checked, sequence_arguments, sequence_gradients, step_arguments, step_gradients
+from minilstm.cells.padding import real_steps, without_padding
 
 GATES = ("h",)
-NONLINEARITIES = ("tanh", "relu")
 
 
 class RNNStepCache(NamedTuple):
-    """One step's values that backward needs: hx (N, H+D) = [h_prev, x_t], h (N, H), W (H+D, H), nonlinearity."""
+    """One step's values that backward needs: hx (N, H+D) = [h_prev, x_t], h (N, H), W (H+D, H),
+    nonlinearity."""
 
     hx: Array
     h: Array
-    W: Array
+    W: Array                # a reference: do not change it between forward and backward
     nonlinearity: str
+
+    @property
+    def state(self) -> Array:
+        """An array of the state's shape (N, H) and dtype."""
+        return self.h
 
 
 class RNNCache(NamedTuple):
     """A sequence's values that backward needs, time-major: row t of ``h`` is the state before step t."""
 
-    x: Array                # (T, N, D)
+    steps: list[RNNStepCache]
     h: Array                # (T+1, N, H)
     real: Array | None      # (T, N, 1) bool, False at padded steps; None: no padding
-    W: Array                # (H+D, H), a reference: do not change it between forward and backward
-    nonlinearity: str
 
     @property
     def last(self) -> tuple[Array, ...]:
@@ -54,12 +57,9 @@ class RNNCache(NamedTuple):
         return (self.h[-1].copy(),)
 
 
-def _activation(nonlinearity: str, xp: Any) -> tuple[Callable[[Array], Array], Callable[[Array], Array]]:
-    """Return the activation and its derivative in terms of its value."""
-    return (xp.tanh, d_tanh) if nonlinearity == "tanh" else (relu, d_relu)
-
-
-def rnn_step(x_t: Array, h_prev: Array, W: Array, b: Array, *, nonlinearity: str = "tanh") -> tuple[Array, RNNStepCache]:
+@checked(step_arguments, GATES)
+def rnn_step(x_t: Array, h_prev: Array, W: Array, b: Array, *,
+             nonlinearity: str = "tanh") -> tuple[Array, RNNStepCache]:
     """One time step of the equation above. Return (h_t, cache).
 
     Args:
@@ -71,33 +71,32 @@ def rnn_step(x_t: Array, h_prev: Array, W: Array, b: Array, *, nonlinearity: str
 
     Raises ShapeError, DtypeError or ArgumentError when they do not fit.
     """
-    check_choice("nonlinearity", nonlinearity, NONLINEARITIES)
-    xp, _, (x_t, h_prev, W, b) = check_step(x_t, {"h_prev": h_prev}, W, b, GATES, GATES)
-    activate, _ = _activation(nonlinearity, xp)
+    xp = get_array_module(x_t)
     hx = xp.concatenate([h_prev, x_t], axis=1)
-    h_t = activate(hx @ W + b)
+    z = hx @ W + b
+    h_t = xp.tanh(z) if nonlinearity == "tanh" else relu(z)
     return h_t, RNNStepCache(hx, h_t.copy(), W, nonlinearity)
 
 
+@checked(step_gradients)
 def rnn_step_backward(dh: Array | None, cache: RNNStepCache) -> tuple[Array, Array, Array, Array]:
     """Backpropagate through one step. Return (dx_t, dh_prev, dW, db), the gradients of rnn_step's arguments.
 
-    ``dh`` (N, H) is the gradient of h_t: from above and from step t+1, added up; None stands for zeros. The numbers in
-    the comments are those of the derivation at the top of this file.
+    ``dh`` (N, H) is the gradient of h_t: from above and from step t+1, added up; None stands for zeros. The
+    numbers in the comments are those of the derivation at the top of this file.
     """
     hx, h, W, nonlinearity = cache
-    xp = get_array_module(dh, hx)
     H = h.shape[1]
-    _, derivative = _activation(nonlinearity, xp)
-    dz = upstream("dh", dh, tuple(h.shape), "N, H", like=h) * derivative(h)     # 3
-    dW, db = hx.T @ dz, dz.sum(axis=0)                                          # 2
-    dhx = dz @ W.T                                                              # 1
+    dz = dh * (d_tanh(h) if nonlinearity == "tanh" else d_relu(h))      # 3
+    dW, db = hx.T @ dz, dz.sum(axis=0)                                  # 2
+    dhx = dz @ W.T                                                      # 1
     return dhx[:, H:], dhx[:, :H], dW, db
 
 
-def rnn_forward(x: Array, h0: Array | None, W: Array, b: Array, *, nonlinearity: str = "tanh", lengths: Any = None,
-                padding: str = "post") -> tuple[Array, RNNCache]:
-    """Run an RNN over whole sequences. Return (h, cache).
+@checked(sequence_arguments, GATES)
+def rnn_forward(x: Array, h0: Array | None, W: Array, b: Array, *, nonlinearity: str = "tanh",
+                lengths: Any = None, padding: str = "post") -> tuple[Array, RNNCache]:
+    """Run an RNN over whole sequences: ``rnn_step`` for each t. Return (h, cache).
 
     Args:
         x: (N, T, D) input, floating point.
@@ -106,12 +105,13 @@ def rnn_forward(x: Array, h0: Array | None, W: Array, b: Array, *, nonlinearity:
         b: (H,).
         nonlinearity: "tanh" or "relu".
         lengths: N integers from 1 to T, the number of real steps of each sequence; None: all T.
-        padding: "post" or "pre", the side on which sequences shorter than T are filled up. At padded steps the state is
-            carried and the output is 0; the values of x there do not matter.
+        padding: "post" or "pre", the side on which sequences shorter than T are filled up. At padded steps
+            the state is carried and the output is 0; the values of x there do not matter.
 
     Returns:
-        h (N, T, H), the hidden state after each step (0 at padded steps); cache for rnn_backward, whose ``h[T]`` (N, H)
-        is the state after the last real step. The dtype is the promotion of all arguments' dtypes.
+        h (N, T, H), the hidden state after each step (0 at padded steps); cache for rnn_backward, whose
+        ``h[T]`` (N, H) is the state after the last real step. The dtype is the promotion of all arguments'
+        dtypes.
 
     Raises ShapeError, DtypeError, ArgumentError before anything is computed.
 
@@ -123,59 +123,52 @@ def rnn_forward(x: Array, h0: Array | None, W: Array, b: Array, *, nonlinearity:
     >>> h.shape, dx.shape, dh0.shape, dW.shape
     ((2, 7, 5), (2, 7, 3), (2, 5), (8, 5))
     """
-    check_choice("nonlinearity", nonlinearity, NONLINEARITIES)
-    xp, (N, T, D, H), x, (h0,), W, b, real, dtype = check_sequence(x, {"h0": h0}, W, b, GATES, GATES, lengths, padding)
-    activate, _ = _activation(nonlinearity, xp)
-    x = x.transpose(1, 0, 2).astype(dtype, order="C")           # time-major, a copy: (T, N, D)
-    if real is not None:
-        x = xp.where(real, x, xp.zeros_like(x))
-    h = xp.zeros((T + 1, N, H), dtype=dtype)
+    xp = get_array_module(x)
+    N, T, D = x.shape
+    real = real_steps(lengths, T, padding, like=x)
+    x = without_padding(x.transpose(1, 0, 2), real)                     # time-major: (T, N, D)
+    h = xp.zeros((T + 1, N, len(W) - D), dtype=x.dtype)
     h[0] = 0 if h0 is None else h0
-    W_h, W_x = W[:H], W[H:]
-    z = (x.reshape(T * N, D) @ W_x).reshape(T, N, H)            # z's share from x, all steps in one product
-    z += b
+    step, steps = unwrap(rnn_step), []
     for t in range(T):
-        h_t = activate(z[t] + h[t] @ W_h)
-        h[t + 1] = h_t if real is None else xp.where(real[t], h_t, h[t])    # a padded step carries the state
-    out = h[1:] if real is None else xp.where(real, h[1:], xp.zeros_like(h[1:]))
-    return out.transpose(1, 0, 2).copy(), RNNCache(x, h, real, W, nonlinearity)
+        h[t + 1], cache = step(x[t], h[t], W, b, nonlinearity=nonlinearity)
+        if real is not None:                                        # a padded step carries the state
+            h[t + 1] = xp.where(real[t], h[t + 1], h[t])
+        steps.append(cache)
+    return without_padding(h[1:], real).transpose(1, 0, 2).copy(), RNNCache(steps, h, real)
 
 
+@checked(sequence_gradients)
 def rnn_backward(dh: Array | None, cache: RNNCache, *,
                  dh_last: Array | None = None) -> tuple[Array, Array, Array, Array]:
-    """Backpropagate through time. Return (dx, dh0, dW, db), the gradients of rnn_forward's arguments.
+    """Backpropagate through time: ``rnn_step_backward`` for each t, the last step first.
+
+    Return (dx, dh0, dW, db), the gradients of rnn_forward's arguments.
 
     Args:
         dh: (N, T, H) gradient of every output; None stands for zeros. Values at padded steps are ignored.
         cache: from rnn_forward. It is read, never written: a second call gives the same bytes.
-        dh_last: (N, H) gradient of the hidden state after the last real step, where that was used beside (or instead of)
-            the outputs; None stands for zeros.
+        dh_last: (N, H) gradient of the hidden state after the last real step, where that was used beside (or
+            instead of) the outputs; None stands for zeros.
 
-    The numbers in the comments are those of the derivation at the top of this file. A padded step is the identity on the
-    state, so there dh passes through and dz is 0.
+    A padded step is the identity on the state: its gradient passes it by, and all others are 0 there.
     """
-    x, h, real, W, nonlinearity = cache
-    xp = get_array_module(dh, dh_last, x)
-    T, N, D = x.shape
-    H = h.shape[2]
+    steps, h, real = cache
+    xp, T = get_array_module(h), len(steps)
+    _, N, H = h.shape
+    dh_next = xp.zeros_like(h[0]) if dh_last is None else dh_last   # what step t+1 sends back to h_t
     if dh is not None:
-        dh = upstream("dh", dh, (N, T, H), "N, T, H", like=h).transpose(1, 0, 2)
-        if real is not None:
-            dh = xp.where(real, dh, xp.zeros_like(dh))
-    dh_next = upstream("dh_last", dh_last, (N, H), "N, H", like=h)      # what step t+1 sends back to h_t
-    W_h, W_x = W[:H], W[H:]
-    W_hT = xp.ascontiguousarray(W_h.T)
-    _, derivative = _activation(nonlinearity, xp)
-    dz = xp.empty((T, N, H), dtype=h.dtype)
-    for t in range(T - 1, -1, -1):
+        dh = without_padding(dh.transpose(1, 0, 2), real)           # time-major: (T, N, H)
+    dx = xp.empty((N, T, len(steps[0].W) - H), dtype=h.dtype)
+    dW: Any = 0
+    db: Any = 0
+    step_backward = unwrap(rnn_step_backward)
+    for t in reversed(range(T)):
         dh_t = dh_next if dh is None else dh[t] + dh_next
-        xp.multiply(dh_t, derivative(h[t + 1]), out=dz[t])              # 3
-        if real is not None:
-            dz[t] *= real[t]
-        dh_prev = dz[t] @ W_hT                                          # 1, the columns of h
-        dh_next = dh_prev if real is None else xp.where(real[t], dh_prev, dh_t)
-    rows = dz.reshape(T * N, H)
-    dW = xp.concatenate([h[:T].reshape(T * N, H).T @ rows, x.reshape(T * N, D).T @ rows])      # 2
-    db = rows.sum(axis=0)
-    dx = (rows @ W_x.T).reshape(T, N, D).transpose(1, 0, 2).copy()      # 1, the columns of x
+        if real is None:
+            dx[:, t], dh_next, dW_t, db_t = step_backward(dh_t, steps[t])
+        else:                                                       # a padded step passes dh on
+            dx[:, t], dh_prev, dW_t, db_t = step_backward(xp.where(real[t], dh_t, 0), steps[t])
+            dh_next = xp.where(real[t], dh_prev, dh_t)
+        dW, db = dW + dW_t, db + db_t
     return dx, dh_next, dW, db

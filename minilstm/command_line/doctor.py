@@ -1,8 +1,9 @@
 """``python -m minilstm doctor``: what is installed, whether it works, and what is missing.
 
-It lists Python, NumPy and its BLAS, Numba, the NVIDIA driver and CuPy, and tests what it finds: the gradients of a small model
-are checked numerically, and a training step with compiled code or on a GPU is compared with NumPy's. A machine without a GPU
-is healthy; a machine whose GPU or CuPy does not work correctly is not.
+It lists Python, NumPy and its BLAS, Numba, the NVIDIA driver and CuPy, and tests what it finds: the
+gradients of a small model are checked numerically, and a training step with compiled code or on a GPU is
+compared with NumPy's. It says whether subnormal numbers are flushed. A machine without a GPU is healthy; a
+machine whose GPU or CuPy does not work correctly is not.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minilstm.backend import arrays
+from minilstm.backend import arrays, subnormals
 from minilstm.backend.arrays import asarray, to_numpy
 from minilstm.backend.errors import BackendError, GradientError, MinilstmError
 from minilstm.backend.threads import blas, get_num_threads
@@ -65,6 +66,9 @@ def examine(wanted: str | None = None) -> Iterator[Finding]:
     yield Finding("NumPy", f"{np.__version__}; BLAS: {', '.join(libraries) or 'unknown'}; {get_num_threads()} threads")
     yield self_test("numpy")
     yield examine_numba()
+    kept = subnormals.why_not()
+    yield Finding("subnormals", f"kept, which is slow on some processors: {kept}" if kept else
+                  "flushed to zero while a step is computed")
     driver = find_driver()
     yield Finding("driver", "no NVIDIA driver was found" if driver is None else
                   f"NVIDIA {driver.version}, {', '.join(driver.gpus)}")

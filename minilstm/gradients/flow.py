@@ -26,7 +26,7 @@ from minilstm.gradients.unrolled import Unrolled, check_layer, step_back, unroll
 from minilstm.layers.dropout import Dropout
 from minilstm.layers.module import Module
 from minilstm.layers.recurrent import Recurrent
-from minilstm.layers.sequential import Sequential, accepts_option
+from minilstm.layers.sequential import Sequential
 
 
 @dataclass(frozen=True)
@@ -126,9 +126,9 @@ def model_upstream(model: Module, criterion: Any, x: Any, targets: Any, *, lengt
     x = x.astype(np.float64) if x.dtype.kind == "f" else x
     options = {name: value for name, value in (("lengths", lengths), ("padding", padding)) if value is not None}
     head = twin[place + 1:]
-    below = twin[:place](x, **{k: v for k, v in options.items() if accepts_option(twin[:place], k)})
+    below = twin[:place](x, **{k: v for k, v in options.items() if twin[:place].accepts(k)})
     y = layer(below, **options)
-    criterion(head(y, **{k: v for k, v in options.items() if accepts_option(head, k)}), targets)
+    criterion(head(y, **{k: v for k, v in options.items() if head.accepts(k)}), targets)
     dy = head.backward(criterion.backward())
     return layer, below, {"dh" if layer.return_sequences else "dh_last": dy}
 

@@ -17,7 +17,8 @@ from minilstm.gradients.foreign import ForeignSubject
 from minilstm.gradients.numerical import Tensors
 from minilstm.gradients.view import Subject, outputs_of, title_of
 from minilstm.layers.embedding import Embedding
-from minilstm.layers.module import Module, draws
+from minilstm.layers.module import Module
+from minilstm.layers.tree import has_rng
 
 
 def _gate_names(gates: Any) -> tuple[str, ...]:
@@ -118,7 +119,7 @@ class LayerSubject(Subject):
         self.layer = copy.deepcopy(layer)
         self.layer.train().to(dtype=np.float64)
         self.owners: dict[str, tuple[Any, str]] = dict(self.layer.locate())
-        self.generators = [m.rng for _, m in self.layer.modules() if draws(m)]
+        self.generators = [m.rng for _, m in self.layer.modules() if has_rng(m)]
         self.random_states = [copy.deepcopy(g.bit_generator.state) for g in self.generators]
         self.add_parameters({name: owner.params[key] for name, (owner, key) in self.owners.items()})
 

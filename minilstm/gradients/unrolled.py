@@ -17,7 +17,7 @@ from minilstm.backend.errors import ArgumentError, ShapeError
 from minilstm.cells.activations import d_tanh
 from minilstm.cells.gru import gru_step, gru_step_backward
 from minilstm.cells.lstm import lstm_step, lstm_step_backward
-from minilstm.cells.padding import real_steps
+from minilstm.cells.padding import check_lengths, check_padding, real_steps
 from minilstm.cells.rnn import rnn_step, rnn_step_backward
 from minilstm.layers.gru import GRU
 from minilstm.layers.lstm import LSTM
@@ -84,7 +84,10 @@ def unroll(layer: Recurrent, x: Any, *, state0: Any = None, lengths: Any = None,
     N, T, _ = x.shape
     W, b = (to_numpy(layer.params[name]).astype(np.float64) for name in ("W", "b"))
     steps = np.ascontiguousarray(to_numpy(x).transpose(1, 0, 2), dtype=np.float64)
-    real = real_steps(lengths, N, T, layer.padding if padding is None else padding, like=steps)
+    padding = layer.padding if padding is None else padding
+    check_padding(padding)
+    lengths = None if lengths is None else check_lengths(lengths, N, T)
+    real = real_steps(lengths, T, padding, like=steps)
     if real is not None:
         steps = np.where(real, steps, 0.0)
     states = [np.zeros((T + 1, N, layer.hidden_size)) for _ in layer.state_names]

@@ -31,8 +31,7 @@ from minilstm.layers.sequential import Sequential
 from minilstm.losses.binary_cross_entropy import BCELoss
 from minilstm.losses.squared_error import MSELoss
 from minilstm.optim.adam import Adam
-from minilstm.optim.clipping import clip_grad_norm
-from minilstm.optim.optimizer import check_number
+from minilstm.optim.gradients import check_number, clip_grad_norm
 
 PROBLEMS = ("imdb", "adding")
 RECURRENT = ("orthogonal", "gaussian", "uniform")

@@ -49,4 +49,4 @@ class HoldGates(Callback):
                         for reverse in (False, True)[:layer.directions]:
                             w, b = layer.gate(name, depth, reverse)
                             w[...], b[...] = 0, OPEN if value else SHUT
-        run.model.outdate()
+        run.model.drop_caches()

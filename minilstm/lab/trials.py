@@ -25,8 +25,7 @@ from minilstm.layers.linear import Linear
 from minilstm.layers.module import Module
 from minilstm.layers.sequential import Sequential
 from minilstm.optim.adam import Adam
-from minilstm.optim.clipping import clip_grad_norm
-from minilstm.optim.optimizer import check_number
+from minilstm.optim.gradients import check_number, clip_grad_norm
 
 AT_ONCE = 500       # sequences of an evaluation
 T_MAX_REBER = 20    # chrono initialisation where there is no lag: about the longest of the strings

@@ -15,7 +15,7 @@ unmasked padding after them changes it after the last one, so ``prediction`` the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,28 +23,24 @@ from minilstm.backend.arrays import to_numpy
 from minilstm.backend.checks import check_choice, check_positive_int
 from minilstm.backend.errors import ArgumentError, DtypeError
 from minilstm.cells.activations import sigmoid
-from minilstm.cells.gates import gate_columns
-from minilstm.cells.gru import gru_forward
-from minilstm.cells.lstm import lstm_forward
 from minilstm.cells.padding import PADDINGS
-from minilstm.cells.rnn import rnn_forward
 from minilstm.data.padding import pad_sequences
 from minilstm.data.tokenizer import Tokenizer
+from minilstm.gradients.unrolled import unroll
 from minilstm.layers.activations import Sigmoid
 from minilstm.layers.dropout import Dropout
 from minilstm.layers.embedding import Embedding
-from minilstm.layers.gru import GRU
 from minilstm.layers.linear import Linear, linear_forward
-from minilstm.layers.lstm import LSTM
 from minilstm.layers.module import Module
 from minilstm.layers.recurrent import Recurrent
-from minilstm.layers.rnn import RNN
 from minilstm.layers.sequential import Sequential
 from minilstm.training.evaluation import predict
 
 if TYPE_CHECKING:
     import pandas
 
+CELLS = ("RNN", "GRU", "LSTM")
+GATES = {"rnn": (), "gru": ("r", "z", "n"), "lstm": ("f", "i", "o", "c_tilde")}
 CHAIN = "Embedding -> RNN, GRU or LSTM (one layer, one direction, last state) -> Dropout -> Linear(H, 1) -> Sigmoid"
 
 
@@ -112,9 +108,9 @@ def word_by_word(model: Module, tokenizer: Tokenizer, text: str, *, max_length: 
     first = tokens.shape[1] - n if padding == "pre" else 0      # position of the first word
     rows = slice(first + 1, first + 1 + n)                      # of the states, whose row 0 is the initial one
 
-    parameters = {name: to_numpy(value) for name, value in layer.params.items()}
-    x = to_numpy(embedding.params["W"])[tokens]
-    h, c, gates = _states(layer, x, parameters["W"], parameters["b"])
+    run = unroll(layer, to_numpy(embedding.params["W"])[tokens])
+    h, c = run.h[:, 0], None if run.c is None else run.c[:, 0]
+    gates = {name: np.stack([getattr(step, name)[0] for step in run.caches]) for name in GATES[run.cell]}
     W, b = (to_numpy(linear.params[name]) if name in linear.params else None for name in ("W", "b"))
     z, _ = linear_forward(h, W, b)
     p = sigmoid(z)[:, 0]
@@ -128,7 +124,7 @@ def model_parts(model: Module) -> tuple[Embedding, Recurrent, Linear, Sigmoid]:
     """Return the layers of a model without its Dropout. Raises ArgumentError unless it is of the one kind."""
     layers = [layer for layer in model if not isinstance(layer, Dropout)] if isinstance(model, Sequential) else []
     names = [type(layer).__name__ for layer in layers]
-    if len(names) != 4 or [names[0], *names[2:]] != ["Embedding", "Linear", "Sigmoid"] or names[1] not in _FORWARD:
+    if len(names) != 4 or [names[0], *names[2:]] != ["Embedding", "Linear", "Sigmoid"] or names[1] not in CELLS:
         got = " -> ".join(names) or type(model).__name__
         raise ArgumentError(f"model: expected a Sequential of {CHAIN}, got {got}")
     embedding, layer, linear, last = layers
@@ -146,31 +142,3 @@ def _encode(tokenizer: Tokenizer, text: str) -> tuple[list[str], list[int]]:
     words = list(tokenizer.words(text))
     numbers = tokenizer.texts_to_sequences([[word] for word in words])
     return [word for word, ids in zip(words, numbers) if ids], [number for ids in numbers for number in ids]
-
-
-def _states(layer: Recurrent, x: np.ndarray, W: np.ndarray,
-            b: np.ndarray) -> tuple[np.ndarray, np.ndarray | None, dict[str, np.ndarray]]:
-    """Return h (T+1, H), c (T+1, H) or None, and the gates, name -> (T, H), of one sequence x (1, T, D)."""
-    return _FORWARD[type(layer).__name__](layer, x, W, b)
-
-
-def _rnn(layer: Any, x: np.ndarray, W: np.ndarray, b: np.ndarray) -> Any:
-    return rnn_forward(x, None, W, b, nonlinearity=layer.nonlinearity)[1].h[:, 0], None, {}
-
-
-def _gru(layer: Any, x: np.ndarray, W: np.ndarray, b: np.ndarray) -> Any:
-    cache = gru_forward(x, None, W, b)[1]
-    return cache.h[:, 0], None, _named(layer, cache.gates[:, 0])
-
-
-def _lstm(layer: Any, x: np.ndarray, W: np.ndarray, b: np.ndarray) -> Any:
-    cache = lstm_forward(x, None, None, W, b)[2]
-    gates = _named(layer, cache.gates[:, 0])
-    return cache.h[:, 0], cache.c[:, 0], {"c_tilde" if name == "c" else name: value for name, value in gates.items()}
-
-
-def _named(layer: Recurrent, gates: np.ndarray) -> dict[str, np.ndarray]:
-    return {name: gates[:, gate_columns(layer.gates, name, layer.hidden_size)] for name in layer.gates}
-
-
-_FORWARD = {RNN.__name__: _rnn, GRU.__name__: _gru, LSTM.__name__: _lstm}

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from minilstm.backend.arrays import Array, get_array_module
 from minilstm.backend.checks import as_gradient, as_not_empty
+from minilstm.backend.subnormals import flush_to_zero
 from minilstm.cells.activations import d_relu, d_sigmoid, d_tanh, relu, sigmoid
 from minilstm.layers.module import Module
 
@@ -27,6 +28,7 @@ class _Activation(Module):
     def derivative(y: Array) -> Array:
         raise TypeError("an activation layer defines derivative")
 
+    # The forward keeps subnormals: σ(-90) is not 0, and its logarithm is a loss.
     def forward(self, x: Array) -> Array:
         """Return a(x): same shape and dtype as ``x``. Raises DtypeError unless it is floating point, ShapeError if empty."""
         y = self.activate(as_not_empty("x", x))
@@ -34,9 +36,10 @@ class _Activation(Module):
         self.push(ActivationCache(y.copy()) if self.keeps else None)
         return y
 
+    @flush_to_zero
     def backward(self, dy: Array) -> Array:
         """Return dx = dy · a'(x), shaped like ``x``. Raises ShapeError, DtypeError, BackwardError before any change."""
-        y = self.peek(dy).y
+        y = self.peek().y
         dy = as_gradient("dy", dy, tuple(y.shape), ", ".join(f"axis {axis}" for axis in range(y.ndim)), y.dtype)
         self.pop()
         return dy * self.derivative(y)

@@ -16,6 +16,7 @@ from minilstm.backend.arrays import Array, asarray, backend_name, get_array_modu
 from minilstm.backend.checks import as_floating, as_gradient, as_integers, as_not_empty, check_shape
 from minilstm.backend.errors import ArgumentError
 from minilstm.backend.seeds import as_generator
+from minilstm.backend.subnormals import flush_to_zero
 from minilstm.layers.module import Module
 
 
@@ -90,6 +91,7 @@ class Dropout(Module):
     def extra_repr(self) -> str:
         return f"p={self.p:g}"
 
+    @flush_to_zero
     def forward(self, x: Array) -> Array:
         """Return x · mask, shaped like ``x``. Raises DtypeError unless it is floating point, ShapeError if empty."""
         x = as_not_empty("x", x)
@@ -101,9 +103,10 @@ class Dropout(Module):
         """Draw the mask of an input."""
         return dropout_mask(self.rng, tuple(x.shape), self.p, x)
 
+    @flush_to_zero
     def backward(self, dy: Array) -> Array:
         """Return dx, shaped like the input. Raises ShapeError, DtypeError, BackwardError before any change."""
-        dx = dropout_backward(dy, self.peek(dy))
+        dx = dropout_backward(dy, self.peek())
         self.pop()
         return dx
 
@@ -179,4 +182,4 @@ class WordDropout(Module):
 
     def backward(self, dy: Any = None) -> None:
         """Tokens have no gradient: forget the forward, and return None. Raises BackwardError."""
-        self.pop(dy)
+        self.pop()

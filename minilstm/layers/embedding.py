@@ -20,7 +20,8 @@ from minilstm.backend.checks import (as_floating, as_gradient, as_integers, chec
                                      check_shape)
 from minilstm.backend.errors import ArgumentError, ShapeError, TokenError
 from minilstm.backend.seeds import as_generator
-from minilstm.kernels.embedding import embedding_twin
+from minilstm.backend.subnormals import flush_to_zero
+from minilstm.kernels import embedding_twin
 from minilstm.layers.initial_weights import INITS, uniform
 from minilstm.layers.module import Module
 
@@ -76,16 +77,22 @@ def check_tokens(tokens: Array, V: int) -> None:
         raise TokenError(f"tokens: {int(tokens[place])} at {list(place)} is outside the vocabulary: expected 0 to {V - 1}")
 
 
-def as_dy(dy: Any, cache: EmbeddingCache) -> Array:
-    """Return the gradient dy (..., D) of the output as an array. Raises DtypeError or ShapeError unless it fits."""
-    axes = [f"N{axis}" for axis in range(cache.tokens.ndim)]
-    return as_gradient("dy", dy, (*cache.tokens.shape, cache.embedding_dim), ", ".join([*axes, "D"]), cache.dtype)
-
-
 def embedding_backward(dy: Array, cache: EmbeddingCache) -> Array:
     """Return dW (V, D), given dy (..., D): each token's row is the sum of dy over the places where it stands."""
-    dy = as_dy(dy, cache)
-    xp = get_array_module(dy, cache.tokens)
+    return _row_sums(_as_dy(dy, cache), cache)
+
+
+def _as_dy(dy: Any, cache: EmbeddingCache) -> Array:
+    """Return the gradient dy (..., D) of the output as an array. Raises DtypeError or ShapeError unless it fits."""
+    axes = [f"N{axis}" for axis in range(cache.tokens.ndim)]
+    shape = (*cache.tokens.shape, cache.embedding_dim)
+    dy = as_gradient("dy", dy, shape, ", ".join([*axes, "D"]), cache.dtype)
+    get_array_module(dy, cache.tokens)
+    return dy
+
+
+def _row_sums(dy: Array, cache: EmbeddingCache) -> Array:
+    xp = get_array_module(dy)
     tokens, V, D = cache.tokens, cache.num_embeddings, cache.embedding_dim
     flat = tokens.reshape(-1)
     order = xp.argsort(flat, kind="stable")
@@ -153,15 +160,14 @@ class Embedding(Module):
         self.push(cache)
         return y
 
+    @flush_to_zero
     def backward(self, dy: Array) -> None:
         """Add to ``grads["W"]``, given dy (..., D). Tokens have no gradient, so this returns None."""
-        cache = self.peek(dy)
-        dy = as_dy(dy, cache)
-        get_array_module(dy, cache.tokens)
+        cache, dW = self.peek(), self.grads["W"]
+        dy = _as_dy(dy, cache)
         self.pop()
-        dW = self.grads["W"]
         twin = embedding_twin(dy, dW) if self.fast else None
         if twin is None:
-            dW += embedding_backward(dy, cache)
+            dW += _row_sums(dy, cache)
         else:
             twin(dy, cache.tokens, dW, cache.padding_idx)

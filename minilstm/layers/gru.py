@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from inspect import unwrap
+
 from minilstm.cells import gru
 from minilstm.cells.gates import SequencePair
 from minilstm.layers.recurrent import Recurrent
@@ -44,7 +46,7 @@ class GRU(Recurrent):
     ((2, 7, 3), (8, 15))
     """
 
-    cell, readable = "gru", SequencePair(gru.gru_forward, gru.gru_backward)
+    cell, readable = "gru", SequencePair(unwrap(gru.gru_forward), unwrap(gru.gru_backward))
     gates = gru.GATES
     biases = gru.BIASES
     keep_gate = "z"

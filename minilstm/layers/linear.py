@@ -19,6 +19,7 @@ import numpy as np
 from minilstm.backend.arrays import Array, get_array_module
 from minilstm.backend.checks import as_floating, as_gradient, check_choice, check_dtype, check_positive_int, check_shape
 from minilstm.backend.seeds import as_generator
+from minilstm.backend.subnormals import flush_to_zero
 from minilstm.backend.threads import matmul
 from minilstm.layers.initial_weights import INITS, glorot_uniform, uniform
 from minilstm.layers.module import Module
@@ -103,15 +104,17 @@ class Linear(Module):
     def extra_repr(self) -> str:
         return f"{self.in_features}, {self.out_features}" + ("" if self.bias else ", bias=False")
 
+    @flush_to_zero
     def forward(self, x: Array) -> Array:
         """Return y (..., M) for x (..., D). Raises ShapeError or DtypeError."""
         y, cache = linear_forward(x, self.params["W"], self.params.get("b"))
         self.push(cache)
         return y
 
+    @flush_to_zero
     def backward(self, dy: Array) -> Array:
         """Return dx (..., D) for dy (..., M) and add to ``grads``. Raises ShapeError, DtypeError, BackwardError."""
-        dx, dW, db = linear_backward(dy, self.peek(dy))
+        dx, dW, db = linear_backward(dy, self.peek())
         self.pop()
         self.grads["W"] += dW
         if self.bias:

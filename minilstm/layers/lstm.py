@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from inspect import unwrap
+
 from minilstm.cells import lstm
 from minilstm.cells.gates import SequencePair
 from minilstm.layers.recurrent import Recurrent
@@ -44,7 +46,7 @@ class LSTM(Recurrent):
     ((2, 7, 3), (8, 20))
     """
 
-    cell, readable = "lstm", SequencePair(lstm.lstm_forward, lstm.lstm_backward)
+    cell, readable = "lstm", SequencePair(unwrap(lstm.lstm_forward), unwrap(lstm.lstm_backward))
     gates = lstm.GATES
     keep_gate = "f"
     state_names = ("h", "c")

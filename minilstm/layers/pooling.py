@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 from minilstm.backend.arrays import Array, get_array_module
 from minilstm.backend.checks import as_gradient, as_not_empty, check_choice, check_shape
 from minilstm.backend.errors import BackwardError
-from minilstm.cells.padding import PADDINGS, real_steps
+from minilstm.backend.subnormals import flush_to_zero
+from minilstm.cells.padding import check_lengths, check_padding, real_steps
 from minilstm.layers.module import Module
 
 POOLINGS = ("max", "mean", "both")
@@ -48,12 +49,13 @@ def pool_forward(x: Array, lengths: Any = None, *, mode: str = "both", padding: 
     Returns y (N, H), or (N, 2H) with mode "both". Raises ShapeError, DtypeError or ArgumentError.
     """
     check_choice("mode", mode, POOLINGS)
-    check_choice("padding", padding, PADDINGS)
+    check_padding(padding)
     x = as_not_empty("x", x)
     xp = get_array_module(x)
     check_shape("x", x, (None, None, None), "N, T, H")
     N, T, H = x.shape
-    real = real_steps(lengths, N, T, padding, x)                        # (T, N, 1), or None
+    lengths = None if lengths is None else check_lengths(lengths, N, T)
+    real = real_steps(lengths, T, padding, like=x)                      # (T, N, 1), or None
     real = None if real is None else real.transpose(1, 0, 2)
     parts, places, shares = [], None, None
     if mode != "mean":
@@ -109,12 +111,13 @@ class PoolOverTime(Module):
     def __init__(self, mode: str = "both", *, padding: str = "post") -> None:
         super().__init__()
         check_choice("mode", mode, POOLINGS)
-        check_choice("padding", padding, PADDINGS)
+        check_padding(padding)
         self.mode, self.padding = mode, padding
 
     def extra_repr(self) -> str:
         return repr(self.mode) + ("" if self.padding == "post" else f", padding={self.padding!r}")
 
+    @flush_to_zero
     def forward(self, x: Array, *, lengths: Any = None, padding: str | None = None) -> Array:
         """Return y (N, H) or (N, 2H) for x (N, T, H). Raises ShapeError, DtypeError, ArgumentError."""
         y, cache = pool_forward(x, lengths, mode=self.mode, padding=self.padding if padding is None else padding,
@@ -122,8 +125,9 @@ class PoolOverTime(Module):
         self.push(cache)
         return y
 
+    @flush_to_zero
     def backward(self, dy: Array) -> Array:
         """Return dx (N, T, H). Raises ShapeError, DtypeError, BackwardError before any change."""
-        dx = pool_backward(dy, self.peek(dy))
+        dx = pool_backward(dy, self.peek())
         self.pop()
         return dx

@@ -1,4 +1,4 @@
-"""What recurrent layers share: several layers, both directions, dropout between layers, states in and out, padding.
+"""What recurrent layers share: the loop over layers and directions.
 
 A cell's file has the mathematics of one layer in one direction (such as ``lstm_forward`` and ``lstm_backward``). This file
 combines layers and directions. The reverse direction is the same cell on the time-reversed input, where post-padding becomes
@@ -7,34 +7,35 @@ pre-padding, so no other code needs to know about directions.
     layer 0:  x (N, T, D)        -> y (N, T, H·dirs)          dirs = 2 if bidirectional else 1
     layer k:  dropout(y of k-1)  -> y (N, T, H·dirs)
 
-States are stacked as PyTorch stacks them: (num_layers · dirs, N, H), layer 0 forward, layer 0 reverse, layer 1 forward, ...
+Cells are numbered layer 0 forward, layer 0 reverse, layer 1 forward, ..., as their states are stacked (recurrent_arguments.py).
 """
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from minilstm.backend.arrays import Array, get_array_module
-from minilstm.backend.checks import (as_floating, as_gradient, as_real, check_choice, check_dtype, check_positive_int,
-                                     check_shape)
-from minilstm.backend.errors import ArgumentError, ShapeError
+from minilstm.backend.checks import check_choice, check_dtype, check_positive_int
+from minilstm.backend.errors import ArgumentError
 from minilstm.backend.seeds import as_generator
+from minilstm.backend.subnormals import flush_to_zero
 from minilstm.cells.gates import SequencePair, gate_columns
-from minilstm.cells.padding import PADDINGS, check_lengths
+from minilstm.cells.padding import check_padding
 from minilstm.kernels import twins
 from minilstm.layers.dropout import check_probability, dropout_mask
-from minilstm.layers.initial_weights import RECURRENT_INITS, check_t_max, chrono_bias, glorot_uniform, orthogonal, uniform
+from minilstm.layers.initial_weights import check_recurrent_init, recurrent_weights
 from minilstm.layers.module import Module
+from minilstm.layers.recurrent_arguments import backward_arguments, forward_arguments, stack_states
 
 
 class RecurrentCache(NamedTuple):
-    """One forward of the stack: by [layer][direction], the functions that ran and their cache; the masks between layers."""
+    """One forward of all layers."""
 
-    cells: list[list[tuple[SequencePair, Any]]]
-    masks: list[Array | None]
+    pair: SequencePair      # the functions that ran
+    cells: list[Any]        # the cache of each cell
+    masks: list[Array | None]   # of the dropout between layers
     like: Array             # an array of the output's dtype and backend
     N: int
     T: int
@@ -43,24 +44,7 @@ class RecurrentCache(NamedTuple):
 
 
 class Recurrent(Module):
-    """Base of RNN, GRU and LSTM.
-
-    Args:
-        input_size: D, size of the input's last axis.
-        hidden_size: H, size of the hidden state.
-        num_layers: number of stacked layers.
-        bidirectional: run a second cell over the reversed sequence and concatenate both outputs.
-        dropout: probability of dropping between layers (not after the last one) while training; needs num_layers > 1.
-        return_sequences: True returns all outputs (N, T, H·dirs); False returns the last layer's final hidden state
-            (N, H·dirs), both directions side by side, each after its own last real step.
-        padding: "post" or "pre", the side that ``lengths`` leaves unused; a call can override it.
-        init: "default" (Glorot-uniform input weights, orthogonal recurrent weights, biases 0, an LSTM's forget bias 1),
-            "uniform" (everything uniform in ±1/√H, PyTorch's) or "chrono" (the default, with the biases of the gate that keeps
-            the state drawn for memories of up to ``t_max`` steps; LSTM and GRU; see
-            ``initial_weights.chrono_bias``).
-        t_max: with init="chrono", and only there: the longest dependency to be learned, in steps, at least 3.
-        dtype: floating dtype of the parameters.
-        rng: seed or numpy Generator for the initial weights and the dropout masks.
+    """Base of RNN, GRU and LSTM, whose docstrings say what the arguments are.
 
     Parameters are named ``W`` and ``b``, with ``_l1``, ``_l2`` ... for further layers and ``_reverse`` for the reverse
     direction: ``W``, ``W_reverse``, ``W_l1``, ``W_l1_reverse``, ...
@@ -71,7 +55,7 @@ class Recurrent(Module):
     keep_gate = ""                          # the gate whose bias decides how long the state is kept
     state_names: tuple[str, ...] = ()       # "h" alone, or "h" and "c"
     cell = ""                               # "lstm", "gru" or "rnn"
-    readable: SequencePair                  # its functions in cells/
+    readable: SequencePair                  # its functions in cells/, without their checks
     cell_options: dict[str, Any] = {}       # further keyword arguments of these functions
 
     def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, *, bidirectional: bool = False,
@@ -82,15 +66,8 @@ class Recurrent(Module):
         self.hidden_size = check_positive_int("hidden_size", hidden_size)
         self.num_layers = check_positive_int("num_layers", num_layers)
         self.dropout = check_probability("dropout", dropout)
-        check_choice("padding", padding, PADDINGS)
-        check_choice("init", init, RECURRENT_INITS)
-        if init == "chrono":
-            if not self.keep_gate:
-                raise ArgumentError(f"init: {type(self).__name__} has no gate that keeps its state, so there is no "
-                                    "\"chrono\"; LSTM and GRU have one")
-            check_t_max(t_max)
-        elif t_max is not None:
-            raise ArgumentError(f"t_max: goes with init=\"chrono\", not with {init!r}")
+        check_padding(padding)
+        check_recurrent_init(type(self).__name__, init, t_max, self.keep_gate)
         if self.dropout and self.num_layers == 1:
             raise ArgumentError("dropout: acts between layers, so it needs num_layers of at least 2; to drop outputs of a "
                                 "single layer, put a Dropout layer after it")
@@ -102,38 +79,23 @@ class Recurrent(Module):
         if self.dropout:
             self.rng = rng
 
-    # Parameters ------------------------------------------------------------------------------------------------------
-
     @property
     def directions(self) -> int:
         """2 if bidirectional, else 1."""
         return 2 if self.bidirectional else 1
 
-    def _suffixes(self) -> list[list[str]]:
-        return [[("" if layer == 0 else f"_l{layer}") + ("_reverse" if direction else "")
-                 for direction in range(self.directions)] for layer in range(self.num_layers)]
+    def suffixes(self) -> list[str]:
+        """Return what follows "W" and "b" in the names of each cell's parameters."""
+        layers = ["" if layer == 0 else f"_l{layer}" for layer in range(self.num_layers)]
+        return [layer + direction for layer in layers for direction in ("", "_reverse")[:self.directions]]
 
     def init_params(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        H, biases = self.hidden_size, self.biases or self.gates
         values = {}
-        for layer, row in enumerate(self._suffixes()):
-            D = self.input_size if layer == 0 else H * self.directions
-            for suffix in row:
-                if self.init == "uniform":
-                    bound = 1.0 / math.sqrt(H)
-                    W, b = uniform(rng, (H + D, len(self.gates) * H), bound), uniform(rng, (len(biases) * H,), bound)
-                else:
-                    columns = len(self.gates) * H
-                    W = np.concatenate([orthogonal(rng, H, columns), glorot_uniform(rng, D, columns)])
-                    b = np.zeros(len(biases) * H)
-                    if self.t_max is not None:
-                        keep = chrono_bias(rng, H, self.t_max)
-                        b[gate_columns(biases, self.keep_gate, H)] = keep
-                        if "i" in biases:       # i starts at 1 - f: the more is kept, the less comes in
-                            b[gate_columns(biases, "i", H)] = -keep
-                    elif "f" in biases:         # σ(1) = 0.73: a new LSTM remembers
-                        b[gate_columns(biases, "f", H)] = 1.0
-                values["W" + suffix], values["b" + suffix] = W, b
+        for cell, suffix in enumerate(self.suffixes()):
+            D = self.input_size if cell < self.directions else self.hidden_size * self.directions
+            values["W" + suffix], values["b" + suffix] = recurrent_weights(
+                rng, D, self.hidden_size, self.gates, self.biases or self.gates, init=self.init, t_max=self.t_max,
+                keep_gate=self.keep_gate)
         return values
 
     def gate(self, name: str, layer: int = 0, reverse: bool = False) -> tuple[Array, Array]:
@@ -146,10 +108,10 @@ class Recurrent(Module):
         check_choice("gate", name, self.gates)
         if not 0 <= layer < self.num_layers or (reverse and not self.bidirectional):
             raise ArgumentError(f"gate: there is no layer {layer}{' in reverse' if reverse else ''} in {self!r}")
-        suffix = self._suffixes()[layer][int(reverse)]
-        columns, H = gate_columns(self.gates, name, self.hidden_size), self.hidden_size
-        mine = [k for k, bias in enumerate(self.biases or self.gates) if bias.startswith(name)]
-        return self.params["W" + suffix][:, columns], self.params["b" + suffix][mine[0] * H:(mine[-1] + 1) * H]
+        suffix, H = self.suffixes()[layer * self.directions + reverse], self.hidden_size
+        own = [k for k, bias in enumerate(self.biases or self.gates) if bias.startswith(name)]
+        w = self.params["W" + suffix][:, gate_columns(self.gates, name, H)]
+        return w, self.params["b" + suffix][own[0] * H:(own[-1] + 1) * H]
 
     def extra_repr(self) -> str:
         words = [str(self.input_size), str(self.hidden_size)]
@@ -160,8 +122,7 @@ class Recurrent(Module):
                 words.append(f"{name}={value!r}")
         return ", ".join(words)
 
-    # Forward and backward --------------------------------------------------------------------------------------------
-
+    @flush_to_zero
     def forward(self, x: Array, state0: Any = None, *, lengths: Any = None, padding: str | None = None,
                 return_state: bool = False) -> Any:
         """Return y, or (y, state_n) with ``return_state=True``.
@@ -181,46 +142,32 @@ class Recurrent(Module):
 
         Raises ShapeError, DtypeError, ArgumentError before anything is computed.
         """
-        x = as_floating("x", x)
-        params = {name: as_floating(name, value) for name, value in self.params.items()}
-        get_array_module(x, *params.values())
-        check_shape("x", x, (None, None, self.input_size), "N, T, D")
-        N, T, _ = x.shape
-        padding = self.padding if padding is None else padding
-        check_choice("padding", padding, PADDINGS)
-        if lengths is not None:
-            lengths = check_lengths(lengths, N, T, padding)
-        states, flat = self._unstack("state0", state0, N)
-        cells: list[list[tuple[SequencePair, Any]]] = []
+        x, weights, states, flat, lengths, padding = forward_arguments(self, x, state0, lengths, padding)
+        xp, (N, T, _) = get_array_module(x), x.shape
+        pair = (twins(self.cell, x) if self.fast else None) or self.readable
+        caches: list[Any] = []
         masks: list[Array | None] = []
-        finals: list[tuple[Array, ...]] = []
-        xp = get_array_module(x)
-        for layer, row in enumerate(self._suffixes()):
+        for layer in range(self.num_layers):
             if layer > 0:
-                mask = dropout_mask(self.rng, tuple(x.shape), self.dropout, x) if self.dropout and self.training else None
-                masks.append(mask)
-                x = x if mask is None else x * mask
-            needed = self.return_sequences or layer + 1 < self.num_layers      # the outputs of every step
-            outputs, caches = [], []
-            for direction, suffix in enumerate(row):
-                state = states[layer * self.directions + direction]
-                pair = (twins(self.cell, x, *state, *params.values()) if self.fast else None) or self.readable
-                options = {"lengths": lengths, "padding": _flip_padding(padding, direction), **self.cell_options}
-                if pair != self.readable:
-                    options |= {"outputs": needed, "keep": self.keeps}
-                y, *_, cache = pair.forward(_flip(x, direction), *state, params["W" + suffix], params["b" + suffix], **options)
-                outputs.append(y if y is None else _flip(y, direction))
-                caches.append((pair, cache))
-                finals.append(cache.last)
-            cells.append(caches)
-            if needed:
-                x = outputs[0] if len(outputs) == 1 else xp.concatenate(outputs, axis=2)
-        if not self.return_sequences:
-            x = xp.concatenate([final[0] for final in finals[-self.directions:]], axis=1)
+                drops = self.dropout and self.training
+                masks.append(dropout_mask(self.rng, tuple(x.shape), self.dropout, x) if drops else None)
+                x = x if masks[-1] is None else x * masks[-1]
+            every = self.return_sequences or layer + 1 < self.num_layers        # the outputs of every step are needed
+            options = {} if pair is self.readable else {"outputs": every, "keep": self.keeps}
+            outputs = []
+            for direction in range(self.directions):
+                cell = len(caches)
+                y, *_, cache = pair.forward(
+                    _flip(x, direction), *states[cell], *weights[cell], lengths=lengths,
+                    padding=_flip_padding(padding, direction), **self.cell_options, **options)
+                outputs.append(_flip(y, direction) if every else cache.last[0])
+                caches.append(cache)
+            x = outputs[0] if len(outputs) == 1 else xp.concatenate(outputs, axis=-1)
         paired = return_state or state0 is not None
-        self.push(RecurrentCache(cells, masks, xp.empty(0, x.dtype), N, T, paired, flat))
-        return (x, self._stack(finals, flat)) if return_state else x
+        self.push(RecurrentCache(pair, caches, masks, xp.empty(0, x.dtype), N, T, paired, flat))
+        return (x, stack_states([cache.last for cache in caches], flat)) if return_state else x
 
+    @flush_to_zero
     def backward(self, dy: Array | None, dstate: Any = None) -> Any:
         """Return dx (N, T, D), or (dx, dstate0) if the forward was given ``state0`` or ``return_state=True``.
 
@@ -230,78 +177,26 @@ class Recurrent(Module):
 
         Adds to ``grads``. Raises ShapeError, DtypeError, BackwardError before any change.
         """
-        cells, masks, like, N, T, paired, flat = self.peek(dy)
-        H, dirs = self.hidden_size, self.directions
-        if dy is not None:
-            steps: tuple[int, ...] = (T,) if self.return_sequences else ()
-            axes = f"N, {'T, ' if steps else ''}H{'·2' if dirs == 2 else ''}"
-            dy = as_gradient("dy", dy, (N, *steps, H * dirs), axes, like.dtype)
-        as_real("x of the forward", like)
-        xp = get_array_module(dy, like)
-        dstates, _ = self._unstack("dstate", dstate, N)
+        cache = self.peek()
+        dy, dstates = backward_arguments(self, cache, dy, dstate)
         self.pop()
-        if not self.return_sequences and dy is not None:        # y was the final hidden state
-            for direction in range(dirs):
-                place = (self.num_layers - 1) * dirs + direction
-                dh_n, *others = dstates[place]
-                share = dy[:, direction * H:(direction + 1) * H]
-                dstates[place] = (share if dh_n is None else dh_n + share, *others)
-        dy = dy if self.return_sequences else None
-        initials: list[tuple[Array, ...]] = [()] * len(dstates)
-        for layer in range(self.num_layers - 1, -1, -1):
-            dx = None
-            for direction, suffix in enumerate(self._suffixes()[layer]):
-                place = layer * dirs + direction
-                share = None if dy is None else _flip(dy[:, :, direction * H:(direction + 1) * H], direction)
-                pair, cache = cells[layer][direction]
-                options = {} if pair == self.readable else {"consume": True}        # the cache is not needed afterwards
-                dh_last, *dc_last = dstates[place]
-                d, *dstate0, dW, db = pair.backward(share, *dc_last, cache, dh_last=dh_last, **options)
-                initials[place] = tuple(dstate0)
-                self.grads["W" + suffix] += dW
-                self.grads["b" + suffix] += db
-                d = _flip(d, direction)
-                dx = d if dx is None else dx + d
-            dy = dx
-            if layer > 0 and masks[layer - 1] is not None:
-                dy = dx * masks[layer - 1]
-        dx = xp.ascontiguousarray(dy)
-        return (dx, self._stack(initials, flat)) if paired or dstate is not None else dx
-
-    # States ----------------------------------------------------------------------------------------------------------
-
-    def _unstack(self, name: str, state: Any, N: int) -> tuple[list[tuple[Array | None, ...]], bool]:
-        """Split (a tuple of) stacked states into one tuple for each cell; tell whether they were (N, H)."""
-        cells, names = self.num_layers * self.directions, self.state_names
-        if state is None:
-            return [(None,) * len(names)] * cells, False
-        if len(names) == 1:
-            state = (state,)
-        elif not isinstance(state, (tuple, list)) or len(state) != len(names):
-            got = f"a {type(state).__name__}" + (f" of {len(state)}" if isinstance(state, (tuple, list)) else "")
-            raise ShapeError(f"{name}: expected a tuple ({', '.join(names)}) of {len(names)} arrays, got {got}")
-        convert = as_real if name.startswith("d") else as_floating
-        state = [None if part is None else convert(f"{name} {part_name}", part) for part_name, part in zip(names, state)]
-        flat = cells == 1 and any(part is not None and part.ndim == 2 for part in state)
-        columns = []
-        for part_name, part in zip(names, state):
-            if part is None:
-                columns.append([None] * cells)
-                continue
-            full_name = f"{name} {part_name}"
-            get_array_module(part, *self.params.values())
-            if cells == 1 and part.ndim == 2:
-                check_shape(full_name, part, (N, self.hidden_size), "N, H")
-                part = part[None]
-            check_shape(full_name, part, (cells, N, self.hidden_size), "layers·directions, N, H")
-            columns.append(list(part))
-        return list(zip(*columns)), flat
-
-    def _stack(self, states: list[tuple[Array, ...]], flat: bool) -> Any:
-        """The inverse of _unstack."""
-        xp = get_array_module(states[0][0])
-        parts = tuple(part[0] if flat else xp.stack(part) for part in zip(*states))
-        return parts if len(self.state_names) > 1 else parts[0]
+        H, pair = self.hidden_size, cache.pair
+        options = {} if pair is self.readable else {"consume": True}            # the cache is not needed afterwards
+        suffixes, dstates0 = self.suffixes(), list(dstates)
+        for layer in reversed(range(self.num_layers)):
+            dx: Any = 0
+            for direction in range(self.directions):
+                cell = layer * self.directions + direction
+                dh = None if dy is None else _flip(dy[:, :, direction * H:(direction + 1) * H], direction)
+                dh_last, *dc_last = dstates[cell]
+                d, *dstate0, dW, db = pair.backward(dh, *dc_last, cache.cells[cell], dh_last=dh_last, **options)
+                dstates0[cell] = tuple(dstate0)
+                self.grads["W" + suffixes[cell]] += dW
+                self.grads["b" + suffixes[cell]] += db
+                dx = _flip(d, direction) if direction == 0 else dx + _flip(d, direction)
+            dy = dx if layer == 0 or cache.masks[layer - 1] is None else dx * cache.masks[layer - 1]
+        dx = get_array_module(dy).ascontiguousarray(dy)
+        return (dx, stack_states(dstates0, cache.flat)) if cache.paired or dstate is not None else dx
 
 
 def _flip(x: Array, direction: int) -> Array:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from inspect import unwrap
 from typing import Any
 
 from minilstm.backend.checks import check_choice
 from minilstm.cells import rnn
+from minilstm.cells.activations import NONLINEARITIES
 from minilstm.cells.gates import SequencePair
 from minilstm.layers.recurrent import Recurrent
 
@@ -42,13 +44,13 @@ class RNN(Recurrent):
     ((2, 5), (2, 7, 3))
     """
 
-    cell, readable = "rnn", SequencePair(rnn.rnn_forward, rnn.rnn_backward)
+    cell, readable = "rnn", SequencePair(unwrap(rnn.rnn_forward), unwrap(rnn.rnn_backward))
     gates = rnn.GATES
     state_names = ("h",)
 
     def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, *, nonlinearity: str = "tanh",
                  **options: Any) -> None:
-        check_choice("nonlinearity", nonlinearity, rnn.NONLINEARITIES)
+        check_choice("nonlinearity", nonlinearity, NONLINEARITIES)
         super().__init__(input_size, hidden_size, num_layers, **options)
         self.nonlinearity = nonlinearity
         self.cell_options = {"nonlinearity": nonlinearity}

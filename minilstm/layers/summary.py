@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
-from minilstm.backend.arrays import Array
+import numpy as np
+
+from minilstm.backend.arrays import asarray, backend_name
+from minilstm.backend.errors import ArgumentError
+from minilstm.backend.passes import evaluating
 
 
 class Summary(str):
@@ -15,14 +18,13 @@ class Summary(str):
         return str(self)
 
 
-def summarize(layers: Sequence[tuple[str, Any]], shapes: Sequence[str] | None, parameters: Mapping[str, Array]) -> Summary:
-    """Return the table.
+def summarize(model: Any, input_shape: tuple[int, ...] | None) -> Summary:
+    """Return the table of a Module: its layers in the order of the forward; one that occurs twice is counted once.
 
-    Args:
-        layers: (name, module) in the order of the forward; a module that occurs twice is counted once.
-        shapes: of each layer's output; None: the column is left out.
-        parameters: of the whole model, by name.
+    With ``input_shape``, an input of zeros is run through the layers in evaluation mode. Raises ArgumentError.
     """
+    layers, parameters = model.chain(), model.named_parameters()
+    shapes = None if input_shape is None else _output_shapes(model, [layer for _, layer in layers], input_shape)
     rows = [("layer", "output shape", "parameters")]
     counted: set[int] = set()
     for (name, layer), shape in zip(layers, shapes or [""] * len(layers)):
@@ -41,3 +43,18 @@ def summarize(layers: Sequence[tuple[str, Any]], shapes: Sequence[str] | None, p
     dtypes = ", ".join(sorted({str(p.dtype) for p in numbers})) or "none"
     total = f"{sum(int(p.size) for p in numbers):,} parameters, {size / 2**20:.2f} MiB ({dtypes})"
     return Summary("\n".join([lines[0], rule, *lines[1:], rule, total]))
+
+
+def _output_shapes(model: Any, layers: list[Any], input_shape: tuple[int, ...]) -> list[str]:
+    whole = isinstance(input_shape, (tuple, list)) and all(isinstance(n, (int, np.integer)) for n in input_shape)
+    if not whole or min(input_shape, default=1) < 1:
+        raise ArgumentError(f"input_shape: expected a tuple of sizes such as (64, 200), got {input_shape!r}")
+    like = next(iter(model.parameters()), np.zeros(0, np.float32))
+    first = next((module for _, module in model.modules() if not module.children()), model)
+    x = asarray(np.zeros(tuple(input_shape), np.int64 if first.takes_tokens else like.dtype), backend_name(like))
+    shapes = []
+    with evaluating():
+        for layer in layers:
+            x = layer(x)
+            shapes.append(str(tuple(x.shape)))
+    return shapes

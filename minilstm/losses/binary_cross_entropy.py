@@ -7,13 +7,16 @@ import math
 from minilstm.backend.arrays import Array, get_array_module
 from minilstm.backend.checks import is_number
 from minilstm.backend.errors import ArgumentError
+from minilstm.backend.subnormals import flush_to_zero
 from minilstm.cells.activations import sigmoid
-from minilstm.losses.loss import Loss, PointwiseCache, aligned, reduce, refuse
+from minilstm.losses.loss import Loss
+from minilstm.losses.reduction import PointwiseCache, aligned, reduce, refuse
 
 LOG_FLOOR = -100.0                  # BCELoss: logarithms are clamped to at least this, as in PyTorch
 P_FLOOR = math.exp(LOG_FLOOR)       # the probability whose logarithm that is, 3.7e-44: still above 0 in float32
 
 
+# The forwards keep subnormals: a probability below 1.2e-38 has a logarithm, and a loss of that size is not 0.
 def bce_forward(prediction: Array, target: Array, *, reduction: str = "mean") -> tuple[Array, PointwiseCache]:
     """Binary cross-entropy of probabilities: −[y·log p + (1 − y)·log(1 − p)], logarithms no smaller than −100.
 
@@ -36,6 +39,7 @@ def bce_forward(prediction: Array, target: Array, *, reduction: str = "mean") ->
     return loss, PointwiseCache(p.copy(), y, scale)
 
 
+@flush_to_zero
 def bce_backward(cache: PointwiseCache) -> Array:
     """Return dprediction = (p − y) / max(p(1 − p), 1e-12), times 1/size for the mean; shape and dtype of the prediction.
 
@@ -70,6 +74,7 @@ def bce_with_logits_forward(prediction: Array, target: Array, *, reduction: str 
     return loss, PointwiseCache(z.copy(), y, scale, float(pos_weight))
 
 
+@flush_to_zero
 def bce_with_logits_backward(cache: PointwiseCache) -> Array:
     """Return dprediction = (1 − y)·σ(z) − w·y·(1 − σ(z)), times 1/size for the mean; for w = 1 this is σ(z) − y."""
     z, y, scale, pos_weight = cache

@@ -9,7 +9,9 @@ import numpy as np
 from minilstm.backend.arrays import Array, get_array_module
 from minilstm.backend.checks import as_floating, as_integers, check_choice
 from minilstm.backend.errors import ArgumentError, ShapeError
-from minilstm.losses.loss import REDUCTIONS, Loss, refuse, total
+from minilstm.backend.subnormals import flush_to_zero
+from minilstm.losses.loss import Loss
+from minilstm.losses.reduction import REDUCTIONS, refuse, total
 
 
 class CrossEntropyCache(NamedTuple):
@@ -21,6 +23,7 @@ class CrossEntropyCache(NamedTuple):
     scale: Any                      # dloss / d(one counted row's loss), a number or 0-d array
 
 
+@flush_to_zero
 def cross_entropy_forward(prediction: Array, target: Array, *, reduction: str = "mean",
                           ignore_index: int | None = None) -> tuple[Array, CrossEntropyCache]:
     """Cross-entropy of logits over the last axis: −log softmax(z)[target] = log Σ_c e^(z_c) − z_target.
@@ -56,6 +59,7 @@ def cross_entropy_forward(prediction: Array, target: Array, *, reduction: str = 
     return total(xp.where(counted, -picked, 0), scale), CrossEntropyCache(log_softmax, target, counted, scale)
 
 
+@flush_to_zero
 def cross_entropy_backward(cache: CrossEntropyCache) -> Array:
     """Return dprediction = softmax(z) − onehot(target), times 1/count for the mean; shape and dtype of the prediction.
 

@@ -105,6 +105,17 @@ def accuracy_of(criterion: Any) -> Callable[[Array, Array], Any] | None:
     return partial(accuracy, threshold=threshold, ignore_index=ignore_index)
 
 
+def samples_of(criterion: Any, y: Array, n: int) -> Any:
+    """Return how many samples a batch of ``n`` rows counts for: as many as targets are not ignored, where some may be."""
+    ignored = getattr(criterion, "ignore_index", None)
+    return n if ignored is None else (as_array("y", y) != ignored).sum()
+
+
+def loss_weight(criterion: Any, n: Any) -> Any:
+    """Return the factor that turns the loss of a batch of ``n`` samples into the sum over them."""
+    return 1 if getattr(criterion, "reduction", "mean") == "sum" else n
+
+
 def confusion_matrix(prediction: Array, target: Array, num_classes: int | None = None, threshold: float = 0.5) -> Array:
     """Return how often each true class (row) was predicted as each class (column): (C, C) int64.
 

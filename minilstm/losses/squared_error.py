@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from minilstm.backend.arrays import Array
-from minilstm.losses.loss import Loss, PointwiseCache, aligned, reduce
+from minilstm.backend.subnormals import flush_to_zero
+from minilstm.losses.loss import Loss
+from minilstm.losses.reduction import PointwiseCache, aligned, reduce
 
 
+@flush_to_zero
 def mse_forward(prediction: Array, target: Array, *, reduction: str = "mean") -> tuple[Array, PointwiseCache]:
     """Squared error (prediction − target)². Shapes, reduction, returns and errors as bce_forward; any real values."""
     prediction, y = aligned("mse", prediction, target, reduction)
@@ -14,6 +17,7 @@ def mse_forward(prediction: Array, target: Array, *, reduction: str = "mean") ->
     return loss, PointwiseCache(prediction.copy(), y, scale)
 
 
+@flush_to_zero
 def mse_backward(cache: PointwiseCache) -> Array:
     """Return dprediction = 2(prediction − target), times 1/size for the mean; shape and dtype of the prediction."""
     return (cache.prediction - cache.target) * (2 * cache.scale)

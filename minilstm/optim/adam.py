@@ -10,9 +10,11 @@ import numpy as np
 
 from minilstm.backend.arrays import Array, get_array_module
 from minilstm.backend.errors import ArgumentError
-from minilstm.kernels.adam import adam_twin
+from minilstm.backend.subnormals import flush_to_zero
+from minilstm.kernels import adam_twin
 from minilstm.layers.module import Module
-from minilstm.optim.optimizer import Optimizer, check_number
+from minilstm.optim.gradients import check_number
+from minilstm.optim.optimizer import Optimizer
 
 
 class Adam(Optimizer):
@@ -69,17 +71,20 @@ class Adam(Optimizer):
         """Return (rate, eps, decay): the step size and ε with the corrections in them, and the decay added to gradients."""
         # math.sqrt, not the array module's: a NumPy scalar would promote float32 arithmetic to float64
         k = math.sqrt(1 - self.betas[1] ** self.steps)
-        return (self.lr * k / (1 - self.betas[0] ** self.steps), self.eps * k,
+        eps = max(self.eps * k, 1.2e-38)        # not flushed to 0 in float32
+        return (self.lr * k / (1 - self.betas[0] ** self.steps), eps,
                 0.0 if self._decoupled else self.weight_decay)
 
-    def _shrink(self, p: Array) -> None:
+    @flush_to_zero
+    def _update(self, p: Array, g: Array, moments: tuple[Array, ...], fast: bool) -> None:
+        (m, v), (beta1, beta2), (rate, eps, decay) = moments, self.betas, self._folded()
         if self.weight_decay and self._decoupled:
             p *= 1 - self.lr * self.weight_decay
-
-    def _update(self, p: Array, g: Array, moments: tuple[Array, ...], s: Array, r: Array) -> None:
-        xp = get_array_module(p)
-        (m, v), (beta1, beta2), (rate, eps, decay) = moments, self.betas, self._folded()
-        self._shrink(p)
+        twin = adam_twin(p, g, m, v) if fast else None
+        if twin is not None:
+            twin(p, g, m, v, betas=self.betas, rate=rate, eps=eps, decay=decay)
+            return
+        xp, (s, r) = get_array_module(p), self._scratch(p)
         if decay:
             xp.multiply(p, decay, out=r)
             r += g
@@ -96,15 +101,6 @@ class Adam(Optimizer):
         xp.divide(m, s, out=s)
         s *= rate
         p -= s
-
-    def _fast_update(self, p: Array, g: Array, moments: tuple[Array, ...]) -> bool:
-        twin = adam_twin(p, g, *moments)
-        if twin is None:
-            return False
-        rate, eps, decay = self._folded()
-        self._shrink(p)
-        twin(p, g, *moments, betas=self.betas, rate=rate, eps=eps, decay=decay)
-        return True
 
 
 class AdamW(Adam):

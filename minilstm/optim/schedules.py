@@ -27,7 +27,8 @@ from typing import Any
 from minilstm.backend.arrays import to_numpy
 from minilstm.backend.checks import check_choice, check_positive_int
 from minilstm.backend.errors import ArgumentError, CheckpointError, DtypeError
-from minilstm.optim.optimizer import Optimizer, check_number
+from minilstm.optim.gradients import check_number
+from minilstm.optim.optimizer import Optimizer
 
 
 class Schedule:

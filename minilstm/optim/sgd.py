@@ -7,6 +7,7 @@ from typing import Any
 
 from minilstm.backend.arrays import Array, get_array_module
 from minilstm.backend.errors import ArgumentError
+from minilstm.backend.subnormals import flush_to_zero
 from minilstm.layers.module import Module
 from minilstm.optim.optimizer import Optimizer
 
@@ -57,8 +58,9 @@ class SGD(Optimizer):
     def _slots(self) -> tuple[str, ...]:
         return ("momentum_buffer",) if self.momentum else ()
 
-    def _update(self, p: Array, g: Array, moments: tuple[Array, ...], s: Array, r: Array) -> None:
-        xp = get_array_module(p)
+    @flush_to_zero
+    def _update(self, p: Array, g: Array, moments: tuple[Array, ...], fast: bool) -> None:
+        xp, (s, r) = get_array_module(p), self._scratch(p)
         if self.weight_decay:
             xp.multiply(p, self.weight_decay, out=r)
             r += g

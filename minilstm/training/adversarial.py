@@ -16,10 +16,11 @@ from typing import Any
 
 from minilstm.backend.arrays import Array, get_array_module
 from minilstm.backend.errors import ArgumentError
+from minilstm.backend.subnormals import flush_to_zero
 from minilstm.layers.module import Module
 from minilstm.layers.recurrent import Recurrent
-from minilstm.layers.sequential import Sequential, accepts_option
-from minilstm.optim.optimizer import check_number
+from minilstm.layers.sequential import Sequential
+from minilstm.optim.gradients import check_number
 
 
 def plain_gradients(model: Module, criterion: Any, x: Array, y: Array, options: dict[str, Any]) -> tuple[Array, Any]:
@@ -49,7 +50,7 @@ class AdversarialGradients:
     def __call__(self, model: Module, criterion: Any, x: Array, y: Array, options: dict[str, Any]) -> tuple[Array, Any]:
         """Add the gradients of both losses to the model's; return the prediction and the loss of the first pass."""
         words, rest = self._split(model)
-        options = {name: value for name, value in options.items() if accepts_option(rest, name)}
+        options = {name: value for name, value in options.items() if rest.accepts(name)}
         e = words(x)
         prediction = rest(e, **options)
         loss = criterion(prediction, y)
@@ -58,6 +59,7 @@ class AdversarialGradients:
         words.backward(g + rest.backward(criterion.backward()))
         return prediction, loss
 
+    @flush_to_zero
     def noise(self, e: Array, g: Array) -> Array:
         """Return r (N, T, D), given e and g (N, T, D); 0 for a sequence without a gradient."""
         xp = get_array_module(e, g)

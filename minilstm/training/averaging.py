@@ -13,7 +13,8 @@ from typing import Any
 
 from minilstm.backend.arrays import Array, asarray, backend_name, to_numpy
 from minilstm.backend.errors import ArgumentError, CheckpointError
-from minilstm.optim.optimizer import check_number
+from minilstm.backend.subnormals import flush_to_zero
+from minilstm.optim.gradients import check_number
 from minilstm.training.callbacks import Callback, EarlyStopping
 from minilstm.training.run import Run
 
@@ -57,6 +58,7 @@ class AveragedWeights(Callback):
         if self.swapped:
             self._swap(run)
 
+    @flush_to_zero
     def on_step_end(self, run: Run, epoch: int, step: int, loss: float, grad_norm: float) -> None:
         share = 1.0 - min(self.decay, self.steps / (self.steps + 1))
         self.steps += 1
@@ -80,7 +82,7 @@ class AveragedWeights(Callback):
             held = self.other[name].copy()
             self.other[name][...] = p
             p[...] = held
-        run.model.outdate()
+        run.model.drop_caches()
         self.swapped = not self.swapped
 
     def state_dict(self) -> dict[str, Any]:

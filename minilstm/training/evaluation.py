@@ -12,19 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from minilstm.backend.arrays import Array, asarray, backend_name, get_array_module, to_numpy
+from minilstm.backend.arrays import Array, asarray, backend_name, fetch, to_numpy
 from minilstm.backend.checks import as_array, check_positive_int, is_array
 from minilstm.backend.errors import ArgumentError, NonFiniteError, ShapeError, TokenError
 from minilstm.backend.passes import evaluating
 from minilstm.layers.module import Module
+from minilstm.losses.metrics import loss_weight, samples_of
 from minilstm.training.batches import batches_of, unpack
-from minilstm.training.nonfinite import explain_parameters, explain_tokens
+from minilstm.training.nonfinite import QUIET, explain_parameters, explain_tokens
 from minilstm.training.progress import open_bar
-
-
-def quiet() -> Any:
-    """Return a context in which NumPy does not warn about overflow and similar events, which the NaN guard reports."""
-    return np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
 
 def evaluate(model: Module, criterion: Any, loader: Any, metric: Callable[[Array, Array], Any] | None = None, *,
@@ -39,7 +35,7 @@ def evaluate(model: Module, criterion: Any, loader: Any, metric: Callable[[Array
     batches = 0
     samples: Any = 0
     criterion = copy.copy(criterion)        # so that the caller's criterion keeps its own cache
-    with evaluating(), bar_for(loader, "Validation", 0, progress) as bar, quiet():
+    with evaluating(), bar_for(loader, "Validation", 0, progress) as bar, np.errstate(**QUIET):
         for batch in batches_of(loader, 0, 0):
             x, y, options = unpack(batch)
             prediction = model(x, **options)
@@ -86,28 +82,9 @@ def predict(model: Module, x: Any, batch_size: int = 256, *, lengths: Any = None
     return np.concatenate(outputs)
 
 
-def samples_of(criterion: Any, y: Array, n: int) -> Any:
-    """Return how many samples a batch of ``n`` rows counts for: as many as targets are not ignored, where some may be."""
-    ignored = getattr(criterion, "ignore_index", None)
-    return n if ignored is None else (as_array("y", y) != ignored).sum()
-
-
-def loss_weight(criterion: Any, n: Any) -> Any:
-    """Return the factor that turns the loss of a batch of ``n`` samples into the sum over them."""
-    return 1 if getattr(criterion, "reduction", "mean") == "sum" else n
-
-
 def bar_for(loader: Any, description: str, done: int, show: bool) -> Any:
     """Return a progress bar over the batches of ``loader``."""
     return open_bar(description, len(loader) if hasattr(loader, "__len__") else None, done, show)
-
-
-def fetch(scalars: list[Any]) -> list[float]:
-    """Return 0-d arrays and numbers as floats, with a single transfer for all that are on a device."""
-    xp = get_array_module(*scalars)
-    if xp is np:
-        return [float(scalar) for scalar in scalars]
-    return [float(value) for value in to_numpy(xp.stack([xp.asarray(scalar, dtype=np.float64) for scalar in scalars]))]
 
 
 def _double(scalar: Any) -> Any:

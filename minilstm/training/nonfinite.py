@@ -16,7 +16,9 @@ from minilstm.backend.passes import evaluating
 from minilstm.layers.dropout import WordDropout
 from minilstm.layers.embedding import Embedding, check_tokens
 from minilstm.layers.module import Module
-from minilstm.layers.sequential import Sequential, accepts_option
+from minilstm.layers.sequential import Sequential
+
+QUIET: dict[str, Any] = {"over": "ignore", "invalid": "ignore", "divide": "ignore"}     # for np.errstate: the guard reports it
 
 
 def is_finite(x: Any) -> bool:
@@ -87,7 +89,7 @@ def _outputs(layer: Module, x: Array, options: Mapping[str, Any], name: str) -> 
                 yield found
                 x = found[3]
     else:
-        taken = {key: value for key, value in options.items() if accepts_option(layer, key)}
+        taken = {key: value for key, value in options.items() if layer.accepts(key)}
         yield name or "the model", layer, x, layer(x, **taken)
 
 

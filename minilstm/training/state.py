@@ -16,7 +16,7 @@ import numpy as np
 from minilstm.backend.checks import is_number
 from minilstm.backend.errors import CheckpointError, MinilstmError
 from minilstm.layers.module import Module
-from minilstm.layers.state_dict import check_entries
+from minilstm.layers.saving import check_entries
 from minilstm.training.adversarial import plain_gradients
 from minilstm.training.atomic_write import PathLike
 from minilstm.training.averaging import AveragedWeights

@@ -16,13 +16,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal
 
-from minilstm.backend.arrays import Array
+import numpy as np
+
+from minilstm.backend.arrays import Array, fetch
 from minilstm.backend.checks import check_positive_int, is_number
 from minilstm.backend.errors import ArgumentError, CheckpointError, NonFiniteError
 from minilstm.backend.paths import as_path
-from minilstm.layers.module import Module, modes_kept
-from minilstm.losses.metrics import accuracy_of
-from minilstm.optim.clipping import clip_grad_norm
+from minilstm.layers.module import Module
+from minilstm.layers.tree import restored_modes, zero_gradients
+from minilstm.losses.metrics import accuracy_of, loss_weight, samples_of
+from minilstm.optim.gradients import clip_grad_norm
 from minilstm.optim.optimizer import Optimizer
 from minilstm.optim.schedules import ReduceLROnPlateau
 from minilstm.training import evaluation, run_folder, state
@@ -32,10 +35,9 @@ from minilstm.training.batches import batches_of, check_data, describe_loader, u
 from minilstm.training.callbacks import Callback
 from minilstm.training.checkpoint import load_checkpoint
 from minilstm.training.curves import curves
-from minilstm.training.evaluation import fetch, loss_weight, quiet, samples_of
 from minilstm.training.history import History
 from minilstm.training.interrupt import Interrupted, InterruptGuard
-from minilstm.training.nonfinite import explain_parameters, explain_step
+from minilstm.training.nonfinite import QUIET, explain_parameters, explain_step
 from minilstm.training.progress import say
 from minilstm.training.run import Run
 
@@ -145,7 +147,7 @@ class Trainer:
         elif self.data is not None and (self._resumed or self.step):
             check_data(self.data, data)
         self.data, self.validates, self._resumed = data, val_loader is not None, False
-        with self._alone("fit"), self._guard, modes_kept(self.model):
+        with self._alone("fit"), self._guard, restored_modes(self.model):
             try:
                 self._call("on_train_begin")
                 self._open_run()
@@ -240,12 +242,14 @@ class Trainer:
         Returns the loss and the gradient norm. They are fetched together before the update: the only time that a step waits
         for a device.
         """
-        with quiet():
-            self.model.drop_caches()        # of forwards made before: the one below is meant
-            self.model.zero_grad()
+        with np.errstate(**QUIET):
+            modules = self.model.modules()
+            zero_gradients(modules)
+            for _, module in modules:       # forwards made before are not meant
+                module._caches = []
             prediction, loss = self.gradients(self.model, self.criterion, x, y, options)
             score = 0.0 if self.metric is None else self.metric(prediction, y)
-            norm = clip_grad_norm(self.model, math.inf if self.clip_norm is None else self.clip_norm)
+            norm = clip_grad_norm(self.model, math.inf if self.clip_norm is None else self.clip_norm, modules=modules)
             samples = samples_of(self.criterion, y, len(x))
             if isinstance(samples, int):
                 loss, score, norm = fetch([loss, score, norm])
@@ -257,7 +261,7 @@ class Trainer:
                 self.model.zero_grad()
                 raise NonFiniteError(f"epoch {self.epoch + 1}, step {self.step + 1}: {words}")
             if isinstance(self.optimizer, Optimizer):       # no gradient exceeds the norm, and 1e18² is finite in float32
-                self.optimizer.step(checked=min(norm, self.clip_norm or math.inf) < 1e18)
+                self.optimizer.step(checked=min(norm, self.clip_norm or math.inf) < 1e18, modules=modules)
             else:
                 self.optimizer.step()
         weight = loss_weight(self.criterion, samples)

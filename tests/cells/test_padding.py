@@ -15,9 +15,9 @@ from minilstm.cells.padding import real_steps
 @pytest.mark.parametrize(("padding", "expected"), [
     ("post", [[1, 1, 1], [1, 1, 0], [1, 0, 0], [1, 0, 0]]), ("pre", [[1, 0, 0], [1, 0, 0], [1, 1, 0], [1, 1, 1]])])
 def test_masks_by_hand(padding: str, expected: Any) -> None:
-    real = real_steps(put(np.array([4, 2, 1])), 3, 4, padding, xp.ones(1))
+    real = real_steps(put(np.array([4, 2, 1])), 4, padding, xp.ones(1))
     assert_equal(real[:, :, 0], np.array(expected, bool))
-    assert backend() != "numpy" or real_steps(np.array([4, 4]), 2, 4, padding, np.ones(1)) is None       # nothing is padded
+    assert backend() != "numpy" or real_steps(np.array([4, 4]), 4, padding, np.ones(1)) is None       # nothing is padded
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int32, np.uint64])

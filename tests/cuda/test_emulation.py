@@ -141,13 +141,13 @@ def _counted(call: Call, xp: Any) -> list[tuple[int, int, int]]:
 def test_lengths_on_the_host_are_uploaded_once_and_only_if_they_say_something(standin: Any) -> None:
     like = standin.zeros(1)
     with standin.counted() as counts:
-        assert sequence.device_lengths(np.full(3, 5), 3, 5, "post", like) is None
-        assert sequence.device_lengths(None, 3, 5, "post", like) is None
+        assert sequence.device_lengths(np.full(3, 5), 5, like) is None
+        assert sequence.device_lengths(None, 5, like) is None
     assert counts.uploads == 0
     with standin.counted() as counts:
-        lengths = sequence.device_lengths([1, 5, 2], 3, 5, "post", like)
+        lengths = sequence.device_lengths(np.array([1, 5, 2]), 5, like)
     assert counts.uploads == 1 and lengths.dtype == np.int32 and lengths.get().tolist() == [1, 5, 2]
-    assert sequence.device_lengths(lengths, 3, 5, "post", like) is lengths
+    assert sequence.device_lengths(lengths, 5, like) is lengths
 
 
 @pytest.mark.parametrize("value", [-(2 ** 31) + 1, 0, 6, 2 ** 31 - 1])

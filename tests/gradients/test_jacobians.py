@@ -100,7 +100,8 @@ def test_singular_values(cell: str, rng: np.random.Generator) -> None:
 
 def test_what_the_cell_carries_by_itself(rng: np.random.Generator) -> None:
     layer, x = make("LSTM", rng), rng.standard_normal((N, T, D))
-    f = ml.lstm_forward(x, None, None, layer.params["W"], layer.params["b"])[2].gates[:, :, :H]
+    steps = ml.lstm_forward(x, None, None, layer.params["W"], layer.params["b"])[2].steps
+    f = np.stack([step.f for step in steps])
     spectrum = jacobian_spectrum(layer, x)
     assert spectrum.keep is not None and spectrum.bound is None
     for t in range(T + 1):

@@ -97,7 +97,7 @@ def test_along_the_cell_is_a_product_of_forget_gates(rng: np.random.Generator) -
     expected = paths.total[T].copy()
     assert (paths.alone[T] == expected).all() and (paths.gated[T] == 0).all()
     for t in range(T, 0, -1):
-        expected = expected * cache.gates[t - 1][:, :H]
+        expected = expected * cache.steps[t - 1].f
         assert close(paths.alone[t - 1], expected)
     assert (paths.parts["above"][:T] == 0).all()
 

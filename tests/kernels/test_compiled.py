@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import minilstm as ml
-from minilstm.kernels import compiled, embedding
+from minilstm.kernels import compiled, embedding_twin
 
 needs_numba = pytest.mark.skipif(bool(compiled.why_not()), reason=f"nothing is compiled here: {compiled.why_not()}")
 TRAIN = """
@@ -97,7 +97,7 @@ def test_the_embeddings_gradient_place_by_place(padding_idx: int | None, dtype: 
             layer(tokens)
             layer.backward(np.repeat(dy, 2, axis=-1)[..., ::2])         # not contiguous
         grads.append(layer.grads["W"].copy())
-    assert embedding.embedding_twin(dy, layer.grads["W"]) is not None and grads[0].any()
+    assert embedding_twin(dy, layer.grads["W"]) is not None and grads[0].any()
     np.testing.assert_allclose(*grads, rtol=1e-5, atol=1e-6)
     assert padding_idx is None or not grads[0][padding_idx].any()
 

@@ -1,8 +1,8 @@
 """The fast twins for NumPy arrays, one pair per cell.
 
 - ``sequence.py``: runs a whole batch through one layer and direction, in chunks of rows for several cores; inside a chunk,
-  time is the first axis and features the second; ``layout.py`` copies between this layout and the batch's; ``memory.py``
-  keeps buffers for the next training step;
+  time is the first axis and features the second; ``buffers.py`` copies between this layout and the batch's, and
+  keeps memory for the next training step;
 - ``lstm.py``, ``gru.py``, ``rnn.py``: one step of each cell, with one matrix product forward and one backward; forward stores
   the local derivatives, so that a step backward needs only a few more multiplications;
 - ``products.py``: the matrix product of a step.

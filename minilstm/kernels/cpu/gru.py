@@ -25,8 +25,7 @@ from typing import Any
 import numpy as np
 
 from minilstm.backend.arrays import Array
-from minilstm.cells.gates import check_sequence, upstream
-from minilstm.cells.gru import BIASES, GATES
+from minilstm.cells.padding import real_steps
 from minilstm.kernels.cpu import sequence
 from minilstm.kernels.cpu.sequence import SequenceCache
 
@@ -133,15 +132,13 @@ class GRUCell:
 def gru_forward(x: Array, h0: Array | None, W: Array, b: Array, *, lengths: Any = None, padding: str = "post",
                 outputs: bool = True, keep: bool = True) -> tuple[Any, SequenceCache]:
     """``minilstm.cells.gru.gru_forward`` for NumPy arrays; ``outputs`` and ``keep``: as for the LSTM."""
-    _, (_, _, D, H), x, states, W, b, real, _ = check_sequence(x, {"h0": h0}, W, b, GATES, BIASES, lengths, padding)
-    return sequence.forward(GRUCell(H, D), x, states, W, b, real, outputs=outputs, keep=keep)
+    cell = GRUCell(*sequence.sizes(x, W))
+    return sequence.forward(cell, x, (h0,), W, b, real_steps(lengths, x.shape[1], padding, like=x),
+                            outputs=outputs, keep=keep)
 
 
 def gru_backward(dh: Array | None, cache: SequenceCache, *, dh_last: Array | None = None,
                  consume: bool = False) -> tuple[Array, Array, Array, Array]:
     """``minilstm.cells.gru.gru_backward`` of the twin above. Return (dx, dh0, dW, db). ``consume``: as for the LSTM."""
-    (N, T), H, like = cache.shape, cache.cell.H, cache.last[0]
-    dh = None if dh is None else upstream("dh", dh, (N, T, H), "N, T, H", like=like)
-    dlast = None if dh_last is None else upstream("dh_last", dh_last, (N, H), "N, H", like=like)
-    dx, (dh0,), dW, db = sequence.backward(dh, [dlast], cache, consume=consume)
+    dx, (dh0,), dW, db = sequence.backward(dh, [dh_last], cache, consume=consume)
     return dx, dh0, dW, db

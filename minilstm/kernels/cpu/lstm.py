@@ -26,8 +26,8 @@ from typing import Any
 import numpy as np
 
 from minilstm.backend.arrays import Array
-from minilstm.cells.gates import check_sequence, upstream
 from minilstm.cells.lstm import GATES
+from minilstm.cells.padding import real_steps
 from minilstm.kernels.cpu import sequence
 from minilstm.kernels.cpu.sequence import SequenceCache
 
@@ -144,8 +144,9 @@ def lstm_forward(x: Array, h0: Array | None, c0: Array | None, W: Array, b: Arra
         outputs: False leaves h out (None).
         keep: False keeps nothing for backward; ``cache.last`` still has the final states, h_last and c_last.
     """
-    _, (_, _, D, H), x, states, W, b, real, _ = check_sequence(x, {"h0": h0, "c0": c0}, W, b, GATES, GATES, lengths, padding)
-    h, cache = sequence.forward(LSTMCell(H, D), x, states, W, b, real, outputs=outputs, keep=keep)
+    cell = LSTMCell(*sequence.sizes(x, W))
+    h, cache = sequence.forward(cell, x, (h0, c0), W, b, real_steps(lengths, x.shape[1], padding, like=x),
+                                outputs=outputs, keep=keep)
     return h, cache.last[1], cache
 
 
@@ -155,9 +156,5 @@ def lstm_backward(dh: Array | None, dc_last: Array | None, cache: SequenceCache,
 
     With ``consume`` the cache is written over; otherwise a second call gives the same bytes.
     """
-    (N, T), H, like = cache.shape, cache.cell.H, cache.last[0]
-    dh = None if dh is None else upstream("dh", dh, (N, T, H), "N, T, H", like=like)
-    dlast = [None if d is None else upstream(name, d, (N, H), "N, H", like=like)
-             for name, d in (("dh_last", dh_last), ("dc_last", dc_last))]
-    dx, (dh0, dc0), dW, db = sequence.backward(dh, dlast, cache, consume=consume)
+    dx, (dh0, dc0), dW, db = sequence.backward(dh, [dh_last, dc_last], cache, consume=consume)
     return dx, dh0, dc0, dW, db

@@ -11,10 +11,8 @@ from typing import Any
 import numpy as np
 
 from minilstm.backend.arrays import Array
-from minilstm.backend.checks import check_choice
 from minilstm.cells.activations import d_relu, relu
-from minilstm.cells.gates import check_sequence, upstream
-from minilstm.cells.rnn import GATES, NONLINEARITIES
+from minilstm.cells.padding import real_steps
 from minilstm.kernels.cpu import sequence
 from minilstm.kernels.cpu.sequence import SequenceCache
 
@@ -88,16 +86,13 @@ class RNNCell:
 def rnn_forward(x: Array, h0: Array | None, W: Array, b: Array, *, nonlinearity: str = "tanh", lengths: Any = None,
                 padding: str = "post", outputs: bool = True, keep: bool = True) -> tuple[Any, SequenceCache]:
     """``minilstm.cells.rnn.rnn_forward`` for NumPy arrays; ``outputs`` and ``keep``: as for the LSTM."""
-    check_choice("nonlinearity", nonlinearity, NONLINEARITIES)
-    _, (_, _, D, H), x, states, W, b, real, _ = check_sequence(x, {"h0": h0}, W, b, GATES, GATES, lengths, padding)
-    return sequence.forward(RNNCell(H, D, nonlinearity), x, states, W, b, real, outputs=outputs, keep=keep)
+    cell = RNNCell(*sequence.sizes(x, W), nonlinearity)
+    return sequence.forward(cell, x, (h0,), W, b, real_steps(lengths, x.shape[1], padding, like=x),
+                            outputs=outputs, keep=keep)
 
 
 def rnn_backward(dh: Array | None, cache: SequenceCache, *, dh_last: Array | None = None,
                  consume: bool = False) -> tuple[Array, Array, Array, Array]:
     """``minilstm.cells.rnn.rnn_backward`` of the twin above. Return (dx, dh0, dW, db). ``consume``: as for the LSTM."""
-    (N, T), H, like = cache.shape, cache.cell.H, cache.last[0]
-    dh = None if dh is None else upstream("dh", dh, (N, T, H), "N, T, H", like=like)
-    dlast = None if dh_last is None else upstream("dh_last", dh_last, (N, H), "N, H", like=like)
-    dx, (dh0,), dW, db = sequence.backward(dh, [dlast], cache, consume=consume)
+    dx, (dh0,), dW, db = sequence.backward(dh, [dh_last], cache, consume=consume)
     return dx, dh0, dW, db

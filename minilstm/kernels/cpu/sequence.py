@@ -25,8 +25,7 @@ import numpy as np
 
 from minilstm.backend.threads import one_blas_thread, run
 from minilstm.kernels import compiled
-from minilstm.kernels.cpu.layout import read, side_by_side, write
-from minilstm.kernels.cpu.memory import Memory
+from minilstm.kernels.cpu.buffers import Memory, read, side_by_side, write
 from minilstm.kernels.cpu.products import Packed, Product
 
 # Steps of a block times rows of a chunk: large enough for a fast product of the weight gradients, and small enough that the
@@ -106,6 +105,11 @@ def row_chunks(N: int, compiled: bool) -> list[slice]:
         count = 1 if N <= 32 else 2 if N <= 128 else -(-N // 64)
     edges = [N * k // count for k in range(count + 1)]
     return [slice(a, b) for a, b in zip(edges, edges[1:])]
+
+
+def sizes(x: np.ndarray, W: np.ndarray) -> tuple[int, int]:
+    """Return H and D, given x (N, T, D) and W (H+D, GH)."""
+    return W.shape[0] - x.shape[2], x.shape[2]
 
 
 def forward(cell: Cell, x: np.ndarray, state0: Sequence[np.ndarray | None], W: np.ndarray, b: np.ndarray,

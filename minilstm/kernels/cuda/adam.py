@@ -10,7 +10,7 @@ from minilstm.kernels.cuda.launch import THREADS, Pointer, blocks_for, kernel, l
 
 def adam_on_device(p: Array, g: Array, m: Array, v: Array, *, betas: tuple[float, float], rate: float, eps: float,
                    decay: float) -> None:
-    """The update of ``minilstm.kernels.adam`` for arrays of one shape, float32 or float64, contiguous: p, m and v in place."""
+    """The update of ``minilstm.optim.adam`` for arrays of one shape, float32 or float64, contiguous: p, m and v in place."""
     beta1, beta2 = betas
     numbers = (beta1, beta2, 1 - beta1, 1 - beta2, rate, eps, decay)
     launch(kernel("adam", "adam", p.dtype), blocks_for(p.size), THREADS, *(Pointer(x, tuple(p.shape)) for x in (p, g, m, v)),

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from minilstm.backend.arrays import Array, get_array_module
-from minilstm.cells.gates import check_sequence
-from minilstm.cells.gru import BIASES, GATES
 from minilstm.kernels.cuda import sequence
 from minilstm.kernels.cuda.launch import Pointer, launch
 from minilstm.kernels.cuda.sequence import DeviceCache
@@ -15,10 +13,8 @@ from minilstm.kernels.cuda.sequence import DeviceCache
 def gru_forward(x: Array, h0: Array | None, W: Array, b: Array, *, lengths: Any = None, padding: str = "post",
                 outputs: bool = True, keep: bool = True) -> tuple[Any, DeviceCache]:
     """``minilstm.cells.gru.gru_forward`` for CuPy arrays; ``outputs`` and ``keep``: as for the LSTM."""
-    xp, sizes, x, (h0,), W, b, _, dtype = check_sequence(x, {"h0": h0}, W, b, GATES, BIASES, None, padding)
-    H = sizes[-1]
-    plan = sequence.make_plan("gru", sizes, dtype, lengths, padding, x)
-    N, T, states = plan.N, plan.T, plan.states
+    plan = sequence.make_plan("gru", x, W, lengths, padding)
+    xp, dtype, N, T, H, states = get_array_module(x), plan.dtype, plan.N, plan.T, plan.H, plan.states
     W, b, h0 = (sequence.ready(part, plan) for part in (W, b, h0))
     x = sequence.time_major(x, plan)
     gates = sequence.input_products(x, W[H:], plan)
@@ -45,7 +41,7 @@ def gru_backward(dh: Array | None, cache: DeviceCache, *, dh_last: Array | None 
     N, T, H, states = plan.N, plan.T, plan.H, plan.states
     xp = get_array_module(W)
     assert h is not None
-    dh, dh_last = sequence.upstream_gradients(plan, dh, dh_last=dh_last)
+    dh, dh_last = sequence.ready(dh, plan), sequence.ready(dh_last, plan)
     W_hT = xp.ascontiguousarray(W[:H].T)
     da = gates if consume else xp.empty((T, N, 3 * H), dtype=plan.dtype)        # blocks r, z, n
     dq = q if consume else xp.empty((T, N, H), dtype=plan.dtype)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from minilstm.backend.arrays import Array, get_array_module
-from minilstm.cells.gates import check_sequence
-from minilstm.cells.lstm import GATES
 from minilstm.kernels.cuda import sequence
 from minilstm.kernels.cuda.launch import Pointer, launch
 from minilstm.kernels.cuda.sequence import DeviceCache
@@ -21,10 +19,8 @@ def lstm_forward(x: Array, h0: Array | None, c0: Array | None, W: Array, b: Arra
         outputs: False leaves h out (None).
         keep: False keeps nothing for backward; ``cache.last`` still has the final states, h_last and c_last.
     """
-    xp, sizes, x, (h0, c0), W, b, _, dtype = check_sequence(x, {"h0": h0, "c0": c0}, W, b, GATES, GATES, None, padding)
-    H = sizes[-1]
-    plan = sequence.make_plan("lstm", sizes, dtype, lengths, padding, x)
-    N, T, states = plan.N, plan.T, plan.states
+    plan = sequence.make_plan("lstm", x, W, lengths, padding)
+    xp, dtype, N, T, H, states = get_array_module(x), plan.dtype, plan.N, plan.T, plan.H, plan.states
     W, b, h0, c0 = (sequence.ready(part, plan) for part in (W, b, h0, c0))
     x = sequence.time_major(x, plan)
     gates = sequence.input_products(x, W[H:], plan)
@@ -54,7 +50,7 @@ def lstm_backward(dh: Array | None, dc_last: Array | None, cache: DeviceCache, *
     plan, W, (gates, c) = cache.plan, cache.W, cache.values
     N, T, H, states = plan.N, plan.T, plan.H, plan.states
     xp = get_array_module(W)
-    dh, dh_last, dc_last = sequence.upstream_gradients(plan, dh, dh_last=dh_last, dc_last=dc_last)
+    dh, dh_last, dc_last = (sequence.ready(d, plan) for d in (dh, dh_last, dc_last))
     W_hT = xp.ascontiguousarray(W[:H].T)
     dz = gates if consume else xp.empty((T, N, 4 * H), dtype=plan.dtype)
     kept, above = (Pointer(gates, (T, N, 4 * H)), Pointer(c, (T + 1, N, H))), Pointer(dh, (N, T, H))

@@ -5,9 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from minilstm.backend.arrays import Array, get_array_module
-from minilstm.backend.checks import check_choice
-from minilstm.cells.gates import check_sequence
-from minilstm.cells.rnn import GATES, NONLINEARITIES
 from minilstm.kernels.cuda import sequence
 from minilstm.kernels.cuda.launch import Pointer, launch
 from minilstm.kernels.cuda.sequence import DeviceCache
@@ -16,11 +13,9 @@ from minilstm.kernels.cuda.sequence import DeviceCache
 def rnn_forward(x: Array, h0: Array | None, W: Array, b: Array, *, nonlinearity: str = "tanh", lengths: Any = None,
                 padding: str = "post", outputs: bool = True, keep: bool = True) -> tuple[Any, DeviceCache]:
     """``minilstm.cells.rnn.rnn_forward`` for CuPy arrays; ``outputs`` and ``keep``: as for the LSTM."""
-    check_choice("nonlinearity", nonlinearity, NONLINEARITIES)
-    xp, sizes, x, (h0,), W, b, _, dtype = check_sequence(x, {"h0": h0}, W, b, GATES, GATES, None, padding)
-    H, relu = sizes[-1], int(nonlinearity == "relu")
-    plan = sequence.make_plan("rnn", sizes, dtype, lengths, padding, x)
-    N, T, states = plan.N, plan.T, plan.states
+    relu = int(nonlinearity == "relu")
+    plan = sequence.make_plan("rnn", x, W, lengths, padding)
+    xp, dtype, N, T, H, states = get_array_module(x), plan.dtype, plan.N, plan.T, plan.H, plan.states
     W, b, h0 = (sequence.ready(part, plan) for part in (W, b, h0))
     x = sequence.time_major(x, plan)
     xw = sequence.input_products(x, W[H:], plan)
@@ -45,7 +40,7 @@ def rnn_backward(dh: Array | None, cache: DeviceCache, *, dh_last: Array | None 
     plan, W, h = cache.plan, cache.W, cache.h
     N, T, H, states = plan.N, plan.T, plan.H, plan.states
     xp = get_array_module(W)
-    dh, dh_last = sequence.upstream_gradients(plan, dh, dh_last=dh_last)
+    dh, dh_last = sequence.ready(dh, plan), sequence.ready(dh_last, plan)
     W_hT = xp.ascontiguousarray(W[:H].T)
     dz = xp.empty((T, N, H), dtype=plan.dtype)
     kept, above, made = Pointer(h, (T + 1, N, H)), Pointer(dh, (N, T, H)), Pointer(dz, (T, N, H))

@@ -14,8 +14,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minilstm.backend.arrays import Array, get_array_module
-from minilstm.backend.checks import as_gradient, as_integers, check_choice, check_shape
-from minilstm.cells.padding import PADDINGS, check_lengths
 from minilstm.kernels.cuda import plan as plans
 from minilstm.kernels.cuda.launch import THREADS, Kernel, Pointer, blocks_for, kernel, launch, multiprocessors, prepare
 
@@ -65,29 +63,24 @@ class DeviceCache(NamedTuple):
     relu: int = 0               # an RNN's nonlinearity
 
 
-def device_lengths(lengths: Any, N: int, T: int, padding: str, like: Array) -> Array | None:
+def device_lengths(lengths: Array | None, T: int, like: Array) -> Array | None:
     """Return lengths (N,) as int32 on the device, or None if every step is known to be real.
 
-    Host lengths are checked and uploaded. Lengths on a device are not checked, because that would make the host wait; the
-    kernels clip them to the range 0 to T.
+    Lengths on a device are not checked, because that would make the host wait; the kernels clip them to the range 0 to T.
     """
-    check_choice("padding", padding, PADDINGS)
     if lengths is None:
         return None
-    lengths = as_integers("lengths", lengths)
     if get_array_module(lengths) is not np:
-        check_shape("lengths", lengths, (N,), "N")
         return get_array_module(lengths).ascontiguousarray(lengths, dtype=np.int32)
-    host = check_lengths(lengths, N, T, padding)
-    return None if (host == T).all() else get_array_module(like).asarray(host.astype(np.int32))
+    return None if (lengths == T).all() else get_array_module(like).asarray(lengths.astype(np.int32))
 
 
-def make_plan(cell: str, sizes: tuple[int, int, int, int], dtype: Any, lengths: Any, padding: str, like: Array) -> Plan:
-    """Return how to do one call; ``sizes`` N, T, D, H."""
-    N, T, D, H = sizes
-    rows = plans.rows_for(N, multiprocessors(), dtype) if plans.fits(cell, H, dtype) else 0
-    on_device = device_lengths(lengths, N, T, padding, like)
-    return Plan(cell, N, T, D, H, np.dtype(dtype), on_device, int(padding == "pre"), rows)
+def make_plan(cell: str, x: Array, W: Array, lengths: Array | None, padding: str) -> Plan:
+    """Return how to do one call, for x (N, T, D) and W (H+D, G·H)."""
+    N, T, D = x.shape
+    H = W.shape[0] - D
+    rows = plans.rows_for(N, multiprocessors(), x.dtype) if plans.fits(cell, H, x.dtype) else 0
+    return Plan(cell, N, T, D, H, x.dtype, device_lengths(lengths, T, x), int(padding == "pre"), rows)
 
 
 def ready(array: Array | None, plan: Plan) -> Array | None:
@@ -145,13 +138,6 @@ def step_backward(plan: Plan, W_hT: Array, dh_last: Array | None, to_h: Callable
         step(t)
         xp.dot(to_h(t), W_hT, out=from_later)
     return xp.add(carried, from_later, out=carried)
-
-
-def upstream_gradients(plan: Plan, dh: Array | None, **dstates: Array | None) -> list[Array | None]:
-    """Return the checked upstream gradients as kernels want them: dh (N, T, H), then those of final states (N, H)."""
-    given = [("dh", dh, (plan.N, plan.T, plan.H), "N, T, H"), *((name, d, plan.states, "N, H") for name, d in dstates.items())]
-    return [None if d is None else ready(as_gradient(name, d, shape, axes, plan.dtype), plan)
-            for name, d, shape, axes in given]
 
 
 def weight_gradients(cache: DeviceCache, dz: Array) -> tuple[Array, Array]:

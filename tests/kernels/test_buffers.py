@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minilstm as ml
-from minilstm.kernels.cpu.memory import KEPT, Memory
+from minilstm.kernels.cpu.buffers import KEPT, Memory
 
 
 def test_memory_serves_again() -> None:

@@ -1,0 +1,79 @@
+"""The memory of chunks: buffers that serve again, and copies between them and a batch.
+
+A training step needs tens of megabytes, and fresh pages from the operating system cost time. ``take`` hands out an array,
+``give`` takes it back; an array that is never given back (because its cache was dropped) is garbage-collected as usual.
+
+Copies go between a batch, (n, steps, features), and a chunk, (steps, features, n). If the compiled functions are given, they make
+the copies. At padded steps, ``padded`` (steps, 1, n), inputs and upstream gradients are read as 0, whatever their values, and
+outputs are written as 0.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+
+KEPT = 16           # maximum number of idle buffers
+
+
+class Memory:
+    """Flat buffers that arrays are cut from."""
+
+    def __init__(self) -> None:
+        self._free: list[np.ndarray] = []
+        self._lock = threading.Lock()
+
+    def take(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+        """Return an array with arbitrary contents."""
+        dtype = np.dtype(dtype)
+        nbytes = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        with self._lock:
+            fitting = [k for k, buffer in enumerate(self._free) if nbytes <= buffer.nbytes <= 4 * nbytes + 2 ** 20]
+            buffer = self._free.pop(min(fitting, key=lambda k: self._free[k].nbytes)) if fitting else None
+        if buffer is None:
+            buffer = np.empty(nbytes, np.uint8)
+        return buffer[:nbytes].view(dtype).reshape(shape)
+
+    def give(self, arrays: list[np.ndarray]) -> None:
+        """Take arrays back. The caller must not use them afterwards."""
+        with self._lock:
+            self._free = (self._free + [_whole(array) for array in arrays])[-KEPT:]
+
+
+def _whole(array: np.ndarray) -> np.ndarray:
+    while array.base is not None:
+        array = array.base
+    return array
+
+
+def read(batch: np.ndarray, packed: np.ndarray, first: int, padded: np.ndarray | None, compiled: Any) -> None:
+    """Copy batch (n, steps, F) into packed (steps or more, ..., n), its rows ``first`` to ``first + F``."""
+    n, steps, F = batch.shape
+    if compiled is not None:
+        compiled.layout.pack(batch, packed, first * n)
+    else:
+        packed[:steps, first:first + F] = batch.transpose(1, 2, 0)
+    if padded is not None:
+        np.copyto(packed[:steps, first:first + F], 0, where=padded)
+
+
+def write(packed: np.ndarray, first: int, batch: np.ndarray, padded: np.ndarray | None, compiled: Any) -> None:
+    """Copy rows ``first`` to ``first + F`` of packed (steps, ..., n) into batch (n, steps, F)."""
+    if compiled is not None:
+        compiled.layout.unpack(packed, first * len(batch), batch)
+    else:
+        F = batch.shape[2]
+        batch[...] = packed[:, first:first + F].transpose(2, 0, 1)
+    if padded is not None:
+        np.copyto(batch, 0, where=padded.transpose(2, 0, 1))
+
+
+def side_by_side(packed: np.ndarray, rows: slice, out: np.ndarray, compiled: Any) -> None:
+    """Copy packed[:, rows] (s, F, n) into ``out`` (F, s n), a step after another, for one matrix product of them all."""
+    steps, _, n = packed.shape
+    if compiled is not None:
+        compiled.layout.side_by_side(packed, rows.start * n, n, out)
+    else:
+        out.reshape(len(out), steps, n)[...] = packed[:, rows].transpose(1, 0, 2)
