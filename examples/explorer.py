@@ -103,7 +103,7 @@ def demo() -> list[Shown]:
                                     *((rows[k][0], ("negative", "positive")[int(rows[k][1])]) for k in chosen)])
     for cell, folder in folders.items():
         imdb_lstm.train({**imdb_lstm.DEFAULTS, **DEMO, "cell": cell, "data": str(data)}, folder, False, True)
-    return [of_run(folder)._replace(name=f"a small {cell.upper()}") for cell, folder in folders.items()]
+    return [of_run(folder)._replace(name=f"small-{cell}") for cell, folder in folders.items()]
 
 
 def parse_arguments(argv: list[str] | None) -> argparse.Namespace:

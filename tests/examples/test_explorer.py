@@ -96,7 +96,7 @@ def test_a_demo(example: Any, reviews: Path, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(example, "DEMO_REVIEWS", 40)
     monkeypatch.setattr(example, "DEMO", {**example.DEMO, "num_words": 50, "max_length": 5, "epochs": 1})
     assert example.main(["--demo", "-o", "demo.html"]) == 0
-    assert [model["name"] for model in models_of(tmp_path / "demo.html")] == ["a small LSTM", "a small GRU", "a small RNN"]
+    assert [model["name"] for model in models_of(tmp_path / "demo.html")] == ["small-lstm", "small-gru", "small-rnn"]
     assert len(list((tmp_path / "runs").glob("demo-*"))) == 3
 
 

@@ -164,6 +164,22 @@ test('the address goes back and forward', () => opened(SCREENS['wide and light']
   assert.match(page.url(), /#break\/2$/);
 }));
 
+test('what is open stays open', () => opened(SCREENS['wide and light'], async page => {
+  await answer(page, 'forward');
+  await page.locator('#picture summary').first().click();
+  const open = () => page.locator('#picture details[open] table').count();
+  await page.focus('#step');
+  await page.keyboard.press('ArrowRight');
+  await page.waitForFunction(() => document.querySelector('#picture details[open] table'));
+  const kept = await page.locator('#picture table').first().elementHandle();
+  await page.setViewportSize({width: 1280, height: 700});        // as a phone's address bar does
+  await page.waitForTimeout(100);
+  assert.ok(await kept.evaluate(one => one.isConnected));
+  await page.setViewportSize({width: 700, height: 700});
+  await page.waitForFunction(() => document.querySelector('#picture details[open] table'));
+  assert.equal(await open(), 1);
+}));
+
 test('odd texts do nothing bad', () => opened(SCREENS['phone and dark'], async page => {
   for (const station of STATIONS) await answer(page, station);
   const texts = ['🎬👍🏽 good 🎬', 'film '.repeat(10000), '', '   !!! ', '<script>alert(1)</script><img src=x onerror=alert(1)>', 'فيلم رائع film שלום',

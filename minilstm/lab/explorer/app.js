@@ -100,8 +100,12 @@ function show() {
   history.replaceState(null, '', `#${c.station.id}/${c.t + 1}`);
 }
 
+// Tables that were open stay open.
 function drawStation() {
+  const tables = () => [...at('picture').querySelectorAll('details')], open = tables().map(one => one.open);
   at('picture').replaceChildren(...(c.n && c.answers[c.station.id] ? c.station.draw(c) : []).filter(Boolean));
+  tables().forEach((one, k) => { one.open = open[k]; });
+  c.drawn = c.width;
 }
 
 // A station's question, or its answer and its controls.
@@ -115,6 +119,7 @@ function enter() {
   at('station-title').textContent = LINKS[place].textContent.replace(' ✓', '');
   at('lead').textContent = LINKS[place].dataset.lead;
   at('onward').replaceChildren(...next ? [h('a', {href: next.hash}, `Next: ${next.textContent}`)] : []);
+  at('picture').replaceChildren();
   at('controls').replaceChildren(...told ? station.controls(c) : []);
   at('question').replaceChildren(told ? h('b', {}, told) : c.n ? asked(station) : '');
 }
@@ -155,8 +160,7 @@ function open() {
   c.compute();
   const [unit] = ranked(c.run.h.row(c.reading.T).values.map((v, u) => v * w[u]), Math.abs);
   Object.assign(c, {t: c.n >> 1, from: c.n >> 1, to: c.n - 1, shown: c.memory, unit});
-  at('about').textContent =
-    `${base.name}: ${base.cell.name}, ${base.H} units, vectors of ${base.D} numbers. ` +
+  at('about').textContent = `${base.name} (${base.cell.name}): ${base.H} units, vectors of ${base.D} numbers. ` +
     `This page holds ${base.E.rows.toLocaleString('en')} words and needs no network.`;
 }
 
@@ -183,7 +187,7 @@ function start() {
   at('label').onchange = () => c.change(() => { c.label = +at('label').value; });
   at('text').oninput = () => c.change(() => take(c.original = at('text').value));
   at('step').oninput = () => c.set({t: +at('step').value});
-  addEventListener('resize', drawStation), addEventListener('beforeprint', drawStation),
+  addEventListener('resize', () => c.width !== c.drawn && drawStation()), addEventListener('beforeprint', drawStation),
     addEventListener('hashchange', follow);
   matchMedia('(prefers-color-scheme: dark)').onchange = drawStation;
   open();
