@@ -5,7 +5,7 @@ import {readFileSync} from 'node:fs';
 import {test} from 'node:test';
 import {dataOf, scripts} from './scripts.mjs';
 
-const js = scripts(), {cells, cases, pages} = JSON.parse(readFileSync(process.env.CASES, 'utf8'));
+const js = scripts(), {cells, cases, pages, learned} = JSON.parse(readFileSync(process.env.CASES, 'utf8'));
 const LIMIT = 1e-9;
 
 function close(name, got, expected) {
@@ -21,7 +21,8 @@ for (const one of cases) {
   test(`${one.cell}, T = ${one.x.rows}`, () => {
     const [x, W, b, dh] = ['x', 'W', 'b', 'dh_last'].map(name => js.unpack(one[name]));
     const run = js.forward(cells[one.cell], {W, b}, x), back = js.backward(run, dh);
-    const got = {h: run.h, c: run.c, dx: back.dx, dh: back.dh, dc: back.dc, dW: back.dW, db: back.db};
+    const got = {h: run.h, c: run.c, dx: back.dx, dh: back.dh, dc: back.dc, dW: back.dW, db: back.db,
+                 alone: js.alone({...run, cell: cells[one.cell]}, back)};
     for (const [name, expected] of Object.entries(one.expected)) {
       worst = Math.max(worst, close(name, [...got[name].values], [...js.unpack(expected).values]));
     }
@@ -58,6 +59,20 @@ for (const path of pages) {
     });
   }
 }
+
+test('one step of SGD, another forget bias, a held gate', () => {
+  const path = pages.find(name => name.endsWith('mask.html')), data = dataOf(path), model = js.openModel(data.models[0], data.cells);
+  const items = js.wordsOf(model, data.reviews[0].text).map(word => js.lookUp(model, word)), reading = js.read(model, items);
+  const {norm, model: after} = js.learn(reading, data.reviews[0].label, learned.rate, learned.clip);
+  const forgetting = js.read(js.changedModel(after, {bias: -2}), items).p;
+  close('learned', [reading.p, norm, js.read(after, items).p, forgetting],
+        [learned.before, learned.norm, learned.after, learned.forgetting]);
+  for (const held of [{f: 1}, {i: '0'}, {c_tilde: 0}]) {
+    const changed = js.read(js.changedModel(model, {held}), items), [name] = Object.keys(held);
+    assert.ok(changed.run.steps.every(step => step[name].values.every(value => value === Number(held[name]))));
+    assert.ok(js.checkWeights(changed, 1, 1, 200) < 1e-6, name);
+  }
+});
 
 test('the parser', () => {
   const env = {a: 2, b: 3, v: new js.Matrix(1, 3, Float64Array.of(1, 2, 3)), c_tilde: 5};

@@ -4,7 +4,7 @@ import {readFileSync} from 'node:fs';
 
 const folder = new URL('../../minilstm/lab/explorer/', import.meta.url);
 const NAMES = ['Matrix', 'product', 'parse', 'compute', 'forward', 'backward', 'openModel', 'wordsOf', 'lookUp', 'read',
-               'backFrom', 'lossOf', 'agreement', 'checkWeights', 'checkRule', 'largest', 'norm', 'alone', 'unpack'];
+               'backFrom', 'lossOf', 'agreement', 'checkWeights', 'checkRule', 'largest', 'norm', 'alone', 'unpack', 'learn', 'changedModel'];
 
 export function scripts() {
   const text = ['matrix', 'expression', 'cell', 'model', 'check'].map(

@@ -26,7 +26,7 @@ def test_javascript_computes_what_minilstm_computes(tmp_path: Path) -> None:
     pages = [tmp_path / f"{name}.html" for name in models]
     for path, shown in zip(pages, models.values()):
         write_page(shown, path)
-    page_cases.write_cases(tmp_path / "cases.json", pages)
+    page_cases.write_cases(tmp_path / "cases.json", pages, models["mask"][0])
     done = subprocess.run([node, "--test", str(HERE / "numbers.test.mjs")], capture_output=True, text=True, timeout=300,
                           env={**os.environ, "CASES": str(tmp_path / "cases.json")})
     print(done.stdout)

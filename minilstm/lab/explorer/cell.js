@@ -1,6 +1,8 @@
 // One cell over one text, forwards and backwards, by the lines of its derivation, which come from minilstm/cells:
 // {gates, states, forward: [[target, line, text]], backward: [[number, target, line, text]], behind, past}.
 
+const gateSymbol = gate => gate === 'c' ? 'c_tilde' : gate;
+
 // Return {steps, h, c}: the values of each step by name; h and c have T+1 rows, row 0 the initial state.
 //   held: gate -> 0 or 1.  nudge: {step, name, by}: added to that value of that step.  start: {h, c}.
 function forward(cell, weights, x, {held = {}, nudge = {}, start = {}} = {}) {
@@ -48,7 +50,7 @@ function backward(run, dhLast, {lines = {}, flow = ''} = {}) {
       ...steps[t], ...names, dh_above: above, dh_next: dhNext, dc_next: dcNext, dc: dcNext,
       dh: flow === 'no dh' ? above : add(above, dhNext), f_next: steps[t + 1]?.f ?? 1};
     for (const [number, target] of cell.backward) if (number > 2) env[target] = value(target, env, H);
-      const deltas = targets => beside(...targets.map((name, k) => Object.hasOwn(held, cell.gates[k]) ? zero :
+      const deltas = targets => beside(...targets.map((name, k) => Object.hasOwn(held, gateSymbol(cell.gates[k])) ? zero :
         env[name]));
     const h_prev = flow === 'h after' ? env.h : flow === 'h wraps' && t === 0 ? steps[T - 1].h : env.h_prev;
     const da_x = deltas(cell.behind), da_h = deltas(cell.past), one = b.cols === G * H;

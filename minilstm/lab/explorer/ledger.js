@@ -3,7 +3,6 @@
 const symbol = name => ({c_tilde: 'c̃_t', h_prev: 'h_{t-1}', c_prev: 'c_{t-1}'})[name] ??
   (/^[a-z]$/.test(name) ? name + '_t' : name.replace('c_tilde', 'c̃'));
 const bare = name => plain(symbol(name)).replace('ₜ₋₁', ' before').replace('ₜ', '');
-const gateSymbol = gate => gate === 'c' ? 'c_tilde' : gate;
 
 // Mark a symbol wherever it stands.
 const mark = name => document.querySelectorAll('[data-sym]').forEach(one => one.classList.toggle('marked',
