@@ -193,6 +193,8 @@ test('odd texts do nothing bad', () => opened(SCREENS['phone and dark'], async p
     assert.match(await page.textContent('#answer'), /p\(positive\) = [01]\.\d{3}|no word to read/);
   }
   assert.equal(await page.locator('#words script, #words img').count(), 0);
+  await page.fill('#text', 'A splendid, unheard-of film');
+  assert.match(await page.textContent('#answer'), /words: 4 .*unknown to the model: unheard · not in this page, so left out: splendid$/);
 }));
 
 test('a page with one wrong number says so', async () => {

@@ -19,9 +19,9 @@ LAYERS = {"lstm": ml.LSTM, "gru": ml.GRU, "rnn": ml.RNN}
 
 
 def tokenizer() -> ml.Tokenizer:
-    """A vocabulary of the page's own reviews, frequent words first."""
+    """A vocabulary of the page's own reviews, and a word that they lack."""
     fitted = ml.Tokenizer(num_words=60, oov_token="<OOV>")
-    fitted.fit_on_texts([text for *_, text in REVIEWS])
+    fitted.fit_on_texts([*(text for *_, text in REVIEWS), "splendid splendid"])
     return fitted
 
 

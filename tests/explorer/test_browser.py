@@ -24,7 +24,7 @@ def test_the_page_in_a_browser(tmp_path: Path) -> None:
     if not (HERE / "node_modules" / "playwright-core").is_dir():
         pytest.skip("the explorer's page is not tested: npm install --prefix tests/explorer")
     page = tmp_path / "page.html"
-    write_page([page_cases.shown(cell) for cell in ("lstm", "gru", "rnn")], page)
+    write_page([page_cases.shown(cell) for cell in ("lstm", "gru", "rnn")], page, words=5)
     done = subprocess.run([node, "--test", str(HERE / "browser.test.mjs")], capture_output=True, text=True, timeout=600,
                           env={**os.environ, "PAGE": str(page), "BROWSER": browser})
     print(done.stdout)

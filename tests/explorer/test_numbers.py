@@ -25,7 +25,7 @@ def test_javascript_computes_what_minilstm_computes(tmp_path: Path) -> None:
               "post": [page_cases.shown("gru", padding="post")]}
     pages = [tmp_path / f"{name}.html" for name in models]
     for path, shown in zip(pages, models.values()):
-        write_page(shown, path)
+        write_page(shown, path, words=5)
     page_cases.write_cases(tmp_path / "cases.json", pages, models["mask"][0])
     done = subprocess.run([node, "--test", str(HERE / "numbers.test.mjs")], capture_output=True, text=True, timeout=300,
                           env={**os.environ, "CASES": str(tmp_path / "cases.json")})
