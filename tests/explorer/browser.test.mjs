@@ -171,6 +171,9 @@ test('what is open stays open', () => opened(SCREENS['wide and light'], async pa
   await page.focus('#step');
   await page.keyboard.press('ArrowRight');
   await page.waitForFunction(() => document.querySelector('#picture details[open] table'));
+  await tabTo(page, '.ledger button');
+  const marks = await page.locator('.marked').evaluateAll(all => all.map(one => one.tagName));
+  assert.deepEqual(marks.sort(), ['SPAN', 'TR', 'g'], 'a symbol is marked in ledger, picture and sentence');
   const kept = await page.locator('#picture table').first().elementHandle();
   await page.setViewportSize({width: 1280, height: 700});        // as a phone's address bar does
   await page.waitForTimeout(100);
@@ -178,6 +181,7 @@ test('what is open stays open', () => opened(SCREENS['wide and light'], async pa
   await page.setViewportSize({width: 700, height: 700});
   await page.waitForFunction(() => document.querySelector('#picture details[open] table'));
   assert.equal(await open(), 1);
+  assert.equal(await page.locator('.marked').count(), 3);
 }));
 
 test('odd texts do nothing bad', () => opened(SCREENS['phone and dark'], async page => {

@@ -106,6 +106,7 @@ function drawStation() {
   at('picture').replaceChildren(...(c.n && c.answers[c.station.id] ? c.station.draw(c) : []).filter(Boolean));
   tables().forEach((one, k) => { one.open = open[k]; });
   c.drawn = c.width;
+  mark(c.marked);
 }
 
 // A station's question, or its answer and its controls.
@@ -142,7 +143,7 @@ function asked(station) {
 function follow() {
   const [id, t] = location.hash.slice(1).split('/'), station = STATIONS.find(one => one.id === id) ??
     STATIONS[0], moved = station !== c.station;
-  c.station = station, at('said').textContent = '';
+  c.station = station, c.marked = moved ? '' : c.marked, at('said').textContent = '';
   if (t >= 1) c.t = Math.floor(t) - 1;
   c.place();
   enter();

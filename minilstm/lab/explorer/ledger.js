@@ -5,8 +5,10 @@ const symbol = name => ({c_tilde: 'c̃_t', h_prev: 'h_{t-1}', c_prev: 'c_{t-1}'}
 const bare = name => plain(symbol(name)).replace('ₜ₋₁', ' before').replace('ₜ', '');
 
 // Mark a symbol wherever it stands.
-const mark = name => document.querySelectorAll('[data-sym]').forEach(one => one.classList.toggle('marked',
-  one.dataset.sym === name));
+function mark(name) {
+  c.marked = name;
+  document.querySelectorAll('[data-sym]').forEach(one => one.classList.toggle('marked', one.dataset.sym === name));
+}
 
 // A line with the numbers of one unit.
 const withNumbers = (line, env, unit) => line.replace(/\*\*2/g, '²').replace(/[A-Za-z_]\w*/g, name => {
@@ -17,7 +19,7 @@ const withNumbers = (line, env, unit) => line.replace(/\*\*2/g, '²').replace(/[
 const ledger = (title, rows) => table(title, ['symbol', 'line', 'with numbers', 'value'],
   rows.map(({sym, number, text, numbers, value}) =>
   Object.assign([[number && h('small', {}, number + '. '),
-    h('button', {type: 'button', onfocus: () => mark(sym)}, h('i', {}, plain(symbol(sym))))],
+    h('button', {type: 'button', onfocus: () => mark(sym), onclick: () => mark(sym)}, h('i', {}, plain(symbol(sym))))],
                  formula(text), numbers, fmt(value)].map(cell => h('td', {}, cell)), {sym})),
                    {class: 'ledger'});
 const rightSide = text => text.slice(text.indexOf(' = ') + 3);
