@@ -33,7 +33,7 @@ import numpy as np
 
 import minilstm as ml
 from minilstm.kernels import compiled
-from minilstm.lab.reference import ReferenceSettings, reference_model
+from minilstm.training.reference import ReferenceSettings, reference_model
 
 V, D, H, BATCH, LENGTH = 10_000, 64, 128, 64, 200
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}

@@ -25,8 +25,8 @@ from bench_imdb import encode
 
 import minilstm as ml
 from minilstm.kernels import compiled
-from minilstm.lab.reference import ReferenceSettings, reference_model
 from minilstm.training import trainer as guarded
+from minilstm.training.reference import ReferenceSettings, reference_model
 
 EPOCHS = 25
 STATM = Path("/proc/self/statm")        # size, then resident pages

@@ -24,9 +24,10 @@ import imdb_lstm
 
 import minilstm as ml
 from minilstm.lab.imdb_results import CONFIG, TABLE, TRIALS, markdown
-from minilstm.lab.imdb_trials import digest_of, prepare_reviews, train_on_reviews
+from minilstm.lab.imdb_trials import prepare_reviews, train_on_reviews
 from minilstm.lab.sweep import run_sweep
 from minilstm.training.atomic_write import atomic_write
+from minilstm.training.predictions import digest_of
 
 if TYPE_CHECKING:
     import pandas

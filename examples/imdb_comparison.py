@@ -11,8 +11,8 @@ with the same budget add to it. The folder's table, results.csv and figures show
 
 from __future__ import annotations
 
-from minilstm.command_line.program import (Parser, check_installed, one_of, option, path_name, positive, probability,
-                                           run_program, several, whole)
+from minilstm.command_line.program import (Parser, check_installed, one_of, option, path_name, positive,
+                                           probability, run_program, several, whole)
 
 # isort: split
 import argparse
@@ -29,13 +29,15 @@ import minilstm as ml
 from minilstm.cells.padding import PADDINGS
 from minilstm.data.imdb import Reviews
 from minilstm.lab.cells import CELLS
-from minilstm.lab.imdb_results import CONFIG, RESULTS, TITLES, TRIALS, load_config, results, table, treatment, write_results
-from minilstm.lab.imdb_trials import digest_of, prepare_reviews, train_on_reviews
+from minilstm.lab.imdb_results import (CONFIG, RESULTS, TITLES, TRIALS, load_config, results, table,
+                                       treatment, write_results)
+from minilstm.lab.imdb_trials import prepare_reviews, train_on_reviews
 from minilstm.lab.sizes import hidden_size_for, recurrent_parameters
 from minilstm.lab.sweep import run_sweep
 from minilstm.layers.initial_weights import INITS
 from minilstm.training.atomic_write import PathLike, atomic_write
 from minilstm.training.curves import show
+from minilstm.training.predictions import digest_of
 
 if TYPE_CHECKING:
     import pandas

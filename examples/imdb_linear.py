@@ -29,7 +29,7 @@ import numpy as np
 
 import minilstm as ml
 from minilstm.lab.imdb_results import markdown
-from minilstm.lab.predictions import PARTS, PREDICTIONS, Predictions, load_predictions, save_predictions
+from minilstm.training.predictions import PARTS, PREDICTIONS, Predictions, load_predictions, save_predictions
 
 PROGRAM = "imdb_linear.py"
 STRENGTHS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)     # C, the inverse of the regularisation

@@ -13,7 +13,8 @@ look at the curves.
 
 from __future__ import annotations
 
-from minilstm.command_line.program import Parser, option, path_name, positive, probability, run_program, seed, whole
+from minilstm.command_line.program import (Parser, option, path_name, positive, probability, run_program,
+                                           seed, whole)
 
 # isort: split
 import argparse
@@ -32,12 +33,12 @@ import numpy as np
 import minilstm as ml
 from minilstm.backend.arrays import BACKENDS, require
 from minilstm.cells.padding import PADDINGS
-from minilstm.lab.predictions import PREDICTIONS, logits_of, save_predictions
-from minilstm.lab.reference import ReferenceSettings, reference_model, reference_training
 from minilstm.layers.initial_weights import RECURRENT_INITS
 from minilstm.layers.pooling import POOLINGS
 from minilstm.training.atomic_write import atomic_write
 from minilstm.training.curves import show
+from minilstm.training.predictions import PREDICTIONS, logits_of, save_predictions
+from minilstm.training.reference import ReferenceSettings, reference_model, reference_training
 from minilstm.training.run_folder import BEST, CONFIG, CURVES, LAST, in_the_way, load_config, load_weights
 
 PROGRAM = "imdb_lstm.py"

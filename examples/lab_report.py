@@ -33,12 +33,12 @@ import minilstm as ml
 from minilstm.data.imdb import Reviews
 from minilstm.lab import imdb_results, lag_results
 from minilstm.lab import report_sections as sections
-from minilstm.lab.imdb_trials import digest_of
 from minilstm.lab.report import Section, write_report
 from minilstm.lab.stages import run_stage
 from minilstm.lab.words import model_parts
 from minilstm.lab.words import word_by_word as read_words
 from minilstm.training.evaluation import predict
+from minilstm.training.predictions import digest_of
 from minilstm.training.run_folder import BEST, HISTORY, LAST
 
 TITLE = "An LSTM for sequential data"

@@ -13,8 +13,8 @@ run, and further commands with the same budget add to it. The folder's table and
 
 from __future__ import annotations
 
-from minilstm.command_line.program import (Parser, check_installed, one_of, option, path_name, positive, run_program, several,
-                                           whole)
+from minilstm.command_line.program import (Parser, check_installed, one_of, option, path_name, positive,
+                                           run_program, several, whole)
 
 # isort: split
 import argparse

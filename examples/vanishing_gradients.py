@@ -13,8 +13,8 @@ interrupted run.
 
 from __future__ import annotations
 
-from minilstm.command_line.program import (Parser, check_installed, finite, one_of, path_name, positive, run_program, several,
-                                           whole)
+from minilstm.command_line.program import (Parser, check_installed, finite, one_of, path_name, positive,
+                                           run_program, several, whole)
 
 # isort: split
 import argparse
@@ -34,10 +34,10 @@ from minilstm.lab.cells import CELL_NAMES, CELLS
 from minilstm.lab.gradient_figures import FIGURES, SHOWS
 from minilstm.lab.gradient_tables import BASE, clipping, summary, tables, variant_of, variants, words
 from minilstm.lab.gradient_trials import PROBLEMS, Reviews, measure, measured_training
-from minilstm.lab.imdb_trials import digest_of
 from minilstm.lab.sweep import read_finished, run_sweep
 from minilstm.training.atomic_write import PathLike, atomic_write
 from minilstm.training.curves import save_figure, show
+from minilstm.training.predictions import digest_of
 
 if TYPE_CHECKING:
     import pandas

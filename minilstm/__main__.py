@@ -1,21 +1,23 @@
-"""The command line: check the gradients of your own code, grade exercises, list known mistakes, or check this installation.
+"""The command line: check the gradients of your own code, grade exercises, list known mistakes, or check this
+installation.
 
     python -m minilstm gradcheck student.py:forward,backward
     python -m minilstm gradcheck student.py:MyLSTM
     python -m minilstm gradcheck notebook.ipynb:forward,backward
 
-runs the code in a process of its own, with arrays made from the names of forward's arguments. The exit status is 0 if every
-gradient is right, 1 (with the report) if one is wrong, and 2 if the check could not be carried out.
+runs the code in a process of its own, with arrays made from the names of forward's arguments. The exit status
+is 0 if every gradient is right, 1 (with the report) if one is wrong, and 2 if the check could not be carried
+out.
 
     python -m minilstm grade FILE_OR_FOLDER
 
-grades exercises (examples/exercises): a score for each step, the mistake by name, and a hint. The exit status is 0 if all is
-right, 1 if not, and 2 if nothing could be graded.
+grades exercises (examples/exercises): a score for each step, the mistake by name, and a hint. The exit status
+is 0 if all is right, 1 if not, and 2 if nothing could be graded.
 
     python -m minilstm doctor
 
-lists NumPy, BLAS, CuPy, driver and GPU, tests each of them, and names what is missing. The exit status is 0 if everything that
-is installed works, and 1 otherwise.
+lists NumPy, BLAS, CuPy, driver and GPU, tests each of them, and names what is missing. The exit status is 0
+if everything that is installed works, and 1 otherwise.
 
     python -m minilstm mistakes
 
@@ -36,18 +38,19 @@ from importlib.metadata import version
 
 from minilstm.backend.arrays import BACKENDS
 from minilstm.backend.errors import ArgumentError
+from minilstm.backend.process import SECONDS, run_in_process
 from minilstm.command_line.doctor import report
 from minilstm.command_line.grade import add_arguments, run_grade
 from minilstm.command_line.targets import literal, named_shape, sizes
-from minilstm.gradients.diagnosis.catalogue import table
-from minilstm.gradients.gradcheck import METHODS
-from minilstm.grading.apart import SECONDS, run_apart
+from minilstm.gradients.check.check import METHODS
+from minilstm.gradients.diagnosis.mistakes import table
+from minilstm.student.gradcheck import Request, check_file
 
 PROGRAM = "python -m minilstm"
 
 
 def build_parser(command: str) -> argparse.ArgumentParser:
-    """Return the parser for one command's arguments, including the command itself (options may precede it)."""
+    """Return the parser for one command's arguments, with the command itself among them."""
     parser = Parser(PROGRAM, COMMANDS[command][0])
     parser.add_argument("command", choices=(command,), metavar=command, help=argparse.SUPPRESS)
     if command == "mistakes":
@@ -56,14 +59,15 @@ def build_parser(command: str) -> argparse.ArgumentParser:
         add_arguments(parser)
         return parser
     if command == "doctor":
-        parser.add_argument("--backend", choices=BACKENDS, help="a backend that must work: exit with status 1 if it does not")
+        parser.add_argument("--backend", choices=BACKENDS, help="a backend that must work")
         return parser
-    parser.add_argument("target", metavar="FILE:NAME", help="a Python file or notebook (.ipynb), and in it a pair of "
-                        "functions FORWARD,BACKWARD, a layer or class with both, or a function that returns a layer")
+    parser.add_argument("target", metavar="FILE:NAME", help="a Python file or notebook, and in it a pair "
+                        "of functions FORWARD,BACKWARD, a layer or class with both, or a function that "
+                        "returns one")
     parser.add_argument("arguments", metavar="ARG", nargs="*", type=literal,
                         help="arguments of the class: 3 4 for MyCell(3, 4); by default made from their names")
     parser.add_argument("--shape", type=sizes, default={}, metavar="N=2,T=4,D=3,H=5",
-                        help="sizes of the arrays (V: classes or words), or the shape of the input alone: 2,4,3")
+                        help="sizes of the arrays (V: classes or words), or the shape of the input: 2,4,3")
     parser.add_argument("--array", type=named_shape, action="append", default=[], metavar="NAME=3,20",
                         help="the shape of one array whose name does not tell it; may be repeated")
     parser.add_argument("--allow-unused", action="append", default=[], metavar="NAME",
@@ -73,9 +77,9 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=seed, default=0, help="seed of the random numbers (default: 0)")
     parser.add_argument("--method", choices=METHODS, default="both",
                         help="method of numerical differentiation (default: both)")
-    parser.add_argument("--seconds", type=positive, default=SECONDS, help=f"limit of time (default: {SECONDS:g})")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON, for programs that grade "
-                        "(minilstm/grading/check.py documents it)")
+    parser.add_argument("--seconds", type=positive, default=SECONDS, help=f"limit (default: {SECONDS:g})")
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs that grade "
+                        "(minilstm/student/gradcheck.py documents it)")
     return parser
 
 
@@ -97,13 +101,13 @@ def run_gradcheck(arguments: argparse.Namespace) -> int:
     file, colon, names = arguments.target.rpartition(":")
     if not colon or not all(name.strip().isidentifier() for name in names.split(",")) or names.count(",") > 1:
         raise ArgumentError(f"expected FILE:NAME or FILE:FORWARD,BACKWARD, got {arguments.target!r}")
-    by_letter = arguments.shape if isinstance(arguments.shape, dict) else {}
-    request = {"target": arguments.target, "arguments": arguments.arguments, "sizes": by_letter,
-               "shape": arguments.shape if not isinstance(arguments.shape, dict) else None, "arrays": dict(arguments.array),
-               "tokens": arguments.tokens, "seed": arguments.seed, "method": arguments.method,
-               "allow_unused": arguments.allow_unused}
+    by_letter = isinstance(arguments.shape, dict)
+    request = Request(
+        arguments.target, arguments.arguments, sizes=arguments.shape if by_letter else {},
+        shape=None if by_letter else arguments.shape, arrays=dict(arguments.array), tokens=arguments.tokens,
+        seed=arguments.seed, method=arguments.method, allow_unused=arguments.allow_unused)
     try:
-        found = run_apart("minilstm.grading.check", request, arguments.seconds)
+        found = run_in_process(check_file, request, seconds=arguments.seconds)
     except ArgumentError as error:
         if not arguments.json:
             raise
@@ -114,8 +118,10 @@ def run_gradcheck(arguments: argparse.Namespace) -> int:
     else:
         first, *rest = found["message"].splitlines()
         if found["status"] == "right":
-            first, rest = found["summary"], [first, *rest] if found["diagnosis"] and found["diagnosis"]["slips"] else []
-        wrap = textwrap.TextWrapper(80, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+            other_forward = found["diagnosis"] and found["diagnosis"]["slips"]
+            first, rest = found["summary"], [first, *rest] if other_forward else []
+        wrap = textwrap.TextWrapper(80, subsequent_indent=" " * 4, break_long_words=False,
+                                    break_on_hyphens=False)
         print("\n".join([wrap.fill(first), found["table"], *map(wrap.fill, rest)]))
         if found["printed"]:
             print(f"minilstm: the code printed: {found['printed'].splitlines()[0][:60]} ...", file=sys.stderr)
@@ -123,9 +129,9 @@ def run_gradcheck(arguments: argparse.Namespace) -> int:
 
 
 COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
-    "gradcheck": ("Check the gradients of a layer or of functions in your own file or notebook.", run_gradcheck),
-    "doctor": ("List what is installed (NumPy, Numba, CuPy, GPU), whether it works, and what is missing.", run_doctor),
-    "mistakes": ("List the mistakes that gradcheck names: what one sees, which line, what to ask oneself.", run_mistakes),
+    "gradcheck": ("Check the gradients of a layer or of functions in your file or notebook.", run_gradcheck),
+    "doctor": ("List what is installed (NumPy, Numba, CuPy, GPU), and whether it works.", run_doctor),
+    "mistakes": ("List the mistakes that gradcheck names, with lines and questions.", run_mistakes),
     "grade": ("Grade exercises: a score for each step, the mistake by name, and a hint.", run_grade),
 }
 HELP = f"""usage: {PROGRAM} COMMAND ...

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from reference import complex_step, is_real, last_output, lstm_cell, one_direction, recurrent, relu_cell, sigmoid, tanh_cell
+from reference import (complex_step, is_real, last_output, lstm_cell, one_direction, recurrent, relu_cell,
+                       sigmoid, tanh_cell)
 
 # σ(ln 3) = 3/4, σ(ln 4) = 4/5, σ(0) = 1/2 and tanh(ln 2) = 3/5, so these four biases give f, i, o, c̃ exactly.
 F, I, O, C = np.log(3), np.log(4), 0.0, np.log(2)       # noqa: E741

@@ -27,7 +27,7 @@ def test_the_source_distribution_is_complete(tmp_path: Path) -> None:
     folder, = (tmp_path / "unpacked").iterdir()
     for name in ("README.md", "CHANGELOG.md", "CITATION.cff", ".github/CONTRIBUTING.md", "minilstm/py.typed",
                  "minilstm/kernels/cuda/lstm.cu", "minilstm/lab/templates/report.html", "examples/imdb_lstm.py",
-                 "benchmarks/mutants.py", "tests/cuda/manifest.json", "tests/cuda/emulator.h"):
+                 "tests/mutants.py", "tests/cuda/manifest.json", "tests/cuda/emulator.h"):
         assert (folder / name).is_file(), name
     kept = {path.relative_to(ROOT) for path in (ROOT / "tests").rglob("*.py")}
     assert kept <= {path.relative_to(folder) for path in (folder / "tests").rglob("*.py")}

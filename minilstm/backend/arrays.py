@@ -68,8 +68,9 @@ def _probe_cupy() -> ModuleType:
             import cupy
         except Exception as error:      # a half-installed wheel fails on import in many ways
             if isinstance(error, ImportError) and error.name in (None, "cupy") and not cupy_wheels():
-                raise BackendError("the cupy backend needs CuPy, which is not installed", fix) from None
-            raise BackendError(f"CuPy is installed but cannot be imported: {_one_line(error)}", _mend(fix)) from None
+                raise BackendError("the cupy backend needs CuPy, which is not installed", fix, "not installed") from None
+            reason = f"CuPy is installed but cannot be imported: {_one_line(error)}"
+            raise BackendError(reason, _mend(fix), "import") from None
         try:
             usable = cupy.cuda.is_available() and float(cupy.ones((2, 2)).dot(cupy.ones((2, 2))).sum()) == 8.0
             reason = "no CUDA driver or GPU was found"
@@ -77,7 +78,7 @@ def _probe_cupy() -> ModuleType:
             usable, reason = False, _one_line(error)
     if not usable:
         words = _mend(fix) if len(cupy_wheels()) > 1 else f"CuPy must match the driver's CUDA: {fix}"
-        raise BackendError(f"the cupy backend needs a working NVIDIA GPU: {reason}", words)
+        raise BackendError(f"the cupy backend needs a working NVIDIA GPU: {reason}", words, "device")
     for warning in heard:
         warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
     return cupy

@@ -39,12 +39,13 @@ class TokenError(MinilstmError, IndexError):
 class BackendError(MinilstmError, RuntimeError):
     """A backend cannot be used, or host and device arrays were mixed.
 
-    ``reason`` is the message without the advice that follows it in parentheses.
+    ``reason`` is the message without the advice that follows it in parentheses. ``kind``: "not installed", "import" (it is
+    installed and cannot be imported), "device" (there is none), or "".
     """
 
-    def __init__(self, reason: str, advice: str = "") -> None:
+    def __init__(self, reason: str, advice: str = "", kind: str = "") -> None:
         super().__init__(f"{reason} ({advice})" if advice else reason)
-        self.reason = reason
+        self.reason, self.kind = reason, kind
 
 
 class BackwardError(MinilstmError, RuntimeError):
@@ -59,11 +60,13 @@ class GradientError(MinilstmError, AssertionError):
     """A gradient check failed: a hand-derived gradient disagrees with the numerical one.
 
     ``report``: the ``GradcheckReport``, or None if the check did not come as far as comparing gradients. ``diagnosis``: what
-    ``minilstm.diagnose`` found (a ``Diagnosis``), or None if nothing was tried.
+    ``minilstm.diagnose`` found (a ``Diagnosis``), or None if nothing was tried. ``side_effects``: what is wrong whatever the
+    gradients are (``key`` and ``values``; ``str`` gives the sentence).
     """
 
     report: Any = None
     diagnosis: Any = None
+    side_effects: tuple[Any, ...] = ()
 
     def _render_traceback_(self) -> list[str]:
         """What IPython shows: the message, which names the student's own lines; a traceback would show ours."""

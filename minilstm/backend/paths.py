@@ -1,12 +1,19 @@
-"""Paths as a user writes them."""
+"""Paths as a user writes them, and where code lies that is not a user's."""
 
 from __future__ import annotations
 
 import os
+import sysconfig
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from minilstm.backend.errors import ArgumentError, DtypeError
+
+# Code in these folders is never what a student can mend: this package, NumPy, the standard library.
+NOT_THEIRS = tuple(f"{folder}{os.sep}" for folder in (
+    Path(__file__).parents[1], Path(np.__file__).parent, Path(sysconfig.get_paths()["stdlib"])))
 
 
 def as_path(name: str, path: Any) -> Path:

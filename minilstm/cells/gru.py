@@ -40,7 +40,8 @@ from typing import Any, NamedTuple
 
 from minilstm.backend.arrays import Array, get_array_module
 from minilstm.cells.activations import sigmoid
-from minilstm.cells.arguments import checked, sequence_arguments, sequence_gradients, step_arguments, step_gradients
+from minilstm.cells.arguments import (checked, sequence_arguments, sequence_gradients, step_arguments,
+                                      step_gradients)
 from minilstm.cells.gates import split_gates
 from minilstm.cells.padding import real_steps, without_padding
 

@@ -23,7 +23,8 @@ from typing import Any, NamedTuple
 
 from minilstm.backend.arrays import Array, get_array_module
 from minilstm.cells.activations import d_relu, d_tanh, relu
-from minilstm.cells.arguments import checked, sequence_arguments, sequence_gradients, step_arguments, step_gradients
+from minilstm.cells.arguments import (checked, sequence_arguments, sequence_gradients, step_arguments,
+                                      step_gradients)
 from minilstm.cells.padding import real_steps, without_padding
 
 GATES = ("h",)

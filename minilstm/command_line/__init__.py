@@ -1,7 +1,7 @@
 """The command line: argument parsing, error handling, and ``python -m minilstm doctor``.
 
-From its import on, Ctrl-C ends the program with one line, even while the other modules are imported. Programs therefore
-import it first.
+From its import on, Ctrl-C ends the program with one line, even while the other modules are imported. Programs
+therefore import it first.
 """
 
 import sys

@@ -8,6 +8,7 @@ machine whose GPU or CuPy does not work correctly is not.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import platform
 import re
@@ -36,7 +37,8 @@ from minilstm.layers.sequential import Sequential
 from minilstm.losses.binary_cross_entropy import BCELoss
 from minilstm.optim.adam import Adam
 
-WORST = {"float64": 1e-10, "float32": 1e-4}         # largest allowed difference from NumPy, relative to the largest number
+# largest allowed difference from NumPy, relative to the largest number
+WORST = {"float64": 1e-10, "float32": 1e-4}
 NEWEST_WHEEL = (3, 14)          # the newest Python that CuPy 14 has wheels for
 REPORT = "please report this with all lines above"
 
@@ -59,11 +61,13 @@ class Driver(NamedTuple):
 
 def examine(wanted: str | None = None) -> Iterator[Finding]:
     """Yield the findings one by one. ``wanted``: a backend that must work ("cupy")."""
-    yield Finding("minilstm", f"{installed_version()}, Python {platform.python_version()}, {platform.system()} "
-                  f"{platform.machine()}, {os.cpu_count()} cores")
-    libraries = [f"{library.internal_api} {library.version or ''}".strip() + f" ({getattr(library, 'architecture', 'any')})"
-                 for library in blas().lib_controllers]
-    yield Finding("NumPy", f"{np.__version__}; BLAS: {', '.join(libraries) or 'unknown'}; {get_num_threads()} threads")
+    yield Finding("minilstm", f"{installed_version()}, Python {platform.python_version()}, "
+                  f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores")
+    controllers = blas().lib_controllers
+    libraries = [f"{found.internal_api} {found.version or '?'} ({getattr(found, 'architecture', 'any')})"
+                 for found in controllers]
+    yield Finding("NumPy", f"{np.__version__}; BLAS: {', '.join(libraries) or 'unknown'}; "
+                           f"{get_num_threads()} threads")
     yield self_test("numpy")
     yield examine_numba()
     kept = subnormals.why_not()
@@ -85,15 +89,17 @@ def installed_version() -> str:
 
 def examine_numba() -> Finding:
     """Return the finding about compiled steps on the CPU, which are optional."""
-    missing = compiled.why_not()
-    if "not installed" in missing:
-        return Finding("Numba", "not installed: training on the CPU works without it, and is faster with it", True,
+    if importlib.util.find_spec("numba") is None:
+        return Finding("Numba", "not installed: training on the CPU works without it, and is faster with "
+                                "it", True,
                        "pip install numba")
+    missing = compiled.why_not()
     if missing:
         return Finding("Numba", f"not used: {missing[:120]}")
     error = difference("numpy", np.dtype(np.float32), without=compiled.switched_off)
     if error <= WORST["float32"]:
-        return Finding("Numba", f"{version('numba')}: compiled steps, same as NumPy's to {error:.0e} in float32")
+        return Finding("Numba", f"{version('numba')}: compiled steps, same as NumPy's to {error:.0e} in "
+                                "float32")
     return Finding("Numba", f"WRONG NUMBERS: compiled steps differ from NumPy's by {error:.0e}", False,
                    f"{REPORT}; {compiled.SWITCH}=0 does without")
 
@@ -109,8 +115,10 @@ def find_driver() -> Driver | None:
                               capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.SubprocessError):
         return None
-    rows = [row.split(", ") for row in done.stdout.splitlines() if row.count(", ") >= 2] if done.returncode == 0 else []
-    return Driver(rows[0][0], [f"{row[1]} ({row[2]})" for row in rows]) if rows else None
+    rows = [row.split(", ") for row in done.stdout.splitlines() if row.count(", ") >= 2]
+    if done.returncode or not rows:
+        return None
+    return Driver(rows[0][0], [f"{row[1]} ({row[2]})" for row in rows])
 
 
 def pip_line(driver: Driver | None) -> str:
@@ -131,14 +139,16 @@ def examine_cupy(driver: Driver | None, wanted: bool) -> Iterator[Finding]:
     try:
         cupy = arrays.require("cupy")
     except BackendError as error:
-        words = error.reason            # the advice here takes the driver into account
-        if "not installed" in words:
-            needed = wanted or driver is not None
-            yield Finding("CuPy", "not installed" + ("" if needed else ": only needed for --backend cupy on an NVIDIA GPU"),
-                          not wanted, advice if needed else "")
+        if error.kind == "not installed":
+            if wanted or driver is not None:
+                yield Finding("CuPy", "not installed", not wanted, advice)
+            else:
+                yield Finding("CuPy", "not installed: only needed for --backend cupy on an NVIDIA GPU")
             return
-        broken = wanted or driver is not None or len(wheels) > 1 or "cannot be imported" in words
-        yield Finding("CuPy", f"{' and '.join(wheels) or 'installed'}: {words}", not broken, advice if broken else "")
+        broken = wanted or driver is not None or len(wheels) > 1 or error.kind == "import"
+        # The advice given here takes the driver into account, that of the error does not.
+        words = f"{' and '.join(wheels) or 'installed'}: {error.reason}"
+        yield Finding("CuPy", words, not broken, advice if broken else "")
         return
     yield Finding("CuPy", f"{cupy.__version__} ({', '.join(wheels) or 'no wheel'})", len(wheels) < 2,
                   advice if len(wheels) > 1 else "")
@@ -148,15 +158,17 @@ def examine_cupy(driver: Driver | None, wanted: bool) -> Iterator[Finding]:
 
 
 def examine_kernels() -> Finding:
-    """Return the finding about the CUDA kernels, each family compared with the readable functions on a tiny problem."""
+    """Return the finding about the CUDA kernels: each family compared with the readable functions."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        reasons = {f"{family} in {dtype}": trial.why_not(family, dtype) for family in trial.FAMILIES for dtype in WORST}
-    wrong = {name: reason for name, reason in reasons.items() if reason}
+        reasons = {f"{family} in {dtype}": trial.why_not(family, dtype)
+                   for family in trial.FAMILIES for dtype in WORST}
+    wrong = "; ".join(f"{name}: {reason}" for name, reason in reasons.items() if reason)
     if wrong:
-        return Finding("kernels", "not used: " + "; ".join(f"{name}: {reason}" for name, reason in wrong.items())[:400], False,
+        return Finding("kernels", f"not used: {wrong[:400]}", False,
                        f"{REPORT}; without them, everything is computed by the readable functions")
-    return Finding("kernels", f"{', '.join(trial.FAMILIES)}: same as the readable functions in {' and '.join(WORST)}")
+    families, dtypes = ", ".join(trial.FAMILIES), " and ".join(WORST)
+    return Finding("kernels", f"{families}: same as the readable functions in {dtypes}")
 
 
 def gpu_words(cupy: Any) -> str:
@@ -165,48 +177,55 @@ def gpu_words(cupy: Any) -> str:
     name, capability = runtime.getDeviceProperties(device.id)["name"], str(device.compute_capability)
     name = name.decode(errors="replace") if isinstance(name, bytes) else name
     cuda = runtime.runtimeGetVersion()
-    return (f"{name}, compute capability {capability[:-1]}.{capability[-1]}, {device.mem_info[1] / 2 ** 30:.1f} GiB, CUDA "
-            f"{cuda // 1000}.{cuda % 1000 // 10}")
+    return (f"{name}, compute capability {capability[:-1]}.{capability[-1]}, "
+            f"{device.mem_info[1] / 2 ** 30:.1f} GiB, CUDA {cuda // 1000}.{cuda % 1000 // 10}")
 
 
 def self_test(name: str) -> Finding:
-    """Test forward and backward on a backend: check gradients numerically; on a GPU, also compare with NumPy."""
+    """Test forward and backward on a backend by numerical derivatives; on a GPU, against NumPy too."""
     try:
         rng = np.random.default_rng(0)
-        model = Sequential(LSTM(3, 4, dtype=np.float64, rng=0), LSTM(4, 2, return_sequences=False, rng=1), Linear(2, 1, rng=2),
+        model = Sequential(LSTM(3, 4, rng=0), LSTM(4, 2, return_sequences=False, rng=1), Linear(2, 1, rng=2),
                            Sigmoid()).to(name, np.float64)
         checked = gradcheck(model, asarray(rng.standard_normal((2, 4, 3)), name), method="finite")
         words = f"gradients right (worst error {checked.worst('finite'):.0e} by finite differences)"
         if name == "cupy":
             errors = {dtype: difference("cupy", np.dtype(dtype)) for dtype in WORST}
-            words += ", same as NumPy to " + ", ".join(f"{error:.0e} in {dtype}" for dtype, error in errors.items())
+            measured = ", ".join(f"{error:.0e} in {dtype}" for dtype, error in errors.items())
+            words += f", same as NumPy to {measured}"
             if not all(errors[dtype] <= limit for dtype, limit in WORST.items()):
                 return Finding("  self-test", f"WRONG NUMBERS: {words}", False, REPORT)
         return Finding("  self-test", words)
     except GradientError as error:
-        return Finding("  self-test", f"WRONG GRADIENTS: {' '.join(str(error).split())[:160]}", False, REPORT)
+        return Finding("  self-test", f"WRONG GRADIENTS: {_one_line(error)}", False, REPORT)
     except (MinilstmError, RuntimeError, ImportError, OSError) as error:
-        return Finding("  self-test", f"FAILED: {type(error).__name__}: {' '.join(str(error).split())[:160]}", False,
-                       "CuPy needs NVRTC, cuBLAS and headers: the [ctk] extra brings them" if name == "cupy" else "")
+        advice = "CuPy needs NVRTC, cuBLAS and headers: the [ctk] extra brings them"
+        return Finding("  self-test", f"FAILED: {type(error).__name__}: {_one_line(error)}", False,
+                       advice if name == "cupy" else "")
 
 
-def difference(name: str, dtype: np.dtype, without: Callable[[], AbstractContextManager[None]] = nullcontext) -> float:
-    """Return the difference between a training step of a small model and NumPy's, relative to the largest number.
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:160]
 
-    ``name``: the backend to test; ``without``: a context in which the NumPy step runs. The hidden size is one of those with
-    dedicated CUDA kernels.
+
+def difference(name: str, dtype: np.dtype,
+               without: Callable[[], AbstractContextManager[None]] = nullcontext) -> float:
+    """Return how far a training step of a small model is from NumPy's, relative to the largest number.
+
+    ``name``: the backend to test; ``without``: a context in which the NumPy step runs. The hidden size is one
+    of those with dedicated CUDA kernels.
     """
     here = _training_step(name, dtype)
     with without():
         numpys = _training_step("numpy", dtype)
-    return max(float(np.max(np.abs(a - b)) / max(1.0, float(np.max(np.abs(a))))) for a, b in zip(numpys, here))
+    return max(float(np.abs(a - b).max() / max(1.0, np.abs(a).max())) for a, b in zip(numpys, here))
 
 
 def _training_step(name: str, dtype: np.dtype) -> list[np.ndarray]:
     """Return loss, gradients and changed parameters."""
     rng = np.random.default_rng(0)
-    model = Sequential(Embedding(11, 5, rng=0), LSTM(5, 32, return_sequences=False, rng=1), Linear(32, 1, rng=2),
-                       Sigmoid()).to(name, dtype)
+    model = Sequential(Embedding(11, 5, rng=0), LSTM(5, 32, return_sequences=False, rng=1),
+                       Linear(32, 1, rng=2), Sigmoid()).to(name, dtype)
     criterion, optimizer = BCELoss(), Adam(model, lr=0.01)
     x, y = asarray(rng.integers(0, 11, (5, 7)), name), asarray(rng.integers(0, 2, 5).astype(dtype), name)
     loss = criterion(model(x), y)
@@ -217,12 +236,13 @@ def _training_step(name: str, dtype: np.dtype) -> list[np.ndarray]:
 
 
 def report(wanted: str | None = None) -> tuple[str, int]:
-    """Return the report, and the exit status: 0 if everything installed works (including ``wanted``), else 1."""
+    """Return the report, and the exit status: 0 if everything installed works, and ``wanted`` too."""
     lines, healthy = [], True
     for finding in examine(wanted):
         lines.append(f"{finding.about:<12} {'' if finding.healthy else '✗ '}{finding.text}")
         if finding.advice:
             lines.append(f"{'':<12}   -> {finding.advice}")
         healthy = healthy and finding.healthy
-    lines.append("Everything that is installed works." if healthy else "Something is wrong: see the lines with ✗.")
-    return "\n".join(lines), 0 if healthy else 1
+    if healthy:
+        return "\n".join([*lines, "Everything that is installed works."]), 0
+    return "\n".join([*lines, "Something is wrong: see the lines with ✗."]), 1

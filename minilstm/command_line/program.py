@@ -1,7 +1,8 @@
 """What all command-line programs here share: argument parsing and error handling.
 
-A user's mistake gives one line on standard error and exit status 2, a warning one line; Ctrl-C gives one line and status 130.
-If the reader of the output closes the pipe (``| head``), the program ends without a message, with status 141.
+A user's mistake gives one line on standard error and exit status 2, a warning one line; Ctrl-C gives one line
+and status 130. If the reader of the output closes the pipe (``| head``), the program ends without a message,
+with status 141.
 """
 
 from __future__ import annotations
@@ -20,14 +21,16 @@ from typing import Any, NoReturn
 from minilstm.backend.errors import ArgumentError, MinilstmError
 from minilstm.backend.paths import as_path
 
-LARGEST = 10_000_000        # limit of any size or count, so that the number of bytes of an array cannot overflow
+# limit of any size or count, so that the number of bytes of an array cannot overflow
+LARGEST = 10_000_000
 
 
 class Parser(argparse.ArgumentParser):
     """An argument parser that raises ArgumentError for invalid arguments and accepts no abbreviations."""
 
     def __init__(self, prog: str, doc: str | None, **options: Any) -> None:
-        super().__init__(prog=prog, description=(doc or "").partition("\n\n")[0], allow_abbrev=False, **options)
+        description = (doc or "").partition("\n\n")[0]
+        super().__init__(prog=prog, description=description, allow_abbrev=False, **options)
 
     def error(self, message: str) -> NoReturn:
         raise ArgumentError(message)
@@ -48,7 +51,8 @@ def number(kind: Callable[[str], Any], fits: Callable[[Any], bool], words: str) 
 
 def whole(least: int, most: int = LARGEST) -> Callable[[str], int]:
     """Return a function that parses a whole number from ``least`` to ``most``."""
-    return number(int, lambda value: least <= value <= most, f"a whole number of at least {least} and at most {most}")
+    words = f"a whole number of at least {least} and at most {most}"
+    return number(int, lambda value: least <= value <= most, words)
 
 
 finite = number(float, math.isfinite, "a number")
@@ -74,7 +78,7 @@ def several(kind: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
 
 
 def path_name(text: str) -> Path:
-    """Return the path of a file or folder; ``~`` stands for the home folder (the shell leaves it as it is in --out=~/x)."""
+    """Return the path of a file or folder; ``~`` is the home folder (the shell leaves it in --out=~/x)."""
     if not text:
         raise argparse.ArgumentTypeError("expected the name of a file or folder, got nothing")
     try:
@@ -84,7 +88,7 @@ def path_name(text: str) -> Path:
 
 
 def check_installed(*packages: str) -> None:
-    """Raise ArgumentError unless each of ``packages`` is installed: before work whose results need it, not after it."""
+    """Raise ArgumentError unless ``packages`` are installed: before work whose results need them."""
     for package in packages:
         try:
             found = importlib.util.find_spec(package) is not None
@@ -99,12 +103,13 @@ def option(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def run_program(prog: str, body: Callable[[], Any], interrupted: Callable[[KeyboardInterrupt], str] = lambda _: "Interrupted.",
+def run_program(prog: str, body: Callable[[], Any],
+                interrupted: Callable[[KeyboardInterrupt], str] = lambda _: "Interrupted.",
                 memory: str = "") -> int:
     """Call ``body`` and return the exit status.
 
-    The status is the value that ``body`` returns (0 for None), 2 after a user's mistake, 130 after Ctrl-C, and 141 if the pipe
-    was closed.
+    The status is the value that ``body`` returns (0 for None), 2 after a user's mistake, 130 after Ctrl-C,
+    and 141 if the pipe was closed.
 
     Args:
         prog: the program's name, for messages.
@@ -113,7 +118,8 @@ def run_program(prog: str, body: Callable[[], Any], interrupted: Callable[[Keybo
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):      # not in a notebook
-            stream.reconfigure(errors="replace")        # a letter that the terminal cannot show becomes a question mark
+            # a letter that the terminal cannot show becomes a question mark
+            stream.reconfigure(errors="replace")
     try:
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *_: print(f"{prog}: warning: {message}", file=sys.stderr)

@@ -12,7 +12,7 @@ LETTERS = "NTDHV"
 
 
 def literal(text: str) -> Any:
-    """Return the value of a Python literal (3, 0.5, True, None, (1, 2)), or the text itself if it is not one."""
+    """Return the value of a Python literal (3, 0.5, True, None, (1, 2)), or else the text itself."""
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
@@ -26,8 +26,8 @@ def shape(text: str) -> tuple[int, ...]:
     except ValueError:
         sizes = (0,)
     if min(sizes) < 1 or math.prod(sizes) > MOST_NUMBERS:
-        raise argparse.ArgumentTypeError(f"expected whole numbers of at least 1, such as 2,5,3, with a product of at most "
-                                         f"{MOST_NUMBERS:,}, got {text[:40]!r}")
+        raise argparse.ArgumentTypeError("expected whole numbers of at least 1, such as 2,5,3, with a "
+                                         f"product of at most {MOST_NUMBERS:,}, got {text[:40]!r}")
     return sizes
 
 
@@ -38,7 +38,8 @@ def sizes(text: str) -> dict[str, int] | tuple[int, ...]:
     pairs = [part.partition("=")[::2] for part in text.split(",")]
     letters = [letter.strip() for letter, _ in pairs]
     if not set(letters) <= set(LETTERS) or len(set(letters)) < len(letters):
-        raise argparse.ArgumentTypeError(f"expected sizes of {', '.join(LETTERS)}, such as N=2,T=4,D=3,H=5, got {text[:40]!r}")
+        raise argparse.ArgumentTypeError(f"expected sizes of {', '.join(LETTERS)}, such as N=2,T=4,D=3,H=5, "
+                                         f"got {text[:40]!r}")
     return dict(zip(letters, shape(",".join(value for _, value in pairs))))
 
 

@@ -1,1 +1,1 @@
-"""Gradients, checked against numerical derivatives and watched on their way back through time."""
+"""Gradients: what can be checked, the check, the diagnosis, ``gradcheck`` on top; and instruments."""

@@ -1,39 +1,22 @@
-"""What gradcheck found: as text, as a table of 80 columns, as a table in a notebook, and in plain values for programs."""
+"""What gradcheck found: as text, as a table, in a notebook, and in plain values for programs."""
 
 from __future__ import annotations
 
 import html
 import math
-from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from minilstm.backend.arrays import Array, to_numpy
+from minilstm.gradients.check.compare import Comparison
 from minilstm.gradients.diagnosis.diagnose import Diagnosis
-from minilstm.gradients.view import Subject
+from minilstm.gradients.targets.side_effects import SideEffect
+from minilstm.gradients.targets.target import Target
 
 COLUMNS = ("tensor", "shape", "finite", "complex", "")
 
 
-class Comparison(NamedTuple):
-    """One tensor's verdict by one method.
-
-    ``error`` is, for finite differences, ‖a - n‖ / max(‖a‖, ‖n‖, 10⁻³ √size), since single small entries drown in rounding;
-    for complex step the largest |a - n| / max(|a|, |n|, 10⁻³ · max(1, the largest entry of the gradient or of any tensor)).
-    """
-
-    name: str
-    method: str             # "finite" or "complex"
-    error: float
-    entry: tuple[int, ...]  # the index of the worst one
-    analytic: float
-    numeric: float
-    where: str              # describes the worst entry
-    by_gate: dict[str, float]
-    by_step: list[float]    # for an input whose time axis is known, the error at each time step
-
-
 class GradcheckReport(NamedTuple):
-    """What ``gradcheck`` found: one Comparison for each tensor and method, and how many entries were compared."""
+    """What ``gradcheck`` found: a Comparison for each tensor and method, and how many entries."""
 
     title: str
     comparisons: list[Comparison]
@@ -43,10 +26,11 @@ class GradcheckReport(NamedTuple):
     wrong: tuple[str, ...] = ()                 # the tensors whose gradients are wrong
     problem: str = ""                           # what is wrong, in words; "" if nothing is
     diagnosis: Diagnosis | None = None
+    side_effects: tuple[SideEffect, ...] = ()   # what is wrong whatever the gradients are
 
     @property
     def right(self) -> bool:
-        """Whether every gradient is right, and the backward has no bad habit."""
+        """Whether every gradient is right, without side effects."""
         return not self.problem
 
     def worst(self, method: str) -> float:
@@ -57,9 +41,10 @@ class GradcheckReport(NamedTuple):
         """Return the verdict in one line."""
         used = [method for method in ("finite", "complex") if not math.isnan(self.worst(method))]
         errors = ", ".join(f"{method} {self.worst(method):.1e}" for method in used)
+        verdict = f"{self.entries} entries agree, worst error {errors}"
         if self.wrong:
-            return f"gradcheck {self.title}: {len(self.wrong)} of {len(self.sizes)} gradients are wrong{self.note}"
-        return f"gradcheck {self.title}: {self.entries} entries agree, worst error {errors}{self.note}"
+            verdict = f"{len(self.wrong)} of {len(self.sizes)} gradients are wrong"
+        return f"gradcheck {self.title}: {verdict}{self.note}"
 
     def rows(self) -> list[tuple[str, str, str, str, str]]:
         """Return the cells of a table with the columns tensor, shape, finite, complex, verdict."""
@@ -68,22 +53,23 @@ class GradcheckReport(NamedTuple):
                  "WRONG" if name in self.wrong else "right") for name, shape in self.sizes.items()]
 
     def table(self) -> str:
-        """Return the verdict and the table as text, at most 80 columns wide unless a tensor's name is very long."""
+        """Return verdict and table as text, 80 columns wide unless a tensor's name is very long."""
         rows = [COLUMNS, *self.rows()]
         widths = [max(len(row[k]) for row in rows) for k in range(len(COLUMNS))]
-        return "\n".join("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)) for row in rows]
+        return "\n".join(f"  {line.rstrip()}" for line in lines)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain values, as ``python -m minilstm gradcheck --json`` prints them under "tensors" and "diagnosis"."""
+        """Return plain values: "tensors" and "diagnosis" of ``python -m minilstm gradcheck --json``."""
         tensors = []
         for name, shape in self.sizes.items():
             by_method = {c.method: c for c in self.comparisons if c.name == name}
             worst = max(by_method.values(), key=lambda c: c.error)
             tensors.append({"name": name, "shape": list(shape), "right": name not in self.wrong,
                             "errors": {method: float(c.error) for method, c in by_method.items()},
-                            "worst": {"entry": list(worst.entry), "where": worst.where, "analytic": worst.analytic,
-                                      "numeric": worst.numeric}})
-        return {"tensors": tensors, "diagnosis": None if self.diagnosis is None else asdict(self.diagnosis)}
+                            "worst": {"entry": list(worst.entry), "where": worst.where,
+                                      "analytic": worst.analytic, "numeric": worst.numeric}})
+        return {"tensors": tensors, "diagnosis": None if self.diagnosis is None else self.diagnosis.as_dict()}
 
     def __str__(self) -> str:
         if self.problem:
@@ -105,31 +91,36 @@ class GradcheckReport(NamedTuple):
         return f"<p>{html.escape(self.summary())}</p><table>{line(COLUMNS, 'th')}{body}</table>{below}"
 
 
-def explain(subject: Subject, wrong: list[Comparison], analytic: dict[str, Array], limits: dict[str, float]) -> str:
+def describe_wrong(target: Target, wrong: list[Comparison], analytic: dict[str, Array],
+                   limits: dict[str, float]) -> str:
     """Say which gradients are wrong, and where: the worst entry, the gates, the time steps."""
     names = list(dict.fromkeys(c.name for c in wrong))
-    lines = [f"gradcheck {subject.title}: the gradient of {', '.join(names)} is wrong "
+    lines = [f"gradcheck {target.title}: the gradient of {', '.join(names)} is wrong "
              f"({len(names)} of {len(analytic)} tensors)"]
     worst = max(wrong, key=lambda c: (c.error, c.method == "complex"))
-    lines.append(f"  worst entry: {worst.where}: analytic {worst.analytic:.10g}, numeric {worst.numeric:.10g}")
+    numbers = f"analytic {worst.analytic:.10g}, numeric {worst.numeric:.10g}"
+    lines.append(f"  worst entry: {worst.where}: {numbers}")
     for name in names:
         c = max((c for c in wrong if c.name == name), key=lambda c: c.error)
-        gates = "; by gate: " + ", ".join(f"{g} {e:.1e}" for g, e in c.by_gate.items()) if len(c.by_gate) > 1 else ""
-        hint = _hint(subject, c, analytic[name])
+        by_gate = ", ".join(f"{gate} {error:.1e}" for gate, error in c.by_gate.items())
+        gates = f"; by gate: {by_gate}" if len(c.by_gate) > 1 else ""
+        hint = _hint(target, c, analytic[name])
         wrong_steps = [t for t, e in enumerate(c.by_step) if e > limits["finite"]]
         if wrong_steps and len(wrong_steps) < len(c.by_step):
-            hint += f"; wrong at time steps {', '.join(map(str, wrong_steps))} of 0 to {len(c.by_step) - 1}, right elsewhere"
+            steps = ", ".join(map(str, wrong_steps))
+            hint += f"; wrong at time steps {steps} of 0 to {len(c.by_step) - 1}, right elsewhere"
         lines.append(f"  {name}: error {c.error:.1e} ({c.method}), worst at {c.where}{gates}{hint}")
     return "\n".join(lines)
 
 
-def _hint(subject: Subject, c: Comparison, analytic: Array) -> str:
+def _hint(target: Target, c: Comparison, analytic: Array) -> str:
     """Name the mistakes that show in the numbers."""
     if c.numeric != 0.0 and not to_numpy(analytic).any():
         return "; it is zero everywhere"
-    if c.numeric == 0.0 and c.name in subject.parameters:
-        return f"; the forward does not seem to read {subject.spelled(c.name)} (a copy kept elsewhere is not followed)"
-    value = float(to_numpy(subject.tensors[c.name])[c.entry])
+    if c.numeric == 0.0 and c.name in target.parameters:
+        name = target.as_written(c.name)
+        return f"; the forward does not seem to read {name} (a copy kept elsewhere is not followed)"
+    value = float(to_numpy(target.tensors[c.name])[c.entry])
     if value != 0.0 and math.isclose(c.analytic, c.numeric + value, rel_tol=1e-5):
         return f"; it looks like the gradient plus {c.name} itself"
     if c.numeric != 0.0:

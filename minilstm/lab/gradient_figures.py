@@ -12,11 +12,11 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from minilstm.backend.errors import ArgumentError
-from minilstm.gradients.saturation import TANH_GATES
+from minilstm.gradients.instruments.saturation import TANH_GATES
 from minilstm.lab.cells import CELL_NAMES, COLOURS
-from minilstm.lab.gradient_axes import (BLACK, GREY, ORANGE, PURPLE, SKY, cells_of, curve, default_rows, finish,
-                                        first_and_last, label_left, log_axis, loss_axis, loss_curve, new_panels, shades,
-                                        time_axis, titled, when, window)
+from minilstm.lab.gradient_axes import (BLACK, GREY, ORANGE, PURPLE, SKY, cells_of, curve, default_rows,
+                                        finish, first_and_last, label_left, log_axis, loss_axis, loss_curve,
+                                        new_panels, shades, time_axis, titled, when, window)
 from minilstm.lab.gradient_tables import CHRONO, DEFAULT
 from minilstm.training.curves import new_figure
 

@@ -18,11 +18,11 @@ from minilstm.backend.checks import check_choice, check_positive_int
 from minilstm.backend.errors import ArgumentError, NonFiniteError
 from minilstm.data.loader import DataLoader
 from minilstm.data.tasks import adding
-from minilstm.gradients.flow import model_upstream, norms
-from minilstm.gradients.jacobians import jacobian_spectrum
-from minilstm.gradients.paths import gradient_paths
-from minilstm.gradients.saturation import gate_statistics
-from minilstm.lab.cells import CELL_NAMES, CELLS, LAYERS
+from minilstm.gradients.instruments.flow import model_upstream, norms
+from minilstm.gradients.instruments.jacobians import jacobian_spectrum
+from minilstm.gradients.instruments.paths import gradient_paths
+from minilstm.gradients.instruments.saturation import gate_statistics
+from minilstm.lab.cells import CELL_NAMES, CELLS
 from minilstm.layers.activations import Sigmoid
 from minilstm.layers.dropout import Dropout
 from minilstm.layers.embedding import Embedding
@@ -32,6 +32,7 @@ from minilstm.losses.binary_cross_entropy import BCELoss
 from minilstm.losses.squared_error import MSELoss
 from minilstm.optim.adam import Adam
 from minilstm.optim.gradients import check_number, clip_grad_norm
+from minilstm.training.reference import LAYERS
 
 PROBLEMS = ("imdb", "adding")
 RECURRENT = ("orthogonal", "gaussian", "uniform")
@@ -185,7 +186,7 @@ def measure(model: Sequential, criterion: Any, x: np.ndarray, y: np.ndarray) -> 
     the sequences. In what is of length T+1, entry t is that of state t.
 
         flow         h, and for an LSTM c: ‖∂L/∂h_t‖, ‖∂L/∂c_t‖
-        paths        norm: way -> the norm of what arrives by it (gradients/paths.py), "alone", "gated" and "total" among
+        paths        norm: way -> the norm of what arrives by it (instruments/paths.py), "alone", "gated" and "total" among
                      them; share: "alone" -> its share, the median over the sequences (None where there is no gradient)
         jacobians    steps (K,); for h, and for an LSTM c, log10 of the largest and the median singular value, log10 of the
                      least, mean and greatest product of f or z over the units, and of an RNN's two bounds: (K,) each, means

@@ -7,7 +7,6 @@ how many run beside it; only ``seconds`` does.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import time
@@ -26,22 +25,14 @@ from minilstm.data.padding import cut_middle, pad_sequences, sequence_lengths
 from minilstm.data.split import train_test_split
 from minilstm.data.tokenizer import Tokenizer
 from minilstm.lab.held_gates import HoldGates
-from minilstm.lab.reference import ReferenceSettings, reference_model, reference_training
 from minilstm.losses.binary_cross_entropy import BCELoss
 from minilstm.training.atomic_write import PathLike, atomic_write
+from minilstm.training.reference import ReferenceSettings, reference_model, reference_training
 from minilstm.training.trainer import Trainer
 
 SPLIT_SEED = 42             # the split of the reference configuration, the same for every trial
 OOV = "<OOV>"
 PARTS = ("train", "validation")
-
-
-def digest_of(texts: Sequence[str], labels: np.ndarray) -> str:
-    """Return a short hexadecimal digest of reviews and labels, equal for equal data whatever file it came from."""
-    digest = hashlib.sha256()
-    for text, label in zip(texts, labels):
-        digest.update(text.encode("utf-8", "surrogatepass") + (b"\x001" if label else b"\x000"))
-    return digest.hexdigest()[:16]
 
 
 def prepare_reviews(texts: list[str], labels: np.ndarray, folder: PathLike, *, train: int, validation: int, num_words: int,

@@ -17,7 +17,7 @@ import numpy as np
 
 from minilstm.backend.checks import check_choice, check_positive_int
 from minilstm.backend.errors import ArgumentError, NonFiniteError
-from minilstm.lab.cells import CELLS, LAYERS
+from minilstm.lab.cells import CELLS
 from minilstm.lab.problems import Batch, Problem, make_problem
 from minilstm.lab.sizes import hidden_size_for
 from minilstm.layers.initial_weights import RECURRENT_INITS
@@ -26,6 +26,7 @@ from minilstm.layers.module import Module
 from minilstm.layers.sequential import Sequential
 from minilstm.optim.adam import Adam
 from minilstm.optim.gradients import check_number, clip_grad_norm
+from minilstm.training.reference import LAYERS
 
 AT_ONCE = 500       # sequences of an evaluation
 T_MAX_REBER = 20    # chrono initialisation where there is no lag: about the longest of the strings

@@ -26,7 +26,7 @@ from minilstm.cells.activations import sigmoid
 from minilstm.cells.padding import PADDINGS
 from minilstm.data.padding import pad_sequences
 from minilstm.data.tokenizer import Tokenizer
-from minilstm.gradients.unrolled import unroll
+from minilstm.gradients.instruments.unrolled import unroll
 from minilstm.layers.activations import Sigmoid
 from minilstm.layers.dropout import Dropout
 from minilstm.layers.embedding import Embedding

@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minilstm.backend.arrays import Array, get_array_module
-from minilstm.backend.checks import as_floating, as_gradient, check_choice, check_dtype, check_positive_int, check_shape
+from minilstm.backend.checks import (as_floating, as_gradient, check_choice, check_dtype, check_positive_int,
+                                     check_shape)
 from minilstm.backend.seeds import as_generator
 from minilstm.backend.subnormals import flush_to_zero
 from minilstm.backend.threads import matmul

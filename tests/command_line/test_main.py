@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
 import pytest
@@ -11,8 +10,8 @@ import zoo_cases as zoo
 
 import minilstm as ml
 from minilstm.__main__ import main
-from minilstm.gradients.diagnosis.catalogue import CATALOGUE
 from minilstm.gradients.diagnosis.derivation import CELLS
+from minilstm.gradients.diagnosis.mistakes import MISTAKES
 
 CELL = """
 import numpy as np
@@ -125,12 +124,11 @@ def test_commands_are_listed_and_the_version_shown(capsys: pytest.CaptureFixture
 def test_the_catalogue_fits_a_terminal_and_its_lines_are_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["mistakes"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 3 * len(CATALOGUE) and max(map(len, lines)) <= 80
-    numbers = {cell: {line.number for line in (*CELLS[cell].backward, *CELLS[cell].sums, *CELLS[cell].products)}
-               for cell in ("lstm", "gru")}
-    for one in CATALOGUE:
-        cell = "gru" if one.line.startswith("gru") else "lstm"
-        assert {int(number) for number in re.findall(r"\d+", one.line)} <= numbers[cell] and one.question.endswith("?")
+    assert len(lines) == 3 * len(MISTAKES) and max(map(len, lines)) <= 80
+    for mistake in MISTAKES.values():
+        cell = CELLS[mistake.cell]
+        numbers = {line.number for line in (*cell.backward, *cell.sums, *cell.products)}
+        assert set(mistake.lines) <= numbers and mistake.question.endswith("?")
 
 
 def test_a_wrong_forward_with_its_gradients_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

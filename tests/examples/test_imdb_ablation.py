@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from minilstm.lab import imdb_trials
-from minilstm.lab.reference import ReferenceSettings, reference_model
+from minilstm.training.reference import ReferenceSettings, reference_model
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SMALL = ["--train", "64", "--validation", "10", "--epochs", "1", "--hidden-size", "2", "--no-progress", "--seeds", "2"]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import minilstm as ml
-from minilstm.lab.predictions import PREDICTIONS, load_predictions, save_predictions
+from minilstm.training.predictions import PREDICTIONS, load_predictions, save_predictions
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

@@ -24,7 +24,7 @@ from backends import backend, host
 
 import minilstm as ml
 from minilstm.backend.arrays import require
-from minilstm.lab.predictions import load_predictions
+from minilstm.training.predictions import load_predictions
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "imdb_lstm.py"
 SMALL = ["--max-length", "6", "--num-words", "30", "--embedding-size", "4", "--hidden-size", "5", "--batch-size", "8", "--lr",

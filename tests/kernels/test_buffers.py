@@ -1,4 +1,6 @@
-"""Reusable memory: no buffer is handed out twice at the same time, and the number of idle buffers is limited."""
+"""Of no single file: reusable memory: no buffer is handed out twice at the same time, and the number of idle buffers is
+limited.
+"""
 
 from __future__ import annotations
 

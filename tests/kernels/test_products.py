@@ -1,4 +1,4 @@
-"""Products of weights and states in NumPy, whole and in pieces."""
+"""Of no single file: products of weights and states in NumPy, whole and in pieces."""
 
 from __future__ import annotations
 

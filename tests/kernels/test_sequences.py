@@ -1,4 +1,4 @@
-"""The fast twins of the sequence functions against the readable ones, and against the oracle's loops.
+"""Of no single file: the fast twins of the sequence functions against the readable ones, and against the oracle's loops.
 
 The numbers of rows and steps are chosen around those at which ``kernels.cpu.sequence`` cuts rows into chunks and steps into
 blocks. Gradients are compared with the oracle along a random direction of each argument: one complex step gives

@@ -1,4 +1,6 @@
-"""``model.fast = False``: a training step in which nothing of kernels/ takes part, and ``layer.fast`` for one layer."""
+"""Of no single file: ``model.fast = False``: a training step in which nothing of kernels/ takes part, and
+``layer.fast`` for one layer.
+"""
 
 from __future__ import annotations
 

@@ -12,10 +12,11 @@ import pytest
 import minilstm as ml
 from minilstm.data import tasks
 from minilstm.lab import trials
-from minilstm.lab.cells import CELLS, LAYERS
+from minilstm.lab.cells import CELLS
 from minilstm.lab.problems import TASKS, Batch, make_problem
 from minilstm.lab.sizes import hidden_size_for, recurrent_parameters
 from minilstm.lab.trials import build_model, predict, train_on_task
+from minilstm.training.reference import LAYERS
 
 LAGS: dict[str, int | None] = {"adding": 12, "adding-1997": 22, "temporal-order": 10, "temporal-order-3": 10, "copy": 3,
                                "reber": None}

@@ -1,4 +1,4 @@
-"""Layers against the oracle of reference.py."""
+"""Of no single file: layers against the oracle of reference.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every layer refuses, in its constructor, forward or backward, with nothing changed by it."""
+"""Of no single file: what every layer refuses, in its constructor, forward or backward, with nothing changed by it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Every gradient of the recurrent layers and of whole models: every argument and element, by both numerical methods.
+"""Of no single file: every gradient of the recurrent layers and of whole models: every argument and element, by both
+numerical methods.
 
 This is the suite a teacher can trust. hypothesis draws the shapes, dtypes, lengths, states and upstream gradients (one of
 them missing, too); ``gradcheck`` compares; ``test_gradcheck.py`` proves that it would notice.

@@ -1,4 +1,4 @@
-"""minilstm against Keras (on its PyTorch backend): the third opinion, on a few configurations.
+"""Of no single file: minilstm against Keras (on its PyTorch backend): the third opinion, on a few configurations.
 
 Keras keeps one bias, as we do, but its columns are in the order i, f, c, o and x's rows stand in a matrix of their own. Its
 GRU has the order z, r, n and two biases for each; of z and r, ours has only the first.

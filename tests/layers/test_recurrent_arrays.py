@@ -1,4 +1,6 @@
-"""Recurrent layers do not mind what the arrays look like: dtype, memory layout, kind of integer; and W can be looked into."""
+"""Of no single file: recurrent layers do not mind what the arrays look like: dtype, memory layout, kind of integer; and
+W can be looked into.
+"""
 
 from __future__ import annotations
 

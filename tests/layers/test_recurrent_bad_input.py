@@ -1,4 +1,5 @@
-"""What the recurrent layers and the functional core refuse, in which words; a refusal leaves everything as it was.
+"""Of no single file: what the recurrent layers and the functional core refuse, in which words; a refusal leaves
+everything as it was.
 
 Each refusal is checked for three things: the error class itself (not a parent of it), the words in the message (the name of
 the thing, what was expected, what was got), and the state of the layer before and after, byte for byte.

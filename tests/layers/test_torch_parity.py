@@ -1,4 +1,5 @@
-"""The recurrent layers against PyTorch in float64: outputs, final states and every gradient, in 288 configurations.
+"""Of no single file: the recurrent layers against PyTorch in float64: outputs, final states and every gradient, in 288
+configurations.
 
 The largest disagreement is printed at the end (pytest -s).
 """

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from backends import backend
-from training_cases import PICTURE, STEPS, At, callbacks, ctrl_c, everything, files, loaders, modes, poisoned, trainer
+from training_cases import (PICTURE, STEPS, At, callbacks, ctrl_c, everything, files, loaders, modes,
+                            poisoned, trainer)
 
 import minilstm as ml
 from minilstm.backend.errors import CheckpointError

@@ -1,4 +1,4 @@
-"""A resumed run is the run that was never interrupted, bit for bit; one that does not fit is refused."""
+"""Of no single file: a resumed run is the run that was never interrupted, bit for bit; one that does not fit is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The reference model against the same model in PyTorch, in float64: the first gradients and ten steps of Adam.
+"""Of no single file: the reference model against the same model in PyTorch, in float64: the first gradients and ten
+steps of Adam.
 
 Embedding, recurrent layer with lengths, last hidden state, dropout with the same masks, Linear, sigmoid, BCE.
 """

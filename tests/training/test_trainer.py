@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 from backends import backend, host, put
-from training_cases import LENGTHS, STEPS, N, V, X, Y, build, everything, loaders, modes, poisoned, rows, trainer
+from training_cases import (LENGTHS, STEPS, N, V, X, Y, build, everything, loaders, modes, poisoned, rows,
+                            trainer)
 
 import minilstm as ml
 from minilstm.backend.errors import ArgumentError, NonFiniteError

@@ -1,19 +1,23 @@
 """The derivations of the cells, read from their docstrings and executed.
 
-The docstrings of cells/lstm.py, gru.py and rnn.py hold the equations of one step and, numbered, the lines of its backward
-pass. Here these lines are translated to Python by a short table of replacements and run. A diagnosis therefore speaks of the
-lines that a reader sees, and a test compares what they compute with numerical derivatives, so that text, code and diagnosis
-cannot drift apart.
+The docstrings of cells/lstm.py, gru.py and rnn.py hold the equations of one step and, numbered, the lines of
+its backward pass. Here these lines are translated to Python by a short table of replacements and run. A
+diagnosis therefore speaks of the lines that a reader sees, and a test compares what they compute with
+numerical derivatives, so that text, code and diagnosis cannot drift apart.
 
-Arrays are time-major and separate for each gate: x (T, N, D), states (N, H), W_x (G, D, H), W_h (G, H, H), b (G, H).
+Arrays are time-major and separate for each gate: x (T, N, D), states (N, H), W_x (G, D, H), W_h (G, H, H), b
+(G, H).
 """
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from enum import Enum
 from functools import cache
-from types import CodeType
+from types import CodeType, ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,7 +28,8 @@ from minilstm.cells import gru, lstm, rnn
 NOTATION: tuple[tuple[str, str], ...] = (
     (r"_\{max\(t-1, 0\)\}", "_earlier"), (r"_\{min\(t\+1, T-1\)\}", "_later"), (r"\^½", "**0.5"),
     (r"_\{t-1\}", "_prev"), (r"_\{t\+1\}", "_next"), ("c̃", "c_tilde"), ("σ'", "d_sigma"), ("σ", "sigma"),
-    (r"w_nx x_t \+ b_nx", "present_n"), (r"w_nh h_prev \+ b_nh", "past_n"), (r"w_(\w) \[h_prev, x_t\] \+ b_\w", r"a_\1"),
+    (r"w_nx x_t \+ b_nx", "present_n"), (r"w_nh h_prev \+ b_nh", "past_n"),
+    (r"w_(\w) \[h_prev, x_t\] \+ b_\w", r"a_\1"),
     (r"_t(?![a-z_])", ""), (r"tanh²\(([^()]*)\)", r"tanh(\1)**2"), ("²", "**2"),
     (r"Σ (\w+)$", r"\1.sum(axis=0)"), ("Σ ", ""),
     (r"\[([^]]*)\]", r"beside(\1)"), (r"(\w+(?:\([^)]*\))?)ᵀ (\w+)", r"\1.T @ \2"),
@@ -33,7 +38,7 @@ NOTATION: tuple[tuple[str, str], ...] = (
 
 
 class Line(NamedTuple):
-    """One line: its number (None: an equation of the forward), what it defines, and how, both as the docstring writes it."""
+    """A line as the docstring writes it: number (None: an equation of the forward), target, value."""
 
     number: int | None
     target: str
@@ -43,13 +48,24 @@ class Line(NamedTuple):
         return f"{self.target} = {self.right}"
 
 
+class Variant(Enum):
+    """How a cell differs from the documented one, in words."""
+
+    RELU = "relu"
+    FORGET_BIAS = "1 added to the forget gate's bias"
+    NO_TANH = "h = o * c without tanh"
+    RESET_FIRST = "reset gate before the product"       # Cho et al. 2014: W_nh (r * h), not r * (W_nh h)
+    Z_REVERSED = "z the other way round"
+
+
 class Cell(NamedTuple):
     """A cell as its docstring describes it.
 
-    ``gates``: names, in the order of W. ``states``: "h", "c". ``forward``: the equations, in order. ``backward``: the numbered
-    lines but the last two, which are ``sums`` over time and ``products`` with W, in the order of execution. ``behind``: the
-    gradient of each gate's pre-activation, by gate. ``before``: the gradient of each gate itself. ``past``: as ``behind``, but
-    what multiplies W_h where that is another. ``key``: its place in CELLS.
+    ``gates``: names, in the order of W. ``states``: "h", "c". ``forward``: the equations, in order.
+    ``backward``: the numbered lines but the last two, which are ``sums`` over time and ``products`` with W,
+    in the order of execution. ``behind``: the gradient of each gate's pre-activation, by gate. ``before``:
+    the gradient of each gate itself. ``past``: as ``behind``, but what multiplies W_h where that is another.
+    ``equations``: what ``forward`` should be.
     """
 
     name: str
@@ -62,8 +78,21 @@ class Cell(NamedTuple):
     behind: tuple[str, ...]
     before: tuple[str, ...]
     past: tuple[str, ...]
-    key: str
-    reset_first: bool = False       # the GRU whose candidate has W_h (r * h), not r * (W_h h): its W_nh is not in ``past``
+    equations: tuple[Line, ...]
+    variants: tuple[Variant, ...] = ()
+
+    @property
+    def reset_first(self) -> bool:
+        """Whether the candidate's W_h is multiplied with r * h."""
+        return Variant.RESET_FIRST in self.variants
+
+    def line(self, number: int) -> Line:
+        """Return a numbered line of the backward pass."""
+        return next(line for line in self.backward if line.number == number)
+
+    def line_of(self, target: str) -> Line:
+        """Return the line of the backward pass that computes ``target``."""
+        return next(line for line in self.backward if line.target == target)
 
 
 @cache
@@ -95,12 +124,13 @@ def beside(*arrays: Any) -> Any:
     return np.concatenate(arrays, axis=1)
 
 
-FUNCTIONS = {"tanh": np.tanh, "sigma": sigma, "d_sigma": d_sigma, "beside": beside, "relu": lambda a: a * (a.real > 0)}
+FUNCTIONS = {"tanh": np.tanh, "sigma": sigma, "d_sigma": d_sigma, "beside": beside,
+             "relu": lambda a: a * (a.real > 0)}
 
 
 def evaluate(text: str, values: dict[str, Any]) -> Any:
     """Return the value of an expression in a docstring's notation."""
-    return eval(compiled(text), FUNCTIONS, values)      # our own docstrings and table of slips, never what a user wrote
+    return eval(compiled(text), FUNCTIONS, values)      # our own docstrings and tables, never a user's
 
 
 def _statements(number: int | None, body: str) -> Iterable[Line]:
@@ -112,45 +142,58 @@ def _statements(number: int | None, body: str) -> Iterable[Line]:
             yield Line(number, targets.removesuffix("+").strip(), right.strip())
 
 
-def _read(module: Any, name: str, states: tuple[str, ...], behind: Sequence[str], before: Sequence[str],
-          past: Sequence[str]) -> Cell:
-    equations, _, derivation = module.__doc__.partition("\nBackward. ")
-    forward = [line for row in equations.splitlines() if re.match(r"    \S+ += ", row) for line in _statements(None, row)]
+def _docstring(module: ModuleType) -> str:
+    """Return a module's docstring, from its source where Python was told to drop it (``python -OO``)."""
+    return module.__doc__ or ast.get_docstring(ast.parse(inspect.getsource(module)), clean=False) or ""
+
+
+def _read(module: Any, name: str, states: tuple[str, ...], behind: tuple[str, ...], before: tuple[str, ...],
+          past: tuple[str, ...]) -> Cell:
+    equations, _, derivation = _docstring(module).partition("\nBackward. ")
+    forward = tuple(line for row in equations.splitlines() if re.match(r"    \S+ += ", row)
+                    for line in _statements(None, row))
     numbered = [line for row in derivation.splitlines() if (found := re.match(r" +(\d+)\. (.*)", row))
                 for line in _statements(int(found[1]), found[2])]
-    by_number = {k: tuple(line for line in numbered if line.number == k) for k in (1, 2)}
+    sums, products = (tuple(line for line in numbered if line.number == k) for k in (2, 1))
     lines = tuple(line for line in numbered if line.number and line.number > 2)
-    return Cell(name, module.GATES, states, tuple(forward), lines, by_number[2], by_number[1], tuple(behind), tuple(before),
-                tuple(past), name.lower())
+    return Cell(name, module.GATES, states, forward, lines, sums, products, behind, before, past, forward)
 
 
-def _changed(cell: Cell, key: str, lines: dict[str, str], **fields: Any) -> Cell:
+def _variant(cell: Cell, variants: tuple[Variant, ...], lines: dict[str, str]) -> Cell:
     """Return a cell with other right-hand sides, given by their targets."""
     def change(old: tuple[Line, ...]) -> tuple[Line, ...]:
         return tuple(line._replace(right=lines.get(line.target, line.right)) for line in old)
-    return cell._replace(key=key, forward=change(cell.forward), backward=change(cell.backward), **fields)
+    forward, backward = change(cell.forward), change(cell.backward)
+    return cell._replace(variants=variants, forward=forward, equations=forward, backward=backward)
 
 
-_dz = [f"dz_{gate}" for gate in lstm.GATES]
+_dz = tuple(f"dz_{gate}" for gate in lstm.GATES)
 CELLS = {
-    "lstm": _read(lstm, "LSTM", ("h", "c"), _dz, ["df", "di", "do", "dc̃"], _dz),
-    "gru": _read(gru, "GRU", ("h",), ["da_r", "da_z", "da_n"], ["dr", "dz", "dn"], ["da_r", "da_z", "dq"]),
-    "rnn": _read(rnn, "RNN", ("h",), ["dz"], ["dh"], ["dz"]),
+    "LSTM": _read(lstm, "LSTM", ("h", "c"), _dz, ("df", "di", "do", "dc̃"), _dz),
+    "GRU": _read(gru, "GRU", ("h",), ("da_r", "da_z", "da_n"), ("dr", "dz", "dn"), ("da_r", "da_z", "dq")),
+    "RNN": _read(rnn, "RNN", ("h",), ("dz",), ("dh",), ("dz",)),
 }
-# The same cells as others write them; ``key`` says how. With the reset gate before the product (Cho et al. 2014) dq is the
-# gradient of r_t * h_{t-1}, and line 8 needs it, so it comes later.
-CELLS["rnn, relu"] = _changed(CELLS["rnn"], "rnn, relu", {"h_t": "relu(w_h [h_{t-1}, x_t] + b_h)", "dz": "dh * (h_t > 0)"})
-CELLS["lstm, 1 added to the forget gate's bias"] = _changed(
-    CELLS["lstm"], "lstm, 1 added to the forget gate's bias", {"f_t": "σ(w_f [h_{t-1}, x_t] + b_f + 1)"})
-CELLS["lstm, h = o * c without tanh"] = _changed(
-    CELLS["lstm"], "lstm, h = o * c without tanh", {"h_t": "o_t * c_t", "do": "dh * c_t", "dc": "dc + dh * o_t"})
-_other_way = {"h_t": "(1 - z_t) * h_{t-1} + z_t * n_t", "dn": "dh * z_t", "dz": "dh * (n_t - h_{t-1})"}
-_reset_first = {"q_t": "(r_t * h_{t-1}) @ W_nh", "n_t": "tanh(w_nx x_t + b_nx + q_t)", "dq": "da_n W_nhᵀ",
+# The same cells as others write them.
+_REVERSED = {"h_t": "(1 - z_t) * h_{t-1} + z_t * n_t", "dn": "dh * z_t", "dz": "dh * (n_t - h_{t-1})"}
+_RESET_FIRST = {"q_t": "(r_t * h_{t-1}) @ W_nh", "n_t": "tanh(w_nx x_t + b_nx + q_t)", "dq": "da_n W_nhᵀ",
                 "dr": "dq * h_{t-1}"}
-CELLS["gru, z the other way round"] = _changed(
-    CELLS["gru"], "gru, z the other way round", {**_other_way, "dh_prev": "dh * (1 - z_t)"})
-for _key, _lines in (("gru, reset gate before the product", {**_reset_first, "dh_prev": "dh * z_t + dq * r_t"}),
-                     ("gru, reset gate before the product, z the other way round",
-                      {**_reset_first, **_other_way, "dh_prev": "dh * (1 - z_t) + dq * r_t"})):
-    _cell = _changed(CELLS["gru"], _key, _lines, reset_first=True, past=("da_r", "da_z", "da_n"))
-    CELLS[_key] = _cell._replace(backward=tuple(sorted(_cell.backward, key=lambda line: line.target == "dh_prev")))
+
+
+def _reset_first(variants: tuple[Variant, ...], lines: dict[str, str]) -> Cell:
+    """Return such a GRU: dq is the gradient of r_t * h_{t-1}, and line 8 needs it, so it comes later."""
+    cell = _variant(CELLS["GRU"], variants, {**_RESET_FIRST, **lines})
+    later = sorted(cell.backward, key=lambda line: line.target == "dh_prev")
+    return cell._replace(backward=tuple(later), past=cell.behind)
+
+
+VARIANTS = (
+    _variant(CELLS["RNN"], (Variant.RELU,), {
+        "h_t": "relu(w_h [h_{t-1}, x_t] + b_h)", "dz": "dh * (h_t > 0)"}),
+    _variant(CELLS["LSTM"], (Variant.FORGET_BIAS,), {"f_t": "σ(w_f [h_{t-1}, x_t] + b_f + 1)"}),
+    _variant(CELLS["LSTM"], (Variant.NO_TANH,), {
+        "h_t": "o_t * c_t", "do": "dh * c_t", "dc": "dc + dh * o_t"}),
+    _variant(CELLS["GRU"], (Variant.Z_REVERSED,), {**_REVERSED, "dh_prev": "dh * (1 - z_t)"}),
+    _reset_first((Variant.RESET_FIRST,), {"dh_prev": "dh * z_t + dq * r_t"}),
+    _reset_first((Variant.RESET_FIRST, Variant.Z_REVERSED), {
+        **_REVERSED, "dh_prev": "dh * (1 - z_t) + dq * r_t"}),
+)

@@ -15,7 +15,8 @@ import numpy as np
 
 from minilstm.backend.arrays import Array, get_array_module
 from minilstm.kernels.cuda import plan as plans
-from minilstm.kernels.cuda.launch import THREADS, Kernel, Pointer, blocks_for, kernel, launch, multiprocessors, prepare
+from minilstm.kernels.cuda.launch import (THREADS, Kernel, Pointer, blocks_for, kernel, launch,
+                                          multiprocessors, prepare)
 
 
 class Plan(NamedTuple):

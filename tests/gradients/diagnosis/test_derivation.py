@@ -11,12 +11,12 @@ import pytest
 
 import minilstm as ml
 from minilstm.cells import gru, lstm, rnn
-from minilstm.gradients.diagnosis.derivation import CELLS, Cell, evaluate, translate
-from minilstm.gradients.diagnosis.engine import Upstream, Weights, backward, block_of, forward
+from minilstm.gradients.diagnosis.derivation import CELLS, VARIANTS, Cell, evaluate, translate
+from minilstm.gradients.diagnosis.simulate import OutputGradients, Weights, backward, block_of, forward
 
 N, T, D, H = 2, 3, 4, 5
-DOCUMENTED = ("lstm", "gru", "rnn")
-MODULES = {"lstm": lstm, "gru": gru, "rnn": rnn}
+DOCUMENTED = ("LSTM", "GRU", "RNN")
+MODULES = {"LSTM": lstm, "GRU": gru, "RNN": rnn}
 
 
 def weights(cell: Cell, rng: np.random.Generator) -> Weights:
@@ -28,18 +28,18 @@ def weights(cell: Cell, rng: np.random.Generator) -> Weights:
     return Weights(*drawn, b_h)
 
 
-def drawn(cell: Cell, rng: np.random.Generator) -> Upstream:
+def drawn(cell: Cell, rng: np.random.Generator) -> OutputGradients:
     zero = np.zeros((N, H))
-    return Upstream(rng.standard_normal((T, N, H)), rng.standard_normal((T, N, H)) * ("c" in cell.states), zero, zero)
+    return OutputGradients(rng.standard_normal((T, N, H)), rng.standard_normal((T, N, H)) * ("c" in cell.states), zero, zero)
 
 
-def loss(cell: Cell, w: Weights, upstream: Upstream) -> complex:
+def loss(cell: Cell, w: Weights, upstream: OutputGradients) -> complex:
     steps = forward(cell, w)
     return complex(sum((upstream.h[t] * steps[t]["h"]).sum() for t in range(T)) + sum(
         (upstream.c[t] * steps[t]["c"]).sum() for t in range(T) if "c" in cell.states))
 
 
-def numerical(cell: Cell, w: Weights, upstream: Upstream, name: str) -> np.ndarray:
+def numerical(cell: Cell, w: Weights, upstream: OutputGradients, name: str) -> np.ndarray:
     value = getattr(w, name)
     gradient = np.zeros(value.shape)
     for index in np.ndindex(value.shape):
@@ -49,7 +49,7 @@ def numerical(cell: Cell, w: Weights, upstream: Upstream, name: str) -> np.ndarr
     return gradient
 
 
-def by_the_text(cell: Cell, w: Weights, upstream: Upstream) -> Mapping[str, Any]:
+def by_the_text(cell: Cell, w: Weights, upstream: OutputGradients) -> Mapping[str, Any]:
     """Every numbered line as it stands in the docstring, the sums and products too; gradients by the docstring's names."""
     W = np.concatenate([np.concatenate(list(w.W_h), axis=1), np.concatenate(list(w.W_x), axis=1)])
     given = {"W": W, "W_h": W[:H], "W_x": W[H:]}
@@ -87,20 +87,20 @@ def test_the_lines_of_the_docstring_are_the_gradient(key: str) -> None:
     want = {name: numerical(cell, w, upstream, name) for name in ("x", "h0", "W_x", "W_h", "b")}
     wide = np.concatenate([np.concatenate(list(want["W_h"]), axis=1), np.concatenate(list(want["W_x"]), axis=1)])
     expected = {"dx": want["x"], "dh0": want["h0"]}
-    if key == "gru":
+    if key == "GRU":
         expected |= {"dW_r": wide[:, :H], "dW_z": wide[:, H:2 * H], "dW_nh": want["W_h"][2], "dW_nx": want["W_x"][2]}
     else:
         expected |= {"dW": wide, "db": want["b"].ravel()}
-    if key == "lstm":
+    if key == "LSTM":
         expected["dc0"] = numerical(cell, w, upstream, "c0")
     assert set(got) - {"dc0"} == set(expected) - {"dc0"}
     for name, value in expected.items():
         np.testing.assert_allclose(got[name], value, rtol=1e-11, atol=1e-12, err_msg=name)
 
 
-@pytest.mark.parametrize("key", CELLS)
-def test_the_engine_runs_them_too(key: str) -> None:
-    cell, rng = CELLS[key], np.random.default_rng(1)
+@pytest.mark.parametrize("cell", [*CELLS.values(), *VARIANTS])
+def test_the_simulation_runs_them_too(cell: Cell) -> None:
+    rng = np.random.default_rng(1)
     w = weights(cell, rng)
     upstream = drawn(cell, rng)
     steps = forward(cell, w)
@@ -122,9 +122,9 @@ def test_the_equations_are_those_of_the_code(key: str) -> None:
     cell, rng = CELLS[key], np.random.default_rng(2)
     w = weights(cell, rng)
     W = np.concatenate([np.concatenate(list(w.W_h), axis=1), np.concatenate(list(w.W_x), axis=1)])
-    b = np.concatenate([*w.b, *(w.b_h[2:] if key == "gru" else [])])
-    states = (w.h0, w.c0) if key == "lstm" else (w.h0,)
-    h = getattr(ml, f"{key}_forward")(w.x.transpose(1, 0, 2), *states, W, b)[0]
+    b = np.concatenate([*w.b, *(w.b_h[2:] if key == "GRU" else [])])
+    states = (w.h0, w.c0) if key == "LSTM" else (w.h0,)
+    h = getattr(ml, f"{key.lower()}_forward")(w.x.transpose(1, 0, 2), *states, W, b)[0]
     np.testing.assert_allclose(h, np.stack([values["h"] for values in forward(cell, w)], axis=1), rtol=1e-13)
 
 

@@ -1,4 +1,6 @@
-"""Students' code in many styles: right code is recognised, and planted bugs are named by lines that a reader would name."""
+"""Of no single file: students' code in many styles: right code is recognised, and planted bugs are named by lines that
+a reader would name.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from zoo_cases import BUGS, SIZES, STYLES, Bug, Style, load
 from zoo_more_cases import MORE_BUGS, MORE_STYLES
 
 import minilstm as ml
-from minilstm.gradients.diagnosis.diagnose import Diagnosis, Slip
+from minilstm.gradients.diagnosis.diagnose import Diagnosis
+from minilstm.gradients.diagnosis.findings import Finding
+from minilstm.gradients.targets.side_effects import SideEffect
 
 ALL = STYLES | MORE_STYLES
 # One function that returns loss and gradients together: not a form that gradcheck takes.
@@ -41,7 +45,7 @@ def is_right(diagnosis: ml.Diagnosis, bug: Bug) -> bool:
 @pytest.mark.parametrize("name", TAKEN)
 def test_right_code_is_recognised(name: str) -> None:
     right = diagnosed(TAKEN[name])
-    assert right.cell == TAKEN[name].cell.upper() and right.smallest_t is None and not right.slips and not right.habits
+    assert right.cell == TAKEN[name].cell.upper() and right.smallest_t is None and not right.slips and not right.side_effects
 
 
 @pytest.mark.reliability        # 20 s of processor time
@@ -63,7 +67,7 @@ def test_bugs_are_named(name: str) -> None:
 def test_a_forward_that_is_wrong_together_with_its_backward_is_named(bug: Bug) -> None:
     found = diagnosed(ALL[bug.style], bug)
     assert found.named and found.smallest_t is None
-    assert found.slips and all(slip.wrong.startswith("the forward has") for slip in found.slips)
+    assert found.slips and all(slip.mistake == "wrong_forward" for slip in found.slips)
 
 
 def test_gradcheck_says_it() -> None:
@@ -89,8 +93,9 @@ def test_another_cell_is_not_named() -> None:
 
 
 def test_a_notebook_shows_the_sentences() -> None:
-    slip = Slip(6, "dz_f = df * f * (1 - f)", "dz_f = df <b>", "dz_f")
-    found = Diagnosis("LSTM", "an LSTM", 1, True, (slip,), habits=("backward changes dh",))
+    slip = Finding("formula", ("dz_f", "df <b>"), line=6, right="dz_f = df * f * (1 - f)")
+    found = Diagnosis("LSTM", "an LSTM", 1, True, (slip,), side_effects=(SideEffect("overwritten", ("dh",)),))
     assert found._repr_html_() == (
         "<p>Diagnosis</p><ul><li>the forward is that of an LSTM</li><li>it is exactly what you get with dz_f = df &lt;b&gt;; "
-        "line 6 of the derivation says dz_f = df * f * (1 - f)</li><li>backward changes dh</li></ul>")
+        "line 6 of the derivation says dz_f = df * f * (1 - f)</li><li>dh was overwritten; "
+        "forward and backward must not write into their inputs</li></ul>")

@@ -1,0 +1,181 @@
+"""What the grader says about one function: how right it is, the mistake by name, and a hint.
+
+A hint is a place in the student's own file and a question. It never has the corrected line: who is told the
+line copies it.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import inspect
+import textwrap
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minilstm.gradients.diagnosis.mistakes import MISTAKES
+from minilstm.gradients.targets.failures import student_line
+from minilstm.student.load import CELLS
+
+# What is not a mistake in the mathematics, by key.
+NOT_HANDED_IN = "not handed in"
+OUTCOMES = {
+    NOT_HANDED_IN: "not handed in", "no function": "not a function", "not written": "not written yet",
+    "error": "stops with an error", "ends itself": "ends itself", "endless": "does not come to an end",
+    "memory": "too much memory", "not run": "cannot be run", "not checked": "cannot be checked",
+    "borrowed": "minilstm's own answer", "other results": "returns something else",
+    "another arrangement": "another arrangement", "behind a wrong forward": "right behind a wrong forward",
+    "side effect": "right, with a bad habit", "wrong gradient": "a wrong gradient",
+    "no name": "not one that has a name"}
+QUESTIONS = ((NameError, "where does this name get its value?"), (IndexError, "how many entries are there?"),
+             (ValueError, "which shapes meet here?"))
+Names = Mapping[str, Any]           # what a submission defines
+
+
+class Verdict(NamedTuple):
+    """``score``: from 0 to 1; ``mistakes``: their keys; ``detail``: what shows them; ``hint``."""
+
+    score: float
+    mistakes: tuple[str, ...] = ()
+    detail: str = ""
+    hint: str = ""
+
+
+def names_of(keys: Iterable[str]) -> str:
+    """Return the names of mistakes and outcomes; what is in neither table goes by its name."""
+    return "; ".join(MISTAKES[key].name if key in MISTAKES else OUTCOMES.get(key, key) for key in keys)
+
+
+class Unanswered(Exception):
+    """A function that cannot be judged, with the verdict."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(names_of(verdict.mistakes))
+        self.verdict = verdict
+
+
+def student_function(names: Names, name: str, question: str) -> Callable[..., Any]:
+    """Return the student's function ``name``; raise Unanswered where it is missing or still has blanks."""
+    function = names.get(name)
+    if function is None:
+        raise Unanswered(Verdict(0.0, (NOT_HANDED_IN,), f"there is no function {name}"))
+    if not callable(function):
+        raise Unanswered(Verdict(0.0, ("no function",), f"{name} is a {type(function).__name__}"))
+    blanks = [line for line, node in _statements(function) if _is_blank(node)]
+    if blanks:
+        lines = ", ".join(map(str, blanks[:3])) + ", ..." * (len(blanks) > 3)
+        many = len(blanks) > 1
+        words = f"{len(blanks)} blank{'s' * many} left, line{'s' * many} {lines}"
+        raise Unanswered(Verdict(0.0, ("not written",), words, f"{_line(function, blanks[0])}: {question}"))
+
+    @functools.wraps(function)
+    def call(*arguments: Any, **named: Any) -> Any:
+        return function(*arguments, **named)
+    return call
+
+
+def failed(name: str, error: BaseException, question: str) -> Verdict:
+    """Return the verdict on a function that raised."""
+    if isinstance(error, NotImplementedError):
+        return Verdict(0.0, ("not written",), str(error) or name, f"{name}: {question}")
+    words = " ".join(str(error).split())[:300]
+    asked = [question for kind, question in QUESTIONS if isinstance(error, kind)]
+    asked.append("which values come here, and of which kind?")
+    return Verdict(0.0, ("error",), f"{type(error).__name__}: {words}",
+                   f"{student_line(error) or name}: {asked[0]}")
+
+
+def assignment_line(function: Any, *targets: str) -> str:
+    """Return the line, with its text, that last changes the first of these names that occurs."""
+    statements = _statements(function)
+    for target in targets:
+        for line, node in reversed(statements):
+            if target in _changed(node):
+                return f"{_line(function, line)}, {ast.unparse(node).splitlines()[0]}"
+    function = inspect.unwrap(function)
+    if not statements:
+        return str(function.__name__)
+    return f"{_line(function, inspect.getsourcelines(function)[1])}, {function.__name__}"
+
+
+def _line(function: Any, line: int) -> str:
+    """Return "line 3", or "cell 2, line 3" in a notebook."""
+    cell = CELLS.get(inspect.unwrap(function).__code__.co_filename)
+    return f"cell {cell}, line {line}" if cell else f"line {line}"
+
+
+def _statements(function: Any) -> list[tuple[int, ast.stmt]]:
+    """Return the statements of a function with their lines; none where there is no source."""
+    try:
+        lines, first = inspect.getsourcelines(inspect.unwrap(function))
+        tree = ast.parse(textwrap.dedent("".join(lines)))
+    except (TypeError, OSError, SyntaxError, ValueError):
+        return []
+    others = [node for node in ast.walk(tree) if isinstance(node, (ast.ExceptHandler, ast.ClassDef))]
+    idle = {id(statement) for node in others for statement in node.body}
+    found = [(node.lineno + first - 1, node) for node in ast.walk(tree)
+             if isinstance(node, ast.stmt) and not isinstance(node, ast.FunctionDef) and id(node) not in idle]
+    return sorted(found, key=lambda pair: pair[0])
+
+
+def _changed(node: ast.stmt) -> set[str]:
+    """Return the names that a statement may change; "for" or "return" for one of these."""
+    if isinstance(node, (ast.For, ast.Return)):
+        return {type(node).__name__.lower()}
+    if isinstance(node, ast.Expr):
+        return {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
+    targets: list[ast.expr] = node.targets if isinstance(node, ast.Assign) else []
+    if isinstance(node, ast.AugAssign):
+        targets = [node.target]
+    found = set()
+    parts = [part for target in targets for part in getattr(target, "elts", [target])]
+    for target in parts:
+        while isinstance(target, (ast.Subscript, ast.Attribute)):
+            target = target.value
+        if isinstance(target, ast.Name):
+            found.add(target.id)
+    return found
+
+
+def _is_blank(node: ast.stmt) -> bool:
+    """Return whether a statement has a ``...`` as its value, its condition, or alone: a blank."""
+    value = getattr(node, "value", getattr(node, "test", None))
+    parts = (value, getattr(value, "left", None), getattr(value, "right", None))
+    return any(isinstance(part, ast.Constant) and part.value is ... for part in parts)
+
+
+def as_arrays(value: Any) -> list[Any]:
+    """Return what a function returned as a list of arrays: lists and tuples are opened, None is NaN."""
+    if isinstance(value, list) and value and all(isinstance(part, (int, float, np.number)) for part in value):
+        return [np.asarray(value)]
+    if isinstance(value, (tuple, list)):
+        return [array for part in value for array in as_arrays(part)]
+    return [np.asarray(np.nan if value is None else value)]
+
+
+def equal_results(got: Any, want: Any) -> bool:
+    """Return whether two results are equal up to rounding, in number, shapes and values."""
+    a, b = as_arrays(got), as_arrays(want)
+    return len(a) == len(b) and all(
+        x.shape == y.shape and x.dtype.kind in "fiub"
+        and np.allclose(x, y, rtol=1e-7, atol=1e-10, equal_nan=True)
+        for x, y in zip(a, b))
+
+
+def difference_in_words(got: Any, want: Any, names: tuple[str, ...]) -> str:
+    """Return in words which of the results is wrong; of sequences (N, T, ...), from which step on."""
+    a, b = as_arrays(got), as_arrays(want)
+    if len(a) != len(b):
+        return f"{len(a)} values are returned, expected {len(b)}: {', '.join(names)}"
+    for name, x, y in zip(names, a, b):
+        if x.shape != y.shape:
+            return f"{name} has shape {x.shape}, expected {y.shape}"
+    wrong = [(name, x, y) for name, x, y in zip(names, a, b) if not equal_results(x, y)]
+    words = f"{', '.join(name for name, _, _ in wrong)} {'is' if len(wrong) == 1 else 'are'} wrong"
+    _, x, y = wrong[0]
+    if x.ndim == 3:
+        first = next(t for t in range(x.shape[1]) if not equal_results(x[:, t], y[:, t]))
+        words += f" from t = {first} on" if first else " already at t = 0"
+    return words

@@ -1,0 +1,1 @@
+"""The gradient check: numerical derivatives, comparisons, side effects."""

@@ -1,0 +1,126 @@
+"""Each gradient compared with numerical derivatives, entry by entry."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from minilstm.backend.arrays import Array, to_numpy
+from minilstm.gradients.check.numerical import (EPS, NotComplexError, OutOfRangeError, complex_step,
+                                                finite_difference)
+from minilstm.gradients.targets.target import Target
+
+
+class Comparison(NamedTuple):
+    """One tensor's verdict by one method.
+
+    ``error`` is, for finite differences, ‖a - n‖ / max(‖a‖, ‖n‖, 10⁻³ √size), since single small entries
+    drown in rounding; for complex step the largest |a - n| / max(|a|, |n|, 10⁻³ · max(1, the largest entry of
+    the gradient or of any tensor)).
+    """
+
+    name: str
+    method: str             # "finite" or "complex"
+    error: float
+    entry: tuple[int, ...]  # the index of the worst one
+    analytic: float
+    numeric: float
+    where: str              # describes the worst entry
+    by_gate: dict[str, float]
+    by_step: list[float]    # for an input whose time axis is known, the error at each time step
+
+
+def compare_all(target: Target, analytic: dict[str, Array], weights: list[Array | None], method: str,
+                tolerance: float) -> list[Comparison]:
+    """Compare each gradient with its numerical derivatives; note what could not be done."""
+    finite, exact, kinks, keeps_complex = [], [], 0, method != "finite"
+    for name, gradient in analytic.items():
+        numeric = None
+        if method != "complex":
+            comparison, numeric = _finite(target, name, to_numpy(gradient), weights, tolerance)
+            finite.append(comparison)
+            kinks += int(numeric.on_kink.sum())
+        if keeps_complex:
+            derivative = _exact(target, name, weights, method)
+            keeps_complex = derivative is not None and (numeric is None or numeric.agrees(derivative))
+            if derivative is not None:
+                exact.append(_compare(target, name, "complex", to_numpy(gradient), derivative))
+    if method == "both" and not keeps_complex:
+        target.add_note("finite differences alone: the forward does not keep complex numbers")
+    if kinks:
+        target.add_note(f"{kinks} entries lie on a kink, where any slope between the two one-sided ones is "
+                        "correct")
+    found = [*finite, *exact] if keeps_complex else finite
+    return sorted(found, key=lambda comparison: list(analytic).index(comparison.name))
+
+
+class Numeric(NamedTuple):
+    """Derivatives by finite differences, where the function bends, and how far rounding may go."""
+
+    value: np.ndarray
+    on_kink: np.ndarray
+    noise: np.ndarray
+
+    def agrees(self, exact: np.ndarray) -> bool:
+        """Return whether complex step gives the same: not where the forward has abs or .real in it."""
+        gap = abs(exact - self.value)
+        return bool((self.on_kink | (gap <= 1e-4 * abs(self.value) + 1e-6 + 2 * self.noise)).all())
+
+
+def _finite(target: Target, name: str, a: np.ndarray, weights: list[Array | None],
+            tolerance: float) -> tuple[Comparison, Numeric]:
+    """Compare with finite differences; where the forward bends within a step, by a smaller one."""
+    numeric = a
+    for eps in EPS / 10.0 ** np.arange(4):
+        try:
+            found = finite_difference(target.run, target.tensors, name, weights, eps)
+        except OutOfRangeError as error:
+            raise target.refusal(f"{error}; choose inputs away from the edge") from None
+        low, high, noise = map(to_numpy, found)
+        low, high = target.zero_fixed_entries(name, low), target.zero_fixed_entries(name, high)
+        better = np.clip(a, low, high)      # low = high except on a kink
+        numeric = np.where((abs(a - better) > abs(a - numeric)) & (eps < EPS), numeric, better)
+        comparison = _compare(target, name, "finite", a, numeric)
+        if not comparison.error <= tolerance:       # unless rounding of large outputs alone explains it
+            comparison = _compare(target, name, "finite", a, np.where(abs(a - numeric) <= noise, a, numeric))
+        if comparison.error <= tolerance:
+            break
+    return comparison, Numeric(numeric, low < high, noise)
+
+
+def _exact(target: Target, name: str, weights: list[Array | None], method: str) -> np.ndarray | None:
+    """Return the derivatives by complex step; None where the forward does not keep complex numbers."""
+    try:
+        derivative = complex_step(target.run, target.tensors, name, weights)
+        return target.zero_fixed_entries(name, to_numpy(derivative))
+    except NotComplexError as error:
+        if method == "complex":
+            raise target.failure(f"complex step needs a forward that keeps complex numbers ({error}); use "
+                                 "method='finite'") from error
+        return None
+
+
+def _compare(target: Target, name: str, method: str, a: np.ndarray, n: np.ndarray) -> Comparison:
+    a = a.astype(np.float64)
+    errors, error = np.abs(a - n), _norm_error(a, n)
+    if method == "complex":
+        size = np.maximum(np.abs(a), np.abs(n))
+        # Rounding grows with what the gradient is a product of.
+        large = max(1.0, float(size.max()), *(float(abs(to_numpy(v)).max()) for v in target.tensors.values()))
+        errors = errors / np.maximum(size, 1e-3 * large)
+        error = float(errors.max())
+    index = tuple(int(k) for k in np.unravel_index(int(np.argmax(errors)), errors.shape))
+    by_gate = {gate: _norm_error(a[..., columns], n[..., columns])
+               for gate, columns in target.gate_blocks(name).items()}
+    time = target.time_axis(name)
+    steps = range(0 if time is None else a.shape[time])
+    by_step = [_norm_error(a.take(t, time), n.take(t, time)) for t in steps]
+    where = target.describe(name, index)
+    return Comparison(name, method, error, index, float(a[index]), float(n[index]), where, by_gate, by_step)
+
+
+def _norm_error(a: np.ndarray, n: np.ndarray) -> float:
+    scale = max(float(np.linalg.norm(a)), float(np.linalg.norm(n)), 1e-3 * math.sqrt(a.size))
+    return float(np.linalg.norm(a - n)) / scale

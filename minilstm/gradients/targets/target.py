@@ -1,0 +1,274 @@
+"""One view of everything that gradcheck can check: named float64 tensors in, arrays out, gradients by name.
+
+A layer, a loss and a pair of functions differ in how they are called and how they hand gradients back. A
+Target hides that. It works on a float64 copy, so the caller's object stays as it was.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from minilstm.backend.arrays import Array, get_array_module, to_numpy
+from minilstm.backend.checks import is_array
+from minilstm.backend.errors import ArgumentError, GradientError
+from minilstm.gradients.targets.arguments import HandOver, arrange, pass_on, read_upstream
+from minilstm.gradients.targets.failures import check_returned, definition_site, errors_located
+from minilstm.gradients.targets.names import GRADIENT_NAMES, find_key, split_gradients
+from minilstm.gradients.targets.side_effects import SideEffect
+from minilstm.gradients.targets.trees import flatten, is_floating, name_leaves, rebuild
+
+Tensors = Mapping[str, Array]
+
+
+def gate_names(gates: Any) -> tuple[str, ...]:
+    """Return ``gates`` if it is a tuple of names, else (): a cell may mean something else by it."""
+    return gates if isinstance(gates, tuple) and all(isinstance(gate, str) for gate in gates) else ()
+
+
+def title_of(thing: Any) -> str:
+    """Return an object's name in messages: its repr where that is short, else its class."""
+    words = repr(thing)
+    return type(thing).__name__ if len(words) >= 80 or "\n" in words or " at 0x" in words else words
+
+
+def outputs_of(title: str, forward: Any, tree: Any) -> list[Array]:
+    """Return forward's outputs as a flat list. Raises where one of them is no array."""
+    check_returned(title, "forward", forward, tree, "an array")
+    leaves = [np.asarray(leaf) if np.isscalar(leaf) else leaf for leaf in flatten(tree)]
+    for leaf in leaves:
+        if not is_array(leaf):
+            raise ArgumentError(f"gradcheck {title}: forward returned {type(leaf).__name__}, expected arrays"
+                                f"{definition_site(forward)}")
+    return leaves
+
+
+class Target:
+    """Base: holds the inputs' tree and the tensors to differentiate.
+
+    Attributes:
+        title: its name in messages.
+        tensors: name -> float64 array; inputs first, then parameters.
+        floating: the names of those tensors that are inputs. parameters: the names of the others.
+        is_loss: the output is one number and backward takes no upstream gradient.
+        notes: remarks that the report should add.
+        covered: how many outputs backward takes an upstream gradient of; None for all.
+        missing: names of tensors that backward gives no gradient, and that no covered output depends on.
+        without_gradient: names of arrays that an object keeps and that have no gradient anywhere.
+        axes: the letters of the first input's axes, N, T and D; "" if they are not known.
+    """
+
+    is_loss = False
+    several_outputs = False
+    parameters: tuple[str, ...] = ()
+    without_gradient: tuple[str, ...] = ()
+    covered: int | None = None
+    axes = ""
+
+    def __init__(self, title: str, function: Any, inputs: Any, options: dict[str, Any]) -> None:
+        self.title, self.options, self.function = title, options, function
+        try:
+            self.inputs = arrange(function, inputs, options)
+        except ArgumentError as error:
+            raise self.refusal(str(error)) from None
+        self.input_names = name_leaves(zip(self.inputs.names, self.inputs.values))
+        for name, times in Counter(self.input_names).items():
+            if times > 1:
+                raise self.refusal(f"{times} inputs are called {name}; rename them")
+        self.leaves = dict(zip(self.input_names, flatten(self.inputs.values)))
+        self.tensors: dict[str, Array] = {
+            name: leaf.astype(np.float64) for name, leaf in self.leaves.items() if is_floating(leaf)}
+        self.floating = list(self.tensors)      # the names of the inputs among the tensors
+        self.notes: list[str] = []
+        self.missing: list[str] = []
+        for name, tensor in self.tensors.items():
+            if tensor.size == 0:
+                raise self.refusal(f"{name} is empty, there is nothing to check")
+
+    def refusal(self, words: str) -> ArgumentError:
+        """Return the error for a target that cannot be checked."""
+        return ArgumentError(f"gradcheck {self.title}: {words}")
+
+    def failure(self, words: str, function: Any = None) -> GradientError:
+        """Return the error for what is wrong with forward or backward; ``function``: which, for its line."""
+        return GradientError(f"gradcheck {self.title}: "
+                             f"{words}{definition_site(function) if function else ''}")
+
+    def add_parameters(self, parameters: dict[str, Array]) -> None:
+        """Add what the target keeps itself to the tensors."""
+        for name, value in parameters.items():
+            if name in self.tensors:
+                raise self.refusal(f"{name!r} names both an input and a parameter; rename one")
+            self.tensors[name] = value
+        self.parameters = tuple(parameters)
+
+    def call(self, function: Any, tensors: Tensors) -> Any:
+        """Call a forward with the inputs, floating leaves taken from ``tensors``."""
+        leaves = [tensors.get(name, leaf) for name, leaf in self.leaves.items()]
+        arguments, by_name = pass_on(self.inputs, rebuild(self.inputs.values, leaves))
+        with errors_located(self.title, "forward", self.function):
+            return function(*arguments, **by_name, **self.options)
+
+    def match_gradients(self, gradients: Any, backward: Any) -> dict[str, Array]:
+        """Give what backward returned names: the keys of a dict; else one for each input, or for each
+        floating input.
+
+        Raises GradientError when it returned too few, too many, or something that is no array.
+        """
+        floating = ", ".join(self.floating)
+        if self.floating:
+            check_returned(self.title, "backward", backward, gradients, f"gradients ({floating})")
+        entries, rest = split_gradients(gradients)
+        keys = {name: key for name in self.floating if (key := find_key(name, entries)) is not None}
+        found = {name: entries[key] for name, key in keys.items()}
+        names = [name for name in self.input_names if name not in found]
+        if len(rest) != len(names):
+            names = [name for name in names if name in self.floating]
+        if rest or not entries:
+            if not self.gradient_count_fits(len(rest), len(names)):
+                advice = "; give what needs no gradient as a keyword argument of gradcheck" * self.is_loss
+                raise self.failure(f"backward returned {len(rest)} gradients for {len(names)} inputs "
+                                   f"({', '.join(names)}){advice}", backward)
+            found.update(zip(names, rest))
+        else:
+            self.missing = [name for name in self.floating if name not in found]
+            needed = [name for name in self.missing if self.depends_on(name, self.covered)]
+            if needed:
+                form = GRADIENT_NAMES[0].format(needed[0])
+                raise self.failure(
+                    f"backward returned {len(found)} gradients for {len(self.floating)} inputs ({floating}): "
+                    f"no key names the gradient of {', '.join(needed)}, such as {form}; its keys are "
+                    f"{', '.join(entries)}", backward)
+        known = {*keys.values(), *(find_key(name, entries) for name in self.parameters)}
+        others = [key for key in entries if key not in known]
+        if others:
+            self.add_note(f"backward also returned {', '.join(others)}, which no input is called after")
+        for name, leaf in found.items():
+            if not is_array(leaf) and not np.isscalar(leaf) and name in self.floating:
+                got = type(leaf).__name__
+                raise self.failure(f"backward returned {got} for {name}, expected an array", backward)
+        return {name: found[name] if is_array(found[name]) else np.asarray(found[name])
+                for name in self.floating if name in found}
+
+    def add_note(self, note: str) -> None:
+        """Add a remark to the report, once."""
+        if note not in self.notes:
+            self.notes.append(note)
+
+    def take_upstream(self, backward: Any, outputs: tuple[Any, ...], others: int) -> HandOver:
+        """Find out which upstream gradients backward takes. Raises GradientError if none fit."""
+        upstream = read_upstream(backward, outputs, others)
+        if isinstance(upstream, str):
+            raise self.failure(upstream, backward)
+        self.is_loss = upstream.arguments == 0
+        count = len(flatten(outputs))
+        if not self.is_loss and upstream.leaves < count:
+            self.covered = upstream.leaves
+            self.add_note(f"backward takes upstream gradients of {upstream.leaves} of {count} outputs; the "
+                          "others were not checked")
+        elif self.is_loss:
+            self.covered = 1
+        return upstream
+
+    def gradient_count_fits(self, returned: int, expected: int) -> bool:
+        """Tell whether backward may return so many gradients; a loss may leave out those of its targets."""
+        if self.is_loss and returned == 1:
+            shape = self.tensors[self.floating[0]].shape
+            return all(self.tensors[name].shape == shape[:self.tensors[name].ndim] for name in self.floating)
+        return returned == expected
+
+    def depends_on(self, name: str, outputs: int | None = None) -> bool:
+        """Return whether the (first) outputs depend on a tensor: do they change where it is NaN?"""
+        value = self.value_of(name)
+        spoilt = {**self.tensors, name: get_array_module(value).full_like(value, np.nan)}
+        before = [to_numpy(y).tobytes() for y in self.run(self.tensors)[:outputs]]
+        try:
+            with np.errstate(all="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                after = [to_numpy(y).tobytes() for y in self.run(spoilt)[:outputs]]
+        except Exception:       # it was read, and refused
+            after = []
+        return before != after
+
+    def value_of(self, name: str) -> Array:
+        """Return the value of a tensor, or of another array that the forward may read."""
+        return self.tensors[name]
+
+    def as_written(self, name: str) -> str:
+        """Return a tensor as its author writes it."""
+        return f"the input {name}"
+
+    def zero_fixed_entries(self, name: str, numeric: np.ndarray) -> np.ndarray:
+        """Return a numerical gradient with 0 where the layer means an entry to stay what it is."""
+        return numeric
+
+    def run(self, tensors: Tensors) -> list[Array]:
+        """Evaluate the forward on copies, so that nothing it writes into them reaches the next evaluation."""
+        return self.evaluate({name: value.copy() for name, value in tensors.items()})
+
+    def evaluate(self, tensors: Tensors) -> list[Array]:
+        """Evaluate the forward; return its outputs as a flat list."""
+        raise TypeError("a target defines evaluate")
+
+    def gradients(self, tensors: Tensors, upstream: list[Array | None]) -> dict[str, Array]:
+        """Run forward and backward; return the analytic gradients by name."""
+        raise TypeError("a target defines gradients")
+
+    def check_second_backward(self, first: dict[str, Array], tensors: Tensors,
+                              upstream: list[Array | None]) -> list[SideEffect]:
+        """Return the side effects that a second backward shows, given the gradients of the first one."""
+        return []
+
+    # Names for people
+    # ------------------------------------------------------------------------------------------------
+
+    def gates_of(self, name: str) -> tuple[str, ...]:
+        """Return the gates whose blocks stand side by side in this tensor's columns; () if it has none."""
+        return ()
+
+    def gate_blocks(self, name: str) -> dict[str, slice]:
+        """Return gate -> columns of this tensor."""
+        gates, columns = self.gates_of(name), self.tensors[name].shape[-1] if self.tensors[name].ndim else 0
+        if not gates or columns % len(gates):
+            return {}
+        H = columns // len(gates)
+        return {gate: slice(k * H, (k + 1) * H) for k, gate in enumerate(gates)}
+
+    def name_axes(self, axes: str | None, outputs: list[Array]) -> None:
+        """Note which axis of the first input is the sequence (N) and which is time (T).
+
+        Where ``axes`` does not say so, three axes are (N, T, D) if the output has the same N and T; else
+        nothing is claimed.
+        """
+        first = self.input_names[0] if self.input_names else ""
+        shape = self.tensors[first].shape if first in self.floating else ()
+        if axes is None:
+            axes = "NTD" if len(shape) == 3 and outputs[0].shape[:2] == shape[:2] else ""
+        elif not isinstance(axes, str) or not len(axes) == len(shape) == len(set(axes) & set("NTD")):
+            raise ArgumentError(f"axes: expected {len(shape)} different letters of N, T and D, one for each "
+                                f"axis of the first input, got {axes!r}")
+        self.axes = axes
+
+    def time_axis(self, name: str) -> int | None:
+        """Return which axis of this tensor is time; None if none is, or if that is not known."""
+        return self.axes.index("T") if name == self.input_names[0] and "T" in self.axes else None
+
+    def describe(self, name: str, index: tuple[int, ...]) -> str:
+        """Describe the entry: parameter, gate and unit, or sequence and time step."""
+        shape = self.tensors[name].shape
+        entry = f"{name}[{', '.join(map(str, index))}]" if index else name
+        for gate, columns in self.gate_blocks(name).items():
+            if columns.start <= index[-1] < columns.stop:
+                H, words = columns.stop - columns.start, f"gate {gate}, unit {index[-1] - columns.start}"
+                if len(shape) == 2:
+                    words += f", from h[{index[0]}]" if index[0] < H else f", from x[{index[0] - H}]"
+                return f"{entry} ({words})"
+        if self.time_axis(name) is not None:
+            kinds = {"N": "sequence", "T": "time step"}
+            places = [f"{kinds[axis]} {index[self.axes.index(axis)]}" for axis in "NT" if axis in self.axes]
+            return f"{entry} ({', '.join(places)})"
+        return entry

@@ -1,0 +1,162 @@
+"""``python -m minilstm grade``: each submission in a process of its own, and results for people and programs."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from minilstm.__main__ import main
+from minilstm.backend.errors import ArgumentError
+from minilstm.exercises.grade import Result, grade_all, submissions
+from minilstm.exercises.results import as_csv, gradescope, table, text
+from minilstm.exercises.steps import STEPS, Graded
+
+EXERCISES = Path(__file__).parents[2] / "examples" / "exercises"
+RIGHT = (EXERCISES / "solutions" / "step06_embedding.py").read_text(encoding="utf-8")
+NOTEBOOK: dict[str, Any] = {"metadata": {}, "nbformat": 4, "nbformat_minor": 5, "cells": [
+    {"cell_type": "markdown", "source": ["# mine"]},
+    {"cell_type": "code", "source": ["%matplotlib inline\n", "import numpy as np\n", "print('hello')"]},
+    {"cell_type": "code", "source": RIGHT[RIGHT.index("def "):RIGHT.index("if __name__")].splitlines(True)}]}
+
+
+@pytest.fixture(scope="module")
+def graded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
+    """A class in which much goes wrong."""
+    folder = tmp_path_factory.mktemp("class")
+
+    def hand_in(name: str, line: str, instead: str = "x = E[tokens]") -> None:
+        (folder / name).write_text(RIGHT.replace(instead, line), encoding="utf-8")
+    hand_in("right.py", "x = E[tokens]")
+    hand_in("loop.py", "while True: pass")
+    hand_in("exit.py", "exit()")
+    hand_in("first.py", "exit(3)\n\n\ndef embedding_forward(", "def embedding_forward(")
+    hand_in("vanishes.py", "import os; os._exit(0)")
+    hand_in("memory.py", "x = np.ones(10 * 2 ** 27)")
+    hand_in("deletes.py", "import os, glob; [os.remove(f) for f in (__file__, *glob.glob('*.py')) if os.path.exists(f)]; "
+                          "x = E[tokens]")
+    hand_in("writes.py", "open(__file__, 'w').write('nothing'); x = E[tokens]")
+    hand_in("syntax.py", "x = E[tokens")
+    (folder / "notebook.ipynb").write_text(json.dumps(NOTEBOOK), encoding="utf-8")
+    NOTEBOOK["cells"][2]["source"][2] = "    x = E[tokens - 1]\n"
+    (folder / "wrong.ipynb").write_text(json.dumps(NOTEBOOK), encoding="utf-8")
+    (folder / "nothing.py").write_text("print('I have done nothing')", encoding="utf-8")
+    found = submissions(folder)
+    assert len(found) == 12
+    results = {one.submission: one for one in grade_all(found, seconds=3.0, jobs=2)}
+    assert {file.name for file in folder.iterdir()} == set(results)         # who deletes files deletes copies
+    assert "x = E[tokens]" in (folder / "writes.py").read_text(encoding="utf-8")
+    return results
+
+
+@pytest.mark.parametrize("name, score, mistake, words", [
+    ("right.py", 10, "", ""), ("deletes.py", 10, "", ""), ("notebook.ipynb", 10, "", ""),
+    ("wrong.ipynb", 6, "tokens shifted by one", ""),
+    ("loop.py", 0, "does not come to an end", "loop.py, line 15"), ("exit.py", 6, "ends itself", "exit.py, line 15"),
+    ("first.py", 0, "ends itself", "SystemExit"),
+    ("vanishes.py", 0, "cannot be run", "ended without a result"), ("syntax.py", 0, "cannot be run", "syntax.py, line 15"),
+    ("nothing.py", 0, "not handed in", "no file with this step")])
+def test_no_submission_harms_another(graded: dict[str, Result], name: str, score: float, mistake: str, words: str) -> None:
+    one = graded[name]
+    first = one.steps["step06"][0]
+    assert one.score == score and one.points == 10 and first.mistake == mistake and words in first.detail
+    assert "/tmp" not in first.detail
+    assert name != "wrong.ipynb" or first.hint.startswith("cell 2, line 3, x = E[tokens - 1]: ")
+
+
+def test_memory_is_limited(graded: dict[str, Result]) -> None:
+    forward, backward = graded["memory.py"].steps["step06"]
+    assert forward.mistake == "stops with an error" and "MemoryError" in forward.detail and backward.score == 6
+
+
+def test_text_and_tables(graded: dict[str, Result]) -> None:
+    assert "embedding_backward: 6 of 6, right\n  total: 6 of 10" in text(graded["memory.py"])
+    assert "nothing.py           -      0  10" in table(list(graded.values()))
+    assert text(graded["loop.py"]).count("does not come to an end") == 1
+    rows = list(csv.DictReader(as_csv(list(graded.values())).splitlines()))
+    assert [row["submission"] for row in rows] == sorted(graded)
+    assert {row["submission"]: row["step06"] for row in rows}["memory.py"] == "6"
+    assert "embedding_forward: stops with an error" in {row["submission"]: row["mistakes"] for row in rows}["memory.py"]
+
+
+def test_a_spreadsheet_gets_no_formula() -> None:
+    harmless = as_csv([Result("=HYPERLINK(1)", {"step03": [Graded("lstm_step", 0.0, 10, ("-x",), "", "")]})])
+    assert "\n'=HYPERLINK(1),0,0,10," in harmless
+
+
+def test_gradescopes_form(graded: dict[str, Result]) -> None:
+    found = gradescope(graded["memory.py"])
+    assert set(found) == {"output", "tests"} and [test["score"] for test in found["tests"]] == [0, 6]
+    assert [test["max_score"] for test in found["tests"]] == [4, 6]
+    for test in found["tests"]:
+        assert set(test) == {"name", "score", "max_score", "output", "visibility"} and isinstance(test["output"], str)
+    assert found["tests"][0]["name"] == "step06 embedding: embedding_forward" and found["tests"][1]["output"] == "right"
+
+
+def test_what_one_submission_is(tmp_path: Path) -> None:
+    for name in ("ada/step06_embedding.py", "ada/.hidden.py", "ben/mine.py", "carl.py", "notes.txt", "__pycache__/x.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(RIGHT)
+    names = {one.name: [file.name for file in one.files] for one in submissions(tmp_path)}
+    assert names == {"ada": ["step06_embedding.py"], "ben": ["mine.py"], "carl.py": ["carl.py"]}
+    assert [one.name for one in submissions(tmp_path / "ada")] == ["ada"]           # an exercise's own file lies in it
+    assert [one.name for one in submissions(tmp_path / "ben")] == ["mine.py"]
+    assert len(submissions(tmp_path, single=True)) == 1 and len(submissions(tmp_path, single=True)[0].files) == 3
+    (tmp_path / "empty").mkdir()
+    for path, words in (("empty", "holds no"), ("missing", "there is no such file"), ("notes.txt", "expected a Python file")):
+        with pytest.raises(ArgumentError, match=words):
+            submissions(tmp_path / path)
+    with pytest.raises(ArgumentError, match="defines no function of an exercise"):
+        (tmp_path / "empty" / "a.py").write_text("x = 1")
+        grade_all(submissions(tmp_path / "empty"))
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copy(EXERCISES / "solutions" / "step03_lstm_step.py", tmp_path)
+    five = (EXERCISES / "solutions" / "step05_lstm_through_time.py").read_text(encoding="utf-8")
+    cut = five[:five.index("def sigmoid")] + "from step03_lstm_step import lstm_step\n\n\n" + five[
+        five.index("def lstm_step_backward"):]
+    (tmp_path / "step05_lstm_through_time.py").write_text(cut, encoding="utf-8")
+    out = {name: str(tmp_path / name) for name in ("results.json", "table.csv")}
+    assert main(["grade", str(tmp_path / "step05_lstm_through_time.py")]) == 0
+    assert "total: 10 of 10" in capsys.readouterr().out
+    words = ["grade", str(tmp_path), "--steps", "3,4", "--json", "--results", out["results.json"], "--csv", out["table.csv"]]
+    assert main(words) == 1         # step 4 is missing
+    shown = json.loads(capsys.readouterr().out)["submissions"][0]
+    assert [step["score"] for step in shown["steps"]] == [10, 0] and shown["max_score"] == 20
+    assert shown["steps"][1]["functions"][0]["mistake"] == "not handed in"
+    assert len(json.loads(Path(out["results.json"]).read_text())["tests"]) == 2
+    (tmp_path / "empty").mkdir()
+    assert main(["grade", str(tmp_path / "empty"), "--results", out["results.json"]]) == 2
+    assert "holds no .py" in json.loads(Path(out["results.json"]).read_text())["output"]
+    assert Path(out["table.csv"]).read_text().splitlines()[1].startswith(f"{tmp_path.name},10,0,10,20")
+
+
+def test_mistakes_of_who_calls_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "one.py").write_text(RIGHT)
+    for words, said in ((["--steps", str(len(STEPS) + 1)], "at least 1 and at most 10"), (["--memory", "1"], "at least 64"),
+                        (["--csv", str(tmp_path / "no" / "a.csv"), "--steps", "1"], "cannot be written")):
+        assert main(["grade", str(tmp_path / "one.py"), *words]) == 2
+        assert said in capsys.readouterr().err
+
+
+def test_neighbours_do_no_harm(tmp_path: Path) -> None:
+    """A file named like a module, a link that leads nowhere, a folder named like a file; and files beside may be read."""
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "step06_embedding.py").write_text(RIGHT.replace("x = E[tokens]", "x = E[tokens + OFFSET]").replace(
+        "import numpy as np", "import numpy as np\nfrom parts.numbers import OFFSET\nassert open('data.txt').read() == '1'"),
+        encoding="utf-8")
+    (mine / "parts").mkdir()
+    (mine / "parts" / "numbers.py").write_text("OFFSET = 0", encoding="utf-8")
+    (mine / "random.py").write_text("x = 3", encoding="utf-8")
+    (mine / "data.txt").write_text("1", encoding="utf-8")
+    (mine / ".#step06_embedding.py").symlink_to("nowhere")
+    (mine / "folder.py").mkdir()
+    (mine / "step06_old.py").write_text(RIGHT.replace("E[tokens]", "0"), encoding="utf-8")
+    assert [one.score for one in grade_all(submissions(mine), jobs=1)] == [10]
+    assert [one.score for one in grade_all(submissions(mine / "step06_embedding.py"), jobs=1)] == [0]       # alone: no parts

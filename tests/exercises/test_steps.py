@@ -1,0 +1,185 @@
+"""Every exercise: its solution gets 100 %, the blank file 0 %, and typical wrong answers get their mistake named."""
+
+from __future__ import annotations
+
+import ast
+import runpy
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from wrong_answers import WRONG
+
+from minilstm.exercises import answers, cells
+from minilstm.exercises.numbers import Task
+from minilstm.exercises.steps import STEPS, Graded, grade, steps_in
+from minilstm.gradients.diagnosis.mistakes import MISTAKES
+
+EXERCISES = Path(__file__).parents[2] / "examples" / "exercises"
+FILES = {number: EXERCISES / f"{step.stem}.py" for number, step in enumerate(STEPS, 1)}
+NUMBERS = sorted(FILES)
+SIGMOID = "\n\ndef sigmoid(z):\n    return 0.5 * (1 + np.tanh(0.5 * z))\n"
+
+
+@pytest.fixture(autouse=True)
+def time_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine must not change what is named."""
+    monkeypatch.setattr(cells, "SECONDS", 10.0)
+
+
+def solution(number: int) -> Path:
+    return EXERCISES / "solutions" / FILES[number].name
+
+
+def graded(path: Path, number: int) -> list[Graded]:
+    return grade(runpy.run_path(str(path)), STEPS[number - 1])
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_solution_gets_everything(number: int) -> None:
+    got = graded(solution(number), number)
+    assert [one.score for one in got] == [one.points for one in got] and sum(one.points for one in got) == 10
+    assert not any(one.mistake or one.hint for one in got)
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_blank_gets_nothing_and_a_first_question(number: int) -> None:
+    for one in graded(FILES[number], number):
+        assert one.score == 0 and one.mistake == "not written yet" and one.hint.startswith("line ")
+        assert one.hint.endswith("?")
+
+
+def functions(path: Path) -> dict[str, list[str]]:
+    text = path.read_text(encoding="utf-8")
+    return {node.name: text.splitlines()[node.lineno - 1:node.end_lineno] for node in ast.parse(text).body
+            if isinstance(node, ast.FunctionDef)}
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_exercise_and_solution_differ_in_the_blanks_alone(number: int) -> None:
+    blank, solved = functions(FILES[number]), functions(solution(number))
+    for function in STEPS[number - 1].functions:
+        pairs = zip(blank[function.name], solved[function.name], strict=True)
+        assert all("..." in b and "..." not in s for b, s in pairs if b != s)
+
+
+@pytest.mark.parametrize("number, right, wrong, mistake", WRONG)
+def test_a_wrong_answer_is_named(number: int, right: str, wrong: str, mistake: str, tmp_path: Path) -> None:
+    text = solution(number).read_text(encoding="utf-8")
+    assert text.count(right) == 1
+    path = tmp_path / FILES[number].name
+    helped = text.replace(right, wrong) + SIGMOID * ("sigmoid" in wrong and "def sigmoid" not in text)
+    path.write_text(helped, encoding="utf-8")
+    wrongs = [one for one in graded(path, number) if one.mistake]
+    assert [one.mistake for one in wrongs] == [mistake]
+    one = wrongs[0]
+    assert one.score < one.points and one.hint.endswith("?")
+    assert right in wrong or right not in f"{one.detail} {one.hint}"
+
+
+def test_five_wrong_answers_for_each() -> None:
+    assert min(Counter(number for number, *_ in WRONG).values()) >= 5 and {number for number, *_ in WRONG} == set(NUMBERS)
+
+
+def test_every_name_is_tried() -> None:
+    tried = {mistake for *_, mistake in WRONG}
+    rare = {"truncation", "dc_prev_with_another_f", "not_transposed", "p_without_y", "mask_drawn_again", "cache_changed",
+            "upstream_written", "zero"}         # by the zoo, or below
+    assert {MISTAKES[key].name for key in MISTAKES.keys() - rare} <= tried
+    tasks = [task for task in vars(answers).values() if isinstance(task, Task)]
+    assert len(tasks) == 11 and {wrong.name for task in tasks for wrong in task.wrongs} <= tried
+
+
+def test_steps_are_found_by_name() -> None:
+    def names(text: str, file: str = "") -> list[str]:
+        return [step.name for step in steps_in(text, file)]
+    both = "def lstm_step(x):\n    pass\nadam_step = None"
+    assert names(both) == ["step03", "step07"] and names(both, "step05_lstm_through_time.py") == ["step05"]
+    assert names("from mine import pad") == ["step08"] and names('"cells": ["def pad(x):\\n"]') == ["step08"]
+    assert names("", "ada_12_step05.py") == ["step05"]
+    assert names("") == names("rnn_step(x)", "step010.py") == names("if pad == 1: pass") == []
+
+
+def test_a_right_backward_is_not_lost_to_a_wrong_forward(tmp_path: Path) -> None:
+    path = tmp_path / FILES[1].name
+    text = solution(1).read_text(encoding="utf-8").replace("h = np.tanh(hx @ W + b)", "h = np.tanh(hx @ W + 2 * b)")
+    path.write_text(text, encoding="utf-8")
+    assert [one.score for one in graded(path, 1)] == [0, 6]
+    path.write_text(text.replace("np.tanh(", "np.sin(").replace("1 - h * h", "np.cos(np.arcsin(h))"), encoding="utf-8")
+    assert [(one.score, one.mistake) for one in graded(path, 1)][1][0] <= 3
+
+
+@pytest.mark.parametrize("line", [
+    "import minilstm as ml; rnn_step = ml.rnn_step; rnn_step_backward = ml.rnn_step_backward",
+    "from minilstm.cells.rnn import rnn_step as one; import minilstm.cells.rnn as r\n"
+    "def rnn_step(*a): return one(*a)\ndef rnn_step_backward(*a): return r.rnn_step_backward(*a)",
+    "import minilstm, functools; rnn_step = functools.partial(getattr(minilstm, 'rnn_' + 'step'))\n"
+    "rnn_step_backward = lambda *a: eval('minilstm.rnn_step_backward')(*a)",
+])
+def test_minilstms_own_answer_scores_nothing(line: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(line, encoding="utf-8")
+    for one in graded(path, 1):
+        assert one.score == 0 and one.mistake == "minilstm's own answer" and "minilstm's rnn_step" in one.detail
+
+
+def test_checking_oneself_is_allowed(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(solution(1).read_text(encoding="utf-8") + "\nimport minilstm as ml\n"
+                    "ml.gradcheck((rnn_step, rnn_step_backward), (np.ones((2, 3)), np.ones((2, 4)), np.ones((7, 4)), "
+                    "np.ones(4)))\nassert ml.sigmoid(np.zeros(1)) == 0.5\n"
+                    "h, _ = ml.rnn_step(np.ones((2, 3)), np.ones((2, 4)), np.ones((7, 4)), np.ones(4))\n", encoding="utf-8")
+    assert sum(one.score for one in graded(path, 1)) == 10
+
+
+@pytest.mark.parametrize("line, mistake, score", [
+    ("dh *= 1 - h * h; dz = dh", "right, with a bad habit", 3), ("dz = 0 * dh", "a gradient stays zero", 0),
+    ("dz = dh * (1 - h * h) + 0.1", "weight decay inside backward", 0),
+    ("dz = dh * (1 - h); hx = np.hstack([h, hx[:, h.shape[1]:]])",
+     "tanh' is missing, or of the activated value; h_t for h_{t-1} in dW", 0)])
+def test_habits_and_zeros(line: str, mistake: str, score: float, tmp_path: Path) -> None:
+    path = tmp_path / FILES[1].name
+    path.write_text(solution(1).read_text(encoding="utf-8").replace("dz = dh * (1 - h * h)", line), encoding="utf-8")
+    assert [(one.mistake, one.score) for one in graded(path, 1)][1] == (mistake, score)
+
+
+def test_a_forward_without_a_name_is_told_from_which_step_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cells, "SECONDS", 0.1)
+    path = tmp_path / FILES[5].name
+    path.write_text(solution(5).read_text(encoding="utf-8").replace("[:, t], h, c, W, b)", "[:, t], h, c0, W, b)"),
+                    encoding="utf-8")
+    forward, backward = graded(path, 5)
+    assert forward.detail == "h, c_last are wrong from t = 1 on" and "h, c, cache = lstm_step(" in forward.hint
+    assert forward.score == 0 and backward.score == 6
+
+
+def test_an_exercise_grades_itself(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(FILES[6]), run_name="__main__")
+    assert ended.value.code == 1 and "step06 embedding: 0 of 10" in capfd.readouterr().out
+
+
+def test_arguments_may_have_other_names(tmp_path: Path) -> None:
+    path = tmp_path / FILES[1].name
+    text = solution(1).read_text(encoding="utf-8").replace("(x, h_prev, W, b)", "(x_t, before, weights, bias)")
+    text = text.replace("[h_prev, x]", "[before, x_t]").replace("hx @ W + b)", "hx @ weights + bias)")
+    text = text.replace("h, W)\n", "h, weights)\n", 1)
+    path.write_text(text, encoding="utf-8")
+    assert [one.score for one in graded(path, 1)] == [4, 6]
+
+
+def test_errors_are_told_with_their_line(tmp_path: Path) -> None:
+    path = tmp_path / FILES[1].name
+    path.write_text(solution(1).read_text(encoding="utf-8").replace("db = dz.sum(axis=0)", "db = dz @ hx")
+                    .replace("return h, (hx, h, W)", "return h"), encoding="utf-8")
+    forward, backward = graded(path, 1)
+    assert forward.mistake == "returns something else" and backward.mistake == "stops with an error"
+    assert "line 26: db = dz @ hx: which shapes meet here?" in backward.hint
+
+
+def test_an_ellipsis_that_is_no_blank(tmp_path: Path) -> None:
+    path = tmp_path / FILES[1].name
+    path.write_text(solution(1).read_text(encoding="utf-8").replace(
+        "dz = dh * (1 - h * h)", "every = (..., slice(None))\n    try:\n        dz = dh[every] * (1 - h * h)\n"
+        "    except AssertionError: ..."), encoding="utf-8")
+    assert [one.score for one in graded(path, 1)] == [4, 6]

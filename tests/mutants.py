@@ -1,0 +1,668 @@
+"""Plant one bug at a time in a copy of the package, and count those that the tests of its part detect.
+
+    python tests/mutants.py                    all of them, one after the other
+    python tests/mutants.py --jobs 4           four at a time
+    python tests/mutants.py --only lstm        those with this word in their part or description
+    python tests/mutants.py --list             what would be planted
+
+Each line of the table below is one bug: in the file of its part, one text is replaced by another. A bug is killed if the
+part's tests fail, cannot even start, or run out of time; it survives if they pass. The paths of files and tests are only in
+PARTS. The bugs in the CUDA sources have their own table, in their tests; such a bug counts as killed if its test passes.
+
+The exit status is 0 if all were killed, 1 if some survived, and 2 if nothing can be counted, because a text does not occur
+exactly once in its file or because tests fail without any bug.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ElementTree
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import SimpleQueue
+from typing import NamedTuple, NoReturn
+
+ROOT = Path(__file__).parents[1]
+COPIED = ("minilstm", "tests", "examples", "benchmarks", "setup.cfg", "pyproject.toml", "README.md")
+TIMEOUT = 300                   # seconds for the tests of one bug; one that takes longer is killed
+CUDA_TIMEOUT = 3600             # seconds for all bugs in the CUDA sources
+CUDA_TEST = "tests/cuda/test_planted_bugs.py::test_a_planted_bug_is_seen"
+
+
+class Part(NamedTuple):
+    """Where a part lies, and the tests that are about it, as arguments of pytest."""
+
+    file: str
+    tests: str
+
+
+class Mutant(NamedTuple):
+    """In the file of ``part``, ``old``, which is there exactly once, becomes ``new``; ``about``: the slip, in words."""
+
+    part: str
+    old: str
+    new: str
+    about: str = ""
+
+
+class Verdict(NamedTuple):
+    """The result of a bug; ``part`` is "cuda" for those in the CUDA sources."""
+
+    part: str
+    about: str
+    killed: bool
+    seconds: float
+
+
+def cell(name: str) -> Part:
+    """Return the part that a cell's functions are."""
+    return Part(f"minilstm/cells/{name}.py", f"tests/cells/test_{name}.py tests/layers/test_recurrent.py "
+                '-k "numpy and (test_lstm or test_gru or test_rnn or padding or padded or carried)"')
+
+
+ZOO = "-m 'reliability or not reliability' tests/gradients/diagnosis"
+TWIN = 'tests/kernels/test_sequences.py -k "numpy and (readable or any_upstream)"'
+COMPILED = ("tests/kernels/test_sequences.py tests/kernels/test_compiled.py "
+            '-k "compiled and (products or readable) and not large"')
+EVERY_LAYER = "tests/layers/test_bad_input.py"
+OPTIM, LOSS = "tests/optim -k numpy", "tests/losses -k numpy"
+TOKENIZER = "tests/data/test_tokenizer.py tests/data/test_word_ids.py"
+PARTS = {
+    "lstm": cell("lstm"), "gru": cell("gru"), "rnn": cell("rnn"),
+    "padding mask": Part("minilstm/cells/padding.py", "tests/cells/test_padding.py tests/layers/test_recurrent_bad_input.py "
+                         "-k numpy"),
+    "activations": Part("minilstm/cells/activations.py", "tests/cells/test_activations.py tests/layers/test_activations.py "
+                        f'{EVERY_LAYER} -k "numpy and (test_activations or outlive)"'),
+    "activation layers": Part("minilstm/layers/activations.py", 'tests/layers/test_activations.py '
+                              f'{EVERY_LAYER} -k "numpy and (test_activations or outlive)"'),
+    "stack": Part("minilstm/layers/recurrent.py", "tests/layers/test_against_reference.py tests/layers/test_recurrent.py "
+                  'tests/layers/test_initial_weights.py -k "not standin and not gpu"'),
+    "linear": Part("minilstm/layers/linear.py", f"tests/layers/test_linear.py {EVERY_LAYER} "
+                   '-k "numpy and (test_linear or outlive)"'),
+    "embedding": Part("minilstm/layers/embedding.py", f"tests/layers/test_embedding.py {EVERY_LAYER} "
+                      'tests/layers/test_initial_weights.py -k "not standin and not gpu and (test_embedding or embedding)"'),
+    "dropout": Part("minilstm/layers/dropout.py", f"tests/layers/test_dropout.py {EVERY_LAYER} tests/layers/test_recurrent.py "
+                    'tests/layers/test_saving.py -k "numpy and (test_dropout or dropout or Dropout or random_states)"'),
+    "pooling": Part("minilstm/layers/pooling.py", "tests/layers/test_pooling.py -k numpy"),
+    "averaging": Part("minilstm/training/averaging.py", "tests/training/test_averaging.py -k numpy"),
+    "adversarial": Part("minilstm/training/adversarial.py", "tests/training/test_adversarial.py -k numpy"),
+    "passes": Part("minilstm/backend/passes.py", "tests/backend/test_passes.py tests/test_properties.py"),
+    "checks": Part("minilstm/backend/checks.py", "tests/backend/test_checks.py tests/test_misuses.py"),
+    "module": Part("minilstm/layers/module.py", "tests/layers/test_module.py tests/layers/test_sequential.py "
+                   'tests/backend/test_passes.py tests/test_misuses.py -k "not standin and not gpu"'),
+    "sequential": Part("minilstm/layers/sequential.py", "tests/layers/test_sequential.py tests/test_misuses.py "
+                       '-k "not standin and not gpu"'),
+    "initial weights": Part("minilstm/layers/initial_weights.py", "tests/layers/test_initial_weights.py"),
+    "binary cross-entropy": Part("minilstm/losses/binary_cross_entropy.py", LOSS),
+    "cross-entropy": Part("minilstm/losses/cross_entropy.py", LOSS),
+    "squared error": Part("minilstm/losses/squared_error.py", LOSS),
+    "loss": Part("minilstm/losses/loss.py", LOSS),
+    "metrics": Part("minilstm/losses/metrics.py", "tests/losses/test_metrics.py -k numpy"),
+    "optimizer": Part("minilstm/optim/optimizer.py", OPTIM),
+    "sgd": Part("minilstm/optim/sgd.py", OPTIM),
+    "adam": Part("minilstm/optim/adam.py", OPTIM),
+    "clipping": Part("minilstm/optim/clipping.py", OPTIM),
+    "schedules": Part("minilstm/optim/schedules.py", "tests/optim/test_schedules.py"),
+    "checkpoint": Part("minilstm/training/checkpoint.py", "tests/training/test_checkpoint.py"),
+    "state": Part("minilstm/training/state.py", "tests/training/test_resume.py "
+                  "tests/training/test_interrupt.py tests/training/test_trainer.py -k numpy"),
+    "state fields": Part("minilstm/training/state.py", "tests/reliability/test_damaged_checkpoints.py -m reliability"),
+    "atomic write": Part("minilstm/training/atomic_write.py", "tests/training/test_checkpoint.py"),
+    "paths": Part("minilstm/backend/paths.py", "tests/training/test_checkpoint.py tests/command_line/test_program.py"),
+    "threads": Part("minilstm/backend/threads.py", "tests/backend/test_threads.py"),
+    "trial of kernels": Part("minilstm/kernels/cuda/trial.py", "tests/cuda/test_trial.py"),
+    "gradient check": Part("minilstm/gradients/check/check.py", "tests/gradients/test_gradcheck.py -k numpy"),
+    "gradcheck report": Part("minilstm/gradients/report.py", "tests/gradients/targets tests/command_line"),
+    "diagnosis": Part("minilstm/gradients/diagnosis/diagnose.py", ZOO),
+    "linearity": Part("minilstm/gradients/check/linearity.py", ZOO),
+    "arrays by name": Part("minilstm/student/gradcheck.py", "tests/student/test_arrays.py"),
+    "process": Part("minilstm/backend/process.py", "tests/backend/test_process.py"),
+    "load": Part("minilstm/student/load.py", "tests/student/test_load.py"),
+    "exercises": Part("minilstm/exercises/steps.py", "tests/exercises"),
+    "exercises: cells": Part("minilstm/exercises/cells.py", "tests/exercises/test_steps.py"),
+    "submissions": Part("minilstm/exercises/grade.py", "tests/exercises/test_grade.py"),
+    "grades": Part("minilstm/exercises/results.py", "tests/exercises/test_grade.py"),
+    "held gates": Part("minilstm/lab/held_gates.py", "tests/lab/test_held_gates.py"),
+    "pairs": Part("minilstm/gradients/targets/pair.py", "tests/gradients/test_gradcheck.py -k numpy"),
+    "layers checked": Part("minilstm/gradients/targets/layer.py", "tests/gradients/test_gradcheck.py -k numpy"),
+    "numerical": Part("minilstm/gradients/check/numerical.py", "tests/gradients/test_gradcheck.py -k numpy"),
+    "text": Part("minilstm/data/tokenizer.py", TOKENIZER),
+    "word ids": Part("minilstm/data/word_ids.py", TOKENIZER),
+    "pad": Part("minilstm/data/padding.py", "tests/data/test_padding.py"),
+    "split": Part("minilstm/data/split.py", "tests/data/test_split.py"),
+    "loader": Part("minilstm/data/loader.py", "tests/data/test_loader.py -k numpy"),
+    "csv": Part("minilstm/data/csv_rows.py", "tests/data/test_csv_rows.py tests/data/test_imdb.py"),
+    "lstm twin": Part("minilstm/kernels/cpu/lstm.py", TWIN),
+    "gru twin": Part("minilstm/kernels/cpu/gru.py", TWIN),
+    "rnn twin": Part("minilstm/kernels/cpu/rnn.py", TWIN),
+    "twins' sequence": Part("minilstm/kernels/cpu/sequence.py", TWIN),
+    "compiled lstm": Part("minilstm/kernels/compiled/lstm.py", COMPILED),
+    "compiled gru": Part("minilstm/kernels/compiled/gru.py", COMPILED),
+    "compiled rnn": Part("minilstm/kernels/compiled/rnn.py", COMPILED),
+    "compiled product": Part("minilstm/kernels/compiled/gemm.py", COMPILED),
+    "compiled padding": Part("minilstm/kernels/compiled/padding.py", COMPILED),
+    "compiled embedding": Part("minilstm/kernels/compiled/embedding.py", "tests/kernels/test_compiled.py -k embedding"),
+}
+
+WHERE_REAL = "        if real is not None:\n            "
+MUTANTS = [
+    # Which forward a backward belongs to, and what counts as an array.
+    Mutant("passes", "if len(waiting) == 1 and not waiting[0].contested:", "if len(waiting) == 1:",
+           "a contested pass is taken"),
+    Mutant("passes", "        return [one for one in waiting if one.gave(_thread.prediction)]", "        return waiting[-1:]",
+           "the latest, not the one that the loss was computed from"),
+    Mutant("passes", "if itself or any(one.beside_lost for one in waiting):", "if itself:", "shapes tell though one is lost"),
+    Mutant("passes", "        one.forgotten = True\n", "        pass\n", "what is unclear stays"),
+    Mutant("passes", "    if len(found) == 1 and not found[0].outdated:", "    if len(found) == 1:", "outdated weights"),
+    Mutant("passes", "class _Thread(threading.local):", "class _Thread:", "one state for all threads"),
+    Mutant("checks", "if not (x.dtype.isnative and x.flags.aligned):", "if not x.dtype.isnative:", "misaligned arrays"),
+    Mutant("checks", "if not (x.dtype.isnative and x.flags.aligned):", "if not x.flags.aligned:", "other byte orders"),
+    Mutant("checks", "        refuse_other_arithmetic(name, x)\n", "", "masked arrays and matrices"),
+    Mutant("checks", "return x.astype(_PROMOTED[x.dtype.char]) if x.dtype.char in _PROMOTED else x", "return x",
+           "float16 and long doubles"),
+    Mutant("checks", "    return dy.astype(dtype, copy=False)\n", "    return dy\n", "a gradient of another dtype"),
+    Mutant("module", "other.contested = this.contested = True", "pass", "nobody contests"),
+    Mutant("module", "            self._forget(lambda one: one is others[0])\n", "            pass\n", "forwards pile up"),
+    Mutant("module", "                one.outdated = True\n", "                pass\n", "weights that changed"),
+    Mutant("module", "                    generator.state = state\n", "                    pass\n", "streams after a refusal"),
+    Mutant("module", "return self.training or this is not None and this.training", "return self.training", "a frozen Dropout"),
+    Mutant("module", "module._frozen = bool(value)", "self._frozen = bool(value)", "frozen layers below"),
+    Mutant("sequential", "        for gradient, value in grads:\n            gradient[...] = value\n", "", "half a backward"),
+    Mutant("sequential", "            module._caches, module._passes = caches, passes\n", "            pass\n",
+           "caches after half a backward"),
+    # The LSTM: numbers are those of its derivation.
+    Mutant("lstm", 'for gate in "fio")', 'for gate in "ifo")', "step: two gates change places"),
+    Mutant("lstm", "c_t = f * c_prev + i * c_tilde", "c_t = i * c_prev + f * c_tilde", "step: cell state"),
+    Mutant("lstm", "h_t = o * tanh_c\n", "h_t = o * c_t\n", "step: hidden state"),
+    Mutant("lstm", "[h_prev, x_t], axis=1)", "[x_t, h_prev], axis=1)", "step: rows of W"),
+    Mutant("lstm", "do = dh * tanh_c ", "do = dh * c_prev ", "step, 12"),
+    Mutant("lstm", "dc = dc + dh * o * (1.0", "dc = dh * o * (1.0", "step, 11: the cell's own future"),
+    Mutant("lstm", "df = dc * c_prev", "df = dc * c_tilde", "step, 10"),
+    Mutant("lstm", "di = dc * c_tilde", "di = dc * c_prev", "step, 9"),
+    Mutant("lstm", "dc_tilde = dc * i", "dc_tilde = dc * f", "step, 8"),
+    Mutant("lstm", "dc_prev = dc * f  ", "dc_prev = dc  ", "step, 7: no forgetting on the way back"),
+    Mutant("lstm", "df * f * (1.0 - f)", "df * (1.0 - f * f)", "step, 6: tanh' for σ'"),
+    Mutant("lstm", "di * i * (1.0 - i)", "di * i", "step, 5"),
+    Mutant("lstm", "do * o * (1.0 - o)", "do * o * (1.0 + o)", "step, 4"),
+    Mutant("lstm", "dc_tilde * (1.0 - c_tilde * c_tilde)", "dc_tilde * (1.0 - c_tilde)", "step, 3"),
+    Mutant("lstm", "hx.T @ dz, dz.sum(axis=0)", "hx.T @ dz, dz.mean(axis=0)", "step, 2: db"),
+    Mutant("lstm", "return dhx[:, H:], dhx[:, :H], dc_prev", "return dhx[:, :-H], dhx[:, -H:], dc_prev", "step, 1: x first"),
+    Mutant("lstm", "    gates += b\n", "", "biases left out"),
+    Mutant("lstm", "z += h[t] @ W_h", "z += h[t - 1] @ W_h", "the state of a step too early"),
+    Mutant("lstm", "z[:, fio] += 1.0", "z[:, fio] += 0.5", "sigmoid by tanh"),
+    Mutant("lstm", "c[t + 1] += i * c_tilde", "c[t + 1] = i * c_tilde", "what was kept is overwritten"),
+    Mutant("lstm", "xp.multiply(o, tanh_c[t], out", "xp.multiply(o, c[t + 1], out", "hidden state without tanh"),
+    Mutant("lstm", "c[0] = 0 if c0 is None else c0", "c[0] = 0", "initial cell state ignored"),
+    Mutant("lstm", "real[t], c[t + 1], c[t])", "real[t], c[t + 1], 0 * c[t])", "a padded step forgets c"),
+    Mutant("lstm", "real[t], h[t + 1], h[t])", "real[t], h[t + 1], 0 * h[t])", "a padded step forgets h"),
+    Mutant("lstm", "out = h[1:] if real is None else", "out = h[1:] if True else", "outputs of padded steps"),
+    Mutant("lstm", "        x = xp.where(real, x, xp.zeros_like(x))", "        pass", "padded inputs are read"),
+    Mutant("lstm", WHERE_REAL + "dh = xp.where(real, dh, xp.zeros_like(dh))", "", "gradients of padded outputs are read"),
+    Mutant("lstm", "else dh[t] + dh_next", "else dh[t]", "nothing comes back from the future"),
+    Mutant("lstm", "do = dh_t * tanh_c[t]", "do = dh_t * c[t + 1]", "12"),
+    Mutant("lstm", "(1.0 - tanh_c[t] * tanh_c[t])", "(1.0 - tanh_c[t])", "11"),
+    Mutant("lstm", "xp.multiply(dc_t * c[t], f", "xp.multiply(dc_t * c[t + 1], f", "10: c of the wrong step"),
+    Mutant("lstm", "f * (1.0 - f), out=dz_f", "1.0 - f * f, out=dz_f", "6"),
+    Mutant("lstm", "xp.multiply(dc_t * c_tilde, i", "xp.multiply(dc_t, i", "9"),
+    Mutant("lstm", "i * (1.0 - i), out=dz_i", "i, out=dz_i", "5"),
+    Mutant("lstm", "xp.multiply(do, o * (1.0 - o)", "xp.multiply(do, o * (1.0 + o)", "4"),
+    Mutant("lstm", "xp.multiply(dc_t * i, 1.0", "xp.multiply(dc_t * f, 1.0", "8"),
+    Mutant("lstm", "1.0 - c_tilde * c_tilde, out=dz_c", "1.0 - c_tilde, out=dz_c", "3"),
+    Mutant("lstm", "dc_prev = dc_t * f", "dc_prev = dc_t * i", "7"),
+    Mutant("lstm", WHERE_REAL + "dz[t] *= real[t]\n", "", "weight gradients of padded steps"),
+    Mutant("lstm", "xp.where(real[t], dc_prev, dc)", "xp.where(real[t], dc_prev, dc_t)", "dc through a padded step"),
+    Mutant("lstm", "xp.where(real[t], dh_prev, dh_t)", "xp.where(real[t], dh_prev, 0 * dh_t)", "dh through a padded step"),
+    Mutant("lstm", "h[:T].reshape(T * N, H)", "h[1:].reshape(T * N, H)", "2: h not shifted"),
+    Mutant("lstm", "db = rows.sum(axis=0)", "db = dz[0].sum(axis=0)", "2: db of one step"),
+    Mutant("lstm", ".reshape(T, N, D).transpose(1, 0, 2).copy()", ".reshape(N, T, D)", "1: time and batch mixed up in dx"),
+    Mutant("lstm", "dh_prev = dz[t] @ W_hT", "dh_prev = dh_t + dz[t] @ W_hT", "1: dh goes past the step"),
+    # The GRU.
+    Mutant("gru", "q = h_prev @ w_nh + b_nh", "q = h_prev @ w_nh + b_nx", "step: the candidate's other bias"),
+    Mutant("gru", "b_nx + r * q)", "b_nx + q)", "step: no reset gate"),
+    Mutant("gru", "(1.0 - z) * n + z * h_prev", "z * n + (1.0 - z) * h_prev", "step: update gate the other way round"),
+    Mutant("gru", "dn = dh * (1.0 - z)", "dn = dh * z", "step, 10"),
+    Mutant("gru", "dz = dh * (h_prev - n)", "dz = dh * (n - h_prev)", "step, 9: sign"),
+    Mutant("gru", "dh_prev = dh * z  ", "dh_prev = dh * (1.0 - z)  ", "step, 8"),
+    Mutant("gru", "da_n = dn * (1.0 - n * n)", "da_n = dn * n * (1.0 - n)", "step, 7: σ' for tanh'"),
+    Mutant("gru", "dq, dr = da_n * r, da_n * q", "dq, dr = da_n, da_n * q", "step, 6, 5"),
+    Mutant("gru", "da_z = dz * z * (1.0 - z)", "da_z = dz * (1.0 - z)", "step, 4"),
+    Mutant("gru", "da_r = dr * r * (1.0 - r)", "da_r = dr * r", "step, 3"),
+    Mutant("gru", "[h_prev.T @ from_h, x_t", "[h_prev.T @ from_x, x_t", "step, 2: dW"),
+    Mutant("gru", "[da_r, da_z, da_n, dq], axis=1).sum", "[da_r, da_z, dq, da_n], axis=1).sum", "step, 2: biases"),
+    Mutant("gru", "W_x.T, dh_prev + from_h @", "W_x.T, from_h @", "step, 1: the path along the state is lost"),
+    Mutant("gru", "gates += b[:3 * H]", "gates += b[H:]", "biases of other gates"),
+    Mutant("gru", "        a[:, rz] += 1.0\n", "", "sigmoid by tanh"),
+    Mutant("gru", "xp.add(from_h[:, candidate], b_nh, out=q[t])", "q[t] = from_h[:, candidate]", "b_nh left out"),
+    Mutant("gru", "n += r * q[t]", "n += z * q[t]", "the wrong gate resets"),
+    Mutant("gru", "h_t = (1.0 - z) * n + z * h[t]", "h_t = (1.0 - z) * n + z * h[0]", "the first state is kept"),
+    Mutant("gru", "xp.where(real[t], h_t, h[t])", "xp.where(real[t], h_t, 0 * h_t)", "a padded step forgets"),
+    Mutant("gru", "xp.multiply(dh_t * (1.0 - z), 1.0 - n * n", "xp.multiply(dh_t, 1.0 - n * n", "10"),
+    Mutant("gru", "(1.0 - z), 1.0 - n * n, out", "(1.0 - z), 1.0 - n, out", "7"),
+    Mutant("gru", "xp.multiply(dh_t * (h[t] - n)", "xp.multiply(dh_t * (h[t + 1] - n)", "9: h of the wrong step"),
+    Mutant("gru", "z * (1.0 - z), out=da_z", "1.0 - z * z, out=da_z", "4"),
+    Mutant("gru", "xp.multiply(da_n, r, out=dq)", "xp.multiply(da_n, z, out=dq)", "6"),
+    Mutant("gru", "xp.multiply(da_n * q[t], r", "xp.multiply(dq * q[t], r", "5"),
+    Mutant("gru", "r * (1.0 - r), out=da_r", "1.0 - r, out=da_r", "3"),
+    Mutant("gru", WHERE_REAL + "da[t] *= real[t]\n", "", "weight gradients of padded steps"),
+    Mutant("gru", "dh_prev = dh_t * z + da[t]", "dh_prev = dh_t + da[t]", "8"),
+    Mutant("gru", "da[t][:, to_h] @ W_hT", "da[t][:, :3 * H] @ W_hT", "1: h sees da_n"),
+    Mutant("gru", "xp.where(real[t], dh_prev, dh_t)", "xp.where(real[t], dh_prev, 0 * dh_t)", "dh through a padded step"),
+    Mutant("gru", "D).T @ from_x])", "D).T @ rows[:, to_h]])", "2: x sees dq"),
+    Mutant("gru", "dx = (from_x @ W_x.T)", "dx = (rows[:, to_h] @ W_x.T)", "1: dx from dq"),
+    # The simple RNN.
+    Mutant("rnn", "activate(hx @ W + b)", "activate(hx @ W)", "step: bias left out"),
+    Mutant("rnn", "* derivative(h)", "* derivative(hx @ W)", "step, 3: the derivative from z"),
+    Mutant("rnn", "hx.T @ dz, dz.sum(axis=0)", "hx.T @ dz, dz.mean(axis=0)", "step, 2: db"),
+    Mutant("rnn", "return dhx[:, H:], dhx[:, :H], dW", "return dhx[:, :-H], dhx[:, -H:], dW", "step, 1: x before h"),
+    Mutant("rnn", "activate(z[t] + h[t] @ W_h)", "activate(z[t] + h[0] @ W_h)", "the state of another step"),
+    Mutant("rnn", "xp.where(real[t], h_t, h[t])", "xp.where(real[t], h_t, 0 * h_t)", "a padded step forgets"),
+    Mutant("rnn", "derivative(h[t + 1])", "derivative(h[t])", "3: h of the wrong step"),
+    Mutant("rnn", WHERE_REAL + "dz[t] *= real[t]\n", "", "weight gradients of padded steps"),
+    Mutant("rnn", "h[:T].reshape(T * N, H)", "h[1:].reshape(T * N, H)", "2: h not shifted"),
+    Mutant("rnn", "dz[t] @ W_hT", "dz[t] @ W_h", "1: W_h not transposed"),
+    Mutant("rnn", "xp.where(real[t], dh_prev, dh_t)", "xp.where(real[t], dh_prev, 0 * dh_t)", "dh through a padded step"),
+    # Padding, stacks, directions.
+    Mutant("padding mask", "steps < lengths", "steps <= lengths", "a step too many, padding behind"),
+    Mutant("padding mask", "steps >= T - lengths", "steps > T - lengths", "a step too few, padding in front"),
+    Mutant("padding mask", "(host < 1) | (host > T)", "(host < 0) | (host > T)", "length 0 is let through"),
+    Mutant("stack", "states[layer * self.directions + direction]", "states[direction * self.num_layers + layer]",
+           "order of states"),
+    Mutant("stack", "_flip(x, direction), *state", "x, *state", "the reverse direction reads forward"),
+    Mutant("stack", "y if y is None else _flip(y, direction)", "y", "reversed outputs are not turned back"),
+    Mutant("stack", '"padding": _flip_padding(padding, direction)', '"padding": padding',
+           "padding on the wrong side in reverse"),
+    Mutant("stack", "xp.concatenate(outputs, axis=2)", "xp.concatenate(outputs[::-1], axis=2)", "directions change places"),
+    Mutant("stack", "x = x if mask is None else x * mask", "x = x", "dropout on the way back only"),
+    Mutant("stack", "if self.dropout and self.training else None", "if self.dropout else None", "dropout in evaluation"),
+    Mutant("stack", "dy = dx * masks[layer - 1]", "dy = dx", "dropout on the way forward only"),
+    Mutant("stack", "finals[-self.directions:]", "finals[:self.directions]", "the first layer's final state is the output"),
+    Mutant("stack", "share if dh_n is None else dh_n + share", "share", "the final state's own gradient is lost"),
+    Mutant("stack", "(self.num_layers - 1) * dirs + direction", "direction", "the output's gradient goes to the first layer"),
+    Mutant("stack", '["W" + suffix] += dW', '["W" + suffix] = dW', "gradients of W are not added up"),
+    Mutant("stack", '["b" + suffix] += db', '["b" + suffix] = db', "gradients of b are not added up"),
+    Mutant("stack", "                d = _flip(d, direction)\n", "", "dx of the reverse direction is not turned back"),
+    Mutant("stack", "dx = d if dx is None else dx + d", "dx = d", "dx of one direction only"),
+    Mutant("stack", 'b[gate_columns(biases, "f", H)] = 1.0', 'b[gate_columns(biases, "i", H)] = 1.0', "forget bias"),
+    Mutant("stack", '"i", H)] = -keep', '"i", H)] = keep', "chrono: the input gate's sign"),
+    # Other layers.
+    Mutant("linear", "return y if b is None else y + b,", "return y,", "bias left out"),
+    Mutant("linear", "rows.sum(axis=0)", "rows.mean(axis=0)", "1"),
+    Mutant("linear", "LinearCache(x.copy(), W)", "LinearCache(x, W)", "the caller can write into the cache"),
+    Mutant("linear", 'self.grads["W"] += dW', 'self.grads["W"] = dW', "gradients of W are not added up"),
+    Mutant("linear", 'self.grads["b"] += db', 'self.grads["b"] = db', "gradients of b are not added up"),
+    Mutant("embedding", "dW += embedding_backward(dy, cache)", "dW[...] = embedding_backward(dy, cache)",
+           "gradients are not added up"),
+    Mutant("embedding", "        dW[cache.padding_idx] = 0\n", "        pass\n", "the padding row learns"),
+    Mutant("embedding", "            W[self.padding_idx] = 0.0\n", "            pass\n", "the padding row is not 0"),
+    Mutant("embedding", "(tokens.max() >= V)", "(tokens.max() > V)", "a token too large by one"),
+    Mutant("embedding", "uniform(rng, shape, 0.05)", "uniform(rng, shape, 0.5)", "initial range"),
+    Mutant("dropout", "type(1.0 / (1.0 - p))", "type(1.0)", "survivors are not scaled up"),
+    Mutant("dropout", ">= p\n", "< p\n", "keeps what it should drop"),
+    Mutant("dropout", "self.mask(x) if self.training and self.p > 0.0", "self.mask(x) if self.p > 0.0", "drops in evaluation"),
+    Mutant("dropout", "else dy * cache.mask", "else dy", "the way back is not masked"),
+    Mutant("dropout", "(N, 1, D), self.p, x), (N, T, D))", "(1, T, D), self.p, x), (N, T, D))", "one mask for the batch"),
+    Mutant("dropout", "drop &= tokens != self.padding_idx", "pass", "padding becomes a word"),
+    Mutant("pooling", "xp.where(real, x, -xp.inf)", "x", "the maximum of the padding"),
+    Mutant("pooling", "shares.max(axis=1)", "1 / T", "the mean counts the padding"),
+    Mutant("pooling", "] += dy[:, :H]", "] = dy[:, :H]", "the maximum's gradient replaces the mean's"),
+    Mutant("pooling", "dy[:, None, -H:]", "dy[:, None, :H]", "the mean gets the maximum's gradient"),
+    Mutant("activations", "return y * (1.0 - y)", "return 1.0 - y * y", "σ'"),
+    Mutant("activations", "    return 1.0 - y * y", "    return 1.0 - y", "tanh'"),
+    Mutant("activations", "~(y.real <= 0)", "~(y.real < 0)", "relu' at 0"),
+    Mutant("activations", "xp.exp(xp.where(negative, z, -z))", "xp.exp(z)", "sigmoid of a positive number"),
+    Mutant("activation layers", "ActivationCache(y.copy())", "ActivationCache(y)", "the caller can write into the cache"),
+    # Losses and metrics.
+    Mutant("binary cross-entropy", "LOG_FLOOR = -100.0", "LOG_FLOOR = -50.0", "BCE: clamp"),
+    Mutant("binary cross-entropy", "-(y * log_p + (1 - y) * log_q)", "-(y * log_p + y * log_q)", "BCE"),
+    Mutant("binary cross-entropy", "xp.where(pq.real < 1e-12, 1e-12, pq)", "pq", "BCE: floor on the way back"),
+    Mutant("binary cross-entropy", "pq) * scale\n", "pq)\n", "BCE: gradient of the sum for that of the mean"),
+    Mutant("binary cross-entropy", "xp.where(positive, 0, -z) + log_tail", "xp.where(positive, 0, z) + log_tail",
+           "logits: sign"),
+    Mutant("binary cross-entropy", "float(pos_weight) * y * loss_if_1", "y * loss_if_1", "logits: weight left out"),
+    Mutant("binary cross-entropy", "- pos_weight * y * (1 - p)", "- y * (1 - p)", "logits: weight left out on the way back"),
+    Mutant("cross-entropy", "shifted = z - z.real.max(axis=-1, keepdims=True)", "shifted = z", "cross-entropy: overflow"),
+    Mutant("cross-entropy", "total(xp.where(counted, -picked, 0), scale)", "total(-picked, scale)", "ignored targets cost"),
+    Mutant("cross-entropy", "1 / xp.maximum(counted.sum(), 1)", "1 / target.size", "mean over ignored targets"),
+    Mutant("cross-entropy", "xp.where(counted[..., None], (xp.exp(log_softmax) - onehot) * weight, 0)",
+           "(xp.exp(log_softmax) - onehot) * weight", "ignored targets have a gradient"),
+    Mutant("cross-entropy", "- onehot) * weight", "- onehot)", "cross-entropy: gradient of the sum for that of the mean"),
+    Mutant("squared error", "(2 * cache.scale)", "cache.scale", "MSE: factor 2"),
+    Mutant("squared error", "reduce(difference * difference,", "reduce(difference,", "MSE: no square"),
+    Mutant("loss", "scale = 1 / losses.size if", "scale = 1 / len(losses) if", "mean over the first axis only"),
+    Mutant("loss", "losses.sum(dtype=wide)", "losses.sum(dtype=losses.dtype)", "sums in single precision"),
+    Mutant("metrics", "prediction >= threshold", "prediction > threshold", "at the threshold"),
+    Mutant("metrics", "(true * classes + predicted)", "(predicted * classes + true)", "rows and columns change places"),
+    Mutant("metrics", "matrix.sum(axis=0), matrix.sum(axis=1)", "matrix.sum(axis=1), matrix.sum(axis=0)",
+           "precision is recall"),
+    Mutant("metrics", "(2 * right, predicted + true)", "(right, predicted + true)", "F1"),
+    Mutant("metrics", "xp.maximum(counted.sum(), 1)", "counted.size", "fraction of all, ignored ones too"),
+    Mutant("metrics", "((predicted == true) & counted)", "(predicted == true)", "ignored targets can be right"),
+    # Initial weights, optimisers, schedules.
+    Mutant("initial weights", "math.sqrt(6.0 /", "math.sqrt(3.0 /", "Glorot's bound"),
+    Mutant("initial weights", "    q = q * np.sign(np.diagonal(r))\n", "", "orthogonal: QR's own signs"),
+    Mutant("initial weights", "rng.uniform(1, t_max - 1, units)", "rng.uniform(1, t_max, units)", "chrono: longest memory"),
+    Mutant("sgd", "        if self.weight_decay:\n            xp.multiply(p, self.weight_decay, out=r)",
+           "        if self.weight_decay:\n            xp.multiply(p, self.lr * self.weight_decay, out=r)", "SGD: decay"),
+    Mutant("sgd", "1 - self.dampening if self.steps > 1 else 1.0", "1 - self.dampening", "SGD: the first step dampened"),
+    Mutant("sgd", "b *= self.momentum\n            b += s\n", "b += s\n            b *= self.momentum\n",
+           "SGD: the gradient decays, too"),
+    Mutant("sgd", "                s += g\n", "", "SGD: Nesterov without the gradient"),
+    Mutant("adam", "k = math.sqrt(1 - self.betas[1] ** self.steps)", "k = 1.0", "Adam: second correction"),
+    Mutant("adam", "self.lr * k / (1 - self.betas[0] ** self.steps)", "self.lr * k", "Adam: first correction"),
+    Mutant("adam", "self.eps * k", "self.eps", "Adam: eps"),
+    Mutant("adam", "xp.sqrt(v, out=s)\n        s += eps\n", "xp.add(v, eps, out=s)\n        xp.sqrt(s, out=s)\n",
+           "Adam: eps under the root"),
+    Mutant("adam", "s *= 1 - beta2", "s *= 1 - beta1", "Adam: the wrong beta"),
+    Mutant("adam", "p *= 1 - self.lr * self.weight_decay", "p *= 1 - self.weight_decay", "AdamW: decay without the rate"),
+    Mutant("adam", "0.0 if self._decoupled else self.weight_decay", "self.weight_decay", "AdamW: decay twice"),
+    Mutant("clipping", "xp.square(g, dtype=np.float64)", "xp.square(g)", "clipping: squares overflow"),
+    Mutant("clipping", "norm, 0.0) + 1e-6)", "norm, 0.0))", "clipping: 1e-6"),
+    Mutant("optimizer", "if fits.all():", "if fits.any():", "one finite gradient is enough"),
+    Mutant("optimizer", 'self.steps = meta["steps"]', "pass", "steps are not restored"),
+    Mutant("schedules", "epoch // self.step_size", "(epoch + 1) // self.step_size", "steps an epoch early"),
+    Mutant("schedules", "bisect.bisect_right", "bisect.bisect_left", "milestones an epoch late"),
+    Mutant("schedules", "(self.base_lr - self.eta_min) *", "self.base_lr *", "cosine: lower end"),
+    Mutant("schedules", "min(epoch, self.total_iters) /", "epoch /", "linear: goes on after its end"),
+    Mutant("schedules", "self.num_bad_epochs > self.patience", "self.num_bad_epochs >= self.patience", "plateau: patience"),
+    Mutant("schedules", "self.best * (1 - self.threshold)", "self.best - self.threshold", "plateau: threshold"),
+    Mutant("schedules", "-= 1\n            self.num_bad_epochs = 0\n", "-= 1\n", "plateau: cooldown"),
+    Mutant("schedules", "max(self.lr * self.reduction, self.min_lr)", "self.lr * self.reduction", "plateau: lower end"),
+    # Saving, and checking gradients.
+    Mutant("checkpoint", "len(data) != size or hashlib.sha256(data[:-_DIGEST]).digest() != data[-_DIGEST:]",
+           "len(data) != size", "the digest is not compared"),
+    Mutant("checkpoint", "is not int or offset != end or", "is not int or", "offsets are not compared"),
+    Mutant("checkpoint", "    if end != len(body):", "    if end > len(body):", "bytes are left over"),
+    Mutant("checkpoint", "offset += len(blob)", "offset += host.size", "offsets count numbers"),
+    Mutant("checkpoint", "or not name or name in arrays", "or not name", "a name twice"),
+    Mutant("state", '    run.model.load_rng_state(meta["rng"])\n', "", "random states are not restored"),
+    Mutant("state", "run.step, run.sums = meta", "run.step, _ = meta", "sums of the epoch are not restored"),
+    Mutant("state", 'run.scheduler.load_state_dict(meta["scheduler"])', "pass", "the schedule is not restored"),
+    Mutant("state", "        callback.load_state_dict({", "        dict({", "callbacks are not restored"),
+    Mutant("state", "            _put(run, *before)", "            pass", "a state that does not fit is half restored"),
+    Mutant("state fields", "    _check_position(meta)\n", "", "positions that no run has"),
+    Mutant("state fields", "and len(meta[\"history\"]) == epoch", "", "a history of another length"),
+    Mutant("state", 'check_entries(weights, expected, f"', 'dict(weights=0, name=f"', "best weights of another shape"),
+    Mutant("averaging", "        if self.swapped:\n            self._swap(run)\n", "", "training goes on with the average"),
+    Mutant("averaging", "min(self.decay, self.steps / (self.steps + 1))", "self.decay", "the first weights stay for long"),
+    Mutant("averaging", "        self.steps += 1\n", "", "the average is the last step"),
+    Mutant("averaging", "self.swapped = not self.swapped", "self.swapped = True", "a resumed run swaps once more"),
+    Mutant("adversarial", "words.backward(g + ", "words.backward(", "the embedding misses the first pass"),
+    Mutant("adversarial", "self.epsilon * size_e /", "self.epsilon /", "the noise does not grow with the vectors"),
+    Mutant("adversarial", "xp.where(g.any(axis=2, keepdims=True), e, 0)", "e", "the padding counts for the norm"),
+    Mutant("state fields", "        _put(run, arrays, meta)\n    except BaseException",
+           "        _put(run, arrays, meta)\n    except MinilstmError", "errors of other types"),
+    Mutant("atomic write", "if process.isdigit() and not _runs(int(process)):", "if process.isdigit():",
+           "files of processes that run"),
+    Mutant("atomic write", "{zlib.crc32(os.path.basename(target).encode()):08x}", "{0:08x}", "files of other checkpoints"),
+    Mutant("paths", ".expanduser()", "", "~ is a name like any other"),
+    Mutant("threads", "        raise errors[0]\n", "        pass\n", "errors of threads"),
+    Mutant("trial of kernels", '"" if worst <= BOUNDS[dtype.char] else', '"" if True else', "any number will do"),
+    Mutant("trial of kernels", "or not np.isfinite(got).all()", "", "NaN is near enough"),
+    Mutant("pad", "if not _fits(np.asarray(value), dtype):", "if False:", "a value that does not fit"),
+    Mutant("pad", "if dtype is not None and not _fits(items, dtype):", "if False:", "numbers wrap, texts are cut"),
+    Mutant("csv", "                csv.field_size_limit(before)\n", "                pass\n", "the limit stays raised"),
+    Mutant("gradient check", "FINITE_TOLERANCE = 1e-6", "FINITE_TOLERANCE = 2.0", "finite differences: tolerance"),
+    Mutant("gradient check", "COMPLEX_TOLERANCE = 1e-10", "COMPLEX_TOLERANCE = 1e-5", "complex step: tolerance"),
+    Mutant("gradient check", "    effects += _overwritten(used, tensors) + _upstream_overwritten(handed, weights)\n", "",
+           "backward may write into its inputs"),
+    Mutant("layers checked", "for name in self.owners:\n            if not _close",
+           "for name in ():\n            if not _close", "gradients need not add up"),
+    Mutant("pairs", "for name in changed(second)[:1]]",
+           "for name in ()]", "backward may write into its cache"),
+    Mutant("gradcheck report", "\"right\": name not in self.wrong", "\"right\": True", "a grader reads that all is right"),
+    Mutant("gradcheck report", "marked if row[0] in self.wrong", "marked if row[0] not in self.wrong", "other rows marked"),
+    Mutant("diagnosis", "0.85 * seconds", "0.0 * seconds", "no time to search"),
+    Mutant("diagnosis", "if not explanations or explanations[0].open:", "if not explanations:", "named, though not exact"),
+    Mutant("diagnosis", "{1, min(2, every), min(3, every), every}", "{1}", "one step alone"),
+    Mutant("diagnosis", "SMALL if CLIPPED in effects else 1.0", "1.0", "what is clipped hides what else is wrong"),
+    Mutant("diagnosis", "before and _is_consistent(target, rng)", "False", "a wrong forward is not named"),
+    Mutant("linearity", "if not _same(first, gradients(1.0)):", "if False:", "random numbers drawn again"),
+    Mutant("linearity", "if np.abs(nothing).max() > 1e-12", "if np.abs(nothing).max() > 1e12", "weight decay"),
+    Mutant("arrays by name", "if known is not None and \"N\" in known and _mixes", "if False and _mixes",
+           "time is taken for the batch"),
+    Mutant("process", "faulthandler.dump_traceback_later(seconds, exit=True, file=trace)", "pass",
+           "where a loop hangs is not said"),
+    Mutant("process", "        _limit_memory(megabytes)\n", "        pass\n", "memory without limit"),
+    Mutant("exercises", "    if calls:\n", "    if False:\n", "minilstm's own answer counts"),
+    Mutant("exercises", "verdict.score * function.points", "float(verdict.score > 0) * function.points",
+           "half right is right"),
+    Mutant("exercises: cells", "if _is_right(own, cell):\n", "if True:\n", "a wrong forward costs the backward"),
+    Mutant("exercises: cells", "0.5 if len(found) == 1", "0.5 if found", "many mistakes get half"),
+    Mutant("submissions", "shutil.copyfile(file, copy)", "copy.symlink_to(file)", "a submission can write over itself"),
+    Mutant("grades", "\"max_score\": graded.points,\n", "\"max_score\": graded.score,\n",
+           "Gradescope: all points are reached"),
+    Mutant("grades", "cell[:1] in (\"=\"", "cell[:1] in (\"?\"", "a cell that a spreadsheet computes"),
+    Mutant("held gates", "OPEN if value else SHUT", "SHUT if value else OPEN", "the other way round"),
+    Mutant("load", "wanted = [node for node in tree.body if", "wanted = [node for node in tree.body if True or",
+           "training cells run"),
+    Mutant("numerical", "/ (right + left)", "/ right", "central differences: twice too large"),
+    Mutant("numerical", "value + 1j * COMPLEX_STEP\n", "1j * COMPLEX_STEP\n", "complex step from 0"),
+    # Data.
+    Mutant("text", "if index < limit or index == oov}", "if index <= limit or index == oov}", "a word too many"),
+    Mutant("text", "enumerate(words, 1)", "enumerate(words, 2)", "ids begin at 2"),
+    Mutant("text", "sorted(number, key", "sorted(sorted(number), key", "ties by the alphabet"),
+    Mutant("text", "[self.oov_token, *by_count]", "[*by_count, self.oov_token]", "the OOV token comes last"),
+    Mutant("text", "docs[ids[start:stop]] += 1 ", "np.add.at(docs, ids[start:stop], 1) ", "a text counts a word twice"),
+    Mutant("text", "waiting.append(text.lower() if self.lower else text)", "waiting.append(text)", "case is kept"),
+    Mutant("word ids", "(self._low[slots] != low) | (self._high[slots] != high)", "(self._low[slots] != low)",
+           "words with the same eight first letters"),
+    Mutant("pad", "row[-maxlen:] if truncating", "row[-maxlen + 1:] if truncating", "cut too short in front"),
+    Mutant("pad", "else row[:maxlen], dtype)", "else row[-maxlen:], dtype)", "cut on the wrong side"),
+    Mutant("pad", "padded[number, maxlen - len(kept):] = kept", "padded[number, :len(kept)] = kept",
+           "padded on the wrong side"),
+    Mutant("pad", "*item), value, dtype=dtype)", "*item), 0, dtype=dtype)", "another value"),
+    Mutant("pad", "np.clip(lengths, minimum, None if", "np.clip(lengths, 0, None if", "length 0"),
+    Mutant("split", "order[n_test:n_test + n_train], order[:n_test]", "order[:n_train], order[n_train:n_train + n_test]",
+           "the test part comes last"),
+    Mutant("split", "test_size, n, ceil)", "test_size, n, floor)", "the test part is rounded down"),
+    Mutant("split", "np.unique(remainder)[::-1]", "np.unique(remainder)", "the smallest remainders first"),
+    Mutant("loader", "default_rng([self.seed, epoch])", "default_rng(self.seed)", "every epoch in the same order"),
+    Mutant("loader", "-(-self.size // self.batch_size)", "self.size // self.batch_size", "the short last batch is lost"),
+    Mutant("loader", "self.size // self.batch_size if self.drop_last else ", "", "the short last batch is kept"),
+    Mutant("loader", "range(start, len(self))", "range(len(self))", "an epoch begins anew"),
+    Mutant("loader", "        self.epoch += 1\n", "", "the epoch does not move on"),
+    Mutant("loader", "rng.permutation(full).reshape(-1)", "full.reshape(-1)", "batches come in the order of their lengths"),
+    Mutant("loader", "self._lengths[host[part]].max()", "self._lengths[host[part]].min()", "reviews lose their end"),
+    Mutant("csv", "strict=True", "strict=False", "stray quotes"),
+    Mutant("csv", "len(row) != len(header)", "len(row) < len(header)", "fields too many"),
+    Mutant("csv", "header.count(column) != 1", "column not in header", "a column twice"),
+    Mutant("csv", "        if blank:", "        if blank > 1:", "an empty row in the middle"),
+    Mutant("csv", "file.read(MAX_BYTES + 1)", "file.read(MAX_BYTES)", "a file without end is cut"),
+    # The fast twins, in NumPy and compiled.
+    Mutant("lstm twin", "columns[:, :3] *= -1", "columns[:, :2] *= -1", "a gate without its minus"),
+    Mutant("lstm twin", "np.multiply(r, o, out=tanh_c)", "np.multiply(r, i, out=tanh_c)", "A"),
+    Mutant("lstm twin", "        np.multiply(c, r, out=c) ", "        np.multiply(c, f, out=c) ", "K_f"),
+    Mutant("lstm twin", "np.copyto(f, 1, where=padded)", "np.copyto(f, 0, where=padded)", "dc through a padded step"),
+    Mutant("lstm twin", "np.add(dc, scratch, out=dc)", "np.copyto(dc, scratch)", "11"),
+    Mutant("lstm twin", "np.where(padded[t], dh, 0)", "np.where(padded[t], 0, dh)", "dh through a real step"),
+    Mutant("gru twin", "np.concatenate([q[:H], n[H:-1]])", "np.concatenate([n[:H], q[H:-1]])", "the candidate's gradients"),
+    Mutant("gru twin", "np.copyto(z_kept, 1, where=padded)", "np.copyto(z_kept, 0, where=padded)", "dh through a padded step"),
+    Mutant("gru twin", "        np.multiply(q, r, out=q) ", "        np.multiply(q, n, out=q) ", "K_r"),
+    Mutant("gru twin", "            np.add(dhx[t, :H], scratch, out=dhx[t, :H])\n", "", "7"),
+    Mutant("rnn twin", "h = hx[1:, :self.H]", "h = hx[:-1, :self.H]", "3: h of the wrong step"),
+    Mutant("rnn twin", "np.copyto(u, 0, where=padded)", "np.copyto(u, 1, where=padded)", "weight gradients of padded steps"),
+    Mutant("rnn twin", "np.copyto(h_next, hx[t, :self.H], where=padded[t])", "np.copyto(h_next, 0, where=padded[t])",
+           "a padded step forgets"),
+    Mutant("twins' sequence", "        shares[0] += share\n", "        shares[0] = share\n", "dW of one chunk only"),
+    Mutant("twins' sequence", "np.add(dW, share, out=dW)", "np.copyto(dW, share)", "dW of one block only"),
+    Mutant("twins' sequence", "dhx[steps, :H] = dh\n", "dhx[steps, :H] = 0\n", "no way back to the block before"),
+    Mutant("twins' sequence", "hx[:-1, H + D] = 1\n", "hx[:-1, H + D] = 0\n", "no biases"),
+    Mutant("compiled lstm", "c_prev * f * (one - f)", "c_tilde * f * (one - f)", "K_f"),
+    Mutant("compiled lstm", "dc[k] = d * u[t, k]", "dc[k] = d", "7"),
+    Mutant("compiled gru", "K_q * q * (one - r)", "K_n * q * (one - r)", "K_r"),
+    Mutant("compiled rnn", "one - hx[t + 1, k] * hx[t + 1, k]", "one - hx[t, k] * hx[t, k]", "3: h of the wrong step"),
+    Mutant("compiled product", "            columns = n - j\n", "            pass\n", "the last columns are left out"),
+    Mutant("compiled padding", "dhx[t, k] += dhx[t + 1, k]", "dhx[t, k] -= dhx[t + 1, k]", "dh through a padded step"),
+    Mutant("compiled embedding", "dW[token, k] += dy", "dW[token, k] = dy", "the last place only"),
+    Mutant("compiled embedding", "if token != padding:", "if token != 0:", "the padding row learns"),
+]
+
+
+def refuse(words: str) -> NoReturn:
+    """End with a message and status 2."""
+    print(words, file=sys.stderr)
+    sys.exit(2)
+
+
+def check_places(mutants: list[Mutant]) -> None:
+    """Refuse bugs whose text is not in its file exactly once."""
+    wrong = []
+    for mutant in mutants:
+        times = (ROOT / PARTS[mutant.part].file).read_text().count(mutant.old)
+        if times != 1:
+            wrong.append(f"{mutant.part}, {mutant.about}: {mutant.old!r} is {times} times in {PARTS[mutant.part].file}")
+    if wrong:
+        refuse("\n".join(wrong))
+
+
+class Copy:
+    """A copy of the repository in a folder of its own, in which one bug at a time can be planted."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in COPIED:
+            if (ROOT / name).is_dir():
+                shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("*.pyc", ".hypothesis"))
+            else:
+                shutil.copy(ROOT / name, folder / name)
+
+    def pytest(self, *arguments: str, timeout: float = TIMEOUT) -> tuple[int | None, str]:
+        """Return (pytest's exit status, or None where it ran out of time; what it printed)."""
+        environment = os.environ | {"PYTHONPATH": str(self.folder), "CI": "1"}
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
+        with tempfile.TemporaryFile("w+") as output:        # not a pipe, which a process left behind would hold open
+            try:
+                status = subprocess.run(command, cwd=self.folder, env=environment, timeout=timeout, stdin=subprocess.DEVNULL,
+                                        stdout=output, stderr=subprocess.STDOUT).returncode
+            except subprocess.TimeoutExpired:
+                return None, ""
+            output.seek(0)
+            return status, output.read()
+
+    def write(self, file: str, text: str) -> None:
+        """Write a source, and delete its compiled .pyc files: Python might not notice a change within the same second."""
+        path = self.folder / file
+        path.write_text(text)
+        for stale in (path.parent / "__pycache__").glob(f"{path.stem}.*.pyc"):
+            stale.unlink()
+
+    def kills(self, mutant: Mutant) -> bool:
+        """Return whether the tests detect this bug."""
+        part = PARTS[mutant.part]
+        before = (self.folder / part.file).read_text()
+        self.write(part.file, before.replace(mutant.old, mutant.new))
+        try:
+            status, _ = self.pytest("-x", *shlex.split(part.tests))
+        finally:
+            self.write(part.file, before)
+        if status == 5:
+            refuse(f"{mutant.part}: {part.tests} selects no tests")
+        return status != 0
+
+
+def check_green(copy: Copy, mutants: list[Mutant]) -> None:
+    """Refuse parts whose tests fail, or are not there, without any bug."""
+    for tests in dict.fromkeys(PARTS[mutant.part].tests for mutant in mutants):
+        start = time.perf_counter()
+        status, output = copy.pytest("-x", *shlex.split(tests))
+        if status:
+            refuse(f"{output}\nwithout any bug, pytest {tests} ends with status {status}")
+        print(f"green     {tests} ({time.perf_counter() - start:.0f} s)", flush=True)
+
+
+def tell(verdict: Verdict) -> Verdict:
+    """Print a line about one bug."""
+    word = "killed" if verdict.killed else "SURVIVED"
+    print(f"{word:9} {verdict.part}: {verdict.about} ({verdict.seconds:.1f} s)", flush=True)
+    return verdict
+
+
+def run_all(mutants: list[Mutant], copies: list[Copy]) -> list[Verdict]:
+    """Plant each bug in whichever copy is free."""
+    free: SimpleQueue[Copy] = SimpleQueue()
+    for copy in copies:
+        free.put(copy)
+
+    def run(mutant: Mutant) -> Verdict:
+        copy, start = free.get(), time.perf_counter()
+        try:
+            return tell(Verdict(mutant.part, mutant.about, copy.kills(mutant), time.perf_counter() - start))
+        finally:
+            free.put(copy)
+    with ThreadPoolExecutor(len(copies)) as pool:
+        return list(pool.map(run, mutants))
+
+
+def cuda_names(copy: Copy) -> list[str]:
+    """Return the names of the bugs in the CUDA sources."""
+    status, output = copy.pytest("--collect-only", CUDA_TEST)
+    if status:
+        refuse(f"{output}\nthe bugs in the CUDA sources cannot be listed")
+    lines = [line for line in output.splitlines() if line.startswith(CUDA_TEST + "[")]
+    return [line[len(CUDA_TEST) + 1:-1] for line in lines]
+
+
+def run_cuda(copy: Copy, wanted: Callable[[str, str], bool]) -> list[Verdict]:
+    """Run the tests about bugs in the CUDA sources; one that passes has seen its bug."""
+    names = [name for name in cuda_names(copy) if wanted("cuda", name)]
+    if not names:
+        return []
+    report = copy.folder / "cuda.xml"
+    status, output = copy.pytest(*(f"{CUDA_TEST}[{name}]" for name in names), f"--junitxml={report}", timeout=CUDA_TIMEOUT)
+    if not report.exists():
+        refuse(f"{output}\nthe bugs in the CUDA sources could not be tried (pytest's status: {status})")
+    cases = {case.attrib["name"].partition("[")[2][:-1]: case for case in ElementTree.parse(report).iter("testcase")}
+    return [tell(Verdict("cuda", name, name in cases and not len(cases[name]), float(cases[name].attrib["time"])
+                         if name in cases else 0.0)) for name in names]
+
+
+def main() -> None:
+    """Plant the selected bugs, and print the results."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
+    parser.add_argument("--list", action="store_true", help="list the bugs without planting them")
+    parser.add_argument("--only", default="", metavar="WORD", help="bugs with this word in their part or description")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="how many bugs are tried at a time")
+    parser.add_argument("--no-cuda", action="store_true", help="leave out the bugs in the CUDA sources")
+    arguments = parser.parse_args()
+
+    def wanted(part: str, about: str) -> bool:
+        return arguments.only in part or arguments.only in about
+    mutants = [mutant for mutant in MUTANTS if wanted(mutant.part, mutant.about)]
+    check_places(mutants)
+    signal.signal(signal.SIGINT, signal.default_int_handler)     # a shell's background jobs ignore it, and so would the tests
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        first = Copy(Path(folder) / "0")
+        if arguments.list:
+            names = [] if arguments.no_cuda else [name for name in cuda_names(first) if wanted("cuda", name)]
+            for part, about in [*((mutant.part, mutant.about) for mutant in mutants), *(("cuda", name) for name in names)]:
+                print(f"{part}: {about}")
+            return
+        check_green(first, mutants)
+        copies = [first, *(Copy(Path(folder) / str(k)) for k in range(1, max(1, arguments.jobs)))]
+        verdicts = run_all(mutants, copies)
+        if not arguments.no_cuda:
+            verdicts += run_cuda(first, wanted)
+    total = Counter(verdict.part for verdict in verdicts)
+    killed = Counter(verdict.part for verdict in verdicts if verdict.killed)
+    for part in total:
+        print(f"killed {killed[part]} of {total[part]}: {part}")
+    survivors = [verdict for verdict in verdicts if not verdict.killed]
+    print(f"killed {killed.total()} of {total.total()} in {time.perf_counter() - start:.0f} s")
+    for verdict in survivors:
+        print(f"survived: {verdict.part}: {verdict.about}")
+    sys.exit(1 if survivors else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""Reading a student's file or notebook."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import minilstm as ml
+from minilstm.student.load import load
+
+CELLS = [
+    "%matplotlib inline\n!pip install minilstm\nimport numpy as np\nfrom no_such_package import drive",
+    "%%bash\necho 'no Python'",
+    "H = 5\nfiles = !ls\nz = np.zeros(H)\nmodel = train(100)\nraise ValueError('training cells do not run')",
+    "def double(x):\n    %time\n    return 2 * x\n\nprint(double(H))",
+    "%%time\nclass Cell:\n    def forward(self, x):\n        return undefined(x)"]
+
+
+ODD = ["""np.tanh?
+?len
+!pip install \\
+    minilstm
+a, b = %time 1, 2
+try:
+    import cupy as np
+except ImportError:
+    import numpy as np
+class Config:
+    size = 5
+config = Config()
+if True:
+    def f(x):
+        return np.ones(x)"""]
+
+
+def notebook(path: Path, cells: list[str]) -> Path:
+    kinds = [{"cell_type": "markdown", "source": ["# Title"]}, *[{"cell_type": "code", "source": cell.splitlines(True)}
+                                                                 for cell in cells]]
+    path.write_text(json.dumps({"cells": kinds, "nbformat": 4}), encoding="utf-8")
+    return path
+
+
+def test_a_notebook_gives_its_definitions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    module = load(notebook(tmp_path / "work.ipynb", CELLS))
+    assert module.double(3) == 6 and module.H == 5 and module.z.shape == (5,)
+    assert not hasattr(module, "files") and not hasattr(module, "model") and capsys.readouterr().out == ""
+    with pytest.raises(NameError, match="undefined"):
+        module.Cell().forward(1)
+
+
+def test_what_else_stands_in_notebooks(tmp_path: Path) -> None:
+    module = load(notebook(tmp_path / "odd.ipynb", ODD))
+    assert module.config.size == 5 and module.f(2).tolist() == [1, 1]
+    cells = [{"cell_type": "code", "input": ["y = 2"]}]
+    (tmp_path / "old.ipynb").write_text(json.dumps({"nbformat": 3, "worksheets": [{"cells": cells}]}), encoding="utf-8")
+    assert load(tmp_path / "old.ipynb").y == 2
+
+
+def test_a_file_says_in_which_encoding_it_is(tmp_path: Path) -> None:
+    (tmp_path / "old.py").write_bytes("# -*- coding: latin-1 -*-\nname = 'Größe'".encode("latin-1"))
+    assert load(tmp_path / "old.py").name == "Größe"
+
+
+@pytest.mark.parametrize(("name", "text", "words"), [
+    ("a.py", "import no_such_package", r"a\.py: cannot be imported: ModuleNotFoundError.*line 1: import no_such_package"),
+    ("a.py", "x = (1", r"a\.py, line 1: x = \(1: SyntaxError"), ("a.py", "1 / 0", r"ZeroDivisionError.*line 1: 1 / 0"),
+    ("a.py", "raise SystemExit(0)", "SystemExit: 0"), ("a.txt", "", r"expected a Python file \(\.py\) or a notebook"),
+    ("a.ipynb", "{}", "is no notebook"), ("a.ipynb", "[", "is no notebook"), ("a.py", "x = 1\0", "null bytes")])
+def test_what_cannot_be_read_is_one_sentence(name: str, text: str, words: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ml.ArgumentError, match=words):
+        load(path)
+
+
+def test_a_cell_and_its_line_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ml.ArgumentError, match=r"work\.ipynb, cell 2, line 2: +return \(x: SyntaxError"):
+        load(notebook(tmp_path / "work.ipynb", ["x = 1", "def f(x):\n    return (x"]))
