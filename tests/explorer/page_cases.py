@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 import minilstm as ml
-from minilstm.gradients.flow import gradient_flow
-from minilstm.gradients.paths import gradient_paths
+from minilstm.gradients.instruments.flow import gradient_flow
+from minilstm.gradients.instruments.paths import gradient_paths
 from minilstm.lab.explorer.mistakes import derivations
 from minilstm.lab.explorer.page import REVIEWS, Shown, _packed
 

@@ -11,15 +11,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-from minilstm.gradients.diagnosis.catalogue import CATALOGUE
 from minilstm.gradients.diagnosis.derivation import CELLS, Cell, Line, translate
+from minilstm.gradients.diagnosis.mistakes import MISTAKES
 
 OFFERED = json.loads((Path(__file__).parent / "offered.json").read_text(encoding="utf-8"))
 
 
 def derivations() -> dict[str, Any]:
     """Return what the page knows of each cell; a line is [target, for the parser, as in the docstring]."""
-    return {key: {**_derivation(CELLS[key], facts["products"]), **facts}
+    return {key: {**_derivation(CELLS[key.upper()], facts["products"]), **facts}
             for key, facts in OFFERED["cells"].items()}
 
 
@@ -36,8 +36,10 @@ def _derivation(cell: Cell, products: list[Any]) -> dict[str, Any]:
 def mistakes(cell: str) -> list[dict[str, Any]]:
     """Return the mistakes that are offered for a cell ("lstm", "gru", "rnn"), in the order of the table."""
     found = []
-    for one in CATALOGUE:
-        flow, lines = OFFERED["flows"].get(one.name), OFFERED["lines"][cell].get(one.name)
+    for key, mistake in MISTAKES.items():
+        flow, lines = OFFERED["flows"].get(key), OFFERED["lines"][cell].get(key)
         if lines or flow and flow not in OFFERED["unfit"][cell]:
-            found.append({**one._asdict(), "flow": "" if lines else flow, "lines": lines or {}})
+            found.append({"key": key, "name": mistake.name, "seen": mistake.seen,
+                          "question": mistake.question, "line": ", ".join(map(str, mistake.lines)),
+                          "flow": "" if lines else flow, "lines": lines or {}})
     return found

@@ -20,7 +20,7 @@ from minilstm.backend.checks import check_positive_int
 from minilstm.backend.errors import ArgumentError, DataError
 from minilstm.data.padding import pad_sequences
 from minilstm.data.tokenizer import Tokenizer
-from minilstm.gradients.flow import model_gradient_flow
+from minilstm.gradients.instruments.flow import model_gradient_flow
 from minilstm.lab.explorer.mistakes import OFFERED, derivations, mistakes
 from minilstm.lab.words import model_parts, word_by_word
 from minilstm.layers.rnn import RNN
