@@ -1,4 +1,4 @@
-"""The page in a headless browser, offline: keyboard, screen sizes, accessibility, mistakes, odd texts."""
+"""Of no single file: the page in a headless browser, offline: keyboard, screen sizes, accessibility, mistakes, odd texts."""
 
 from __future__ import annotations
 

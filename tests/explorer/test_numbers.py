@@ -1,4 +1,4 @@
-"""The page's arithmetic, run by Node, against minilstm's."""
+"""Of no single file: the page's arithmetic, run by Node, against minilstm's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands in the file, and which models are refused."""
+"""Of no single file: what stands in the page of lab/explorer, and which models are refused."""
 
 from __future__ import annotations
 
