@@ -3,18 +3,19 @@
 import {pathToFileURL} from 'node:url';
 import {chromium} from 'playwright-core';
 
-const [page_, executablePath] = process.argv.slice(2);
+const [path, executablePath] = process.argv.slice(2);
 const browser = await chromium.launch({executablePath, args: ['--no-sandbox', '--disable-gpu']});
 const median = values => values.sort((a, b) => a - b)[values.length >> 1].toFixed(0);
 const first = [], pass = [], edit = [];
 for (let k = 0; k < 7; k++) {
   const page = await (await browser.newContext({offline: true, viewport: {width: 1280, height: 900}})).newPage();
-  await page.goto(pathToFileURL(page_).href);
+  await page.goto(pathToFileURL(path).href);
   await page.waitForSelector('html[data-ready]');
-  first.push(await page.evaluate(() => {                        // from the start of loading: open, answer, draw
+  first.push(await page.evaluate(() => {                        // from the start of loading; then answer and draw
+    const start = performance.now();
     document.querySelector('#question .choices button').click();
     document.querySelector('#picture').getBoundingClientRect();
-    return Number(document.documentElement.dataset.ready) + performance.now() - performance.now();
+    return Number(document.documentElement.dataset.ready) + performance.now() - start;
   }));
   const found = await page.evaluate(() => {
     const time = work => { const start = performance.now(); work(); return performance.now() - start; };

@@ -38,12 +38,13 @@ function forward(cell, weights, x, {held = {}, nudge = {}, start = {}} = {}) {
 function backward(run, dhLast, {lines = {}, flow = ''} = {}) {
   const {cell, weights: {W, b}, x, steps, held} = run, T = steps.length, G = cell.gates.length,
     H = W.cols / G;
-  const D = x.cols, W_h = W.slice(0, H), names = {W: W.slice(0, W.rows), W_h, W_x: W.slice(H, W.rows)}, zero = new Matrix(1, H);
+  const D = x.cols, W_h = W.slice(0, H), names = {W: W.slice(0, W.rows), W_h, W_x: W.slice(H, W.rows)};
+  const zero = new Matrix(1, H);
   const text = Object.fromEntries(cell.backward.map(([, target, line]) => [target, lines[target] ?? line]));
   const value = (target, env, cols, rows = 1) => fitting(target, compute(text[target], env), rows, cols);
   const [dx, dh, dc, trace] = [new Matrix(T, D), new Matrix(T + 1, H), new Matrix(T + 1, H), []];
-  const sums = Object.fromEntries(Object.entries({x: D, h_prev: H, da_x: G * H, da_h: G * H, da: b.cols})
-    .map(([name, cols]) => [name, new Matrix(T, cols)]));
+  const one = b.cols === G * H, sizes = {x: D, h_prev: H, da_x: G * H, ...!one && {da_h: G * H, da: b.cols}};
+  const sums = Object.fromEntries(Object.entries(sizes).map(([name, cols]) => [name, new Matrix(T, cols)]));
   let [dhNext, dcNext] = [zero, zero];
   for (let t = T - 1; t >= ({'skip first': 1, truncated: Math.floor(T / 2)}[flow] ?? 0); t--) {
     const above = t === T - 1 ? dhLast : zero, env = {
@@ -53,13 +54,13 @@ function backward(run, dhLast, {lines = {}, flow = ''} = {}) {
       const deltas = targets => beside(...targets.map((name, k) => Object.hasOwn(held, gateSymbol(cell.gates[k])) ? zero :
         env[name]));
     const h_prev = flow === 'h after' ? env.h : flow === 'h wraps' && t === 0 ? steps[T - 1].h : env.h_prev;
-    const da_x = deltas(cell.behind), da_h = deltas(cell.past), one = b.cols === G * H;
+    const da_x = deltas(cell.behind), da_h = deltas(cell.past);
     Object.assign(env, {da_x, da_h}, one && {dz: da_x});
     env.direct = env.dh_prev, env.from_h = value('from_h', env, H), env.dx = value('dx', env, D);
     env.dh_prev = add(env.direct ?? zero, env.from_h);
     const share = (_, k) => product(da_h.part(k * H, (k + 1) * H), gateRows(W_h, k));
     if (flow === 'untransposed') env.dh_prev = cell.gates.map(share).reduce(add, env.direct ?? zero);
-    const rows = {x: env.x, h_prev, da_x, da_h, da: one ? da_x : beside(da_x, da_h.part(W.cols - H, W.cols))};
+    const rows = {x: env.x, h_prev, da_x, da_h, da: one || beside(da_x, da_h.part(W.cols - H, W.cols))};
     for (const name in sums) sums[name].row(t).values.set(rows[name].values);
     dh.row(t + 1).values.set(env.dh.values), dc.row(t + 1).values.set(env.dc.values),
       dx.row(t).values.set(env.dx.values);
