@@ -63,17 +63,22 @@ def student_function(names: Names, name: str, question: str) -> Callable[..., An
         raise Unanswered(Verdict(0.0, (NOT_HANDED_IN,), f"there is no function {name}"))
     if not callable(function):
         raise Unanswered(Verdict(0.0, ("no function",), f"{name} is a {type(function).__name__}"))
-    blanks = [line for line, node in _statements(function) if _is_blank(node)]
-    if blanks:
-        lines = ", ".join(map(str, blanks[:3])) + ", ..." * (len(blanks) > 3)
-        many = len(blanks) > 1
-        words = f"{len(blanks)} blank{'s' * many} left, line{'s' * many} {lines}"
-        raise Unanswered(Verdict(0.0, ("not written",), words, f"{_line(function, blanks[0])}: {question}"))
+    left = blanks(function)
+    if left:
+        lines = ", ".join(map(str, left[:3])) + ", ..." * (len(left) > 3)
+        many = len(left) > 1
+        words = f"{len(left)} blank{'s' * many} left, line{'s' * many} {lines}"
+        raise Unanswered(Verdict(0.0, ("not written",), words, f"{_line(function, left[0])}: {question}"))
 
     @functools.wraps(function)
     def call(*arguments: Any, **named: Any) -> Any:
         return function(*arguments, **named)
     return call
+
+
+def blanks(function: Any) -> list[int]:
+    """Return the lines of a function that are still blank."""
+    return [line for line, node in _statements(function) if _is_blank(node)]
 
 
 def failed(name: str, error: BaseException, question: str) -> Verdict:

@@ -88,7 +88,9 @@ def sources(file: Path) -> dict[str, str]:
         text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ArgumentError(f"{file}: cannot be read: not UTF-8 (byte {error.start})") from error
-    except (OSError, SyntaxError) as error:
+    except SyntaxError as error:
+        raise ArgumentError(f"{file}: cannot be read: not UTF-8, nor does it name another encoding") from error
+    except OSError as error:
         raise ArgumentError(f"{file}: cannot be read: {error}") from error
     try:
         book = json.loads(text)
