@@ -155,6 +155,8 @@ def _graded(names: Names, function: Function) -> Graded:
                               "who calls a function that ends the program?")
         except Exception as error:
             verdict = failed(function.name, error, function.question)
+            if not at_line(error):      # no line of the student's raised
+                verdict = verdict._replace(mistakes=("not checked",), hint="")
     if calls:
         verdict = Verdict(0.0, ("borrowed",), f"it calls minilstm's {calls[0]}",
                           "what would you write if minilstm were not there?")
