@@ -337,8 +337,8 @@ def _of_findings(found: Sequence[Finding], backward: Any, spot: Spot | None) -> 
         spot = None
     question = first.question if first and (len(found) == 1 or spot is None) else ANY_QUESTION
     score = 0.5 if len(found) == 1 and keys != ("zero",) else 0.0
-    words = "; and with: ".join(map(_without_answer, found))
-    return Verdict(score, keys, f"exactly what one gets with: {words}",
+    words = "; and ".join(map(_without_answer, found))
+    return Verdict(score, keys, f"exactly this: {words}",
                    f"{_place(backward, spot) or assignment_line(backward, *places)}: {question}")
 
 

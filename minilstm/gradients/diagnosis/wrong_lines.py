@@ -276,7 +276,7 @@ def wrong_forwards(cell: Cell) -> Iterator[tuple[Line, ...]]:
     for function in ("tanh({})", "{}", "σ(2 * ({}))", "σ({} + 1)", "σ(-({}))"):
         yield tuple(line._replace(right=function.format(line.right[2:-1])) if is_gate(line) else line
                     for line in forward)
-    for at, line in enumerate(forward):
+    for at, line in sorted(enumerate(forward), key=lambda pair: "w_" in pair[1].right):
         for wrong in dict.fromkeys(_wrong_equations(cell, line)):
             if wrong != line.right:
                 yield (*forward[:at], line._replace(right=wrong), *forward[at + 1:])
