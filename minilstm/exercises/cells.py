@@ -42,12 +42,6 @@ BLANK_QUESTIONS = {
     "dx": "Which columns of [h, x] are x's?", "dh_t": "Where does h_t go, besides the output?",
     "dh_next": "What does step t + 1 send back, and what is there before the last step?",
     "dc_next": "Who else uses c_last?", "+=": MISTAKES["sum_over_time"].question}
-# Where the exercises write what a name of the derivation is about; other names are as they are, with or
-# without _t.
-VARIABLES = {"dc̃": ("dc_tilde",), "c̃_t": ("c_tilde",), "h_t": ("h",), "dh": ("dh_t",), "dx": ("dx", "dhx"),
-             "dh0": ("dh_next", "dh"), "dh_prev": ("dh_prev", "dh_next", "dhx"), "c_t": ("c_t", "c"),
-             "dc0": ("dc_prev", "dc_next"), "dc_prev": ("dc_prev", "dc_next"),
-             **{f"{gate}_t": (gate,) for gate in "fiorzqn"}}
 
 
 class CellExercise(NamedTuple):
@@ -145,7 +139,8 @@ def judge_forward(names: Names, name: str, question: str, cell: CellExercise) ->
         named = _named_forward(function, got, outputs, cell, place)
         if named is not None:
             return named
-    return Verdict(0.0, ("wrong_forward",), difference_in_words(got, want, cell.outputs), f"{place}: {question}")
+    words = difference_in_words(got, want, cell.outputs)
+    return Verdict(0.0, ("wrong_forward",), words, f"{place}: {question}")
 
 
 def _named_forward(function: Any, got: Any, outputs: list[np.ndarray], cell: CellExercise,
@@ -217,8 +212,8 @@ def _unfinished(error: Unanswered, cell: CellExercise, forward: Any = None) -> U
     except Exception:       # its source is not at hand
         return Unanswered(verdict)
     if ran.wrong is not None and not ran.wrong.returned and ran.wrong.line not in left:
-        place = _place(function, ran.wrong)
-        verdict = verdict._replace(detail=f"{verdict.detail}, one of them is wrong", hint=f"{place}: {ANY_QUESTION}")
+        verdict = verdict._replace(detail=f"{verdict.detail}, one of them is wrong",
+                                   hint=f"{_place(function, ran.wrong)}: {ANY_QUESTION}")
     elif ran.result is not None and len(left) < BLANKS[function.__name__]:
         got = ran.result[:len(right)]
         open_results = sum(not equal_results(*pair) for pair in zip(got, right))
@@ -237,7 +232,7 @@ def _question(cell: CellExercise, variables: Collection[str]) -> str:
 
 
 class Look(NamedTuple):
-    """The first wrong line of a student's function, whether nothing else is wrong, and the results in words."""
+    """The first wrong line of a function, whether nothing else is wrong, and the results in words."""
 
     spot: Spot | None = None
     single: bool = False
@@ -284,8 +279,9 @@ def _checked(forward: Any, backward: Any, cell: CellExercise, question: str) -> 
             report = gradcheck(pair, cell.inputs(), diagnose=False, raise_exception=False)
         except GradientError as error:
             if error.__cause__ is not None:
-                return failed(backward.__name__, error.__cause__, question, _place(backward, spot))._replace(score=half)
-            return _wrong_gradient(words or str(error).splitlines()[0], place)._replace(score=half)
+                raised = failed(backward.__name__, error.__cause__, question, _place(backward, spot))
+                return raised._replace(score=half)
+            return _wrong_gradient(words or str(error).splitlines()[0], place, half)
         except MinilstmError as error:
             return Verdict(0.0, ("not checked",), str(error), place)
         if report.right:
@@ -299,7 +295,7 @@ def _checked(forward: Any, backward: Any, cell: CellExercise, question: str) -> 
     if found.side_effects and not found.slips:
         return _of_side_effects(found.side_effects, place, backward)._replace(score=0.0)
     if found.smallest_t is None:
-        return _wrong_gradient(f"the gradient of {', '.join(report.wrong)} is wrong", place)._replace(score=half)
+        return _wrong_gradient(f"the gradient of {', '.join(report.wrong)} is wrong", place, half)
     if not found.named:
         arrays = ", ".join(dict.fromkeys(part.array for part in found.wrong))
         T = found.smallest_t
@@ -308,8 +304,8 @@ def _checked(forward: Any, backward: Any, cell: CellExercise, question: str) -> 
     return _of_findings(found.slips, backward, spot)
 
 
-def _wrong_gradient(detail: str, place: str) -> Verdict:
-    return Verdict(0.0, ("wrong gradient",), detail, f"{place}: which shape must each gradient have?")
+def _wrong_gradient(detail: str, place: str, score: float) -> Verdict:
+    return Verdict(score, ("wrong gradient",), detail, f"{place}: which shape must each gradient have?")
 
 
 def _of_side_effects(effects: Sequence[SideEffect], place: str, backward: Any) -> Verdict:
@@ -325,21 +321,16 @@ def _of_side_effects(effects: Sequence[SideEffect], place: str, backward: Any) -
 
 
 def _of_findings(found: Sequence[Finding], backward: Any, spot: Spot | None) -> Verdict:
-    """Return the verdict on a backward whose mistakes have been found; the hint is about its first wrong line, or
-    else about the first mistake."""
+    """Return the verdict on a backward whose mistakes have been found."""
     keys = tuple(dict.fromkeys(map(_key, found)))
     first = MISTAKES.get(found[0].mistake)
-    places = first.variables if first else ()
-    if not places and found[0].parts:
-        part = found[0].parts[0]
-        places = _variables(part.array or part.name)
-    if "for" in places:
+    if first and first.in_loop:
         spot = None
     question = first.question if first and (len(found) == 1 or spot is None) else ANY_QUESTION
     score = 0.5 if len(found) == 1 and keys != ("zero",) else 0.0
     words = "; and ".join(map(_without_answer, found))
     return Verdict(score, keys, f"exactly this: {words}",
-                   f"{_place(backward, spot) or assignment_line(backward, *places)}: {question}")
+                   f"{_place(backward, spot) or assignment_line(backward, 'for')}: {question}")
 
 
 def _key(finding: Finding) -> str:
@@ -350,7 +341,3 @@ def _without_answer(finding: Finding) -> str:
     """Return what stands in the student's code, without what should stand there."""
     words = finding.words(tell_right=False)
     return f"{', '.join(finding.arrays)}: {words}" if finding.arrays else words
-
-
-def _variables(target: str) -> tuple[str, ...]:
-    return VARIABLES.get(target, (target,))

@@ -29,8 +29,8 @@ OUTCOMES = {Failure.ENDLESS: "endless", Failure.MEMORY: "memory", Failure.EXIT: 
 
 
 class Submission(NamedTuple):
-    """A name, its files (.py and .ipynb) with the folder they lie in, files that they may import, and why there
-    may be none."""
+    """A name, its files (.py and .ipynb) with the folder they lie in, files that they may import, and what it
+    lacks, in words."""
 
     name: str
     root: Path
@@ -165,7 +165,8 @@ def grade_all(found: Sequence[Submission], steps: Sequence[Step] = (), *, second
             for submission, (_, unread) in zip(found, read)]
 
 
-def _result(submission: Submission, notes: list[str], parts: dict[Step, tuple[list[Graded], list[str]]]) -> Result:
+def _result(submission: Submission, notes: list[str],
+            parts: dict[Step, tuple[list[Graded], list[str]]]) -> Result:
     """Put a submission's steps together; the notes say why functions are missing."""
     steps = {step.name: functions for step, (functions, _) in parts.items()}
     there = [graded.handed_in for functions in steps.values() for graded in functions]
@@ -202,7 +203,8 @@ def _grade_apart(submission: Submission, step: Step, files: list[Path], seconds:
     Where that process comes to no result, each function has one, without what stands outside of definitions.
     """
     if not files:
-        return _nothing(step.functions, NOT_HANDED_IN, submission.lacks or "there is no file with this step"), []
+        why = submission.lacks or "there is no file with this step"
+        return _nothing(step.functions, NOT_HANDED_IN, why), []
     with tempfile.TemporaryDirectory() as folder:
         every = (*submission.files, *submission.beside)
         copies = {file: Path(folder, file.relative_to(submission.root)) for file in every}
@@ -211,9 +213,11 @@ def _grade_apart(submission: Submission, step: Step, files: list[Path], seconds:
             for file, copy in copies.items():
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(file, copy)
-            answer = run_in_process(grade_step, [str(copies[file]) for file in files], step.name, names, without,
-                                    definitions, seconds=seconds, megabytes=megabytes, folder=Path(folder))
-            graded.extend(Graded(**{**one, "mistakes": tuple(one["mistakes"])}) for one in answer["functions"])
+            answer = run_in_process(
+                grade_step, [str(copies[file]) for file in files], step.name, names, without, definitions,
+                seconds=seconds, megabytes=megabytes, folder=Path(folder))
+            graded.extend(Graded(**{**one, "mistakes": tuple(one["mistakes"])})
+                          for one in answer["functions"])
             notes.extend(answer["notes"])
         graded: list[Graded] = []
         notes: list[str] = []
@@ -238,8 +242,8 @@ def grade_step(files: Sequence[str], name: str, functions: Sequence[str], withou
                definitions: bool = False) -> dict[str, Any]:
     """Return {"functions": [...], "notes": [...]}: for each of the functions what ``steps.Graded`` has.
 
-    Of ``files`` the first that defines a function without blanks counts. ``without``: functions that are taken as
-    not handed in. ``definitions``: see ``load``.
+    Of ``files`` the first that defines a function without blanks counts. ``without``: functions taken as not
+    handed in. ``definitions``: see ``load``.
     """
     step = next(step for step in STEPS if step.name == name)
     problems: list[str] = []
@@ -251,7 +255,8 @@ def grade_step(files: Sequence[str], name: str, functions: Sequence[str], withou
             problems.append(str(error))
     names = {key: value for every in reversed(loaded) for key, value in every.items()}
     for function in functions:
-        own = [every for every in loaded if getattr(every.get(function), "__module__", "") == every["__name__"]]
+        own = [every for every in loaded
+               if getattr(every.get(function), "__module__", "") == every["__name__"]]
         own.sort(key=lambda every: bool(blanks(every[function])))
         if own:
             names[function] = own[0][function]

@@ -1,8 +1,8 @@
 """The first line of a student's function that gives a variable another value than minilstm's does.
 
-A copy of the function reports each assignment while it runs, and so does minilstm's own. A second copy, with one line
-replaced by its right value, tells whether that is the only wrong one; with the blanks replaced, whether the lines
-that are written are right.
+A copy of the function reports each assignment while it runs, and so does minilstm's own. A second copy, with
+one line replaced by its right value, tells whether that is the only wrong one; with the blanks replaced,
+whether what is written is right.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ CALLED = ("rnn_step", "rnn_step_backward", "lstm_step", "lstm_step_backward")   
 # Variables of the exercises that are called otherwise in cells/.
 ALIASES = {"h": "h_t", "c": "c_t", "to_h": "from_h", "to_x": "from_x", "dc_next": "dc"}
 # These may hold the gradient of the gate's argument too.
-BEHIND = {"df": "dz_f", "di": "dz_i", "do": "dz_o", "dc_tilde": "dz_c", "dr": "da_r", "dz": "da_z", "dn": "da_n"}
+BEHIND = {"df": "dz_f", "di": "dz_i", "do": "dz_o", "dc_tilde": "dz_c", "dr": "da_r", "dz": "da_z",
+          "dn": "da_n"}
 GIVEN = " given"        # behind the name of an argument, or of a part of the cache
 RETURNED = "return"
 FILLED = ("dx", "dW", "db", "out")
@@ -44,8 +45,8 @@ class Spot(NamedTuple):
 
 
 class Run(NamedTuple):
-    """What a function returned; its first wrong line, which may be that where it raised; and a loop that begins at
-    the wrong end."""
+    """What a function returned; its first wrong line, or that where it raised; and a loop that begins at the
+    wrong end."""
 
     result: Any
     wrong: Spot | None
@@ -53,14 +54,15 @@ class Run(NamedTuple):
 
 
 class _Reports(ast.NodeTransformer):
-    """Call ``_seen(function, line, variable, value)`` after each assignment; ``replaced`` lines are not run."""
+    """Call ``_seen(function, line, variable, value)`` after each assignment; skip ``replaced`` lines."""
 
     def __init__(self, function: str, replaced: Collection[Spot]) -> None:
         self.function = function
         self.replaced = {spot.line for spot in replaced if spot.function == function}
 
     def _call(self, node: Any, name: str, value: str, suffix: str = "") -> Any:
-        new = ast.parse(f"{name} = _seen({self.function!r}, {node.lineno}, {name + suffix!r}, {value})").body[0]
+        facts = f"{self.function!r}, {node.lineno}, {name + suffix!r}"
+        new = ast.parse(f"{name} = _seen({facts}, {value})").body[0]
         for part in ast.walk(new):
             ast.copy_location(part, node)
         return new
@@ -90,8 +92,8 @@ class _Reports(ast.NodeTransformer):
     def visit_Return(self, node: ast.Return) -> ast.Return:
         value = node.value or ast.Constant(None)
         names = tuple(getattr(part, "id", "") for part in getattr(value, "elts", [value]))
-        facts: list[Any] = [ast.Constant(fact) for fact in (self.function, node.lineno, names)]
-        node.value = ast.Call(ast.Name("_seen", ast.Load()), [*facts, value], [])
+        facts: Any = (self.function, node.lineno, names)
+        node.value = ast.Call(ast.Name("_seen", ast.Load()), [*map(ast.Constant, facts), value], [])
         return ast.fix_missing_locations(node)
 
 
@@ -173,8 +175,8 @@ def run(function: Any, arguments: Sequence[Any], values: Values, replaced: Colle
         else:
             last[function, name] = line
             known = [*right, *_rights(values, function, BEHIND.get(name, ""))]
-            if known and np.ndim(value) in (1, 2) and not any(
-                    equal_results(value, one if np.ndim(one) else np.full(np.shape(value), one)) for one in known):
+            known = [one if np.ndim(one) else np.full(np.shape(value), one) for one in known]
+            if known and np.ndim(value) in (1, 2) and not any(equal_results(value, one) for one in known):
                 wrong.append(Spot(function, line, name))
         return value
     made = reporting(function, seen, replaced)
@@ -183,14 +185,15 @@ def run(function: Any, arguments: Sequence[Any], values: Values, replaced: Colle
             result = made(*copy.deepcopy(arguments))
     except Exception as error:
         result = None
-        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.name in (made.__name__, *CALLED)]
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__)
+                  if frame.name in (made.__name__, *CALLED)]
         wrong += [Spot(frame.name, frame.lineno or 0) for frame in frames[-1:]]
     return Run(result, wrong[0] if wrong else None, loops[0] if loops else None)
 
 
 def _rights(values: Values, function: str, name: str) -> list[Any]:
-    """Return the right values of a variable: in the function of this name, or else in any of its kind. None are
-    known of the states of a sequence, which the exercises keep otherwise."""
+    """Return the right values of a variable: in the function of this name, or in any of its kind; none of the
+    states of a sequence, which the exercises keep otherwise."""
     names = (name, ALIASES.get(name, name))
     if function.endswith("_forward"):
         return []

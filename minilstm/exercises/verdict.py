@@ -27,7 +27,8 @@ OUTCOMES = {
     "memory": "too much memory", "not run": "cannot be run", "not checked": "cannot be checked",
     "borrowed": "minilstm's own answer", "other results": "returns something else",
     "another arrangement": "another arrangement", "behind a wrong forward": "right behind a wrong forward",
-    "side effect": "right, with a bad habit", "wrong gradient": "a wrong gradient", "wrong line": "a wrong line",
+    "side effect": "right, with a bad habit", "wrong gradient": "a wrong gradient",
+    "wrong line": "a wrong line",
     "no name": "not one that has a name"}
 QUESTIONS = ((NameError, "where does this name get its value?"), (IndexError, "how many entries are there?"),
              (ValueError, "which shapes meet here?"))
@@ -74,8 +75,8 @@ def student_function(names: Names, name: str, question: str) -> Callable[..., An
         written = BLANKS.get(name, 0) - len(left)
         words = f"{len(left)} blank{'s' * (len(left) > 1)} left"
         words = f"{written} of {BLANKS.get(name)} lines written" if written > 0 else words
-        raise Unanswered(Verdict(0.0, ("not written",), words, f"{statement_at(function, left[0])}: {question}"),
-                         function)
+        hint = f"{statement_at(function, left[0])}: {question}"
+        raise Unanswered(Verdict(0.0, ("not written",), words, hint), function)
 
     @functools.wraps(function)
     def call(*arguments: Any, **named: Any) -> Any:

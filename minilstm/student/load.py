@@ -30,8 +30,8 @@ LONGEST = 200           # lines without indentation that one statement may have 
 def load(file: Path, problems: list[str] | None = None, *, definitions: bool = False) -> types.ModuleType:
     """Return what a file (.py, or .ipynb) defines, as a module.
 
-    With ``problems``, a statement that does not parse or cannot be run is left out and described there, and the
-    rest counts. ``definitions``: a Python file is treated as a notebook is.
+    With ``problems``, a statement that does not parse or cannot be run is left out and described there.
+    ``definitions``: a Python file is treated as a notebook is.
 
     Raises ArgumentError, with the student's line, for a file that does not exist, cannot be read or cannot be
     imported.
@@ -65,7 +65,8 @@ def load(file: Path, problems: list[str] | None = None, *, definitions: bool = F
                 _execute([node], module, file, name)
             except ArgumentError as error:
                 # a package that is missing here, a value of a cell that is left out:
-                if problems is not None and not (is_notebook and isinstance(node, (ast.Assign, ast.AnnAssign))):
+                left_out = is_notebook and isinstance(node, (ast.Assign, ast.AnnAssign))
+                if problems is not None and not left_out:
                     problems.append(str(error))
                 elif problems is None and isinstance(node, DEFINITIONS):
                     raise                           # whoever needs it will say so
@@ -89,7 +90,8 @@ def sources(file: Path) -> dict[str, str]:
     except UnicodeDecodeError as error:
         raise ArgumentError(f"{file}: cannot be read: not UTF-8 (byte {error.start})") from error
     except SyntaxError as error:
-        raise ArgumentError(f"{file}: cannot be read: not UTF-8, nor does it name another encoding") from error
+        words = "not UTF-8, nor does it name another encoding"
+        raise ArgumentError(f"{file}: cannot be read: {words}") from error
     except OSError as error:
         raise ArgumentError(f"{file}: cannot be read: {error}") from error
     try:
@@ -147,7 +149,7 @@ def _calls(node: ast.AST) -> set[str]:
 
 
 def _statements(text: str, name: str, problems: list[str] | None) -> list[ast.stmt]:
-    """Return the statements of a text; with ``problems``, those that parse, and there why the others do not."""
+    """Return a text's statements; with ``problems``, those that parse, and there why the others do not."""
     try:
         return _parse(text, name)
     except ArgumentError:

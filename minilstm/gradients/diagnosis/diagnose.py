@@ -96,7 +96,8 @@ class Diagnosis:
             return [first, f"the gradients in {arrays} are wrong {words}",
                     "the mistake is none of those that are recognised"]
         lines = [first]
-        for start, slips in zip(("it is exactly what you get with", *["or with"] * (SHOWN - 1)), (self.slips, *self.others)):
+        starts = ("it is exactly what you get with", *["or with"] * (SHOWN - 1))
+        for start, slips in zip(starts, (self.slips, *self.others)):
             lines += [f"{start} {slips[0]}", *(f"and with {slip}" for slip in slips[1:])]
         more = len(self.others) + 1 - SHOWN
         if more > 0:
@@ -172,7 +173,7 @@ def diagnosis_of(target: Target, seconds: float = SECONDS, rng: Any = 0) -> Diag
 
 
 def _commonness(slips: tuple[Finding, ...]) -> list[tuple[Any, ...]]:
-    """Order explanations that cannot be told apart: as MISTAKES are, a wrong formula first; what has no name last."""
+    """Order explanations that cannot be told apart: as MISTAKES are, formulas first; unnamed ones last."""
     keys = list(MISTAKES)
     return [(keys.index(slip.mistake) if slip.mistake else len(keys), slip.later, slip.form != "formula")
             for slip in slips]

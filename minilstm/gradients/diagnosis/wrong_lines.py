@@ -28,7 +28,8 @@ FOR_D_SIGMA = {
     "(1 - tanh²({s}))": "rules_exchanged", "{s} * (1 + {s})": "", "{s} * (1 - {s}) * {s} * (1 - {s})": "",
     "({s} * (1 - {s}))^½": ""}
 FOR_D_TANH = {
-    "": "no_tanh_derivative", "(1 - {s}) * (1 - {s})": "tanh_derivative", "(1 - tanh²({s}))": "tanh_derivative",
+    "": "no_tanh_derivative", "(1 - {s}) * (1 - {s})": "tanh_derivative",
+    "(1 - tanh²({s}))": "tanh_derivative",
     "{s} * (1 - {s})": "rules_exchanged", "(1 - {s})": "tanh_derivative", "σ'({s})": "tanh_derivative",
     "(1 + {s}²)": "tanh_derivative", "(1 - tanh(tanh({s}))²)": "tanh_derivative", "{s}²": "tanh_derivative",
     "(1 - {s}²)^½": "tanh_derivative"}
