@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SIGMA, TANH, HALF = "σ' is missing", "tanh' is missing, or of the activated value", "the wrong half of d[h, x]"
+SIGMA, NO_TANH, TANH, HALF = "σ' is missing", "tanh' is missing", "tanh' of the activated value", "the wrong half of d[h, x]"
 ADD, CARRY, FORWARD = "= for += in dW or db", "dh of step t+1 is not added", "the forward is not the equations"
 
 # (step, what the solution has, what stands there instead, the mistake's name)
@@ -11,7 +11,7 @@ WRONG: tuple[tuple[int, str, str, str], ...] = (
     (1, "h = np.tanh(hx @ W + b)", "h = 1 / (1 + np.exp(-(hx @ W + b)))", FORWARD),
     (1, "h = np.tanh(hx @ W + b)", "h = np.tanh(np.concatenate([x, h_prev], axis=1) @ W + b)", "another arrangement"),
     (1, "h = np.tanh(hx @ W + b)", "h = np.tanh(hx @ W)", FORWARD),
-    (1, "dz = dh * (1 - h * h)", "dz = dh", TANH),
+    (1, "dz = dh * (1 - h * h)", "dz = dh", NO_TANH),
     (1, "dz = dh * (1 - h * h)", "dz = dh * (1 - h)", TANH),
     (1, "dz = dh * (1 - h * h)", "dz = dh * (1 - np.tanh(h) ** 2)", TANH),
     (1, "dz = dh * (1 - h * h)", "dz = dh * h * (1 - h)", "tanh's rule for a sigmoid, or the reverse"),
@@ -24,7 +24,7 @@ WRONG: tuple[tuple[int, str, str, str], ...] = (
     (2, "np.tanh(hx @ W + b)", "hx @ W + b", FORWARD),
     (2, "dh_t = dh[:, t] + dh_next", "dh_t = dh[:, t]", CARRY),
     (2, "dz = dh_t * (1 - h[:, t + 1] ** 2)", "dz = dh_t * (1 - h[:, t] ** 2)", TANH),
-    (2, "dz = dh_t * (1 - h[:, t + 1] ** 2)", "dz = dh_t", TANH),
+    (2, "dz = dh_t * (1 - h[:, t + 1] ** 2)", "dz = dh_t", NO_TANH),
     (2, "dW += hx.T @ dz", "dW = hx.T @ dz", ADD),
     (2, "db += dz.sum(axis=0)", "db = dz.sum(axis=0)", ADD),
     (2, "dh_next = dhx[:, :H]", "dh_next = dh_next + dhx[:, :H]", "a carry is added up, not replaced"),
@@ -43,15 +43,17 @@ WRONG: tuple[tuple[int, str, str, str], ...] = (
     (4, "do = dh * tanh_c", "do = dh * np.arctanh(tanh_c)", "c for tanh(c)"),
     (4, "dc = dc + dh * o * (1 - tanh_c ** 2)", "dc = dh * o * (1 - tanh_c ** 2)", "dc of step t+1 is not added"),
     (4, "dc = dc + dh * o * (1 - tanh_c ** 2)", "dc = dc + dh * (1 - tanh_c ** 2)", "o is missing in dc"),
-    (4, "dc = dc + dh * o * (1 - tanh_c ** 2)", "dc = dc + dh * o", "tanh'(c) with c for tanh(c)"),
+    (4, "dc = dc + dh * o * (1 - tanh_c ** 2)", "dc = dc + dh * o", NO_TANH),
     (4, "dc = dc + dh * o * (1 - tanh_c ** 2)", "dc = dc + do * o * (1 - tanh_c ** 2)", "do where dh belongs"),
+    (4, "dc = dc + dh * o * (1 - tanh_c ** 2)", "dc = dc + dh * o * (1 - np.arctanh(tanh_c) ** 2)",
+     "tanh'(c) with c for tanh(c)"),
     (4, "df = dc * c_prev", "df = dc * (f * c_prev + i * c_tilde)", "c_t for c_{t-1}"),
     (4, "di = dc * c_tilde", "di = dc * i", "partners of i and c̃ exchanged"),
     (4, "dc_prev = dc * f", "dc_prev = dc", "dc_prev without f_t"),
     (4, "dz_f = df * f * (1 - f)", "dz_f = df", SIGMA),
     (4, "dz_f = df * f * (1 - f)", "dz_f = df * sigmoid(f) * (1 - sigmoid(f))", "σ' of the activated gate"),
     (4, "dz_o = do * o * (1 - o)", "dz_o = do * (1 - o ** 2)", "tanh's rule for a sigmoid, or the reverse"),
-    (4, "dz_c = dc_tilde * (1 - c_tilde ** 2)", "dz_c = dc_tilde", TANH),
+    (4, "dz_c = dc_tilde * (1 - c_tilde ** 2)", "dz_c = dc_tilde", NO_TANH),
     (4, "dz_c = dc_tilde * (1 - c_tilde ** 2)", "dz_c = dc_tilde * c_tilde * (1 - c_tilde)",
      "tanh's rule for a sigmoid, or the reverse"),
     (4, "np.concatenate([dz_f, dz_i, dz_o, dz_c], axis=1)", "np.concatenate([dz_i, dz_f, dz_o, dz_c], axis=1)",
@@ -121,7 +123,7 @@ WRONG: tuple[tuple[int, str, str, str], ...] = (
     (9, "r = sigmoid(from_h", "r = np.tanh(from_h", FORWARD),
     (9, "dn = dh * (1 - z)", "dn = dh * z", "GRU: z and 1 - z exchanged"),
     (9, "dz = dh * (h_prev - n)", "dz = dh * (n - h_prev)", "GRU: sign of dz"),
-    (9, "da_n = dn * (1 - n ** 2)", "da_n = dn", TANH),
+    (9, "da_n = dn * (1 - n ** 2)", "da_n = dn", NO_TANH),
     (9, "dq = da_n * r", "dq = da_n", "GRU: r is missing on the way back"),
     (9, "da_z = dz * z * (1 - z)", "da_z = dz", SIGMA),
     (9, "dh_prev = dh_prev + to_h", "dh_prev = to_h", "GRU: no direct path"),

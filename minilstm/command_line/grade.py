@@ -46,7 +46,7 @@ def run_grade(arguments: argparse.Namespace) -> int:
     if arguments.results is not None:
         _write(arguments.results, _dumped(gradescope(results[0])))
     if arguments.csv is not None:
-        _write(arguments.csv, as_csv(results))
+        _write(arguments.csv, "\ufeff" + as_csv(results))     # by which Excel knows UTF-8
     if arguments.json:
         print(_dumped(as_json(results)))
     else:

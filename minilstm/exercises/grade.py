@@ -17,30 +17,34 @@ from typing import Any, NamedTuple
 
 from minilstm.backend.errors import ArgumentError
 from minilstm.backend.process import MEGABYTES, Failure, ProcessError, run_in_process
-from minilstm.exercises.steps import STEPS, Graded, Step, grade, steps_in
-from minilstm.exercises.verdict import NOT_HANDED_IN
-from minilstm.student.load import load
+from minilstm.exercises.steps import STEPS, Function, Graded, Step, grade, is_step_file, steps_in
+from minilstm.exercises.verdict import NOT_HANDED_IN, blanks
+from minilstm.student.load import SUFFIXES, load, sources
 
 SECONDS = 20.0          # for one step of one submission
 MOST_BESIDE = 50 * 2 ** 20      # bytes
+ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".bz2", ".xz")
 OUTCOMES = {Failure.ENDLESS: "endless", Failure.MEMORY: "memory", Failure.EXIT: "ends itself",
             Failure.OTHER: "not run"}
 
 
 class Submission(NamedTuple):
-    """A name, its files (.py and .ipynb) with the folder they lie in, and files that they may import."""
+    """A name, its files (.py and .ipynb) with the folder they lie in, files that they may import, and what it
+    lacks, in words."""
 
     name: str
     root: Path
     files: tuple[Path, ...]
     beside: tuple[Path, ...] = ()
+    lacks: str = ""
 
 
 class Result(NamedTuple):
-    """What a submission got: the functions by step."""
+    """What a submission got: the functions by step; and what else there is to say of it."""
 
     submission: str
     steps: dict[str, list[Graded]]
+    notes: tuple[str, ...] = ()
 
     @property
     def score(self) -> float:
@@ -65,8 +69,8 @@ def submissions(path: Path, single: bool = False) -> list[Submission]:
     """Return the submissions at a path: a file is one; so is a folder with an exercise's own file in it, or
     any if ``single``.
 
-    Of any other folder each file and each folder in it is one. Raises ArgumentError where there is none, or
-    another file.
+    Of any other folder every file and every folder in it is one, also one that holds nothing to grade. Raises
+    ArgumentError where there is nothing at all, or another file.
     """
     if path.is_file():
         if not _is_code(path):
@@ -77,19 +81,42 @@ def submissions(path: Path, single: bool = False) -> list[Submission]:
     if not path.is_dir():
         raise ArgumentError(f"{path}: there is no such file or folder")
     inside = [entry for entry in sorted(path.iterdir()) if not entry.name.startswith((".", "__"))]
-    if single or {entry.stem for entry in inside} & {step.stem for step in STEPS}:
-        found = [Submission(path.resolve().name, path, _files(path, deep=single), _beside(path))]
-    else:
-        found = [Submission(entry.name, entry if entry.is_dir() else path, _files(entry), _beside(entry))
-                 for entry in inside if entry.is_dir() or _is_code(entry)]
-    found = [submission for submission in found if submission.files]
-    if not found:
+    if single or any(_is_code(entry) and is_step_file(entry.stem) for entry in inside):
+        files = _files(path, deep=single)
+        if not files:
+            raise ArgumentError(f"{path}: {_lacks(path)}")
+        return [Submission(path.resolve().name, path, files, _beside(path), _lacks(path))]
+    if not inside:
         raise ArgumentError(f"{path}: holds no .py or .ipynb file")
-    return found
+    return list(map(_entry, inside))
+
+
+def _entry(entry: Path) -> Submission:
+    """Return the submission that an entry of a class's folder is."""
+    root = entry if entry.is_dir() else entry.parent
+    try:
+        return Submission(entry.name, root, _files(entry), _beside(entry), _lacks(entry))
+    except OSError as error:
+        return Submission(entry.name, root, (), (), f"cannot be read: {error.strerror}")
+
+
+def _lacks(path: Path) -> str:
+    """Return in words why a submission may have no functions."""
+    inside = path.rglob("*") if path.is_dir() else [path]
+    found = sorted(file for file in inside if file.is_file() and not _is_hidden(file, path))
+    packed = [file.name for file in found if file.suffix.lower() in ARCHIVES]
+    if packed:
+        return f"holds {', '.join(packed)}: unpack it" if path.is_dir() else "an archive: unpack it"
+    if any(map(_is_code, found)):
+        return ""
+    if not path.is_dir():
+        return "neither a Python file (.py) nor a notebook (.ipynb)"
+    names = ", ".join(file.name for file in found[:3])
+    return f"holds only {names}, no .py or .ipynb file" if found else "an empty folder"
 
 
 def _is_code(path: Path) -> bool:
-    return path.suffix in (".py", ".ipynb") and path.is_file()
+    return path.suffix.lower() in SUFFIXES and path.is_file()
 
 
 def _beside(path: Path) -> tuple[Path, ...]:
@@ -103,8 +130,8 @@ def _is_hidden(file: Path, folder: Path) -> bool:
 
 
 def _files(path: Path, deep: bool = True) -> tuple[Path, ...]:
-    if path.is_file():
-        return (path,)
+    if not path.is_dir():
+        return (path,) if _is_code(path) else ()
     found = path.rglob("*") if deep else path.iterdir()
     return tuple(sorted(file for file in found if _is_code(file) and not any(
         part.startswith((".", "__")) for part in file.relative_to(path).parts)))
@@ -117,12 +144,13 @@ def grade_all(found: Sequence[Submission], steps: Sequence[Step] = (), *, second
     Every submission is asked for the same steps: ``steps``, or those of which any has a function. Raises
     ArgumentError where none has.
     """
-    holding = [{file: steps_in(_text(file), file.name) for file in submission.files} for submission in found]
+    read = list(map(_steps_of, found))
+    holding = [steps_by_file for steps_by_file, _ in read]
     defined = {step.name for files in holding for has in files.values() for step in has}
     asked = list(steps) or [step for step in STEPS if step.name in defined]
     if not asked:
-        raise ArgumentError(f"{found[0].name}: defines no function of an exercise, such as "
-                            f"{STEPS[0].functions[0].name}")
+        why = [*read[0][1], found[0].lacks, "defines no function of an exercise, such as rnn_step"]
+        raise ArgumentError(f"{found[0].name}: {next(filter(None, why))}")
     work = [(submission, step, _in_order(step, [file for file, has in files.items() if step in has]))
             for submission, files in zip(found, holding) for step in asked]
     several = (jobs or os.cpu_count() or 1) > 1 and len(work) > 1
@@ -133,7 +161,34 @@ def grade_all(found: Sequence[Submission], steps: Sequence[Step] = (), *, second
     else:
         graded = [_grade_apart(*each, seconds, megabytes) for each in work]
     every = iter(graded)
-    return [Result(submission.name, {step.name: next(every) for step in asked}) for submission in found]
+    return [_result(submission, unread, dict(zip(asked, every)))
+            for submission, (_, unread) in zip(found, read)]
+
+
+def _result(submission: Submission, notes: list[str],
+            parts: dict[Step, tuple[list[Graded], list[str]]]) -> Result:
+    """Put a submission's steps together; the notes say why functions are missing."""
+    steps = {step.name: functions for step, (functions, _) in parts.items()}
+    there = [graded.handed_in for functions in steps.values() for graded in functions]
+    if submission.lacks and not all(there):
+        notes = [*notes, submission.lacks]
+    notes = [*notes, *(words for _, found in parts.values() for words in found)]
+    if not notes and not any(there):
+        notes = ["defines none of the functions"]
+    return Result(submission.name, steps, tuple(dict.fromkeys(notes)))
+
+
+def _steps_of(submission: Submission) -> tuple[dict[Path, list[Step]], list[str]]:
+    """Return the steps that each file has, and why files cannot be read."""
+    found, notes = {}, []
+    for file in submission.files:
+        try:
+            code = "\n".join(sources(file).values())
+        except ArgumentError as error:
+            code = ""
+            notes.append(str(error).replace(f"{submission.root}{os.sep}", ""))
+        found[file] = steps_in(code, file.name)
+    return found, notes
 
 
 def _in_order(step: Step, files: list[Path]) -> list[Path]:
@@ -141,44 +196,80 @@ def _in_order(step: Step, files: list[Path]) -> list[Path]:
     return sorted(files, key=lambda file: (file.stem != step.stem, not file.stem.startswith(step.name)))
 
 
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise ArgumentError(f"{file}: cannot be read: {error}") from error
-
-
 def _grade_apart(submission: Submission, step: Step, files: list[Path], seconds: float,
-                 megabytes: int | None) -> list[Graded]:
-    """Grade one step of one submission, defined in ``files``, in a process of its own."""
+                 megabytes: int | None) -> tuple[list[Graded], list[str]]:
+    """Grade one step of one submission, defined in ``files``, in a process of its own; return notes too.
+
+    Where that process comes to no result, each function has one, without what stands outside of definitions.
+    """
     if not files:
-        return _nothing(step, NOT_HANDED_IN, "there is no file with this step")
+        why = submission.lacks or "there is no file with this step"
+        return _nothing(step.functions, NOT_HANDED_IN, why), []
     with tempfile.TemporaryDirectory() as folder:
         every = (*submission.files, *submission.beside)
         copies = {file: Path(folder, file.relative_to(submission.root)) for file in every}
-        for file, copy in copies.items():
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, copy)
+
+        def apart(names: Sequence[str], without: Sequence[str] = (), definitions: bool = False) -> None:
+            for file, copy in copies.items():
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, copy)
+            answer = run_in_process(
+                grade_step, [str(copies[file]) for file in files], step.name, names, without, definitions,
+                seconds=seconds, megabytes=megabytes, folder=Path(folder))
+            graded.extend(Graded(**{**one, "mistakes": tuple(one["mistakes"])})
+                          for one in answer["functions"])
+            notes.extend(answer["notes"])
+        graded: list[Graded] = []
+        notes: list[str] = []
         try:
-            answer = run_in_process(grade_step, [str(copies[file]) for file in files], step.name,
-                                    seconds=seconds, megabytes=megabytes, folder=Path(folder))
-        except ProcessError as error:
-            return _nothing(step, OUTCOMES[error.failure], str(error).replace(f"{folder}{os.sep}", ""))
-    return [Graded(**{**graded, "mistakes": tuple(graded["mistakes"])}) for graded in answer["functions"]]
+            apart([function.name for function in step.functions])
+        except ProcessError as first:
+            failed: list[str] = []
+            for function in step.functions:
+                try:
+                    apart([function.name], failed, definitions=True)
+                except ProcessError as error:
+                    failed.append(function.name)
+                    graded += _nothing([function], OUTCOMES[error.failure], str(error))
+            if not failed:
+                notes.append(str(first))
+    place = f"{folder}{os.sep}"
+    return ([one._replace(detail=one.detail.replace(place, "")) for one in graded],
+            [note.replace(place, "") for note in notes])
 
 
-def grade_step(files: Sequence[str], name: str) -> dict[str, Any]:
-    """Return {"functions": [...]}, for each function of the step what ``steps.Graded`` has.
+def grade_step(files: Sequence[str], name: str, functions: Sequence[str], without: Sequence[str] = (),
+               definitions: bool = False) -> dict[str, Any]:
+    """Return {"functions": [...], "notes": [...]}: for each of the functions what ``steps.Graded`` has.
 
-    Of ``files`` the first that defines a name counts.
+    Of ``files`` the first that defines a function without blanks counts. ``without``: functions taken as not
+    handed in. ``definitions``: see ``load``.
     """
-    names: dict[str, Any] = {}
-    for file in files:
-        names = {**vars(load(Path(file))), **names}
     step = next(step for step in STEPS if step.name == name)
-    return {"functions": [graded._asdict() for graded in grade(names, step)]}
+    problems: list[str] = []
+    loaded: list[dict[str, Any]] = []
+    for file in files:
+        try:
+            loaded.append(vars(load(Path(file), problems, definitions=definitions)))
+        except ArgumentError as error:
+            problems.append(str(error))
+    names = {key: value for every in reversed(loaded) for key, value in every.items()}
+    for function in functions:
+        own = [every for every in loaded
+               if getattr(every.get(function), "__module__", "") == every["__name__"]]
+        own.sort(key=lambda every: bool(blanks(every[function])))
+        if own:
+            names[function] = own[0][function]
+        if own[1:]:
+            first, *others = (Path(every["__file__"]).name for every in own)
+            problems.append(f"{function}: {first} counts, not {', '.join(others)}")
+    names = {key: value for key, value in names.items() if key not in without}
+    graded = list(grade(names, step._replace(functions=tuple(
+        function for function in step.functions if function.name in functions))))
+    graded = [one if one.handed_in or not problems else
+              one._replace(mistakes=("not run",), detail=problems[0]) for one in graded]
+    return {"functions": [one._asdict() for one in graded], "notes": problems}
 
 
-def _nothing(step: Step, mistake: str, detail: str) -> list[Graded]:
-    return [Graded(function.name, 0.0, function.points, (mistake,), detail, "")
-            for function in step.functions]
+def _nothing(functions: Sequence[Function], mistake: str, detail: str) -> list[Graded]:
+    return [Graded(function.name, 0.0, function.points, (mistake,), detail, "") for function in functions]

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minilstm.exercises.verdict import (Names, Verdict, assignment_line, difference_in_words, equal_results,
-                                        failed, student_function)
+from minilstm.exercises.verdict import (Names, Unanswered, Verdict, assignment_line, blanks, changed_at,
+                                        difference_in_words, equal_results, failed, question_about,
+                                        statement_at, student_function)
 
 
 class Wrong(NamedTuple):
@@ -43,7 +44,17 @@ class Task(NamedTuple):
 
 def judge(names: Names, name: str, question: str, task: Task) -> Verdict:
     """Compare a student's function with the right one and with the wrong ones."""
-    function = student_function(names, name, question)
+    try:
+        function = student_function(names, name, question)
+    except Unanswered as error:
+        if error.function is None:
+            raise
+        line = blanks(error.function)[0]
+        variables = sorted(changed_at(error.function, line))
+        asked = [wrong.question for wrong in task.wrongs if wrong.variable in variables]
+        asked += [question_about(variables) if variables else question]
+        hint = f"{statement_at(error.function, line)}: {asked[0]}"
+        raise Unanswered(error.verdict._replace(hint=hint)) from None
     scope = getattr(inspect.unwrap(function), "__globals__", {})
     before = {called: scope[called] for called, _ in task.given if called in scope}
     scope.update({called: right for called, right in task.given if called in scope})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import textwrap
 from collections.abc import Sequence
 from typing import Any
@@ -17,6 +18,8 @@ TITLES = {step.name: step.title for step in STEPS}
 def text(result: Result) -> str:
     """Return one submission's result for its author."""
     lines = [result.submission]
+    for note in result.notes:
+        lines += textwrap.wrap(note, 100, initial_indent="  ", subsequent_indent="    ")
     for step, functions in result.steps.items():
         lines.append(f"  {step} {TITLES[step]}: {result.step_score(step):g} of "
                      f"{sum(graded.points for graded in functions)}")
@@ -41,7 +44,7 @@ def feedback(graded: Graded) -> list[str]:
 
 def table(results: Sequence[Result]) -> str:
     """Return a class as a table for the terminal; a dash stands for a step that was not handed in."""
-    rows = [[cell[:60] for cell in row] for row in _rows(results, "-")]
+    rows = [[*row[:-1], textwrap.shorten(row[-1], 60, placeholder=" ...")] for row in _rows(results, "-")]
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     return "\n".join("  ".join(cell.ljust(width) if k in (0, len(row) - 1) else cell.rjust(width)
                                for k, (cell, width) in enumerate(zip(row, widths))).rstrip() for row in rows)
@@ -51,7 +54,7 @@ def as_csv(results: Sequence[Result]) -> str:
     """Return a class as CSV. A cell that a spreadsheet might take for a formula begins with an apostrophe."""
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows(
-        [f"'{cell}" if cell[:1] in ("=", "+", "-", "@") else cell for cell in row] for row in _rows(results))
+        [f"'{cell}" if re.match(r"\s*[=+@-]", cell) else cell for cell in row] for row in _rows(results))
     return out.getvalue()
 
 
@@ -61,7 +64,7 @@ def _rows(results: Sequence[Result], missing: str = "0") -> list[list[str]]:
         handed_in = [step for step, functions in result.steps.items()
                      if any(graded.handed_in for graded in functions)]
         scores = [f"{result.step_score(step):g}" if step in handed_in else missing for step in result.steps]
-        mistakes = "; ".join(result.mistakes)
+        mistakes = "; ".join([*result.notes, *result.mistakes])
         rows.append([result.submission, *scores, f"{result.score:g}", str(result.points), mistakes])
     return rows
 
@@ -69,7 +72,8 @@ def _rows(results: Sequence[Result], missing: str = "0") -> list[list[str]]:
 def as_json(results: Sequence[Result]) -> dict[str, Any]:
     """Return all results as plain values."""
     return {"version": 1, "submissions": [
-        {"submission": result.submission, "score": result.score, "max_score": result.points, "steps": [
+        {"submission": result.submission, "score": result.score, "max_score": result.points,
+         "notes": list(result.notes), "steps": [
             {"step": step, "title": TITLES[step], "score": result.step_score(step), "functions": [
                 {**graded._asdict(), "mistake": graded.mistake, "max_score": graded.points}
                 for graded in functions]}
@@ -78,7 +82,7 @@ def as_json(results: Sequence[Result]) -> dict[str, Any]:
 
 def gradescope(result: Result) -> dict[str, Any]:
     """Return a results.json (gradescope-autograders.readthedocs.io, specs): a test for each function."""
-    return {"output": f"{result.score:g} of {result.points}", "tests": [
+    return {"output": "\n".join([*result.notes, f"{result.score:g} of {result.points}"]), "tests": [
         {"name": f"{step} {TITLES[step]}: {graded.function}", "score": graded.score,
          "max_score": graded.points,
          "output": "\n".join(feedback(graded)) or "right", "visibility": "visible"}

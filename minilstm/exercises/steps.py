@@ -122,15 +122,21 @@ STEPS = (
 
 def steps_in(text: str, name: str = "") -> list[Step]:
     """Return the step that a file is named after (ada_step05.py; it may hold functions of other steps too),
-    or else those of which its text, of a Python file or a notebook, defines a function. Nothing is run: a
-    broken file has its steps too."""
-    after = [step for step in STEPS if re.search(rf"(?<![A-Za-z]){step.name}(?!\d)", name)]
+    or else those of which its code defines a function. Nothing is run: a broken file has its steps too."""
+    after = [step for step in STEPS if re.search(rf"(?<![A-Za-z]){step.name}(?!\d)", name, re.IGNORECASE)]
     return after or [step for step in STEPS
                      if any(_defines(text, function.name) for function in step.functions)]
 
 
 def _defines(text: str, name: str) -> bool:
-    return re.search(rf"\bdef\s+{name}\s*\(|\b{name}\s*=[^=]|\bimport\b.*\b{name}\b", text) is not None
+    line = rf"^[^#\n]*(\bdef\s+{name}\s*\(|\b{name}\s*=[^=]|\bimport\b.*\b{name}\b)"
+    return re.search(line, text, re.MULTILINE) is not None
+
+
+def is_step_file(stem: str) -> bool:
+    """Return whether a file has an exercise's own name: in any case, and with what a download adds to it."""
+    stems = "|".join(step.stem for step in STEPS)
+    return re.fullmatch(rf"({stems})[\W\d_]*(copy[\W\d_]*)?", stem, re.IGNORECASE) is not None
 
 
 def grade(names: Names, step: Step) -> list[Graded]:
@@ -149,6 +155,8 @@ def _graded(names: Names, function: Function) -> Graded:
                               "who calls a function that ends the program?")
         except Exception as error:
             verdict = failed(function.name, error, function.question)
+            if not at_line(error):      # no line of the student's raised
+                verdict = verdict._replace(mistakes=("not checked",), hint="")
     if calls:
         verdict = Verdict(0.0, ("borrowed",), f"it calls minilstm's {calls[0]}",
                           "what would you write if minilstm were not there?")

@@ -28,9 +28,16 @@ OUTCOMES = {
     "borrowed": "minilstm's own answer", "other results": "returns something else",
     "another arrangement": "another arrangement", "behind a wrong forward": "right behind a wrong forward",
     "side effect": "right, with a bad habit", "wrong gradient": "a wrong gradient",
+    "wrong line": "a wrong line",
     "no name": "not one that has a name"}
 QUESTIONS = ((NameError, "where does this name get its value?"), (IndexError, "how many entries are there?"),
              (ValueError, "which shapes meet here?"))
+# How many lines each exercise leaves blank.
+BLANKS = {"rnn_step": 1, "rnn_step_backward": 6, "rnn_forward": 1, "rnn_backward": 7, "lstm_step": 6,
+          "lstm_step_backward": 13, "lstm_forward": 2, "lstm_backward": 6, "embedding_forward": 1,
+          "embedding_backward": 1, "bce_forward": 2, "bce_backward": 1, "adam_step": 5, "pad": 2,
+          "masked_rnn_forward": 3, "masked_rnn_backward": 3, "gru_step": 5, "gru_step_backward": 10,
+          "clip_by_norm": 2, "survival": 2, "bias_needed": 1}
 Names = Mapping[str, Any]           # what a submission defines
 
 
@@ -49,11 +56,11 @@ def names_of(keys: Iterable[str]) -> str:
 
 
 class Unanswered(Exception):
-    """A function that cannot be judged, with the verdict."""
+    """A function that cannot be judged, with the verdict; and the function, where it still has blanks."""
 
-    def __init__(self, verdict: Verdict) -> None:
+    def __init__(self, verdict: Verdict, function: Any = None) -> None:
         super().__init__(names_of(verdict.mistakes))
-        self.verdict = verdict
+        self.verdict, self.function = verdict, function
 
 
 def student_function(names: Names, name: str, question: str) -> Callable[..., Any]:
@@ -63,12 +70,13 @@ def student_function(names: Names, name: str, question: str) -> Callable[..., An
         raise Unanswered(Verdict(0.0, (NOT_HANDED_IN,), f"there is no function {name}"))
     if not callable(function):
         raise Unanswered(Verdict(0.0, ("no function",), f"{name} is a {type(function).__name__}"))
-    blanks = [line for line, node in _statements(function) if _is_blank(node)]
-    if blanks:
-        lines = ", ".join(map(str, blanks[:3])) + ", ..." * (len(blanks) > 3)
-        many = len(blanks) > 1
-        words = f"{len(blanks)} blank{'s' * many} left, line{'s' * many} {lines}"
-        raise Unanswered(Verdict(0.0, ("not written",), words, f"{_line(function, blanks[0])}: {question}"))
+    left = blanks(function)
+    if left:
+        written = BLANKS.get(name, 0) - len(left)
+        words = f"{len(left)} blank{'s' * (len(left) > 1)} left"
+        words = f"{written} of {BLANKS.get(name)} lines written" if written > 0 else words
+        hint = f"{statement_at(function, left[0])}: {question}"
+        raise Unanswered(Verdict(0.0, ("not written",), words, hint), function)
 
     @functools.wraps(function)
     def call(*arguments: Any, **named: Any) -> Any:
@@ -76,15 +84,20 @@ def student_function(names: Names, name: str, question: str) -> Callable[..., An
     return call
 
 
-def failed(name: str, error: BaseException, question: str) -> Verdict:
-    """Return the verdict on a function that raised."""
+def blanks(function: Any) -> list[int]:
+    """Return the lines of a function that are still blank."""
+    return [line for line, node in _statements(function) if _is_blank(node)]
+
+
+def failed(name: str, error: BaseException, question: str, place: str = "") -> Verdict:
+    """Return the verdict on a function that raised, or went wrong at a place before."""
     if isinstance(error, NotImplementedError):
         return Verdict(0.0, ("not written",), str(error) or name, f"{name}: {question}")
     words = " ".join(str(error).split())[:300]
     asked = [question for kind, question in QUESTIONS if isinstance(error, kind)]
     asked.append("which values come here, and of which kind?")
     return Verdict(0.0, ("error",), f"{type(error).__name__}: {words}",
-                   f"{student_line(error) or name}: {asked[0]}")
+                   f"{place or student_line(error) or name}: {asked[0]}")
 
 
 def assignment_line(function: Any, *targets: str) -> str:
@@ -92,12 +105,33 @@ def assignment_line(function: Any, *targets: str) -> str:
     statements = _statements(function)
     for target in targets:
         for line, node in reversed(statements):
-            if target in _changed(node):
-                return f"{_line(function, line)}, {ast.unparse(node).splitlines()[0]}"
+            if target in changed(node):
+                return statement_at(function, line)
     function = inspect.unwrap(function)
     if not statements:
         return str(function.__name__)
     return f"{_line(function, inspect.getsourcelines(function)[1])}, {function.__name__}"
+
+
+def changed_at(function: Any, line: int) -> set[str]:
+    """Return the names that a line assigns to."""
+    return {name for at, node in _statements(function) if at == line and not isinstance(node, ast.Expr)
+            for name in changed(node)}
+
+
+def statement_at(function: Any, line: int) -> str:
+    """Return a line of a function with its text: "line 3, h = x"."""
+    try:
+        lines, first = inspect.getsourcelines(inspect.unwrap(function))
+        text = lines[line - first].partition("  #")[0].strip().rstrip(":")
+    except (OSError, TypeError, IndexError):
+        return _line(function, line)
+    return f"{_line(function, line)}, {text}"
+
+
+def question_about(names: Iterable[str]) -> str:
+    """Return a question about the line of these variables where there is none of its own."""
+    return f"Which equation gives {', '.join(names)}, and from which values?"
 
 
 def _line(function: Any, line: int) -> str:
@@ -120,14 +154,14 @@ def _statements(function: Any) -> list[tuple[int, ast.stmt]]:
     return sorted(found, key=lambda pair: pair[0])
 
 
-def _changed(node: ast.stmt) -> set[str]:
+def changed(node: ast.stmt) -> set[str]:
     """Return the names that a statement may change; "for" or "return" for one of these."""
     if isinstance(node, (ast.For, ast.Return)):
         return {type(node).__name__.lower()}
     if isinstance(node, ast.Expr):
         return {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
     targets: list[ast.expr] = node.targets if isinstance(node, ast.Assign) else []
-    if isinstance(node, ast.AugAssign):
+    if isinstance(node, (ast.AugAssign, ast.AnnAssign)):
         targets = [node.target]
     found = set()
     parts = [part for target in targets for part in getattr(target, "elts", [target])]
@@ -160,7 +194,7 @@ def equal_results(got: Any, want: Any) -> bool:
     a, b = as_arrays(got), as_arrays(want)
     return len(a) == len(b) and all(
         x.shape == y.shape and x.dtype.kind in "fiub"
-        and np.allclose(x, y, rtol=1e-7, atol=1e-10, equal_nan=True)
+        and np.allclose(x, y, *((1e-4, 1e-5) if x.dtype == np.float32 else (1e-7, 1e-10)), equal_nan=True)
         for x, y in zip(a, b))
 
 

@@ -126,7 +126,7 @@ def check_target(target: Target, settings: Settings, diagnose: bool = True,
     if wrong:
         first = describe_wrong(target, wrong, checked.gradients, settings.limits)
         problem = "\n  also: ".join([first, *effects])
-        if found is not None and (found.cell or found.side_effects):
+        if found is not None:
             problem += f"\n{found}"
     elif effects:
         problem = (f"gradcheck {target.title}: every gradient that was compared agrees, but "

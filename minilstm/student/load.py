@@ -22,68 +22,97 @@ from minilstm.backend.errors import ArgumentError
 from minilstm.gradients.targets.failures import at_line
 
 CELLS: dict[str, int] = {}      # numbers of notebooks' cells, by the names under which they are compiled
+SUFFIXES = (".py", ".ipynb")
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+LONGEST = 200           # lines without indentation that one statement may have where something does not parse
 
 
-def load(file: Path) -> types.ModuleType:
+def load(file: Path, problems: list[str] | None = None, *, definitions: bool = False) -> types.ModuleType:
     """Return what a file (.py, or .ipynb) defines, as a module.
+
+    With ``problems``, a statement that does not parse or cannot be run is left out and described there.
+    ``definitions``: a Python file is treated as a notebook is.
 
     Raises ArgumentError, with the student's line, for a file that does not exist, cannot be read or cannot be
     imported.
     """
-    if not file.is_file():
-        raise ArgumentError(f"{file}: there is no such file")
-    if file.suffix not in (".py", ".ipynb"):
-        raise ArgumentError(f"{file}: expected a Python file (.py) or a notebook (.ipynb)")
-    try:
-        if file.suffix == ".py":
-            with tokenize.open(file) as source:     # heeds a line such as # -*- coding: latin-1 -*-
-                text = source.read()
-        else:
-            text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError, SyntaxError) as error:
-        raise ArgumentError(f"{file}: cannot be read: {error}") from error
+    cells = sources(file)
     module = types.ModuleType(file.stem)
     module.__file__ = str(file)
     sys.modules.setdefault(file.stem, module)       # pickle and dataclasses look it up
     sys.path.insert(0, str(file.resolve().parent))
-    if file.suffix == ".py":
-        _execute(_parse(text, str(file)), module, file, str(file))
-    else:
-        _load_notebook(text, module, file)
+    known = set(dir(builtins))
+    is_notebook = file.suffix.lower() == ".ipynb"
+    for number, (name, source) in enumerate(cells.items(), 1):
+        if is_notebook:
+            CELLS[name] = number
+            if source.lstrip().startswith("%%") and not source.lstrip().startswith(("%%time", "%%capture")):
+                continue                                # a cell of another language
+            source = "\n".join(_python(source.splitlines()))
+            linecache.cache[name] = (len(source), None, source.splitlines(True), name)
+        statements = _statements(source, name, problems)
+        if not is_notebook and problems is None:
+            _execute(statements, module, file, name)
+            continue
+        for node in (part for statement in statements for part in ast.walk(statement)):
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                known |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
+        known |= {node.name for node in statements if isinstance(node, ast.ClassDef)}
+        for node in statements:
+            if (is_notebook or definitions) and not _defines(node, known):
+                continue
+            try:
+                _execute([node], module, file, name)
+            except ArgumentError as error:
+                # a package that is missing here, a value of a cell that is left out:
+                left_out = is_notebook and isinstance(node, (ast.Assign, ast.AnnAssign))
+                if problems is not None and not left_out:
+                    problems.append(str(error))
+                elif problems is None and isinstance(node, DEFINITIONS):
+                    raise                           # whoever needs it will say so
     return module
 
 
-def _load_notebook(text: str, module: types.ModuleType, file: Path) -> None:
+def sources(file: Path) -> dict[str, str]:
+    """Return the code of a Python file, or of each cell of a notebook, by the name to compile it under.
+
+    Raises ArgumentError for a file that does not exist or cannot be read.
+    """
+    if not file.is_file():
+        raise ArgumentError(f"{file}: there is no such file")
+    if file.suffix.lower() not in SUFFIXES:
+        raise ArgumentError(f"{file}: expected a Python file (.py) or a notebook (.ipynb)")
+    try:
+        if file.suffix.lower() == ".py":
+            with tokenize.open(file) as source:     # heeds a line such as # -*- coding: latin-1 -*-
+                return {str(file): source.read()}
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ArgumentError(f"{file}: cannot be read: not UTF-8 (byte {error.start})") from error
+    except SyntaxError as error:
+        words = "not UTF-8, nor does it name another encoding"
+        raise ArgumentError(f"{file}: cannot be read: {words}") from error
+    except OSError as error:
+        raise ArgumentError(f"{file}: cannot be read: {error}") from error
     try:
         book = json.loads(text)
         sheets = [book] if "cells" in book else book["worksheets"]
         cells = [cell for sheet in sheets for cell in sheet["cells"] if cell["cell_type"] == "code"]
         found = [cell["source"] if "source" in cell else cell["input"] for cell in cells]
-        sources = [source if isinstance(source, str) else "".join(source) for source in found]
     except (ValueError, KeyError, TypeError) as error:
-        raise ArgumentError(f"{file}: is no notebook: {type(error).__name__}: {error}") from error
-    known = set(dir(builtins))
-    for number, source in enumerate(sources, 1):
-        name = f"{file}, cell {number}"
-        CELLS[name] = number
-        lines = _python(source.splitlines())
-        if source.lstrip().startswith("%%") and not source.lstrip().startswith(("%%time", "%%capture")):
-            continue                                # a cell of another language
-        linecache.cache[name] = (len(source), None, [line + "\n" for line in lines], name)
-        tree = _parse("\n".join(lines), name)
-        for node in ast.walk(tree):
-            if isinstance(node, (ast.Import, ast.ImportFrom)):
-                known |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
-        known |= {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
-        wanted = [node for node in tree.body if _defines(node, known)]
-        for node in wanted:
-            try:
-                _execute(ast.Module([node], []), module, file, name)
-            except ArgumentError:
-                # a package that is missing here, a value of a cell that is left out:
-                if isinstance(node, DEFINITIONS):
-                    raise                           # whoever needs it will say so
+        words = _broken(text, error) if isinstance(error, json.JSONDecodeError) else "it has no cells"
+        raise ArgumentError(f"{file}: not a notebook: {words}") from error
+    return {f"{file}, cell {number}": "".join(source) for number, source in enumerate(found, 1)}
+
+
+def _broken(text: str, error: json.JSONDecodeError) -> str:
+    """Return where JSON ends too early, or is wrong."""
+    try:
+        json.loads(text + '"')          # which closes a string that has no end
+    except json.JSONDecodeError as other:
+        if other.pos >= len(text):
+            return f"JSON ends at character {len(text)}"
+    return f"JSON is broken at character {error.pos}"
 
 
 def _python(lines: list[str]) -> list[str]:
@@ -119,9 +148,36 @@ def _calls(node: ast.AST) -> set[str]:
     return found
 
 
-def _parse(text: str, name: str) -> ast.Module:
+def _statements(text: str, name: str, problems: list[str] | None) -> list[ast.stmt]:
+    """Return a text's statements; with ``problems``, those that parse, and there why the others do not."""
     try:
-        return ast.parse(text, name)
+        return _parse(text, name)
+    except ArgumentError:
+        if problems is None:
+            raise
+    lines = text.splitlines()
+    starts = [k for k, line in enumerate(lines) if re.match(r"(?!else|elif|except|finally)[^\s#)\]}]", line)]
+    starts.append(len(lines))
+    found: list[ast.stmt] = []
+    first = 0
+    while first < len(starts) - 1:
+        why = []
+        for last in range(first + 1, min(first + LONGEST, len(starts))):
+            try:        # with the lines' numbers
+                found += _parse("\n" * starts[first] + "\n".join(lines[starts[first]:starts[last]]), name)
+                break
+            except ArgumentError as error:
+                why.append(str(error))
+        else:
+            problems.append(why[0])
+            last = first + 1
+        first = last
+    return found
+
+
+def _parse(text: str, name: str) -> list[ast.stmt]:
+    try:
+        return ast.parse(text, name).body
     except (SyntaxError, ValueError) as error:      # ValueError: null bytes
         line = error.lineno if isinstance(error, SyntaxError) else None
         where = "" if line is None else f", line {line}: {(getattr(error, 'text', '') or '').strip()}"
@@ -129,9 +185,9 @@ def _parse(text: str, name: str) -> ast.Module:
         raise ArgumentError(f"{name}{where}: {type(error).__name__}: {words}") from error
 
 
-def _execute(tree: ast.Module, module: types.ModuleType, file: Path, name: str) -> None:
+def _execute(body: list[ast.stmt], module: types.ModuleType, file: Path, name: str) -> None:
     try:
-        exec(compile(tree, name, "exec"), module.__dict__)
+        exec(compile(ast.Module(body, []), name, "exec"), module.__dict__)
     except (Exception, SystemExit) as error:
         words = f": {error}" if str(error) else ""
         raise ArgumentError(f"{file}: cannot be imported: "

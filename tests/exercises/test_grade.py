@@ -56,9 +56,9 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
 @pytest.mark.parametrize("name, score, mistake, words", [
     ("right.py", 10, "", ""), ("deletes.py", 10, "", ""), ("notebook.ipynb", 10, "", ""),
     ("wrong.ipynb", 6, "tokens shifted by one", ""),
-    ("loop.py", 0, "does not come to an end", "loop.py, line 15"), ("exit.py", 6, "ends itself", "exit.py, line 15"),
-    ("first.py", 0, "ends itself", "SystemExit"),
-    ("vanishes.py", 0, "cannot be run", "ended without a result"), ("syntax.py", 0, "cannot be run", "syntax.py, line 15"),
+    ("loop.py", 6, "does not come to an end", "loop.py, line 15"), ("exit.py", 6, "ends itself", "exit.py, line 15"),
+    ("first.py", 10, "", ""),
+    ("vanishes.py", 6, "cannot be run", "ended without a result"), ("syntax.py", 6, "cannot be run", "syntax.py, line 15"),
     ("nothing.py", 0, "not handed in", "no file with this step")])
 def test_no_submission_harms_another(graded: dict[str, Result], name: str, score: float, mistake: str, words: str) -> None:
     one = graded[name]
@@ -76,11 +76,57 @@ def test_memory_is_limited(graded: dict[str, Result]) -> None:
 def test_text_and_tables(graded: dict[str, Result]) -> None:
     assert "embedding_backward: 6 of 6, right\n  total: 6 of 10" in text(graded["memory.py"])
     assert "nothing.py           -      0  10" in table(list(graded.values()))
-    assert text(graded["loop.py"]).count("does not come to an end") == 1
+    assert "first.py, line 13: exit(3)" in text(graded["first.py"]) and "6 of 6, right" in text(graded["loop.py"])
     rows = list(csv.DictReader(as_csv(list(graded.values())).splitlines()))
     assert [row["submission"] for row in rows] == sorted(graded)
     assert {row["submission"]: row["step06"] for row in rows}["memory.py"] == "6"
     assert "embedding_forward: stops with an error" in {row["submission"]: row["mistakes"] for row in rows}["memory.py"]
+
+
+def test_nobody_is_lost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each entry of a class's folder has its row, with the reason where there is nothing to grade."""
+    book = json.dumps({"cells": [{"cell_type": "code", "source": "# mine\n" + RIGHT}], "nbformat": 4})
+    files = {"ada/hw.zip": "PK", "ben.pdf": "%PDF", "cem.tar.gz": "", "eva.ipynb": book[:12], "fay.ipynb": book,
+             "gül/step06_embedding.txt": RIGHT, "hal.py": "# def embedding_forward(\nx = 1", "ida.ipynb": '"a": ' + book,
+             "jon/STEP06_EMBEDDING.PY": RIGHT, "kim.ipynb": json.dumps({"nbformat": 4}), "lee/mine.py": RIGHT, "lee/data.zip": ""}
+    for name, words in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(words, encoding="utf-8")
+    (tmp_path / "dan").mkdir()
+    (tmp_path / "mia.py").write_bytes("# Größe\n".encode("latin-1") + RIGHT.encode())
+    (tmp_path / "ned.py").write_bytes("\n\n\n\n\n# Größe\n".encode("latin-1"))
+    out = tmp_path.parent / f"{tmp_path.name}.csv"
+    assert main(["grade", str(tmp_path), "--csv", str(out), "--jobs", "2"]) == 1
+    assert out.read_bytes().startswith(b"\xef\xbb\xbfsubmission,step06,")
+    rows = {row["submission"]: (row["total"], row["mistakes"]) for row in csv.DictReader(out.read_text("utf-8-sig").splitlines())}
+    assert rows == {
+        "ada": ("0", "holds hw.zip: unpack it"), "ben.pdf": ("0", "neither a Python file (.py) nor a notebook (.ipynb)"),
+        "cem.tar.gz": ("0", "an archive: unpack it"), "dan": ("0", "an empty folder"),
+        "eva.ipynb": ("0", "eva.ipynb: not a notebook: JSON ends at character 12"), "fay.ipynb": ("10", ""),
+        "gül": ("0", "holds only step06_embedding.txt, no .py or .ipynb file"), "hal.py": ("0", "defines none of the functions"),
+        "ida.ipynb": ("0", "ida.ipynb: not a notebook: JSON is broken at character 3"), "jon": ("10", ""),
+        "kim.ipynb": ("0", "kim.ipynb: not a notebook: it has no cells"), "lee": ("10", ""),
+        "mia.py": ("0", "mia.py: cannot be read: not UTF-8, nor does it name another encoding"),
+        "ned.py": ("0", "ned.py: cannot be read: not UTF-8 (byte 9)")}
+    assert "ida.ipynb        -      0  10  ida.ipynb: not a notebook: JSON is broken at character 3" in capsys.readouterr().out
+
+
+def test_step_files_that_a_download_renamed_are_one_submission(tmp_path: Path) -> None:
+    for stem in ("step03_lstm_step", "step04_lstm_step_backward", "step05_lstm_through_time"):
+        shutil.copy(EXERCISES / "solutions" / f"{stem}.py", tmp_path / f"{stem}-1.py")
+    shutil.copy(EXERCISES / "step03_lstm_step.py", tmp_path / "Step03_LSTM_step (2).py")        # blank
+    (one,) = grade_all(submissions(tmp_path), jobs=1)
+    assert one.score == 30 and one.notes == ("lstm_step: step03_lstm_step-1.py counts, not Step03_LSTM_step (2).py",)
+
+
+def test_one_bad_part_costs_nothing_else(tmp_path: Path) -> None:
+    """A line that fails, an endless one, a crash in one function."""
+    for name, more in (("fails.py", "1 / 0"), ("endless.py", "while True: pass"), ("needless.py", "import no_such_package"),
+                       ("syntax.py", "print 'x'"), ("quits.py", "raise SystemExit"), ("dies.py", "import os; os._exit(3)")):
+        (tmp_path / name).write_text(f"{RIGHT}\n{more}\n", encoding="utf-8")
+    for one in grade_all(submissions(tmp_path), jobs=2, seconds=3.0):
+        assert one.score == 10 and len(one.notes) == 1 and f"{one.submission}, line 31" in one.notes[0] or (
+            one.submission == "dies.py" and "exit status 3" in one.notes[0]), one
 
 
 def test_a_spreadsheet_gets_no_formula() -> None:
@@ -102,7 +148,7 @@ def test_what_one_submission_is(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(RIGHT)
     names = {one.name: [file.name for file in one.files] for one in submissions(tmp_path)}
-    assert names == {"ada": ["step06_embedding.py"], "ben": ["mine.py"], "carl.py": ["carl.py"]}
+    assert names == {"ada": ["step06_embedding.py"], "ben": ["mine.py"], "carl.py": ["carl.py"], "notes.txt": []}
     assert [one.name for one in submissions(tmp_path / "ada")] == ["ada"]           # an exercise's own file lies in it
     assert [one.name for one in submissions(tmp_path / "ben")] == ["mine.py"]
     assert len(submissions(tmp_path, single=True)) == 1 and len(submissions(tmp_path, single=True)[0].files) == 3
@@ -132,7 +178,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert len(json.loads(Path(out["results.json"]).read_text())["tests"]) == 2
     (tmp_path / "empty").mkdir()
     assert main(["grade", str(tmp_path / "empty"), "--results", out["results.json"]]) == 2
-    assert "holds no .py" in json.loads(Path(out["results.json"]).read_text())["output"]
+    assert "an empty folder" in json.loads(Path(out["results.json"]).read_text())["output"]
     assert Path(out["table.csv"]).read_text().splitlines()[1].startswith(f"{tmp_path.name},10,0,10,20")
 
 
@@ -159,4 +205,4 @@ def test_neighbours_do_no_harm(tmp_path: Path) -> None:
     (mine / "folder.py").mkdir()
     (mine / "step06_old.py").write_text(RIGHT.replace("E[tokens]", "0"), encoding="utf-8")
     assert [one.score for one in grade_all(submissions(mine), jobs=1)] == [10]
-    assert [one.score for one in grade_all(submissions(mine / "step06_embedding.py"), jobs=1)] == [0]       # alone: no parts
+    assert [one.score for one in grade_all(submissions(mine / "step06_embedding.py"), jobs=1)] == [6]       # alone: no parts

@@ -13,6 +13,7 @@ from wrong_answers import WRONG
 from minilstm.exercises import answers, cells
 from minilstm.exercises.numbers import Task
 from minilstm.exercises.steps import STEPS, Graded, grade, steps_in
+from minilstm.exercises.verdict import BLANKS, blanks
 from minilstm.gradients.diagnosis.mistakes import MISTAKES
 
 EXERCISES = Path(__file__).parents[2] / "examples" / "exercises"
@@ -136,7 +137,7 @@ def test_checking_oneself_is_allowed(tmp_path: Path) -> None:
     ("dh *= 1 - h * h; dz = dh", "right, with a bad habit", 3), ("dz = 0 * dh", "a gradient stays zero", 0),
     ("dz = dh * (1 - h * h) + 0.1", "weight decay inside backward", 0),
     ("dz = dh * (1 - h); hx = np.hstack([h, hx[:, h.shape[1]:]])",
-     "tanh' is missing, or of the activated value; h_t for h_{t-1} in dW", 0)])
+     "tanh' of the activated value; h_t for h_{t-1} in dW", 0)])
 def test_habits_and_zeros(line: str, mistake: str, score: float, tmp_path: Path) -> None:
     path = tmp_path / FILES[1].name
     path.write_text(solution(1).read_text(encoding="utf-8").replace("dz = dh * (1 - h * h)", line), encoding="utf-8")
@@ -174,7 +175,7 @@ def test_errors_are_told_with_their_line(tmp_path: Path) -> None:
                     .replace("return h, (hx, h, W)", "return h"), encoding="utf-8")
     forward, backward = graded(path, 1)
     assert forward.mistake == "returns something else" and backward.mistake == "stops with an error"
-    assert "line 26: db = dz @ hx: which shapes meet here?" in backward.hint
+    assert "line 26, db = dz @ hx: which shapes meet here?" == backward.hint
 
 
 def test_an_ellipsis_that_is_no_blank(tmp_path: Path) -> None:
@@ -183,3 +184,67 @@ def test_an_ellipsis_that_is_no_blank(tmp_path: Path) -> None:
         "dz = dh * (1 - h * h)", "every = (..., slice(None))\n    try:\n        dz = dh[every] * (1 - h * h)\n"
         "    except AssertionError: ..."), encoding="utf-8")
     assert [one.score for one in graded(path, 1)] == [4, 6]
+
+
+# (step, what the solution has, what stands there instead, points of the functions, what the hint quotes)
+POINTED_AT = (
+    (9, "q = from_h[:, 2 * H:] + b[3 * H:]", "q = (r * h_prev) @ W[:H, 2 * H:] + b[3 * H:]", [0, 6], None),
+    (9, "dh_prev = dh * z  ", "dh_prev = np.zeros_like(dh)  ", [4, 3], "line 35, dh_prev = np.zeros_like(dh)"),
+    (5, "dc_next = dc_last", "dc_next = np.zeros((N, H))", [4, 3], None),
+    (5, "dh_next, dc_next, dW_t, db_t = lstm", "dh_next, _, dW_t, db_t = lstm", [4, 3], "line 60, dx[:, t], dh_next, _"),
+    (5, "caches[t])", "caches[-1])", [4, 3], "caches[-1])"), (5, "reversed(range(T))", "range(T)", [4, 0], "for t in range(T)"),
+    (5, "dhx[:, :H], dc * f, hx", "dhx[:, :H], dc, hx", [4, 3], "return dhx[:, H:], dhx[:, :H], dc, hx"),
+    (5, "x[:, t], h, c, W, b)", "x[:, t], h0, c, W, b)", [0, 6], "lstm_step(x[:, t], h0, c, W, b)"),
+    (5, "out[:, t] = h", "out[:, t] = c", [0, 6], None), (4, "db = dz.sum(axis=0)", "db = dz", [5], None),
+    (4, "dW = hx.T @ dz", "dW = dz.T @ hx", [5], None), (4, "dhx = dz @ W.T", "dhx = dz @ W", [5], None),
+    (4, "dc = dc + dh", "dc += dh", [5], "line 18, dc += dh"),
+    (2, "dz = dh_t * (1 - h[:, t + 1] ** 2)", "dz = dh_t * (1 - h[:, t] ** 2)", [4, 3], None),
+    (1, "h = np.tanh(hx @ W + b)", "h = np.tanh(hx @ W + b).astype(np.float32)", [4, 6], ""),
+    (1, "return h, (hx, h, W)", "return h, (hx, h.astype(np.float32), W)", [4, 6], ""),
+    (1, "return h, (hx, h, W)", "return h, (hx, hx @ W + b, W)", [4, 6], ""))
+
+
+@pytest.mark.parametrize("number, right, wrong, points, quoted", POINTED_AT)
+def test_hints_quote_the_wrong_line(number: int, right: str, wrong: str, points: list[float], quoted: str | None,
+                                    tmp_path: Path) -> None:
+    """One wrong line costs the same, whatever it changes; a right backward pays for no forward."""
+    path = tmp_path / FILES[number].name
+    text = solution(number).read_text(encoding="utf-8")
+    assert text.count(right) == 1
+    path.write_text(text.replace(right, wrong), encoding="utf-8")
+    got = graded(path, number)
+    assert [one.score for one in got] == points
+    assert (wrong.strip() if quoted is None else quoted) in "".join(one.hint for one in got)
+
+
+@pytest.mark.parametrize("number, lines, function, detail, hint", [
+    (4, {"db = dz.sum(axis=0)": "db = ..."}, 0, "12 of 13 lines written, those are right",
+     "line 29, db = ...: To how many rows was b added?"),
+    (4, {"do = dh * tanh_c": "do = ..."}, 0, "12 of 13 lines written, those are right",
+     "line 17, do = ...: What does o_t multiply in h_t?"),
+    (4, {"db = dz.sum(axis=0)": "db = ...", "df = dc * c_prev": "df = dc * f"}, 0,
+     "12 of 13 lines written, one of them is wrong", "line 19, df = dc * f: "),
+    (2, {"dW += hx.T @ dz": "..."}, 1, "6 of 7 lines written, those are right", "line 34, ...: How many steps use the same W?"),
+    (7, {"m_hat = m / (1 - beta1 ** t)": "m_hat = ..."}, 2, "4 of 5 lines written", "m and v begin at zero"),
+    (3, {"o = sigmoid(z[:, 2 * H:3 * H])": "o = ..."}, 0, "5 of 6 lines written, those are right", "Which equation gives o")])
+def test_what_is_written_is_judged_while_blanks_remain(number: int, lines: dict[str, str], function: int, detail: str,
+                                                       hint: str, tmp_path: Path) -> None:
+    text = solution(number).read_text(encoding="utf-8")
+    for right, instead in lines.items():
+        text = text.replace(right, instead)
+    path = tmp_path / FILES[number].name
+    path.write_text(text, encoding="utf-8")
+    one = graded(path, number)[function]
+    assert (one.score, one.mistake, one.detail) == (0, "not written yet", detail) and hint in one.hint
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_blanks_are_counted(number: int) -> None:
+    names = runpy.run_path(str(FILES[number]))
+    for function in STEPS[number - 1].functions:
+        assert len(blanks(names[function.name])) == BLANKS[function.name]
+
+
+def test_a_failure_of_ours_is_no_mistake_of_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cells, "equal_results", None)
+    assert [one.mistake for one in graded(solution(1), 1)][0] == "cannot be checked"

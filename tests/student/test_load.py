@@ -67,7 +67,8 @@ def test_a_file_says_in_which_encoding_it_is(tmp_path: Path) -> None:
     ("a.py", "import no_such_package", r"a\.py: cannot be imported: ModuleNotFoundError.*line 1: import no_such_package"),
     ("a.py", "x = (1", r"a\.py, line 1: x = \(1: SyntaxError"), ("a.py", "1 / 0", r"ZeroDivisionError.*line 1: 1 / 0"),
     ("a.py", "raise SystemExit(0)", "SystemExit: 0"), ("a.txt", "", r"expected a Python file \(\.py\) or a notebook"),
-    ("a.ipynb", "{}", "is no notebook"), ("a.ipynb", "[", "is no notebook"), ("a.py", "x = 1\0", "null bytes")])
+    ("a.ipynb", "{}", "not a notebook: it has no cells"), ("a.ipynb", '{"cells": [', "not a notebook: JSON ends at character 11"),
+    ("a.ipynb", '{"cells": ["abc', "JSON ends at character 15"), ("a.ipynb", "import numpy", "JSON is broken at character 0"), ("a.py", "x = 1\0", "null bytes")])
 def test_what_cannot_be_read_is_one_sentence(name: str, text: str, words: str, tmp_path: Path) -> None:
     path = tmp_path / name
     path.write_text(text, encoding="utf-8")
@@ -78,3 +79,42 @@ def test_what_cannot_be_read_is_one_sentence(name: str, text: str, words: str, t
 def test_a_cell_and_its_line_are_named(tmp_path: Path) -> None:
     with pytest.raises(ml.ArgumentError, match=r"work\.ipynb, cell 2, line 2: +return \(x: SyntaxError"):
         load(notebook(tmp_path / "work.ipynb", ["x = 1", "def f(x):\n    return (x"]))
+
+
+SALVAGED = '''"""A text
+over lines."""
+from __future__ import annotations
+import no_such_package
+
+def double(x: Unknown):
+    return 2 * x
+
+print 'scratch'
+def half(x):
+    return (x +
+
+if True:
+    one = 1
+else:
+    one = 2
+1 / 0
+three = 3
+'''
+
+
+@pytest.mark.parametrize("name", ["a.py", "a.ipynb"])
+def test_what_fails_is_named_and_costs_nothing_else(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    problems: list[str] = []
+    path.write_text(SALVAGED, encoding="utf-8")
+    if name == "a.ipynb":
+        notebook(path, [SALVAGED])
+    module = load(path, problems)
+    assert module.double(2) == 4 and module.one == 1 and module.three == 3 and not hasattr(module, "half")
+    named = ["line 9: print 'scratch'", "line 11: return (x +", "no_such_package", *["ZeroDivisionError"] * (name == "a.py")]
+    assert len(problems) == len(named) and all(words in problem for words, problem in zip(named, problems))
+
+
+def test_definitions_alone(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("def one():\n    return 1\nwhile True: pass", encoding="utf-8")
+    assert load(tmp_path / "a.py", [], definitions=True).one() == 1

@@ -14,6 +14,7 @@ from minilstm.backend.checks import is_array
 from minilstm.gradients.check.linearity import CLIPPED, RANDOM, SMALL, check_linearity
 from minilstm.gradients.diagnosis.derivation import CELLS, Cell
 from minilstm.gradients.diagnosis.findings import Finding, Part
+from minilstm.gradients.diagnosis.mistakes import MISTAKES
 from minilstm.gradients.diagnosis.reading import Reading
 from minilstm.gradients.diagnosis.recognise import recognise, recognise_wrong
 from minilstm.gradients.diagnosis.search import Explanation, SearchProblem, explanation_of, search
@@ -23,6 +24,7 @@ from minilstm.gradients.targets.side_effects import SideEffect
 from minilstm.gradients.targets.target import Target
 
 SECONDS = 2.0
+SHOWN = 5               # explanations, at most
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Diagnosis:
         others: further explanations by as few mistakes, which these inputs cannot tell apart.
         wrong: the gradients that are wrong at ``smallest_t``.
         side_effects: what is wrong with the backward whatever it computes.
+        from_zero: whether a state before the first step is zero, and hides what it is multiplied with.
     """
 
     cell: str | None
@@ -48,6 +51,7 @@ class Diagnosis:
     others: tuple[tuple[Finding, ...], ...] = ()
     wrong: tuple[Part, ...] = ()
     side_effects: tuple[SideEffect, ...] = ()
+    from_zero: bool = False
 
     @property
     def habits(self) -> tuple[str, ...]:
@@ -86,14 +90,21 @@ class Diagnosis:
                      2: "it is a carry (dh_prev, dc_prev) or a sum over time"}
             words = (f"{when.get(T, f'with {T} time steps and not with fewer')}, so "
                      f"{where.get(T, 'it is an index, or a carry over several steps')}")
-            return [first, f"the gradients of {', '.join(map(str, self.wrong))} are wrong {words}",
+            if self.from_zero and T > 1:
+                words += ", or a line of the cell that the first state, zero, hides at the first step"
+            arrays = ", ".join(dict.fromkeys(part.array for part in self.wrong))
+            return [first, f"the gradients in {arrays} are wrong {words}",
                     "the mistake is none of those that are recognised"]
-        also = [f"and with {slip}" for slip in self.slips[1:]]
-        lines = [f"it is exactly what you get with {self.slips[0]}", *also]
-        if self.others:
-            more = f"{len(self.others)} other explanation{'s' * (len(self.others) > 1)}"
-            lines.append(f"{more} cannot be told apart from it, such as {self.others[0][0]}")
-        return [first, *lines]
+        lines = [first]
+        starts = ("it is exactly what you get with", *["or with"] * (SHOWN - 1))
+        for start, slips in zip(starts, (self.slips, *self.others)):
+            lines += [f"{start} {slips[0]}", *(f"and with {slip}" for slip in slips[1:])]
+        more = len(self.others) + 1 - SHOWN
+        if more > 0:
+            lines.append(f"{more} further explanation{'s' * (more > 1)} cannot be told apart from these")
+        if any(slip.line for slip in self.slips):
+            lines.append(f"the derivation: help(minilstm.cells.{self.cell.lower()})")
+        return lines
 
 
 def diagnose(target: Any, inputs: Any, *, seconds: float = SECONDS, rng: Any = 0,
@@ -151,10 +162,21 @@ def diagnosis_of(target: Target, seconds: float = SECONDS, rng: Any = 0) -> Diag
     parts = tuple(dict.fromkeys(_part(cell, block) for block in blocks))
     explanations = search(problems, deadline)
     if not explanations or explanations[0].open:
-        return Diagnosis(cell.name, words, T, False, wrong=parts, side_effects=effects)
+        weights = problems[0].weights
+        from_zero = not all(map(np.any, (weights.h0, weights.c0)[:len(cell.states)]))
+        return Diagnosis(cell.name, words, T, False, wrong=parts, side_effects=effects, from_zero=from_zero)
     slips = dict.fromkeys((*before, *findings_of(cell, explanation)) for explanation in explanations)
-    best, *more = slips
+    everywhere = [each for each in slips if all(slip._replace(later=False) == slip for slip in each)
+                  or tuple(slip._replace(later=False) for slip in each) not in slips]
+    best, *more = sorted(everywhere, key=_commonness)
     return Diagnosis(cell.name, words, T, True, best, tuple(more), parts, effects)
+
+
+def _commonness(slips: tuple[Finding, ...]) -> list[tuple[Any, ...]]:
+    """Order explanations that cannot be told apart: as MISTAKES are, formulas first; unnamed ones last."""
+    keys = list(MISTAKES)
+    return [(keys.index(slip.mistake) if slip.mistake else len(keys), slip.later, slip.form != "formula")
+            for slip in slips]
 
 
 def _first_wrong(problems: list[SearchProblem]) -> tuple[int, tuple[Block, ...]] | None:
@@ -213,6 +235,10 @@ def findings_of(cell: Cell, explanation: Explanation) -> tuple[Finding, ...]:
     for block, findings in explanation.last.items():
         together.setdefault(findings, []).append(block)
     found = [edit.finding for edit in explanation.spec.values()]
+    overwritten = {block[0]: findings for findings, blocks in together.items() for block in blocks
+                   if findings[0].mistake == "sum_over_time"}
+    for block in together.pop((Finding("zero"),), []):      # the share of the first step may be zero
+        together.setdefault(overwritten.get(block[0], (Finding("zero"),)), []).append(block)
     for findings, blocks in together.items():
         what, parts = blocks[0][0], tuple(dict.fromkeys(_part(cell, block) for block in blocks))
         lines = {"x": cell.products, "E": cell.products, "h0": cell.products, "c0": (), "W_y": (), "b_y": ()}

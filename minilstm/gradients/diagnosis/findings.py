@@ -19,7 +19,7 @@ class Form(NamedTuple):
 
 FORMS = {
     "formula": Form("", "%s = %s"),
-    "forward": Form("wrong_forward", "the forward has %s", ", where the equation is %s"),
+    "forward": Form("wrong_forward", "%s in the forward", ", where the equation is %s"),
     # what is handed on to step t-1
     "nothing handed on": Form("dh_not_added", "dh_prev = 0: nothing is handed on to step t-1"),
     "not read": Form("dh_not_added", "dh_prev of step t+1 is not added to dh"),
@@ -143,8 +143,8 @@ class Finding(NamedTuple):
 
     @property
     def where(self) -> str:
-        """The gradients, in words."""
-        return ", ".join(map(str, self.parts))
+        """The gradients, in words: each part, or if there are many the arrays that hold them."""
+        return ", ".join(map(str, self.parts) if len(self.parts) <= 4 else self.arrays)
 
     @property
     def arrays(self) -> list[str]:
@@ -163,7 +163,7 @@ class Finding(NamedTuple):
         text = form.words % self.values[:count]
         if tell_right and form.right:
             text += form.right % self.values[count:]
-        return text + " at t > 0" * self.later
+        return text.replace(" + -1 * ", " - ") + " at t > 0" * self.later
 
     def __str__(self) -> str:
         text = f"{self.where}: {self.wrong}" if self.arrays else self.wrong

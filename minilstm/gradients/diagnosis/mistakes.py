@@ -13,8 +13,7 @@ class Mistake(NamedTuple):
     """One kind of mistake.
 
     ``seen``: what a check shows. ``question``: what to ask oneself. ``lines``: where it is made, in the
-    derivation of ``cell``. ``variables``: the names in a student's code to look at, where the gradient that
-    is wrong does not tell.
+    derivation of ``cell``. ``in_loop``: it is the loop over time that is wrong.
     """
 
     key: str
@@ -23,13 +22,13 @@ class Mistake(NamedTuple):
     question: str
     lines: tuple[int, ...] = ()
     cell: str = "LSTM"
-    variables: tuple[str, ...] = ()
+    in_loop: bool = False
 
 
 _SIGMOIDS, _GATES, _ALL_OF_ONE = (4, 5, 6), (3, 4, 5, 6), "all of one gate's blocks are wrong"
 MISTAKES = {mistake.key: mistake for mistake in (
     Mistake("dh_not_added", "dh of step t+1 is not added", "right at T = 1, wrong at T = 2",
-            "Where does h_t go, besides the output?", (1,), variables=("dh_t",)),
+            "Where does h_t go, besides the output?", (1,)),
     Mistake("dc_not_added", "dc of step t+1 is not added", "right at T = 1, wrong at T = 2",
             "By which two ways does c_t reach the loss?", (7, 11)),
     Mistake("carry_added_up", "a carry is added up, not replaced", "right at T = 2, wrong at T = 3",
@@ -49,19 +48,20 @@ MISTAKES = {mistake.key: mistake for mistake in (
     Mistake("before_nonlinearity", "the gradient before the nonlinearity", _ALL_OF_ONE,
             "What is W multiplied with in z?", (1, 2)),
     Mistake("final_state_ignored", "the final state's gradient is ignored",
-            "wrong only if the final state is an output", "Who else uses h_T and c_T?",
-            variables=("dc_next", "dh_next")),
+            "wrong only if the final state is an output", "Who else uses h_T and c_T?"),
     Mistake("step_left_out", "the loop leaves out a step", "that step's dx is zero",
-            "What does range(T - 1, 0, -1) end with?", variables=("for",)),
+            "What does range(T - 1, 0, -1) end with?", in_loop=True),
     Mistake("truncation", "truncation", "right up to k steps, wrong beyond",
-            "How many steps does the loop go back?", variables=("for",)),
+            "How many steps does the loop go back?", in_loop=True),
     Mistake("no_sigmoid_derivative", "σ' is missing", _ALL_OF_ONE, "What lies between z and the gate?",
             _SIGMOIDS),
     Mistake("sigmoid_derivative_of_gate", "σ' of the activated gate", _ALL_OF_ONE,
             "Is the gate, as kept, before or after σ?", _SIGMOIDS),
     Mistake("rules_exchanged", "tanh's rule for a sigmoid, or the reverse", _ALL_OF_ONE,
             "Which function made this gate?", _GATES),
-    Mistake("tanh_derivative", "tanh' is missing, or of the activated value",
+    Mistake("no_tanh_derivative", "tanh' is missing", "all that tanh was applied to is wrong",
+            "What lies between z and the value, or between c_t and h_t?", (3,)),
+    Mistake("tanh_derivative", "tanh' of the activated value",
             "the candidate's blocks are wrong", "Is the value, as kept, before or after tanh?", (3,)),
     Mistake("c_in_tanh_derivative", "tanh'(c) with c for tanh(c)", "f, i and c̃ are wrong, o is right",
             "1 - u²: what is u here?", (11,)),
@@ -76,7 +76,7 @@ MISTAKES = {mistake.key: mistake for mistake in (
     Mistake("partners_exchanged", "partners of i and c̃ exchanged", "i's and c̃'s blocks are wrong",
             "d(u v)/du is ...?", (8, 9)),
     Mistake("blocks_exchanged", "blocks of dz in another order", "two gates' blocks are wrong",
-            "In which order does the forward cut z?", _GATES, variables=("dz",)),
+            "In which order does the forward cut z?", _GATES),
     Mistake("gru_no_direct_path", "GRU: no direct path", "dh0 is wrong, dW is right at T = 1",
             "By what is h_{t-1} multiplied in h_t?", (8,), "GRU"),
     Mistake("gru_z_exchanged", "GRU: z and 1 - z exchanged", "the candidate's blocks are wrong",

@@ -28,12 +28,13 @@ FOR_D_SIGMA = {
     "(1 - tanh²({s}))": "rules_exchanged", "{s} * (1 + {s})": "", "{s} * (1 - {s}) * {s} * (1 - {s})": "",
     "({s} * (1 - {s}))^½": ""}
 FOR_D_TANH = {
-    "": "tanh_derivative", "(1 - {s}) * (1 - {s})": "tanh_derivative", "(1 - tanh²({s}))": "tanh_derivative",
+    "": "no_tanh_derivative", "(1 - {s}) * (1 - {s})": "tanh_derivative",
+    "(1 - tanh²({s}))": "tanh_derivative",
     "{s} * (1 - {s})": "rules_exchanged", "(1 - {s})": "tanh_derivative", "σ'({s})": "tanh_derivative",
     "(1 + {s}²)": "tanh_derivative", "(1 - tanh(tanh({s}))²)": "tanh_derivative", "{s}²": "tanh_derivative",
     "(1 - {s}²)^½": "tanh_derivative"}
 FOR_D_TANH_C = {
-    "": "c_in_tanh_derivative", "(1 - tanh(c_t)) * (1 - tanh(c_t))": "", "(1 - c_t²)": "c_in_tanh_derivative",
+    "": "no_tanh_derivative", "(1 - tanh(c_t)) * (1 - tanh(c_t))": "", "(1 - c_t²)": "c_in_tanh_derivative",
     "(1 - h_t²)": "c_in_tanh_derivative", "(1 - tanh(tanh(c_t))²)": "c_in_tanh_derivative",
     "(1 - tanh²(c_{t-1}))": "", "(1 - tanh(c_t))": "", "tanh(c_t) * (1 - tanh(c_t))": "",
     "(1 - c_{t-1}²)": "c_in_tanh_derivative",
@@ -52,6 +53,7 @@ VALUES = {
     "RNN": ("h_t", "h_{t-1}"),
 }
 RELU_VALUES = ("h_t", "(h_{t-1} > 0)", "(1 - h_t²)")
+ZERO = "0 * "            # before a term, for its shape
 LOCAL = "dh * o_t * (1 - tanh²(c_t))"       # the share of dc that comes through h_t
 GRADIENTS: dict[str, dict[int, tuple[str, ...]]] = {
     "LSTM": {12: ("dh_above", "dc", f"(dc + {LOCAL})"), 11: ("do", "do * o_t * (1 - o_t)", "dh_above"),
@@ -260,7 +262,8 @@ def edits(cell: Cell, number: int) -> tuple[Edit, ...]:
     for wrong, mistake in _wrong_versions(cell, line):
         if wrong != line.right and wrong not in found:
             where = (Part(line.target),)
-            finding = Finding("formula", (line.target, wrong), mistake, number, str(line), where)
+            shown = "0" if wrong.startswith(ZERO) else wrong
+            finding = Finding("formula", (line.target, shown), mistake, number, str(line), where)
             found[wrong] = Edit(number, wrong, finding)
     return tuple(found.values())
 
@@ -274,7 +277,7 @@ def wrong_forwards(cell: Cell) -> Iterator[tuple[Line, ...]]:
     for function in ("tanh({})", "{}", "σ(2 * ({}))", "σ({} + 1)", "σ(-({}))"):
         yield tuple(line._replace(right=function.format(line.right[2:-1])) if is_gate(line) else line
                     for line in forward)
-    for at, line in enumerate(forward):
+    for at, line in sorted(enumerate(forward), key=lambda pair: "w_" in pair[1].right):
         for wrong in dict.fromkeys(_wrong_equations(cell, line)):
             if wrong != line.right:
                 yield (*forward[:at], line._replace(right=wrong), *forward[at + 1:])
@@ -337,6 +340,6 @@ def _wrong_versions(cell: Cell, line: Line) -> Iterator[tuple[str, str]]:
     if len(terms) > 1:
         for at, term in enumerate(terms):
             yield " + ".join(terms[:at] + terms[at + 1:]), named(term, "")
-    yield "0 * " + terms[0], named(terms[0], "0") or "zero"
+    yield ZERO + terms[0], named(terms[0], "0") or "zero"
     yield f"2 * ({line.right})", ""
     yield f"{line.right} + {split(terms[0], '*')[0]}", ""
