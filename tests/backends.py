@@ -55,6 +55,7 @@ HOST_ONLY: dict[str, str] = {
                     "functions on host arrays"),
     "gradients/instruments": "they fetch a model's arrays and compute on the host, in float64, wherever it lives",
     "lab": "experiments on the CPU",
+    **dict.fromkeys(["explorer", "examples/test_explorer.py"], "a page of numbers computed on the host"),
     **dict.fromkeys(["student", "exercises"], "students' functions, on host arrays"),
     "test_misuses.py": "how the library is used, on host arrays",
     "examples/test_imdb_ablation.py": "a sweep of trials on the CPU",
