@@ -21,13 +21,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from minilstm.backend.arrays import Array, get_array_module
+from minilstm.backend.arrays import Array, asarray, backend_name, get_array_module, to_numpy
 from minilstm.backend.errors import MinilstmError
 from minilstm.gradients.targets.target import Tensors
 
 Run = Callable[[Tensors], list[Array]]      # the function: named tensors in, a list of output arrays out
 
 EPS = 1e-5              # step of central differences: balances ε² truncation against rounding/ε
+BESIDE, BESIDE_BY = 4, 1e-6     # how many points beside a kink are looked at, and how far away
 COMPLEX_STEP = 1e-30    # so small that its square is lost: the derivative's error is rounding alone
 
 
@@ -40,28 +41,29 @@ class OutOfRangeError(Exception):
 
 
 def _weigh(upstream: list[Array | None], outputs: list[Array]) -> complex:
-    total = 0j
-    for u, y in zip(upstream, outputs):
-        if u is not None:
-            total += complex((u * y).sum())
-    return total
+    return complex(sum(_terms(upstream, outputs)))
+
+
+def _terms(upstream: list[Array | None], outputs: list[Array]) -> np.ndarray:
+    """Return the terms of Σ u·y, one for each entry of the outputs."""
+    terms = [to_numpy(u * y).ravel() for u, y in zip(upstream, outputs) if u is not None]
+    return np.concatenate(terms) if terms else np.zeros(1)
 
 
 def finite_difference(run: Run, tensors: Tensors, name: str, upstream: list[Array | None],
-                      eps: float = EPS) -> tuple[Array, Array, Array]:
+                      eps: float = EPS) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return d(Σ u·y)/d(tensors[name]) by central differences: (low, high, noise), each shaped like the
     tensor (float64).
 
-    low and high are equal except on a kink, where they are the two one-sided slopes. noise bounds what
-    rounding the outputs, which may be large numbers, can have changed. Raises OutOfRangeError where the
-    function refuses a point beside this one.
+    low and high are equal except on a kink, where they bound the slopes between the two one-sided ones; each
+    entry of the outputs may take another. noise bounds what rounding the outputs, which may be large numbers,
+    can have changed. Raises OutOfRangeError where the function refuses a point beside this one.
     """
     probe = tensors[name].copy()
     moved = {**tensors, name: probe}
     here = [y.copy() for y in run(tensors)]
-    rounding = 4 * float(np.finfo(np.float64).eps) * _weigh(
-        [None if u is None else abs(u) for u in upstream], [abs(y) for y in here]).real
-    low, high, noise = get_array_module(probe).zeros((3, *probe.shape))
+    rounding = 4 * float(np.finfo(np.float64).eps) * abs(_terms(upstream, here))
+    low, high, noise = (np.zeros(probe.shape) for _ in range(3))
     for index in np.ndindex(probe.shape):
         value = float(probe[index])
         for step in (eps, eps / 10, eps / 100):
@@ -74,18 +76,45 @@ def finite_difference(run: Run, tensors: Tensors, name: str, upstream: list[Arra
                 entry = f"{name}[{', '.join(map(str, index))}]"
                 words = f"the forward cannot be evaluated beside {entry} = {value:g}: {error}"
                 raise OutOfRangeError(words) from None
-            slope_right = _weigh(upstream, [a - b for a, b in zip(up, here)]).real / right
-            slope_left = _weigh(upstream, [a - b for a, b in zip(here, down)]).real / left
-            noise[index] = rounding / min(left, right)
-            steeper = max(abs(slope_right), abs(slope_left), 1e-3)
-            smooth = abs(slope_right - slope_left) <= 1e-2 * steeper + 2 * noise[index]
-            if smooth:
+            above = _terms(upstream, [a - b for a, b in zip(up, here)]).real / right
+            below = _terms(upstream, [a - b for a, b in zip(here, down)]).real / left
+            rounded = rounding / min(left, right)
+            steeper = np.maximum(np.maximum(abs(above), abs(below)), 1e-3)
+            smooth = abs(above - below) <= 1e-2 * steeper + 2 * rounded
+            if smooth.all():
                 break
-        central = _weigh(upstream, [a - b for a, b in zip(up, down)]).real / (right + left)
-        low[index] = central if smooth else min(slope_left, slope_right)
-        high[index] = central if smooth else max(slope_left, slope_right)
+        central = _terms(upstream, [a - b for a, b in zip(up, down)]).real / (right + left)
+        low[index] = np.where(smooth, central, np.minimum(below, above)).sum()
+        high[index] = np.where(smooth, central, np.maximum(below, above)).sum()
+        noise[index] = rounded.sum()
         probe[index] = value
     return low, high, noise
+
+
+def slope_range(run: Run, tensors: Tensors, name: str, upstream: list[Array | None],
+                index: tuple[int, ...]) -> tuple[float, float]:
+    """Return bounds of what an entry's derivative may be where several kinks meet, one behind another.
+
+    A little beside the point the kinks lie apart. Along the entry the slope then jumps at each of them, and
+    each jump may be taken or not. Raises OutOfRangeError as ``finite_difference`` does.
+    """
+    low, high = np.inf, -np.inf
+    for rng in map(np.random.default_rng, range(BESIDE)):
+        moved = {key: a + BESIDE_BY * asarray(rng.standard_normal(a.shape), backend_name(a))
+                 for key, a in tensors.items()}
+        start, places = float(moved[name][index]), np.sinh(np.linspace(-6, 6, 129)) * BESIDE_BY
+        values = []
+        for place in places:
+            moved[name][index] = start + place
+            try:
+                values.append(_terms(upstream, run(moved)).real)
+            except MinilstmError as error:
+                raise OutOfRangeError(str(error)) from None
+        slopes = np.diff(values, axis=0).sum(axis=1) / np.diff(places)
+        jumps = np.diff(slopes)
+        low = min(low, slopes[0] + jumps[jumps < 0].sum())
+        high = max(high, slopes[0] + jumps[jumps > 0].sum())
+    return low, high
 
 
 def complex_step(run: Run, tensors: Tensors, name: str, upstream: list[Array | None]) -> Array:
