@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minilstm.gradients.targets.names import INPUT, short_name
+
 SIZES = {"N": 2, "T": 4, "D": 3, "H": 5, "V": 7}
 # Names in lower case, without underscores.
-INPUT = re.compile("^(x|xs|xt|xseq|xin|inputs?|seq|sequences?|data|tokens?|ids|words|batch)$")
 TARGET = re.compile("^(y|ys|yt|t|targets?|labels?|ytrue)$")
 STATE = re.compile("^(h|a|c|s|hidden|cell|state|memory)(0|init|prev|last)$|"
                    "^(hidden|cell|state|memory)(state|h|c)?$|"
@@ -83,14 +84,14 @@ class Maker:
     def __init__(self, layout: Layout, names: list[str], sizes: Mapping[str, int],
                  given: Mapping[str, tuple[int, ...]], seed: int) -> None:
         self.layout, self.given, self.sizes = layout, given, {**sizes, "1": 1}
-        self.names = [_short(name) for name in names]
+        self.names = [short_name(name) for name in names]
         self.rng, self.asked = np.random.default_rng(seed), set(names)     # and, later, the keys of a dict
         if layout.tokens and not any(EMBEDDING.match(name) for name in self.names):
             self.sizes["D"] = sizes["V"]        # one-hot vectors
 
     def make(self, name: str) -> Any:
         """Return the value of an argument. Raises KeyError for a name that says nothing."""
-        short, axes = _short(name), self.layout.x
+        short, axes = short_name(name), self.layout.x
         self.asked.add(name)
         self.names.append(short)        # the keys of a dict are only known when they are asked for
         if name in self.given:
@@ -150,11 +151,7 @@ class Maker:
         return self.layout.reads[short.startswith(("u", "r"))]
 
 
-def _short(name: str) -> str:
-    return name.replace("_", "").lower()
-
-
 def size_of(name: str) -> str | None:
     """Return which size a constructor's argument is ("H" for hidden_size); None if its name does not tell."""
-    short = _short(name)
+    short = short_name(name)
     return next((size for size, names in SIZE_NAMES.items() if re.fullmatch(names, short)), None)

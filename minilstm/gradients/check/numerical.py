@@ -21,14 +21,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from minilstm.backend.arrays import Array, asarray, backend_name, get_array_module, to_numpy
+from minilstm.backend.arrays import Array, get_array_module, to_numpy
 from minilstm.backend.errors import MinilstmError
 from minilstm.gradients.targets.target import Tensors
 
 Run = Callable[[Tensors], list[Array]]      # the function: named tensors in, a list of output arrays out
 
 EPS = 1e-5              # step of central differences: balances ε² truncation against rounding/ε
-BESIDE, BESIDE_BY = 4, 1e-6     # how many points beside a kink are looked at, and how far away
 COMPLEX_STEP = 1e-30    # so small that its square is lost: the derivative's error is rounding alone
 
 
@@ -89,32 +88,6 @@ def finite_difference(run: Run, tensors: Tensors, name: str, upstream: list[Arra
         noise[index] = rounded.sum()
         probe[index] = value
     return low, high, noise
-
-
-def slope_range(run: Run, tensors: Tensors, name: str, upstream: list[Array | None],
-                index: tuple[int, ...]) -> tuple[float, float]:
-    """Return bounds of what an entry's derivative may be where several kinks meet, one behind another.
-
-    A little beside the point the kinks lie apart. Along the entry the slope then jumps at each of them, and
-    each jump may be taken or not. Raises OutOfRangeError as ``finite_difference`` does.
-    """
-    low, high = np.inf, -np.inf
-    for rng in map(np.random.default_rng, range(BESIDE)):
-        moved = {key: a + BESIDE_BY * asarray(rng.standard_normal(a.shape), backend_name(a))
-                 for key, a in tensors.items()}
-        start, places = float(moved[name][index]), np.sinh(np.linspace(-6, 6, 129)) * BESIDE_BY
-        values = []
-        for place in places:
-            moved[name][index] = start + place
-            try:
-                values.append(_terms(upstream, run(moved)).real)
-            except MinilstmError as error:
-                raise OutOfRangeError(str(error)) from None
-        slopes = np.diff(values, axis=0).sum(axis=1) / np.diff(places)
-        jumps = np.diff(slopes)
-        low = min(low, slopes[0] + jumps[jumps < 0].sum())
-        high = max(high, slopes[0] + jumps[jumps > 0].sum())
-    return low, high
 
 
 def complex_step(run: Run, tensors: Tensors, name: str, upstream: list[Array | None]) -> Array:

@@ -6,6 +6,7 @@ Target hides that. It works on a float64 copy, so the caller's object stays as i
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections import Counter
 from collections.abc import Mapping
@@ -18,9 +19,9 @@ from minilstm.backend.checks import is_array
 from minilstm.backend.errors import ArgumentError, GradientError
 from minilstm.gradients.targets.arguments import HandOver, arrange, pass_on, read_upstream
 from minilstm.gradients.targets.failures import check_returned, definition_site, errors_located
-from minilstm.gradients.targets.names import GRADIENT_NAMES, find_key, split_gradients
+from minilstm.gradients.targets.names import GRADIENT_NAMES, find_key, is_data, split_gradients
 from minilstm.gradients.targets.side_effects import SideEffect
-from minilstm.gradients.targets.trees import flatten, is_floating, name_leaves, rebuild
+from minilstm.gradients.targets.trees import children, flatten, is_floating, name_leaves, rebuild
 
 Tensors = Mapping[str, Array]
 
@@ -45,6 +46,10 @@ def outputs_of(title: str, forward: Any, tree: Any) -> list[Array]:
             raise ArgumentError(f"gradcheck {title}: forward returned {type(leaf).__name__}, expected arrays"
                                 f"{definition_site(forward)}")
     return leaves
+
+
+def _shape(leaf: Any) -> tuple[int, ...]:
+    return tuple(getattr(leaf, "shape", ()))
 
 
 class Target:
@@ -122,27 +127,37 @@ class Target:
         floating = ", ".join(self.floating)
         if self.floating:
             check_returned(self.title, "backward", backward, gradients, f"gradients ({floating})")
-        entries, rest = split_gradients(gradients)
+        entries, rest = split_gradients(self._by_input(gradients))
         keys = {name: key for name in self.floating if (key := find_key(name, entries)) is not None}
         found = {name: entries[key] for name, key in keys.items()}
         names = [name for name in self.input_names if name not in found]
         if len(rest) != len(names):
             names = [name for name in names if name in self.floating]
+        data = [name for name in self.floating if name not in found and is_data(name, backward)]
         if rest or not entries:
+            kept = [name for name in names if name not in data]
+            if rest and sorted(map(_shape, rest)) == sorted(_shape(self.leaves[name]) for name in kept):
+                names, missing = kept, data
+            else:
+                missing = []
             if not self.gradient_count_fits(len(rest), len(names)):
                 advice = "; give what needs no gradient as a keyword argument of gradcheck" * self.is_loss
                 raise self.failure(f"backward returned {len(rest)} gradients for {len(names)} inputs "
                                    f"({', '.join(names)}){advice}", backward)
-            found.update(zip(names, rest))
+            found.update(zip(names, self._in_order(names, rest, backward)))
         else:
-            self.missing = [name for name in self.floating if name not in found]
-            needed = [name for name in self.missing if self.depends_on(name, self.covered)]
-            if needed:
-                form = GRADIENT_NAMES[0].format(needed[0])
-                raise self.failure(
-                    f"backward returned {len(found)} gradients for {len(self.floating)} inputs ({floating}): "
-                    f"no key names the gradient of {', '.join(needed)}, such as {form}; its keys are "
-                    f"{', '.join(entries)}", backward)
+            missing = [name for name in self.floating if name not in found]
+        needed = [name for name in missing if self.depends_on(name, self.covered)]
+        if needed and set(needed) <= {*data} and (found or self.parameters):
+            self.add_note(f"no gradient of {', '.join(needed)} was returned; taken for data, not checked")
+            missing = []
+        elif needed:
+            form = GRADIENT_NAMES[0].format(needed[0])
+            raise self.failure(
+                f"backward returned {len(found)} gradients for {len(self.floating)} inputs ({floating}): "
+                f"no key names the gradient of {', '.join(needed)}, such as {form}; its keys are "
+                f"{', '.join(entries)}", backward)
+        self.missing = missing
         known = {*keys.values(), *(find_key(name, entries) for name in self.parameters)}
         others = [key for key in entries if key not in known]
         if others:
@@ -151,8 +166,51 @@ class Target:
             if not is_array(leaf) and not np.isscalar(leaf) and name in self.floating:
                 got = type(leaf).__name__
                 raise self.failure(f"backward returned {got} for {name}, expected an array", backward)
-        return {name: found[name] if is_array(found[name]) else np.asarray(found[name])
+        return {name: self.fitted(name, found[name] if is_array(found[name]) else np.asarray(found[name]))
                 for name in self.floating if name in found}
+
+    def _by_input(self, gradients: Any) -> Any:
+        """Return what backward returned; those of two dicts, which may have the same keys, under the dicts' names, and
+        those of a list of steps, in one array, as a list."""
+        def steps(name: str, gradient: Any) -> Any:
+            several = len(children(values[name]) or ()) if isinstance(values.get(name), (tuple, list)) else 0
+            return list(gradient) if several and is_array(gradient) and len(gradient) == several else gradient
+        values = dict(zip(self.inputs.names, self.inputs.values))
+        if isinstance(gradients, dict):
+            names = {find_key(name, gradients): name for name in values}
+            return {key: steps(names.get(key, ""), gradient) for key, gradient in gradients.items()}
+        if not isinstance(gradients, (tuple, list)) or hasattr(gradients, "_fields"):
+            return gradients
+        if len(gradients) == len(values):
+            gradients = list(map(steps, values, gradients))
+        dicts = [name for name, value in values.items() if isinstance(value, dict)]
+        given = [part for part in gradients if isinstance(part, dict)]
+        if len(given) != len(dicts) or len(dicts) < 2:
+            return gradients
+        return [*(part for part in gradients if not isinstance(part, dict)), dict(zip(dicts, given))]
+
+    def _in_order(self, names: list[str], gradients: list[Any], backward: Any) -> list[Any]:
+        """Return the gradients in the order of the names, if need be by their shapes."""
+        if not set(names) <= set(self.floating):
+            return gradients
+        wanted, shapes = [self.tensors[name].shape for name in names], list(map(_shape, gradients))
+        if shapes == wanted or sorted(shapes) != sorted(wanted):
+            return gradients
+        if len(set(wanted)) < len(wanted):
+            raise self.failure(f"backward returned gradients of shapes {', '.join(map(str, shapes))}, in another order "
+                               f"than {', '.join(names)}; some are alike, so return a dict by name", backward)
+        self.add_note("backward returned the gradients in another order; they were told apart by their shapes")
+        return [gradients[shapes.index(shape)] for shape in wanted]
+
+    def fitted(self, name: str, gradient: Array) -> Array:
+        """Return a gradient in its tensor's shape where only axes of length 1 differ, which do no harm in an update."""
+        want, got = self.tensors[name].shape, gradient.shape
+        if got == want or [n for n in got if n > 1] != [n for n in want if n > 1]:
+            return gradient
+        if math.prod(np.broadcast_shapes(got, want)) > gradient.size:
+            return gradient
+        self.add_note(f"the gradient of {name} has shape {got}, {name} {want}")
+        return gradient.reshape(want)
 
     def add_note(self, note: str) -> None:
         """Add a remark to the report, once."""
