@@ -79,11 +79,12 @@ class OnDemand(dict[str, Any]):
 
 
 class Maker:
-    """Makes the arrays of one layout. ``names``: all arguments; one can tell what another means."""
+    """Makes the arrays of one layout. ``names``: all arguments; one can tell what another means. ``ids``: the argument
+    that is token ids, whatever its name."""
 
     def __init__(self, layout: Layout, names: list[str], sizes: Mapping[str, int],
-                 given: Mapping[str, tuple[int, ...]], seed: int) -> None:
-        self.layout, self.given, self.sizes = layout, given, {**sizes, "1": 1}
+                 given: Mapping[str, tuple[int, ...]], seed: int, ids: str = "") -> None:
+        self.ids, self.layout, self.given, self.sizes = ids, layout, given, {**sizes, "1": 1}
         self.names = [short_name(name) for name in names]
         self.rng, self.asked = np.random.default_rng(seed), set(names)     # and, later, the keys of a dict
         if layout.tokens and not any(EMBEDDING.match(name) for name in self.names):
@@ -94,16 +95,17 @@ class Maker:
         short, axes = short_name(name), self.layout.x
         self.asked.add(name)
         self.names.append(short)        # the keys of a dict are only known when they are asked for
-        if name in self.given:
+        is_target, is_input = TARGET.match(short), name == self.ids or INPUT.match(short)
+        if name in self.given and name != self.ids:
             return self._numbers(self.given[name])
-        if TARGET.match(short):
+        if is_target:
             axes = axes.replace("D", "").replace("1", "")
         elif STORE.match(short):
             return OnDemand(self.make)
-        elif not INPUT.match(short):
+        elif not is_input:
             return self._numbers(self._shape(name, short))
-        shape = [self.sizes[axis] for axis in axes]
-        if TARGET.match(short) or self.layout.tokens:
+        shape = self.given.get(name, [self.sizes[axis] for axis in axes])
+        if is_target or self.layout.tokens or name == self.ids:
             ids = self.rng.integers(self.sizes["V"], size=shape)
             return ids.tolist() if self.layout.tokens == "list" else ids
         return self._numbers(shape)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,21 @@ def test_what_cannot_be_read_is_one_sentence(name: str, text: str, words: str, t
 def test_a_cell_and_its_line_are_named(tmp_path: Path) -> None:
     with pytest.raises(ml.ArgumentError, match=r"work\.ipynb, cell 2, line 2: +return \(x: SyntaxError"):
         load(notebook(tmp_path / "work.ipynb", ["x = 1", "def f(x):\n    return (x"]))
+
+
+@pytest.mark.parametrize("line", ["from kit.act import twice", "from .act import twice", "from act import twice"])
+@pytest.mark.parametrize("init", [True, False])
+def test_a_module_of_a_package_imports_from_the_projects_root(line: str, init: bool, tmp_path: Path,
+                                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    if line.startswith("from .") and not init:
+        return      # no package without __init__.py
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    (tmp_path / "kit").mkdir()
+    for name, text in {"act": "twice = 2", "cell": line, **({"__init__": ""} if init else {})}.items():
+        Path("kit", f"{name}.py").write_text(text, encoding="utf-8")
+    try:
+        assert load(Path("kit/cell.py")).twice == 2
+    finally:
+        for name in ("kit", "kit.act", "act", "cell"):
+            sys.modules.pop(name, None)

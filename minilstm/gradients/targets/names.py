@@ -18,13 +18,17 @@ INPUT = re.compile("^(x|xs|xt|xseq|xin|inputs?|seq|sequences?|data|tokens?|ids|w
 CACHE_NAME = re.compile("(?i)^_?(cache|ctx|context|memory|mem|tape|saved|stored|store|record|history)")
 
 
+def all_names(function: Any) -> dict[str, inspect.Parameter]:
+    """Return a function's arguments by name; none where it hides them."""
+    try:
+        return dict(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return {}
+
+
 def required_names(function: Any, keyword_only: bool = False) -> list[str]:
     """Return the names of a function's required arguments, on request those by keyword only too."""
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):         # it hides them
-        return []
-    return [p.name for p in parameters if p.default is p.empty and (
+    return [p.name for p in all_names(function).values() if p.default is p.empty and (
         p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) or keyword_only and p.kind is p.KEYWORD_ONLY)]
 
 

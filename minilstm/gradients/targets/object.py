@@ -11,7 +11,6 @@ forward is checked as it is after that.
 from __future__ import annotations
 
 import copy
-import inspect
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ import numpy as np
 from minilstm.backend.arrays import Array, get_array_module, to_numpy
 from minilstm.gradients.targets.arguments import HandOver
 from minilstm.gradients.targets.failures import errors_located
-from minilstm.gradients.targets.names import look_up, split_gradients, takes_cache
+from minilstm.gradients.targets.names import all_names, look_up, split_gradients, takes_cache
 from minilstm.gradients.targets.object_arrays import stored_arrays
 from minilstm.gradients.targets.target import Target, Tensors, outputs_of, title_of
 from minilstm.gradients.targets.trees import is_floating
@@ -109,7 +108,7 @@ class ObjectTarget(Target):
 
     def _rate(self) -> float:
         """Return the learning rate of an update in backward: an argument's default, or an attribute; else 0."""
-        parameters = inspect.signature(self.thing.backward).parameters
+        parameters = all_names(self.thing.backward)
         found = [parameters[name].default for name in RATES if name in parameters]
         found += [getattr(self.thing, name, None) for name in RATES]
         return next((rate for rate in found if isinstance(rate, (int, float))), 0)

@@ -170,11 +170,16 @@ class Target:
                 for name in self.floating if name in found}
 
     def _by_input(self, gradients: Any) -> Any:
-        """Return what backward returned; those of two dicts, which may have the same keys, under the dicts' names, and
-        those of a list of steps, in one array, as a list."""
+        """Return what backward returned; those of two dicts, which may have the same keys, under the dicts' names;
+        those of time steps as the input has them, in an array or in a list."""
         def steps(name: str, gradient: Any) -> Any:
-            several = len(children(values[name]) or ()) if isinstance(values.get(name), (tuple, list)) else 0
-            return list(gradient) if several and is_array(gradient) and len(gradient) == several else gradient
+            value = values.get(name)
+            if np.iterable(value) and not isinstance(value, dict) and np.iterable(gradient) and len(gradient) == len(value):
+                if isinstance(value, (tuple, list)) and is_array(gradient):
+                    return list(gradient)
+                if is_array(value) and isinstance(gradient, list) and all(g.shape == value.shape[1:] for g in gradient):
+                    return get_array_module(value).stack(gradient)
+            return gradient
         values = dict(zip(self.inputs.names, self.inputs.values))
         if isinstance(gradients, dict):
             names = {find_key(name, gradients): name for name in values}
