@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from minilstm.backend.arrays import Array, get_array_module, to_numpy
+from minilstm.backend.arrays import Array, get_array_module, refuse_other_arithmetic, to_numpy
 from minilstm.backend.checks import is_array
 from minilstm.backend.errors import ArgumentError, GradientError
 from minilstm.gradients.targets.arguments import HandOver, arrange, pass_on, read_upstream
 from minilstm.gradients.targets.failures import check_returned, definition_site, errors_located
 from minilstm.gradients.targets.names import GRADIENT_NAMES, find_key, is_data, split_gradients
 from minilstm.gradients.targets.side_effects import SideEffect
-from minilstm.gradients.targets.trees import children, flatten, is_floating, name_leaves, rebuild
+from minilstm.gradients.targets.trees import flatten, is_floating, name_leaves, rebuild
 
 Tensors = Mapping[str, Array]
 
@@ -85,6 +85,8 @@ class Target:
             if times > 1:
                 raise self.refusal(f"{times} inputs are called {name}; rename them")
         self.leaves = dict(zip(self.input_names, flatten(self.inputs.values)))
+        for name, leaf in self.leaves.items():
+            refuse_other_arithmetic(name, leaf)
         self.tensors: dict[str, Array] = {
             name: leaf.astype(np.float64) for name, leaf in self.leaves.items() if is_floating(leaf)}
         self.floating = list(self.tensors)      # the names of the inputs among the tensors
@@ -174,11 +176,10 @@ class Target:
         those of time steps as the input has them, in an array or in a list."""
         def steps(name: str, gradient: Any) -> Any:
             value = values.get(name)
-            if np.iterable(value) and not isinstance(value, dict) and np.iterable(gradient) and len(gradient) == len(value):
-                if isinstance(value, (tuple, list)) and is_array(gradient):
-                    return list(gradient)
-                if is_array(value) and isinstance(gradient, list) and all(g.shape == value.shape[1:] for g in gradient):
-                    return get_array_module(value).stack(gradient)
+            if isinstance(value, (tuple, list)) and is_array(gradient) and gradient.shape[:1] == (len(value),):
+                return list(gradient)
+            if isinstance(gradient, list) and is_array(value) and value.shape == (len(gradient), *_shape(gradient[0])):
+                return get_array_module(value).stack(gradient)
             return gradient
         values = dict(zip(self.inputs.names, self.inputs.values))
         if isinstance(gradients, dict):
