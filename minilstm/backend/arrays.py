@@ -32,9 +32,9 @@ def refuse_other_arithmetic(name: str, x: Any) -> None:
     if type(x) is np.ndarray:
         return
     if isinstance(x, np.ma.MaskedArray):
-        raise DtypeError(f"{name}: a masked array would lose its mask; give its filled(...) values, or lengths for padding")
+        raise DtypeError(f"{name}: a masked array would lose its mask; give its filled(...) values, or lengths")
     if isinstance(x, np.matrix):
-        raise DtypeError(f"{name}: expected an array, got np.matrix, whose * is a matrix product; give np.asarray of it")
+        raise DtypeError(f"{name}: expected an array, got np.matrix, whose * is a matrix product; use np.asarray")
 
 
 def get_array_module(*arrays: Array) -> Any:

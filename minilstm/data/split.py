@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from minilstm.backend.arrays import asarray, backend_name, to_numpy, refuse_other_arithmetic
+from minilstm.backend.arrays import asarray, backend_name, refuse_other_arithmetic, to_numpy
 from minilstm.backend.checks import is_array
 from minilstm.backend.errors import ArgumentError, ShapeError
 

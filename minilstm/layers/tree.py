@@ -51,9 +51,10 @@ class Tree:
             if type(value) not in PLAIN and name not in NO_CHILDREN:
                 _collect(f"{type(self).__name__}.{name}", name, value, found, hidden, ())
         for where, value in hidden.items():
-            if any(isinstance(part, Tree) and part is not self and part not in found.values() for part in _held(value)):
-                raise ArgumentError(f"{where}: the layers in this {type(value).__name__} are not found, so they would "
-                                    "not be trained; keep them in a list or a dict, or derive the class from ml.Module")
+            known = self, *found.values()
+            if any(isinstance(part, Tree) and part not in known for part in _held(value)):
+                raise ArgumentError(f"{where}: layers in this {type(value).__name__} would not be trained; keep "
+                                    "them in a list or a dict, or derive the class from ml.Module")
         return found
 
     def modules(self, prefix: str = "") -> list[tuple[str, Any]]:
@@ -209,8 +210,8 @@ def restored_modes(model: Tree) -> Iterator[None]:
 
 def _collect(where: str, name: str, value: Any, found: dict[str, Any], hidden: dict[str, Any],
              outer: tuple[Any, ...]) -> None:
-    """Add to ``found`` the modules in an attribute, by dotted name, to ``hidden`` what may hold others; ``outer``:
-    the containers that ``value`` is in."""
+    """Add to ``found`` the modules in an attribute, by dotted name, to ``hidden`` what may hold others;
+    ``outer``: the containers that ``value`` is in."""
     if isinstance(value, Tree):
         found[name] = value
     elif isinstance(value, (list, tuple, deque, Mapping)):

@@ -79,8 +79,8 @@ class OnDemand(dict[str, Any]):
 
 
 class Maker:
-    """Makes the arrays of one layout. ``names``: all arguments; one can tell what another means. ``ids``: the argument
-    that is token ids, whatever its name."""
+    """Makes the arrays of one layout. ``names``: all arguments; one can tell what another means. ``ids``: the
+    one that is token ids, whatever it is called."""
 
     def __init__(self, layout: Layout, names: list[str], sizes: Mapping[str, int],
                  given: Mapping[str, tuple[int, ...]], seed: int, ids: str = "") -> None:

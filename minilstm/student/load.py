@@ -51,7 +51,7 @@ def load(file: Path) -> types.ModuleType:
     while (root / "__init__.py").is_file():         # a package is imported from the folder that it lies in
         root = root.parent
     module.__package__ = ".".join(folder.relative_to(root).parts)
-    sys.path[:] = [str(folder), str(root), *sys.path, os.getcwd()]      # last, what may have the name of a library
+    sys.path[:] = [str(folder), str(root), *sys.path, os.getcwd()]      # last: it may hide a library
     if file.suffix == ".py":
         _execute(_parse(text, str(file)), module, file, str(file))
     else:

@@ -92,8 +92,8 @@ def restore(run: Run, path: PathLike, data: Mapping[str, Any] | None = None) -> 
     except BaseException as error:      # behind a valid digest, a field can still be anything
         if before is not None:
             _put(run, *before)
-        for module, module._caches, module._outdated in pending:
-            pass
+        for module, caches, outdated in pending:
+            module._caches, module._outdated = caches, outdated
         if not isinstance(error, Exception):        # Ctrl-C
             raise
         words = str(error) if isinstance(error, MinilstmError) else f"its state is damaged ({type(error).__name__}: {error})"

@@ -161,12 +161,12 @@ def test_layers_where_nobody_looks_are_refused() -> None:
                         (UserList([layer]), "UserList"), (SimpleNamespace(inner=[layer]), "SimpleNamespace"),
                         (partial(layer), "partial"), (layer.forward, "method"), (lambda x: layer(x), "function"),
                         ({"a": layer}.values(), "dict_values"), (map(id, [layer]), "map")):
-        model.kept = kept                   # type: ignore[attr-defined]
+        model.kept = kept
         with pytest.raises(ml.ArgumentError, match=f"Module.kept: .*{words}"):
             model.named_parameters()
-    model.kept = [model.forward, SimpleNamespace(model=model), np.tanh, ml, ml.Tanh]      # type: ignore[attr-defined]
+    model.kept = [model.forward, SimpleNamespace(model=model), np.tanh, ml, ml.Tanh]
     assert model.children() == {}
-    model.layer, model.kept = layer, layer.forward      # type: ignore[attr-defined]
+    model.layer, model.kept = layer, layer.forward
     assert list(model.children()) == ["layer"]          # that is found
 
 

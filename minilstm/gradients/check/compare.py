@@ -48,7 +48,8 @@ def compare_all(target: Target, analytic: dict[str, Array], weights: list[Array 
     kinks = sum(int(numeric.on_kink.sum()) for numeric in numerics.values())
     if not kinks:
         return found
-    target.add_note(f"{kinks} entries lie on a kink, where any slope between the two one-sided ones is correct")
+    target.add_note(f"{kinks} entries lie on a kink, where any slope between the two one-sided ones is "
+                    "correct")
     beside = copy.copy(target)
     try:
         beside.tensors, moved = _gradients_near(target, weights, OFF_KINK)

@@ -38,11 +38,10 @@ def short_name(name: str) -> str:
 
 
 def is_data(name: str, backward: Any) -> bool:
-    """Tell whether backward may leave out the gradient of this input: it is data by its name, and backward
-    has no variable for its gradient, which it might forget to return."""
-    variables = getattr(getattr(backward, "__code__", None), "co_varnames", ())
+    """Tell from its name whether this input is data, and backward has no variable for its gradient."""
     own = name.partition("[")[0]
-    return INPUT.match(short_name(own)) is not None and find_key(own, variables, GRADIENT_NAMES[:-1]) is None
+    variables = getattr(getattr(backward, "__code__", None), "co_varnames", ())
+    return bool(INPUT.match(short_name(own))) and find_key(own, variables, GRADIENT_NAMES[:-1]) is None
 
 
 def is_cache(name: str) -> bool:
@@ -56,8 +55,7 @@ def takes_cache(backward: Any) -> bool:
 
 
 def find_key(name: str, keys: Iterable[str], forms: Iterable[str] = GRADIENT_NAMES) -> str | None:
-    """Return the key of the gradient of ``name`` (of ``layer1.W[0]``: ``layer1.dW[0]`` or
-    ``dlayer1.dW[0]``), or None."""
+    """Return the key of the gradient of ``name`` (of ``a.W[0]``: ``a.dW[0]``, ``da.dW[0]``), or None."""
     keys = set(keys)
     stem, bracket, place = name.partition("[")
     parent, dot, own = stem.rpartition(".")

@@ -23,7 +23,7 @@ from minilstm.gradients.targets.object_arrays import stored_arrays
 from minilstm.gradients.targets.target import Target, Tensors, outputs_of, title_of
 from minilstm.gradients.targets.trees import is_floating
 
-RATES = ("lr", "learning_rate", "alpha", "eta", "rate", "step_size")
+RATES = ("lr", "learning_rate", "alpha", "eta", "step_size")
 Run = tuple[tuple[Any, ...], tuple[Any, ...]]       # the outputs of a forward, and its caches
 
 
@@ -79,12 +79,12 @@ class ObjectTarget(Target):
                         if entry.gradient is not None or look_up(name, returned) is not None}
         self.updated = {name for name in lasting if name not in has_gradient and name in kept
                         and to_numpy(kept[name].array).tobytes() != values[name]}
-        if self.updated and not self._rate():
-            raise self.failure(f"backward changes {', '.join(map(self.as_written, sorted(self.updated)))}, and the "
-                               "learning rate is not found: name it lr, with a default, or keep it in self.lr",
-                               thing.backward)
         if self.updated:
-            self.add_note(f"gradients of {', '.join(sorted(self.updated))} are those of backward's update")
+            names = ", ".join(sorted(self.updated))
+            self.add_note(f"gradients of {names} are those of backward's update")
+            if not self._rate():
+                raise self.failure(f"backward changes {names}, and the learning rate is not found: name it "
+                                   "lr, with a default, or keep it in self.lr", thing.backward)
         has_gradient |= self.updated
         missing = [entry.path for name, entry in kept.items() if entry.declared and name not in has_gradient]
         if missing:
@@ -107,10 +107,9 @@ class ObjectTarget(Target):
                           "not compared")
 
     def _rate(self) -> float:
-        """Return the learning rate of an update in backward: an argument's default, or an attribute; else 0."""
-        parameters = all_names(self.thing.backward)
-        found = [parameters[name].default for name in RATES if name in parameters]
-        found += [getattr(self.thing, name, None) for name in RATES]
+        """Return the learning rate of an update: the default of an argument, or an attribute; else 0."""
+        defaults = {name: p.default for name, p in all_names(self.thing.backward).items()}
+        found = [defaults.get(name, getattr(self.thing, name, None)) for name in RATES]
         return next((rate for rate in found if isinstance(rate, (int, float))), 0)
 
     def _fresh(self, tensors: Tensors) -> Any:

@@ -137,11 +137,10 @@ class Target:
             names = [name for name in names if name in self.floating]
         data = [name for name in self.floating if name not in found and is_data(name, backward)]
         if rest or not entries:
-            kept = [name for name in names if name not in data]
-            if rest and sorted(map(_shape, rest)) == sorted(_shape(self.leaves[name]) for name in kept):
-                names, missing = kept, data
-            else:
-                missing = []
+            kept, missing = {name: _shape(self.leaves[name]) for name in names if name not in data}, []
+            if rest and sorted(map(_shape, rest)) == sorted(kept.values()) and not {*kept.values()} & {
+                    _shape(self.leaves[name]) for name in data}:        # else which one is left out?
+                names, missing = [*kept], data
             if not self.gradient_count_fits(len(rest), len(names)):
                 advice = "; give what needs no gradient as a keyword argument of gradcheck" * self.is_loss
                 raise self.failure(f"backward returned {len(rest)} gradients for {len(names)} inputs "
@@ -172,13 +171,13 @@ class Target:
                 for name in self.floating if name in found}
 
     def _by_input(self, gradients: Any) -> Any:
-        """Return what backward returned; those of two dicts, which may have the same keys, under the dicts' names;
-        those of time steps as the input has them, in an array or in a list."""
+        """Return what backward returned; those of two dicts of the same keys under the dicts' names; those of
+        time steps in an array or in a list, as the input has them."""
         def steps(name: str, gradient: Any) -> Any:
             value = values.get(name)
-            if isinstance(value, (tuple, list)) and is_array(gradient) and gradient.shape[:1] == (len(value),):
+            if isinstance(value, (tuple, list)) and _shape(gradient)[:1] == (len(value),):
                 return list(gradient)
-            if isinstance(gradient, list) and is_array(value) and value.shape == (len(gradient), *_shape(gradient[0])):
+            if isinstance(gradient, list) and _shape(value) == (len(gradient), *_shape(gradient[0])):
                 return get_array_module(value).stack(gradient)
             return gradient
         values = dict(zip(self.inputs.names, self.inputs.values))
@@ -203,17 +202,16 @@ class Target:
         if shapes == wanted or sorted(shapes) != sorted(wanted):
             return gradients
         if len(set(wanted)) < len(wanted):
-            raise self.failure(f"backward returned gradients of shapes {', '.join(map(str, shapes))}, in another order "
-                               f"than {', '.join(names)}; some are alike, so return a dict by name", backward)
-        self.add_note("backward returned the gradients in another order; they were told apart by their shapes")
+            raise self.failure("backward returned gradients in another order than "
+                               f"{', '.join(names)}; some shapes are alike: return a dict by name", backward)
+        self.add_note("gradients in another order, told apart by their shapes")
         return [gradients[shapes.index(shape)] for shape in wanted]
 
     def fitted(self, name: str, gradient: Array) -> Array:
-        """Return a gradient in its tensor's shape where only axes of length 1 differ, which do no harm in an update."""
+        """Return a gradient in its tensor's shape where only axes of length 1 differ, and harmlessly so."""
         want, got = self.tensors[name].shape, gradient.shape
-        if got == want or [n for n in got if n > 1] != [n for n in want if n > 1]:
-            return gradient
-        if math.prod(np.broadcast_shapes(got, want)) > gradient.size:
+        if got == want or [n for n in got if n > 1] != [n for n in want if n > 1] or math.prod(
+                np.broadcast_shapes(got, want)) > gradient.size:        # in an update it makes a matrix
             return gradient
         self.add_note(f"the gradient of {name} has shape {got}, {name} {want}")
         return gradient.reshape(want)
