@@ -23,7 +23,7 @@ from minilstm.layers.summary import Summary, summarize
 
 # Attributes of these types hold no modules, and neither do these attributes, so that a walk passes them by.
 PLAIN = frozenset({bool, int, float, str, NoneType, np.random.Generator})
-BOXES = (list, tuple, deque, dict, set, frozenset, map, type(iter([])))
+BOXES: tuple[type, ...] = (list, tuple, deque, dict, set, frozenset, map, type(iter([])))
 NO_CHILDREN = frozenset({"params", "grads", "_caches"})
 
 
@@ -53,8 +53,8 @@ class Tree:
         for where, value in hidden.items():
             known = self, *found.values()
             if any(isinstance(part, Tree) and part not in known for part in _held(value)):
-                raise ArgumentError(f"{where}: layers in this {type(value).__name__} would not be trained; keep "
-                                    "them in a list or a dict, or derive the class from ml.Module")
+                raise ArgumentError(f"{where}: layers in this {type(value).__name__} would not be trained; "
+                                    "keep them in a list or a dict, or derive the class from ml.Module")
         return found
 
     def modules(self, prefix: str = "") -> list[tuple[str, Any]]:

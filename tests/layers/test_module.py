@@ -159,8 +159,9 @@ def test_layers_where_nobody_looks_are_refused() -> None:
     layer, model = ml.Tanh(), ml.Module()
     for kept, words in (({layer}, "set"), (np.array([[layer], 0], dtype=object), "array"), (Slots(), "Slots"),
                         (UserList([layer]), "UserList"), (SimpleNamespace(inner=[layer]), "SimpleNamespace"),
-                        (partial(layer), "partial"), (layer.forward, "method"), (lambda x: layer(x), "function"),
-                        ({"a": layer}.values(), "dict_values"), (map(id, [layer]), "map")):
+                        (partial(layer), "partial"), (layer.forward, "method"),
+                        (lambda x: layer(x), "function"), ({"a": layer}.values(), "dict_values"),
+                        (map(id, [layer]), "map")):
         model.kept = kept
         with pytest.raises(ml.ArgumentError, match=f"Module.kept: .*{words}"):
             model.named_parameters()

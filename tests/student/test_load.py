@@ -81,10 +81,10 @@ def test_a_cell_and_its_line_are_named(tmp_path: Path) -> None:
         load(notebook(tmp_path / "work.ipynb", ["x = 1", "def f(x):\n    return (x"]))
 
 
-@pytest.mark.parametrize("line", ["from kit.act import twice", "from .act import twice", "from act import twice"])
+@pytest.mark.parametrize("line", ["from kit.act import twice", "from .act import twice"])
 @pytest.mark.parametrize("init", [True, False])
-def test_a_module_of_a_package_imports_from_the_projects_root(line: str, init: bool, tmp_path: Path,
-                                                             monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_module_imports_from_the_projects_root(line: str, init: bool, tmp_path: Path,
+                                                 monkeypatch: pytest.MonkeyPatch) -> None:
     if line.startswith("from .") and not init:
         return      # no package without __init__.py
     monkeypatch.chdir(tmp_path)

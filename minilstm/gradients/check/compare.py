@@ -74,8 +74,9 @@ def compare_all(target: Target, analytic: dict[str, Array], weights: list[Array 
 def _gradients_near(target: Target, weights: list[Array | None], by: float, seed: int = 0) -> Any:
     """Return the tensors, moved by random numbers of this size, and the gradients there."""
     rng = np.random.default_rng(seed)
-    moved = {name: a + by * asarray(rng.standard_normal(a.shape), backend_name(a))
-             for name, a in target.tensors.items()}
+    moved = {name: a.copy() for name, a in target.tensors.items()}
+    for a in moved.values():
+        a += by * asarray(rng.standard_normal(a.shape), backend_name(a))
     return moved, target.gradients({name: a.copy() for name, a in moved.items()}, weights)
 
 

@@ -40,7 +40,8 @@ def test_a_slope_on_a_kink_is_right_between_the_one_sided_ones_alone(kink: str, 
 @pytest.mark.parametrize("method", ["both", "finite", "complex"])
 def test_a_slope_beyond_the_one_sided_ones_is_wrong(method: str) -> None:
     with pytest.raises(ml.GradientError, match=r"x\[0\]: analytic"):
-        ml.gradcheck((pair("relu")[0], lambda dy, x: dy * np.where(x == 0, 2, x > 0)), AT_KINKS, method=method)
+        wrong = lambda dy, x: dy * np.where(x == 0, 2, x > 0)       # noqa: E731
+        ml.gradcheck((pair("relu")[0], wrong), AT_KINKS, method=method)
 
 
 def test_where_every_entry_is_on_a_kink_the_gradients_beside_them_count() -> None:
@@ -67,5 +68,11 @@ def test_kinks_one_behind_another() -> None:
 
 @pytest.mark.parametrize("factor", [1.0, 2.0])
 def test_a_parameter_without_axes(factor: float) -> None:
-    target = (lambda x, s: (x * s, (x, s))), (lambda dy, cache: (dy * cache[1], factor * (dy * cache[0]).sum()))
-    assert ml.gradcheck(target, (np.ones(3), np.array(2.0)), raise_exception=False).wrong == ("s",) * (factor == 2)
+    def forward(x: Any, s: Any) -> Any:
+        return np.where(x > 0, x, s * x), (x, s)
+
+    def backward(dy: Any, cache: Any) -> Any:
+        x, s = cache
+        return dy * np.where(x > 0, 1, s), factor * (dy * x * (x <= 0)).sum()
+    report = ml.gradcheck((forward, backward), (AT_KINKS, np.array(0.1)), raise_exception=False)
+    assert report.wrong == ("s",) * (factor == 2)
