@@ -58,7 +58,7 @@ def test_token_ids_under_any_name() -> None:
         np.add.at(dE, cache[0], dy)
         return {"dE": dE}
     for arrays, shape in (({}, (2, 4)), ({"review": (5, 2)}, (5, 2))):
-        made = make((forward, backward), Request(tokens=7, arrays=arrays))      # type: ignore[arg-type]
+        made = make((forward, backward), Request(tokens=7, arrays=arrays))
         assert made.inputs["review"].shape == shape and ml.gradcheck(made.given, made.inputs).right
 
 
