@@ -1,7 +1,7 @@
 """minilstm: RNN, GRU and LSTM cells whose backpropagation through time is derived by hand, on NumPy or CuPy.
 
-``import minilstm as ml`` gives every public name. Importing needs NumPy alone and loads a part of the library when one of
-its names is first used.
+``import minilstm as ml`` gives every public name. Importing needs NumPy alone and loads a part of the library
+when one of its names is first used.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from typing import Any
 
 _PUBLIC = {
     "backend.arrays": ("asarray", "get_array_module", "synchronize", "to_numpy"),
-    "backend.errors": ("ArgumentError", "BackendError", "BackwardError", "CheckpointError", "DataError", "DtypeError",
-                       "GradientError", "MinilstmError", "NonFiniteError", "ParameterError", "ShapeError", "TokenError"),
+    "backend.errors": ("ArgumentError", "BackendError", "BackwardError", "CheckpointError", "DataError",
+                       "DtypeError", "GradientError", "MinilstmError", "NonFiniteError", "ParameterError",
+                       "ShapeError", "TokenError"),
     "backend.threads": ("get_num_threads", "set_num_threads"),
     "cells.activations": ("relu", "sigmoid"),
     "cells.gru": ("gru_backward", "gru_forward", "gru_step", "gru_step_backward"),
@@ -35,8 +36,8 @@ _PUBLIC = {
     "layers.pooling": ("PoolOverTime", "pool_backward", "pool_forward"),
     "layers.rnn": ("RNN",),
     "layers.sequential": ("Sequential",),
-    "losses.binary_cross_entropy": ("BCELoss", "BCEWithLogitsLoss", "bce_backward", "bce_forward", "bce_with_logits_backward",
-                                    "bce_with_logits_forward"),
+    "losses.binary_cross_entropy": ("BCELoss", "BCEWithLogitsLoss", "bce_backward", "bce_forward",
+                                    "bce_with_logits_backward", "bce_with_logits_forward"),
     "losses.cross_entropy": ("CrossEntropyLoss", "cross_entropy_backward", "cross_entropy_forward"),
     "losses.loss": ("Loss",),
     "losses.metrics": ("accuracy", "confusion_matrix", "precision_recall_f1"),
@@ -44,7 +45,8 @@ _PUBLIC = {
     "optim.adam": ("Adam", "AdamW"),
     "optim.gradients": ("clip_grad_norm",),
     "optim.optimizer": ("Optimizer",),
-    "optim.schedules": ("CosineAnnealingLR", "ExponentialLR", "LambdaLR", "LinearLR", "MultiStepLR", "ReduceLROnPlateau",
+    "optim.plateau": ("ReduceLROnPlateau",),
+    "optim.schedules": ("CosineAnnealingLR", "ExponentialLR", "LambdaLR", "LinearLR", "MultiStepLR",
                         "StepLR"),
     "optim.sgd": ("SGD",),
     "training.averaging": ("AveragedWeights",),

@@ -1,13 +1,22 @@
-"""The architecture: which package may import which, no circular imports, and no import that this test cannot see."""
+"""The architecture: which package may import which, no circular imports, no import that this test cannot see; and how much
+of the core one training step goes through."""
 
 from __future__ import annotations
 
 import ast
 import re
+import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import pytest
 
 import minilstm
+import minilstm as ml
+from minilstm.layers.tree import Tree
 
 ROOT = Path(minilstm.__file__).parent
 BELOW_GRADIENTS = {"backend", "cells", "kernels", "losses", "layers"}
@@ -135,3 +144,74 @@ def test_a_test_stands_where_its_file_stands() -> None:
             beside = about.exists() or (ROOT / place.parent / name).is_dir() or (ROOT / f"__{name}__.py").exists()
             doc = ast.get_docstring(ast.parse(test.read_text(encoding="utf-8"))) or ""
             assert beside != doc.startswith(WHY_NOT), place
+
+
+# The core, that is to be read in an evening
+# ------------------------------------------------------------------------------------------------------------------------------
+
+CORE = {"cells", "layers", "losses", "optim"}
+CORE_FILES = [file for file in FILES if room_of(file) in CORE]
+BESIDE_CORE = [ROOT / name for name in ("backend/passes.py", "training/trainer.py", "training/run.py", "training/state.py")]
+LONGEST = {"cells/lstm.py": 250, "cells/gru.py": 250, "layers/module.py": 190, "layers/sequential.py": 90}
+
+
+@pytest.mark.parametrize("file", CORE_FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_a_file_of_the_core_is_one_idea(file: Path) -> None:
+    lines = file.read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= LONGEST.get(str(file.relative_to(ROOT)), 200)
+
+
+@pytest.mark.parametrize("file", [*CORE_FILES, *BESIDE_CORE], ids=lambda file: str(file.relative_to(ROOT)))
+def test_a_line_of_the_core_is_one_thought(file: Path) -> None:
+    wide = [k for k, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1) if len(line) > 110]
+    assert not wide
+
+
+class Traffic:
+    """For ``sys.setprofile``: counts calls in the package, those from one file to another, and walks over a model's tree."""
+
+    WALKS = {Tree.modules.__code__, ml.Sequential._leaves.__code__}
+
+    def __init__(self, model: ml.Module) -> None:
+        self.model, self.files = model, set[str]()
+        self.calls = self.crossings = self.walks = 0
+
+    def __call__(self, frame: FrameType, event: str, argument: Any) -> None:
+        file, caller = frame.f_code.co_filename, frame.f_back
+        if event != "call" or not file.startswith(str(ROOT)):
+            return
+        while caller is not None and not caller.f_code.co_filename.startswith(str(ROOT)):
+            caller = caller.f_back
+        self.files.add(file)
+        self.calls += 1
+        self.crossings += caller is not None and caller.f_code.co_filename != file
+        self.walks += frame.f_code in self.WALKS and frame.f_locals["self"] is self.model
+
+
+class Watched(ml.Trainer):
+    """Keeps the traffic of its last step."""
+
+    def train_step(self, *batch: Any) -> tuple[float, float]:
+        self.traffic, before = Traffic(self.model), sys.getprofile()
+        sys.setprofile(self.traffic)
+        try:
+            return super().train_step(*batch)
+        finally:
+            sys.setprofile(before)
+
+
+@pytest.mark.parametrize("fast", [True, False], ids=["fast", "readable"])
+def test_a_training_step_can_be_followed(fast: bool) -> None:
+    """What a reader who follows one step has to go through; the third step, which has no first-time work."""
+    model = ml.Sequential(ml.Embedding(20, 8, rng=0), ml.LSTM(8, 8, return_sequences=False, rng=1), ml.Dropout(0.2, rng=2),
+                          ml.Linear(8, 1, rng=3), ml.Sigmoid())
+    model.fast = fast
+    rng = np.random.default_rng(0)
+    loader = ml.DataLoader(rng.integers(1, 20, (12, 6)), rng.integers(0, 2, 12).astype(np.float32), batch_size=4)
+    trainer = Watched(model, ml.BCELoss(), ml.Adam(model), progress=False, verbose=False)
+    trainer.fit(loader, epochs=1)
+    traffic = trainer.traffic
+    assert len(traffic.files) <= 30
+    assert traffic.crossings <= 290
+    assert traffic.calls <= 950
+    assert traffic.walks <= 3

@@ -1,9 +1,10 @@
 """NumPy or CuPy arrays: the only module that knows which of the two is in use.
 
-The rest of the library never names a backend. A function that gets arrays starts with ``xp = get_array_module(x)`` and
-calls ``xp.tanh(x)``, so the arrays decide where the work is done. This is the only file that imports CuPy, and it does so
-only when someone asks for it. Random numbers are always drawn on the host by a seeded ``numpy.random.Generator`` and
-uploaded, so a seed gives the same numbers on every backend.
+The rest of the library never names a backend. A function that gets arrays starts with
+``xp = get_array_module(x)`` and calls ``xp.tanh(x)``, so the arrays decide where the work is done. This is
+the only file that imports CuPy, and it does so only when someone asks for it. Random numbers are always drawn
+on the host by a seeded ``numpy.random.Generator`` and uploaded, so a seed gives the same numbers on every
+backend.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ def refuse_other_arithmetic(name: str, x: Any) -> None:
 def get_array_module(*arrays: Array) -> Any:
     """Return the module (``numpy`` or ``cupy``) whose arrays these are.
 
-    ``None`` and Python numbers belong to both. Raises BackendError when host and device arrays are mixed: silent copies
-    between them are the slowest thing a GPU program can do.
+    ``None`` and Python numbers belong to both. Raises BackendError when host and device arrays are mixed:
+    silent copies between them are the slowest thing a GPU program can do.
     """
     device = host = False
     for x in arrays:
@@ -51,16 +52,16 @@ def get_array_module(*arrays: Array) -> Any:
         elif _is_device_array(x):
             device = True
     if device and host:
-        raise BackendError("host (NumPy) and device (CuPy) arrays were mixed: move all of them with ml.asarray(x, backend) "
-                           "or model.to(backend)")
+        raise BackendError("host (NumPy) and device (CuPy) arrays were mixed: move all of them with "
+                           "ml.asarray(x, backend) or model.to(backend)")
     return require("cupy") if device else np
 
 
 def require(name: str) -> Any:
     """Return the array module called ``name`` ("numpy" or "cupy"), ready for use.
 
-    Raises ArgumentError for another name and BackendError, with the line that would fix it, where CuPy or a GPU is
-    missing. CuPy is probed once: import, device count, one small matrix product.
+    Raises ArgumentError for another name and BackendError, with the line that would fix it, where CuPy or a
+    GPU is missing. CuPy is probed once: import, device count, one small matrix product.
     """
     global _cupy
     if name == "numpy":
@@ -74,12 +75,14 @@ def require(name: str) -> Any:
 
 def _probe_cupy() -> ModuleType:
     fix = 'for CUDA 12: pip install "cupy-cuda12x[ctk]"; for CUDA 13: pip install "cupy-cuda13x[ctk]"'
-    with warnings.catch_warnings(record=True) as heard:     # holds back CuPy's page-long warning of a second wheel
+    # Recording holds back CuPy's page-long warning of a second wheel.
+    with warnings.catch_warnings(record=True) as caught:
         try:
             import cupy
         except Exception as error:      # a half-installed wheel fails on import in many ways
             if isinstance(error, ImportError) and error.name in (None, "cupy") and not cupy_wheels():
-                raise BackendError("the cupy backend needs CuPy, which is not installed", fix, "not installed") from None
+                reason = "the cupy backend needs CuPy, which is not installed"
+                raise BackendError(reason, fix, "not installed") from None
             reason = f"CuPy is installed but cannot be imported: {_one_line(error)}"
             raise BackendError(reason, _mend(fix), "import") from None
         try:
@@ -88,24 +91,25 @@ def _probe_cupy() -> ModuleType:
         except (ImportError, RuntimeError, OSError, AttributeError) as error:
             usable, reason = False, _one_line(error)
     if not usable:
-        words = _mend(fix) if len(cupy_wheels()) > 1 else f"CuPy must match the driver's CUDA: {fix}"
-        raise BackendError(f"the cupy backend needs a working NVIDIA GPU: {reason}", words, "device")
-    for warning in heard:
+        advice = _mend(fix) if len(cupy_wheels()) > 1 else f"CuPy must match the driver's CUDA: {fix}"
+        raise BackendError(f"the cupy backend needs a working NVIDIA GPU: {reason}", advice, "device")
+    for warning in caught:
         warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
     return cupy
 
 
 def cupy_wheels() -> list[str]:
-    """Return the names of the CuPy packages that are installed, such as ["cupy-cuda12x"]; there must not be two."""
-    names = {(found.metadata["Name"] or "").lower().replace("_", "-") for found in metadata.distributions()}
+    """Return the names of the installed CuPy packages, such as ["cupy-cuda12x"]; there must not be two."""
+    installed = [package.metadata["Name"] or "" for package in metadata.distributions()]
+    names = {name.lower().replace("_", "-") for name in installed}
     return sorted(name for name in names if name == "cupy" or name.startswith(("cupy-cuda", "cupy-rocm")))
 
 
 def _mend(fix: str) -> str:
     wheels = cupy_wheels()
     if len(wheels) > 1:
-        return (f"{len(wheels)} CuPy packages are installed, which overwrite each other: pip uninstall -y {' '.join(wheels)}; "
-                f"then {fix}")
+        return (f"{len(wheels)} CuPy packages are installed, which overwrite each other: "
+                f"pip uninstall -y {' '.join(wheels)}; then {fix}")
     return f"reinstall it: {fix}"
 
 
@@ -119,7 +123,7 @@ def backend_name(x: Array) -> str:
 
 
 def asarray(x: Any, backend: str = "numpy", dtype: Any = None) -> Array:
-    """Return ``x`` as an array of the given backend, copied between host and device only where that is needed."""
+    """Return ``x`` as an array of the given backend, copied between host and device only where needed."""
     xp = require(backend)
     if xp is np:
         return np.asarray(to_numpy(x), dtype=dtype)
@@ -137,7 +141,8 @@ def fetch(scalars: list[Any]) -> list[float]:
     xp = get_array_module(*scalars)
     if xp is np:
         return [float(scalar) for scalar in scalars]
-    return [float(value) for value in to_numpy(xp.stack([xp.asarray(scalar, dtype=np.float64) for scalar in scalars]))]
+    on_device = xp.stack([xp.asarray(scalar, dtype=np.float64) for scalar in scalars])
+    return [float(value) for value in to_numpy(on_device)]
 
 
 def synchronize(x: Array) -> None:

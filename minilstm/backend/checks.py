@@ -1,7 +1,8 @@
 """Argument checks: shapes and dtypes are verified before anything is computed.
 
-A wrong shape that happens to broadcast is the worst kind of bug, because the model still trains. Each public function
-therefore states what it expects, and these helpers compare. They look at metadata only and never wait for a device.
+A wrong shape that happens to broadcast is the worst kind of bug, because the model still trains. Each public
+function therefore states what it expects, and these helpers compare. They look at metadata only and never
+wait for a device.
 """
 
 from __future__ import annotations
@@ -14,19 +15,23 @@ import numpy as np
 from minilstm.backend.arrays import Array, backend_name, refuse_other_arithmetic
 from minilstm.backend.errors import ArgumentError, DtypeError, ShapeError
 
-_PROMOTED = {"e": np.float32, "g": np.float64, "G": np.complex128}      # float16 and long doubles, by their dtype characters
+# float16 and long doubles, by their dtype characters.
+_PROMOTED = {"e": np.float32, "g": np.float64, "G": np.complex128}
 
 
 def is_array(x: object) -> bool:
-    return isinstance(x, np.ndarray) or (hasattr(x, "dtype") and hasattr(x, "shape") and hasattr(x, "__array_ufunc__"))
+    if isinstance(x, np.ndarray):
+        return True
+    return all(hasattr(x, name) for name in ("dtype", "shape", "__array_ufunc__"))
 
 
 def as_array(name: str, x: Any) -> Array:
-    """Return ``x`` as an array that all code further in can take: this function alone decides what counts as an array.
+    """Return ``x`` as an array that the rest of the library can take; what counts as one is decided here.
 
-    Taken are NumPy arrays of any strides, byte order and alignment, read-only or not; memory maps; lists and numbers; pandas
-    Series; PyTorch tensors on the CPU; CuPy arrays. Nothing is copied unless the bytes have to be reordered. Raises DtypeError
-    for masked arrays and np.matrix, whose arithmetic means something else, for ragged lists, and for what NumPy cannot read.
+    Taken are NumPy arrays of any strides, byte order and alignment, read-only or not; memory maps; lists and
+    numbers; pandas Series; PyTorch tensors on the CPU; CuPy arrays. Nothing is copied unless the bytes have
+    to be reordered. Raises DtypeError for masked arrays and np.matrix, whose arithmetic means something else,
+    for ragged lists, and for what NumPy cannot read.
     """
     if type(x) is not np.ndarray:
         if backend_name(x) != "numpy":
@@ -34,12 +39,13 @@ def as_array(name: str, x: Any) -> Array:
         refuse_other_arithmetic(name, x)
         try:
             array = np.asarray(x)
-        except Exception as error:      # whatever an object raises that cannot be read: a tensor on a GPU, a ragged list
+        except Exception as error:      # whatever such an object raises: a tensor on a GPU, a ragged list
             hint = " (ragged lists: see pad_sequences)" if isinstance(x, (list, tuple)) else ""
-            raise DtypeError(f"{name}: expected an array, got {type(x).__name__}{hint}: "
-                             f"{' '.join(str(error).split())[:200]}") from None
+            reason = " ".join(str(error).split())[:200]
+            raise DtypeError(f"{name}: expected an array, got {type(x).__name__}{hint}: {reason}") from None
         if array.dtype.kind == "O":
-            raise DtypeError(f"{name}: expected an array of numbers, got {type(x).__name__}, with dtype object")
+            raise DtypeError(f"{name}: expected an array of numbers, got {type(x).__name__}, "
+                             "with dtype object")
         x = array
     if not (x.dtype.isnative and x.flags.aligned):
         x = x.astype(x.dtype.newbyteorder("="), order="C")
@@ -47,9 +53,10 @@ def as_array(name: str, x: Any) -> Array:
 
 
 def as_floating(name: str, x: Any) -> Array:
-    """Return ``x`` as an array of float32, float64, complex64 or complex128; float16 becomes float32, long double float64.
+    """Return ``x`` as an array of float32, float64, complex64 or complex128.
 
-    Raises DtypeError for what is no array, see ``as_array``, or not of floating point numbers.
+    float16 becomes float32, a long double float64. Raises DtypeError for what is no array, see ``as_array``,
+    or not of floating point numbers.
     """
     x = as_array(name, x)
     if x.dtype.kind not in "fc":
@@ -67,11 +74,11 @@ def as_not_empty(name: str, x: Any) -> Array:
 
 
 def as_real(name: str, x: Any) -> Array:
-    """Return ``as_floating(name, x)``; raise DtypeError if it is complex: only forward functions accept complex numbers."""
+    """Return ``as_floating(name, x)``; raise DtypeError if it is complex."""
     x = as_floating(name, x)
     if x.dtype.kind != "f":
-        raise DtypeError(f"{name}: expected real floating point numbers, got dtype {x.dtype}; only forward functions accept "
-                         "complex numbers (for complex-step checks)")
+        raise DtypeError(f"{name}: expected real floating point numbers, got dtype {x.dtype}; "
+                         "only forward functions accept complex numbers (for complex-step checks)")
     return x
 
 
@@ -84,7 +91,7 @@ def as_integers(name: str, x: Any) -> Array:
 
 
 def check_dtype(dtype: Any) -> np.dtype:
-    """Return ``dtype`` as a NumPy dtype. Raises DtypeError unless it is float32, float64, complex64 or complex128."""
+    """Return ``dtype`` as a NumPy dtype; raise DtypeError unless it is float32, float64 or their complex."""
     try:
         known = np.dtype(dtype)
     except TypeError:
@@ -105,7 +112,8 @@ def check_writeable(arrays: Mapping[str, Any]) -> None:
             if not is_array(x):
                 raise DtypeError(f"{name}: expected an array, got {type(x).__name__}")
         elif not x.flags.writeable:
-            raise ArgumentError(f"{name}: is read-only, so it cannot be updated; put a copy in its place: {name}.copy()")
+            raise ArgumentError(f"{name}: is read-only, so it cannot be updated; "
+                                f"put a copy in its place: {name}.copy()")
 
 
 def check_shape(name: str, x: Any, expected: tuple[int | None, ...], axes: str) -> None:
@@ -114,14 +122,22 @@ def check_shape(name: str, x: Any, expected: tuple[int | None, ...], axes: str) 
     ``axes`` names the axes for the message, for example ``"N, T, D"``.
     """
     shape = tuple(x.shape)
-    words = "(" + ", ".join(a if e is None else f"{a}={e}" for a, e in zip(axes.split(", "), expected)) + ")"
+    letters = axes.split(", ")
+    words = ", ".join(a if size is None else f"{a}={size}" for a, size in zip(letters, expected))
     if len(shape) != len(expected):
-        raise ShapeError(f"{name}: expected {len(expected)} axes {words}, got {len(shape)} with shape {shape}")
-    for axis, (got, want, letter) in enumerate(zip(shape, expected, axes.split(", "))):
+        raise ShapeError(f"{name}: expected {len(expected)} axes ({words}), "
+                         f"got {len(shape)} with shape {shape}")
+    for axis, (got, want, letter) in enumerate(zip(shape, expected, letters)):
+        where = f"axis {axis} ({letter})"
         if want is None and got == 0:
-            raise ShapeError(f"{name}: axis {axis} ({letter}) is empty, got shape {shape}; expected {words}")
+            raise ShapeError(f"{name}: {where} is empty, got shape {shape}; expected ({words})")
         if want is not None and got != want:
-            raise ShapeError(f"{name}: expected shape {words}, got {shape}: axis {axis} ({letter}) is {got}, not {want}")
+            raise ShapeError(f"{name}: expected shape ({words}), got {shape}: {where} is {got}, not {want}")
+
+
+def axis_names(ndim: int, *last: str) -> str:
+    """Return names of ``ndim`` axes for ``check_shape``: "N0, N1, D" for 3 axes of which the last is D."""
+    return ", ".join([*(f"N{axis}" for axis in range(ndim - len(last))), *last])
 
 
 def is_number(value: Any) -> bool:
@@ -147,12 +163,12 @@ def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
 def as_gradient(name: str, dy: Any, expected: tuple[int, ...], axes: str, dtype: Any) -> Array:
     """Return the upstream gradient ``dy`` in the dtype of the output it belongs to.
 
-    Raises DtypeError or ShapeError unless it is an array of real numbers of exactly the expected shape, and unless the forward
-    was real.
+    Raises DtypeError or ShapeError unless it is an array of real numbers of exactly the expected shape, and
+    unless the forward was real.
     """
     dy = as_real(name, dy)
     if np.dtype(dtype).kind != "f":
-        raise DtypeError(f"x of the forward: expected real floating point numbers, got dtype {dtype}; only forward functions "
-                         "accept complex numbers (for complex-step checks)")
+        raise DtypeError(f"x of the forward: expected real floating point numbers, got dtype {dtype}; "
+                         "only forward functions accept complex numbers (for complex-step checks)")
     check_shape(name, dy, expected, axes)
     return dy.astype(dtype, copy=False)

@@ -1,13 +1,19 @@
 """The errors minilstm raises, one class for each kind of mistake.
 
-Every class also derives from the built-in exception a Python programmer would expect (a wrong shape is a ``ValueError``,
-a token id out of range an ``IndexError``), so code that knows nothing of minilstm catches them too. Messages say
-what is wrong, what was expected and what was given. Errors are raised before any state changes.
+Every class also derives from the built-in exception a Python programmer would expect (a wrong shape is a
+``ValueError``, a token id out of range an ``IndexError``), so code that knows nothing of minilstm catches
+them too. Messages say what is wrong, what was expected and what was given. Errors are raised before any state
+changes.
 """
 
 from __future__ import annotations
 
 from typing import Any
+
+
+def reason_of(error: BaseException) -> str:
+    """Return why reading or writing failed, without the file's name."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 class MinilstmError(Exception):
@@ -39,8 +45,8 @@ class TokenError(MinilstmError, IndexError):
 class BackendError(MinilstmError, RuntimeError):
     """A backend cannot be used, or host and device arrays were mixed.
 
-    ``reason`` is the message without the advice that follows it in parentheses. ``kind``: "not installed", "import" (it is
-    installed and cannot be imported), "device" (there is none), or "".
+    ``reason`` is the message without the advice that follows it in parentheses. ``kind``: "not installed",
+    "import" (it is installed and cannot be imported), "device" (there is none), or "".
     """
 
     def __init__(self, reason: str, advice: str = "", kind: str = "") -> None:
@@ -59,9 +65,10 @@ class NonFiniteError(MinilstmError, FloatingPointError):
 class GradientError(MinilstmError, AssertionError):
     """A gradient check failed: a hand-derived gradient disagrees with the numerical one.
 
-    ``report``: the ``GradcheckReport``, or None if the check did not come as far as comparing gradients. ``diagnosis``: what
-    ``minilstm.diagnose`` found (a ``Diagnosis``), or None if nothing was tried. ``side_effects``: what is wrong whatever the
-    gradients are (``key`` and ``values``; ``str`` gives the sentence).
+    ``report``: the ``GradcheckReport``, or None if the check did not come as far as comparing gradients.
+    ``diagnosis``: what ``minilstm.diagnose`` found (a ``Diagnosis``), or None if nothing was tried.
+    ``side_effects``: what is wrong whatever the gradients are (``key`` and ``values``; ``str`` gives the
+    sentence).
     """
 
     report: Any = None
@@ -69,7 +76,7 @@ class GradientError(MinilstmError, AssertionError):
     side_effects: tuple[Any, ...] = ()
 
     def _render_traceback_(self) -> list[str]:
-        """What IPython shows: the message, which names the student's own lines; a traceback would show ours."""
+        """Return what IPython shows: the message, which names the student's lines; a traceback shows ours."""
         return [f"{type(self).__name__}: {self}"]
 
 

@@ -26,7 +26,7 @@ class _Thread(threading.local):
     current: int | None = None      # the pass that is being made
     latest = 0                      # the last one made
     output: Any = None              # what that returned
-    evaluated = True                # no forward in training mode was made since the last one in evaluation mode
+    evaluated = True                # the last forward was in evaluation mode, or there was none
     loss: LossOrigin | None = None  # the loss that was backpropagated since
     discarded = 0                   # passes up to this one are no longer pending
     evaluating = False              # inside ``with evaluating()``
@@ -56,8 +56,7 @@ def discard() -> None:
 
 
 def origin_of(prediction: Any) -> LossOrigin:
-    """Return the origin of a loss of ``prediction``: the latest pass if that returned it, or what it is a
-    view of.
+    """Return the origin of a loss of ``prediction``: the latest pass if it is its output, or a view of that.
 
     The order of calls alone does not tell: a forward that was only looked at may come before or after the one
     that a loss is about.

@@ -19,8 +19,8 @@ NOT_THEIRS = tuple(f"{folder}{os.sep}" for folder in (
 def as_path(name: str, path: Any) -> Path:
     """Return ``path`` as a Path; a leading ``~`` stands for a home folder.
 
-    Raises DtypeError for what is no path (open() would take a number for a file descriptor), ArgumentError for a ``~`` without
-    a home folder. Whether there can be such a file is for those to say who open it.
+    Raises DtypeError for what is no path (open() would take a number for a file descriptor), ArgumentError
+    for a ``~`` without a home folder. Whether the file can exist is not checked.
     """
     if not isinstance(path, (str, os.PathLike)) or not isinstance(os.fspath(path), str):
         raise DtypeError(f"{name}: expected a path, got {path!r}")

@@ -13,9 +13,10 @@ from minilstm.backend.errors import ArgumentError
 
 
 def as_generator(rng: Any) -> np.random.Generator:
-    """Return a generator: ``rng`` itself if it is one, else one seeded with the int ``rng`` (None: fresh entropy)."""
+    """Return a generator: ``rng`` itself, or seeded with the int ``rng``, or with fresh entropy (None)."""
     if rng is None or isinstance(rng, np.random.Generator):
         return np.random.default_rng(rng)
     if isinstance(rng, (int, np.integer)) and not isinstance(rng, (bool, np.bool_)) and rng >= 0:
         return np.random.default_rng(int(rng))
-    raise ArgumentError(f"rng: expected None, a whole number of at least 0 or a numpy.random.Generator, got {rng!r}")
+    raise ArgumentError("rng: expected None, a whole number of at least 0 or a numpy.random.Generator, "
+                        f"got {rng!r}")

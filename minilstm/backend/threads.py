@@ -1,8 +1,9 @@
 """Threads: how many to use, how to hold BLAS at one, and how to share work without changing a result.
 
-``run`` distributes a few tasks over threads. The caller decides which numbers are added to which, and that does not depend on
-the number of threads, so results are the same to the last bit. NumPy's own BLAS would split large sums according to its number
-of threads, so it is held at one thread meanwhile. ``matmul`` is a matrix product computed this way.
+``run`` distributes a few tasks over threads. The caller decides which numbers are added to which, and that
+does not depend on the number of threads, so results are the same to the last bit. NumPy's own BLAS would
+split large sums according to its number of threads, so it is held at one thread meanwhile. ``matmul`` is a
+matrix product computed this way.
 """
 
 from __future__ import annotations
@@ -34,16 +35,16 @@ _before: list[int] = []                 # threads of each BLAS before that
 
 @cache
 def blas() -> Any:
-    """Return threadpoolctl's controller of the BLAS libraries in this process. Looking for them takes milliseconds."""
+    """Return threadpoolctl's controller of this process' BLAS libraries. Finding them takes milliseconds."""
     from threadpoolctl import ThreadpoolController
     return ThreadpoolController().select(user_api="blas")
 
 
 @cache
 def _blas_threads() -> int:
-    """Return how many threads NumPy's BLAS was started with: what OPENBLAS_NUM_THREADS and the like say, or the cores."""
-    found = [library.num_threads for library in blas().lib_controllers]
-    return max(1, min(min(found, default=_cores()), _cores()))
+    """Return how many threads BLAS was started with: OPENBLAS_NUM_THREADS and the like, or the cores."""
+    numbers = [library.num_threads for library in blas().lib_controllers]
+    return max(1, min(min(numbers, default=_cores()), _cores()))
 
 
 def _cores() -> int:
@@ -51,14 +52,15 @@ def _cores() -> int:
 
 
 def get_num_threads() -> int:
-    """Return how many threads minilstm uses on the CPU: what ``set_num_threads`` said, else as many as BLAS would."""
+    """Return how many threads minilstm uses: what ``set_num_threads`` said, else as many as BLAS would."""
     return _threads or _blas_threads()
 
 
 def set_num_threads(n: int) -> None:
-    """Use up to ``n`` threads on the CPU, in the whole process. Results are the same, to the last bit, for every ``n``.
+    """Use up to ``n`` threads on the CPU, in the whole process.
 
-    Raises ArgumentError unless ``n`` is an int of at least 1.
+    Results are the same, to the last bit, for every ``n``. Raises ArgumentError unless ``n`` is an int of at
+    least 1.
     """
     global _threads
     n = check_positive_int("n", n)
@@ -77,8 +79,8 @@ def _forget() -> None:
 
 def _set_blas_threads(numbers: list[int]) -> None:
     for library, number in zip(blas().lib_controllers, numbers):
-        # Since 3.8 threadpoolctl obeys only the first thread that sets a number, until that thread ends. The caller holds our
-        # lock and needs no lasting claim, so the claim is cleared before and after.
+        # Since 3.8 threadpoolctl obeys only the first thread that sets a number, until that thread ends. The
+        # caller holds our lock and needs no lasting claim, so the claim is cleared before and after.
         let_go = getattr(library, "clear_controlling_thread", lambda force: None)
         let_go(force=True)
         library.set_num_threads(number)
@@ -119,7 +121,7 @@ def one_blas_thread() -> Iterator[None]:
 
 
 def run(tasks: Sequence[Callable[[], Any]]) -> list[Any]:
-    """Call every task and return their results in order, on up to ``get_num_threads()`` threads, this one among them."""
+    """Call every task and return the results in order. Up to ``get_num_threads()`` threads share the work."""
     global _pool
     helpers = min(get_num_threads(), len(tasks)) - 1
     if helpers < 1:
@@ -148,15 +150,17 @@ def run(tasks: Sequence[Callable[[], Any]]) -> list[Any]:
         try:
             for _ in range(helpers):
                 futures.append(keep_subnormals(_pool.submit)(job))      # it may start a thread
-        except RuntimeError:        # no further thread can be started, or none at all, as in a browser: this one does it
+        except RuntimeError:        # no further thread can be started, or none at all, as in a browser
             refused, _pool = _pool, None
     try:
         work()
     finally:
-        left.clear()        # after an error or Ctrl-C no further task starts, and none is still writing on return
+        # After an error or Ctrl-C no further task starts, and none is still writing on return.
+        left.clear()
         wait(futures)
         if refused is not None:
-            refused.shutdown()      # the call that it refused is in its queue: a thread of it may be at work there
+            # The call that it refused is in its queue: a thread of it may be at work there.
+            refused.shutdown()
     if errors:
         raise errors[0]
     return results

@@ -1,8 +1,8 @@
 """Checks of what the public functions of a cell are given, apart from their mathematics.
 
-``@checked(step_arguments, GATES)`` above a function converts and checks its arguments at each call. The
-function itself, for callers that have checked already (the layers, and the loop over time), is
-``inspect.unwrap`` of it.
+``@checked(step_arguments, GATES)`` above a function converts and checks its arguments at each call. Callers
+that have checked already (the layers, and the loop over time) take the function itself, by
+``inspect.unwrap``.
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ STATES = ("h_prev", "c_prev", "h0", "c0")
 
 
 def checked(check: Callable[..., None], *about: tuple[str, ...]) -> Callable[[Function], Function]:
-    """Return a decorator: ``check(arguments, *about)`` replaces entries of ``arguments``, by name, before
-    each call."""
+    """Return a decorator: before each call ``check(arguments, *about)`` replaces arguments, by name."""
     def decorate(function: Function) -> Function:
         named = signature(function)
 
@@ -52,8 +51,7 @@ def check_weights(W: Array, b: Array, gates: tuple[str, ...], biases: tuple[str,
 
 
 def step_arguments(arguments: dict[str, Any], gates: tuple[str, ...], biases: tuple[str, ...] = ()) -> None:
-    """Check one step: x_t (N, D), states (N, H), W (H+D, G·H) and b (B·H,). Raises ShapeError or
-    DtypeError."""
+    """Check one step: x_t (N, D), states (N, H), W (H+D, G·H), b (B·H,). Raises ShapeError or DtypeError."""
     states = [name for name in STATES if name in arguments]
     for name in ("x_t", *states, "W", "b"):
         arguments[name] = as_floating(name, arguments[name])
@@ -69,8 +67,7 @@ def sequence_arguments(arguments: dict[str, Any], gates: tuple[str, ...],
                        biases: tuple[str, ...] = ()) -> None:
     """Check a whole sequence: x (N, T, D), states (N, H) or None, W, b, lengths (N,) or None, padding.
 
-    All floating point arrays get the dtype that they promote to. Raises ShapeError, DtypeError,
-    ArgumentError.
+    Floating point arrays get the dtype that they promote to. Raises ShapeError, DtypeError, ArgumentError.
     """
     states = [name for name in STATES if arguments.get(name) is not None]
     names = ("x", *states, "W", "b")
@@ -90,8 +87,7 @@ def sequence_arguments(arguments: dict[str, Any], gates: tuple[str, ...],
 
 
 def step_gradients(arguments: dict[str, Any]) -> None:
-    """Check the gradients (N, H) of a step's states; a missing one (None) becomes zeros. Raises ShapeError,
-    DtypeError."""
+    """Check the gradients (N, H) of a step's states; None becomes zeros. Raises ShapeError, DtypeError."""
     *gradients, cache = arguments
     like = arguments[cache].state
     for name in gradients:
@@ -102,8 +98,7 @@ def step_gradients(arguments: dict[str, Any]) -> None:
 
 
 def sequence_gradients(arguments: dict[str, Any]) -> None:
-    """Check dh (N, T, H) and the gradients (N, H) of final states, each or None. Raises ShapeError,
-    DtypeError."""
+    """Check dh (N, T, H) and the gradients (N, H) of final states, or None. Raises ShapeError, DtypeError."""
     h = arguments["cache"].h
     steps, N, H = h.shape
     for name, d in arguments.items():

@@ -20,8 +20,7 @@ class SequencePair(NamedTuple):
 
 
 def gate_columns(gates: tuple[str, ...], gate: str, H: int) -> slice:
-    """Return the columns of ``gate`` in a weight matrix whose blocks of H columns stand in the order
-    ``gates``."""
+    """Return the columns of ``gate`` in a weight matrix whose blocks stand in the order ``gates``."""
     position = gates.index(gate)
     return slice(position * H, (position + 1) * H)
 

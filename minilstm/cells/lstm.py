@@ -1,5 +1,4 @@
-"""The LSTM, forward and backward, by hand (Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al.
-2000).
+"""The LSTM, forward and backward, by hand (Hochreiter & Schmidhuber 1997; forget gate: Gers et al. 2000).
 
 One step, with * elementwise and [h, x] the concatenation of the previous hidden state and the input:
 
@@ -11,12 +10,10 @@ One step, with * elementwise and [h, x] the concatenation of the previous hidden
     h_t  = o_t * tanh(c_t)                    hidden state
 
 The four w stand side by side in one matrix W (H + D, 4H): rows [h; x], column blocks in the order f, i, o,
-c̃. So all four gates come from one product, z = [h, x] W + b, and everything the code does to W it does to
-the four w at once.
+c̃. So all four gates come from one product, z = [h, x] W + b, and what is done to W is done to all of them.
 
-Backward. A loss L depends on h_t directly (dh, from above) and through step t+1; on c_t through h_t and
-through step t+1 (dc, from the future). Reading the equations from the bottom up, with σ' = σ(1-σ) and tanh' =
-1-tanh²:
+Backward. A loss depends on h_t directly (dh, from above) and through step t+1; on c_t through h_t and through
+step t+1 (dc, from the future). From the bottom up, with σ' = σ(1-σ) and tanh' = 1-tanh²:
 
     12. do      = dh * tanh(c_t)                        from h_t = o_t * tanh(c_t)
     11. dc      = dc + dh * o_t * (1 - tanh²(c_t))      c_t gets both: from step t+1 and through h_t
@@ -69,7 +66,7 @@ class LSTMStepCache(NamedTuple):
 
 
 class LSTMCache(NamedTuple):
-    """A sequence's values that backward needs, time-major: row t of ``h`` and ``c`` is the state before step
+    """A sequence's values that backward needs, time-major: row t of ``h``, ``c`` is the state before step
     t."""
 
     steps: list[LSTMStepCache]
@@ -112,8 +109,7 @@ def lstm_step(x_t: Array, h_prev: Array, c_prev: Array, W: Array,
 @checked(step_gradients)
 def lstm_step_backward(dh: Array | None, dc: Array | None,
                        cache: LSTMStepCache) -> tuple[Array, Array, Array, Array, Array]:
-    """Backpropagate through one step. Return (dx_t, dh_prev, dc_prev, dW, db), the gradients of lstm_step's
-    arguments.
+    """Backpropagate through one step. Return (dx_t, dh_prev, dc_prev, dW, db): of lstm_step's arguments.
 
     Args:
         dh: (N, H) gradient of h_t: from above and from step t+1, added up. None stands for zeros.

@@ -28,8 +28,7 @@ def check_padding(padding: Any) -> None:
 
 
 def check_lengths(lengths: Any, N: int, T: int) -> Array:
-    """Return ``lengths`` as an array of N integers from 1 to T, on the host, or on the device where they
-    were.
+    """Return ``lengths`` as an array of N integers from 1 to T, on the host or the device where they were.
 
     Raises DtypeError or ShapeError for another kind of array and ArgumentError for a value out of range.
     """
@@ -45,10 +44,9 @@ def check_lengths(lengths: Any, N: int, T: int) -> Array:
 
 
 def real_steps(lengths: Array | None, T: int, padding: str, like: Array) -> Array | None:
-    """Return the mask real (T, N, 1), True at real steps, on the backend of ``like``; None when every step is
-    real.
+    """Return the mask real (T, N, 1), True at real steps, on the backend of ``like``; None: all are real.
 
-    ``lengths`` are as ``check_lengths`` returns them, or None: every step is real.
+    ``lengths`` are as ``check_lengths`` returns them, or None: all steps are real.
     """
     if lengths is None:
         return None
@@ -61,6 +59,5 @@ def real_steps(lengths: Array | None, T: int, padding: str, like: Array) -> Arra
 
 
 def without_padding(x: Array, real: Array | None) -> Array:
-    """Return x (T, N, D) with 0 at padded steps, where it may hold anything, NaN among it; ``real`` as
-    above."""
+    """Return x (T, N, D) with 0 at padded steps, where it may hold anything, even NaN."""
     return x if real is None else get_array_module(x).where(real, x, 0)

@@ -31,8 +31,7 @@ GATES = ("h",)
 
 
 class RNNStepCache(NamedTuple):
-    """One step's values that backward needs: hx (N, H+D) = [h_prev, x_t], h (N, H), W (H+D, H),
-    nonlinearity."""
+    """One step's values that backward needs: hx (N, H+D) = [h_prev, x_t], h (N, H), W (H+D, H)."""
 
     hx: Array
     h: Array

@@ -8,5 +8,5 @@ from minilstm.data.padding import pad_sequences, sequence_lengths
 from minilstm.data.split import train_test_split
 from minilstm.data.tokenizer import Tokenizer
 
-__all__ = ["DataLoader", "Reviews", "Tokenizer", "load_imdb", "pad_sequences", "read_reviews", "sequence_lengths",
-           "train_test_split"]
+__all__ = ["DataLoader", "Reviews", "Tokenizer", "load_imdb", "pad_sequences", "read_reviews",
+           "sequence_lengths", "train_test_split"]

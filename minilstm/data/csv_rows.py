@@ -1,9 +1,9 @@
 """Read a CSV of labelled texts strictly: every row is valid, or an error names the file and the row.
 
-Lenient readers turn damage into data: a typo in a label becomes the other class, the review "NA" becomes a missing value,
-and an unclosed quote turns the following rows into one long review. Here the whole file is first read and decompressed, then
-decoded and parsed by the standard library's csv module in strict mode, and each requested field is checked. Rows are numbered
-as in a spreadsheet: row 1 is the header.
+Lenient readers turn damage into data: a typo in a label becomes the other class, the review "NA" becomes a
+missing value, and an unclosed quote turns the following rows into one long review. Here the whole file is
+first read and decompressed, then decoded and parsed by the standard library's csv module in strict mode, and
+each requested field is checked. Rows are numbered as in a spreadsheet: row 1 is the header.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from minilstm.backend.errors import DataError
+from minilstm.backend.errors import DataError, reason_of
 from minilstm.backend.paths import as_path
 
 try:                    # a Python that was built without them, as in a browser, lacks these two
@@ -33,23 +33,25 @@ except ImportError:
 
 AT_ONCE = 100           # rows read at once
 MAX_BYTES = 1 << 30     # after decompression; the 50,000 IMDB reviews are 66 MB
-_PACKED: tuple[tuple[bytes, str, Any], ...] = ((b"\x1f\x8b", "gzip", gzip), (b"BZh", "bzip2", bz2),
-                                               (b"\xfd7zXZ\x00", "xz", lzma))
+_PACKED: tuple[tuple[bytes, str, Any], ...] = (
+    (b"\x1f\x8b", "gzip", gzip), (b"BZh", "bzip2", bz2), (b"\xfd7zXZ\x00", "xz", lzma))
 _DAMAGED: tuple[type[Exception], ...] = (EOFError, OSError, zlib.error, *([lzma.LZMAError] if lzma else []))
 _limit = threading.Lock()
 
 
 def read_rows(path: str | os.PathLike[str], columns: tuple[str, ...]) -> Iterator[tuple[int, list[str]]]:
-    """Yield (row number, fields of the named columns) for each row below the header. Other columns are ignored.
+    """Yield (row number, fields of the named columns) for each row below the header.
 
-    The file must be UTF-8 (a byte order mark is allowed), uncompressed or compressed with gzip, bzip2, xz or zip (with a
-    single file inside). The format is detected from the contents, not from the name. Blank lines at the end are allowed.
-    Raises DataError, naming the file and the row, for any other problem, and DtypeError if ``path`` is not a path.
+    The file must be UTF-8 (a byte order mark is allowed), uncompressed or compressed with gzip, bzip2, xz or
+    zip (with a single file inside). The format is detected from the contents, not from the name. Blank lines
+    at the end are allowed. Raises DataError, naming the file and the row, for any other problem, and
+    DtypeError if ``path`` is not a path.
     """
     name = os.fspath(as_path("CSV file", path))
     data = _read(name)
     if b"\0" in data:
-        raise DataError(f"{name}: row {_row_of(data[:data.index(0)])} contains a NUL byte: not a text file, or damaged")
+        row_number = _row_of(data[:data.index(0)])
+        raise DataError(f"{name}: row {row_number} contains a NUL byte: not a text file, or damaged")
     reader = csv.reader(io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline=""), strict=True)
     number, blank = 0, 0
     header: list[str] = []
@@ -61,7 +63,8 @@ def read_rows(path: str | os.PathLike[str], columns: tuple[str, ...]) -> Iterato
         except StopIteration:
             break
         except csv.Error as error:
-            hint = "a quote that is not closed?" if "end of data" in str(error) or "limit" in str(error) else "a stray quote?"
+            is_open = "end of data" in str(error) or "limit" in str(error)
+            hint = "a quote that is not closed?" if is_open else "a stray quote?"
             raise DataError(f"{name}: row {number + blank + 1} is broken CSV: {error} ({hint})") from None
         except UnicodeDecodeError:
             raise _not_utf8(name, data) from None
@@ -83,7 +86,7 @@ def read_rows(path: str | os.PathLike[str], columns: tuple[str, ...]) -> Iterato
 
 
 def _rows(reader: Any) -> Iterator[list[str]]:
-    """Yield the rows, whose fields may be of any length; the csv module's limit, which is the process's, is left as it is."""
+    """Yield the rows, with fields of any length. The csv module's limit, the process's, does not change."""
     while True:
         rows: list[list[str]] = []
         error = None
@@ -105,7 +108,8 @@ def _rows(reader: Any) -> Iterator[list[str]]:
 def _position(name: str, header: list[str], column: str) -> int:
     if header.count(column) != 1:
         times = "no column" if column not in header else f"{header.count(column)} columns"
-        raise DataError(f"{name}: row 1 names {times} {column!r}, expected one; it reads {','.join(header)[:100]!r}")
+        raise DataError(f"{name}: row 1 names {times} {column!r}, expected one; "
+                        f"it reads {','.join(header)[:100]!r}")
     return header.index(column)
 
 
@@ -119,7 +123,8 @@ def _read(name: str) -> bytes:
             for magic, kind, module in _PACKED:
                 if start.startswith(magic):
                     if module is None:
-                        raise DataError(f"{name}: is compressed with {kind}, which this Python cannot read; unpack it first")
+                        raise DataError(f"{name}: is compressed with {kind}, which this Python cannot read; "
+                                        "unpack it first")
                     return _read_packed(name, kind, module.open(file))
             return _limited(name, file)
     except DataError:
@@ -129,7 +134,7 @@ def _read(name: str) -> bytes:
     except IsADirectoryError:
         raise DataError(f"{name}: is a folder, expected a CSV file") from None
     except OSError as error:
-        raise DataError(f"{name}: cannot be read ({error.strerror or error})") from None
+        raise DataError(f"{name}: cannot be read ({reason_of(error)})") from None
     except ValueError as error:         # a NUL character in the name
         raise DataError(f"{name!r}: cannot be read ({error})") from None
 
@@ -146,10 +151,11 @@ def _read_zip(name: str, file: Any) -> bytes:
         with zipfile.ZipFile(file) as archive:
             members = [m for m in archive.namelist() if not m.endswith("/") and not m.startswith("__MACOSX/")]
             if len(members) != 1:
-                raise DataError(f"{name}: expected a zip archive that holds one file, got {len(members)} {members[:5]}")
+                raise DataError(f"{name}: expected a zip archive that holds one file, "
+                                f"got {len(members)} {members[:5]}")
             with archive.open(members[0]) as member:
                 return _limited(name, member)
-    # RuntimeError: a password is needed, the method of compression is unknown, or this Python lacks its module
+    # RuntimeError: a password is needed, or the compression is unknown or not in this Python.
     except (*_DAMAGED, zipfile.BadZipFile, RuntimeError) as error:      # type: ignore[misc]
         raise DataError(f"{name}: the zip data is damaged, cut short or not supported ({error})") from None
 
@@ -167,8 +173,8 @@ def _not_utf8(name: str, data: bytes) -> DataError:
         data[bom:].decode("utf-8")
     except UnicodeDecodeError as error:
         start = bom + error.start
-        return DataError(f"{name}: row {_row_of(data[:start])} is not UTF-8 (byte {data[start]:#04x} at offset {start}); "
-                         "save the file as UTF-8")
+        return DataError(f"{name}: row {_row_of(data[:start])} is not UTF-8 "
+                         f"(byte {data[start]:#04x} at offset {start}); save the file as UTF-8")
     raise AssertionError("unreachable: the same bytes failed to decode a moment ago")
 
 

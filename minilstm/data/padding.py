@@ -1,7 +1,8 @@
 """Pad sequences of unequal length to one rectangular array, and compute their real lengths.
 
-By default the padding goes in front: the last step of a recurrent network then reads the last real word, so the network does
-not have to carry its answer through the padding. Names, options and results match ``keras.utils.pad_sequences``.
+By default the padding goes in front: the last step of a recurrent network then reads the last real word, so
+the network does not have to carry its answer through the padding. Names, options and results match
+``keras.utils.pad_sequences``.
 """
 
 from __future__ import annotations
@@ -16,22 +17,24 @@ from minilstm.backend.checks import check_choice, check_positive_int
 from minilstm.backend.errors import ArgumentError, DtypeError, ShapeError
 
 
-def pad_sequences(sequences: Sequence[Any], maxlen: int | None = None, dtype: Any = "int32", padding: str = "pre",
-                  truncating: str = "pre", value: Any = 0.0) -> np.ndarray:
-    """Return the sequences as one array (N, maxlen, ...), shorter ones padded with ``value``, longer ones cut.
+def pad_sequences(sequences: Sequence[Any], maxlen: int | None = None, dtype: Any = "int32",
+                  padding: str = "pre", truncating: str = "pre", value: Any = 0.0) -> np.ndarray:
+    """Return the sequences as one array (N, maxlen, ...), short ones padded with ``value``, long ones cut.
 
     Args:
-        sequences: N lists, tuples, arrays, Series or deques, in anything that has a length; their items are numbers, or
-            arrays of one shape.
+        sequences: N lists, tuples, arrays, Series or deques, in anything that has a length; their items are
+            numbers, or arrays of one shape.
         maxlen: length of the result; None: the length of the longest sequence.
         dtype: NumPy dtype of the result; object keeps items that are not numbers.
         padding: "pre" or "post", the side on which short sequences are padded.
-        truncating: "pre" or "post", the side on which long sequences are cut. Note that the default cuts the *front*.
+        truncating: "pre" or "post", the side on which long sequences are cut. Note that the default cuts the
+            *front*.
         value: the padding value.
 
-    The results are those of ``keras.utils.pad_sequences``: fractions are truncated in an integer ``dtype``. Numbers and texts
-    that do not fit it are an ArgumentError, as are invalid options and sequences without a length. Raises ShapeError for items
-    of different shapes; DtypeError for a text or a set instead of a sequence and for items that are not numbers.
+    The results are those of ``keras.utils.pad_sequences``: fractions are truncated in an integer ``dtype``.
+    Numbers and texts that do not fit it are an ArgumentError, as are invalid options and sequences without a
+    length. Raises ShapeError for items of different shapes; DtypeError for a text or a set instead of a
+    sequence and for items that are not numbers.
 
     >>> import minilstm as ml
     >>> ml.pad_sequences([[5, 3], [7, 1, 2, 9]], maxlen=3)
@@ -68,18 +71,19 @@ def pad_sequences(sequences: Sequence[Any], maxlen: int | None = None, dtype: An
     for number, row in enumerate(rows):
         if not len(row):
             continue
-        kept = _items(number, row[-maxlen:] if truncating == "pre" else row[:maxlen], dtype)
-        if kept.shape[1:] != item:
-            raise ShapeError(f"sequences[{number}]: expected items of shape {item} as in the first one, got {kept.shape[1:]}")
+        items = _items(number, row[-maxlen:] if truncating == "pre" else row[:maxlen], dtype)
+        if items.shape[1:] != item:
+            raise ShapeError(f"sequences[{number}]: expected items of shape {item} as in the first one, "
+                             f"got {items.shape[1:]}")
         if padding == "pre":
-            padded[number, maxlen - len(kept):] = kept
+            padded[number, maxlen - len(items):] = items
         else:
-            padded[number, :len(kept)] = kept
+            padded[number, :len(items)] = items
     return padded
 
 
 def _rows(sequences: Any) -> list[Any]:
-    """Return the sequences, each as a list, a tuple or an array. Raises an error that names the first that cannot be one."""
+    """Return the sequences, each as a list, a tuple or an array. Errors name the sequence."""
     if not hasattr(sequences, "__len__") or getattr(sequences, "ndim", 1) == 0:
         raise ArgumentError(f"sequences: expected a list of sequences, got {type(sequences).__name__}")
     refuse_other_arithmetic("sequences", sequences)
@@ -87,14 +91,15 @@ def _rows(sequences: Any) -> list[Any]:
     for number, row in enumerate(sequences):
         refuse_other_arithmetic(f"sequences[{number}]", row)
         if isinstance(row, (str, bytes)):
-            raise DtypeError(f"sequences[{number}]: expected a list of numbers, got the text {row[:20]!r}; see Tokenizer")
+            raise DtypeError(f"sequences[{number}]: expected a list of numbers, got the text {row[:20]!r}; "
+                             "see Tokenizer")
         if isinstance(row, (set, frozenset, Mapping)):
             raise DtypeError(f"sequences[{number}]: a {type(row).__name__} has no order; give a list")
         if not hasattr(row, "__len__") or getattr(row, "ndim", 1) == 0:
             raise ArgumentError("sequences: expected a list of sequences, got an item without a length "
                                 f"({type(row).__name__})")
-        if not isinstance(row, (list, tuple, np.ndarray)):
-            row = np.asarray(row) if hasattr(row, "__array__") else list(row)       # a pandas Series; a deque, a range
+        if not isinstance(row, (list, tuple, np.ndarray)):      # a pandas Series; a deque, a range
+            row = np.asarray(row) if hasattr(row, "__array__") else list(row)
         rows.append(row)
     return rows
 
@@ -111,18 +116,18 @@ def _items(number: int, row: Any, dtype: np.dtype[Any] | None) -> np.ndarray:
         raise ArgumentError(f"sequences[{number}]: {what} in it does not fit dtype {dtype}") from None
     except (TypeError, ValueError) as error:
         if "inhomogeneous" in str(error) or "setting an array element" in str(error):
-            raise ShapeError(f"sequences[{number}]: expected items of one shape, got items of different shapes") from None
+            raise ShapeError(f"sequences[{number}]: expected items of one shape, "
+                             "got items of different shapes") from None
         raise DtypeError(f"sequences[{number}]: does not fit dtype {dtype}: {error}") from None
 
 
 def _fits(values: np.ndarray, dtype: np.dtype[Any]) -> bool:
-    """Return whether a dtype can hold these values: numbers in its range (Keras truncates fractions), texts of its length."""
+    """Return whether a dtype can hold these values: numbers in its range (with fractions or not), texts."""
     kind = values.dtype.kind
     if not values.size or dtype.kind == "O" or kind == "O":
         return True
     if dtype.kind in "US":
-        return kind not in "US" or values.dtype.itemsize // (4 if kind == "U" else 1) <= dtype.itemsize // (
-            4 if dtype.kind == "U" else 1)
+        return kind not in "US" or _letters(values.dtype) <= _letters(dtype)
     if kind not in "iufc" or np.can_cast(values.dtype, dtype):
         return True
     if kind == "c" and dtype.kind != "c":
@@ -136,11 +141,15 @@ def _fits(values: np.ndarray, dtype: np.dtype[Any]) -> bool:
     return True
 
 
-def sequence_lengths(sequences: Sequence[Any], maxlen: int | None = None, *, minimum: int = 1) -> np.ndarray:
-    """Return the number of steps of each sequence that ``pad_sequences(sequences, maxlen)`` keeps: (N,) int64.
+def _letters(dtype: np.dtype[Any]) -> int:
+    return dtype.itemsize // (4 if dtype.kind == "U" else 1)
 
-    The result is meant for ``layer(x, lengths=...)``, which rejects length 0: lengths below ``minimum`` are raised to
-    ``minimum``, so an empty sequence counts as ``minimum`` padding steps.
+
+def sequence_lengths(sequences: Sequence[Any], maxlen: int | None = None, *, minimum: int = 1) -> np.ndarray:
+    """Return how many steps of each sequence ``pad_sequences(sequences, maxlen)`` keeps: (N,) int64.
+
+    The result is meant for ``layer(x, lengths=...)``, which rejects length 0: lengths below ``minimum`` are
+    raised to ``minimum``, so an empty sequence counts as ``minimum`` padding steps.
 
     >>> import minilstm as ml
     >>> ml.sequence_lengths([[5, 3], [7, 1, 2, 9], []], maxlen=3)
@@ -152,7 +161,7 @@ def sequence_lengths(sequences: Sequence[Any], maxlen: int | None = None, *, min
 
 
 def cut_middle(sequences: Sequence[Any], head: int, tail: int) -> list[Any]:
-    """Return the sequences, those of more than ``head + tail`` items without their middle: the first and the last remain.
+    """Return the sequences, each of at most ``head + tail`` items: longer ones lose their middle.
 
     Args:
         sequences: N lists, tuples or arrays.
@@ -165,5 +174,9 @@ def cut_middle(sequences: Sequence[Any], head: int, tail: int) -> list[Any]:
     [[1, 4, 5], [6, 7]]
     """
     head, tail = check_positive_int("head", head), check_positive_int("tail", tail)
-    return [row if len(row) <= head + tail else np.concatenate([row[:head], row[-tail:]])
-            if isinstance(row, np.ndarray) else row[:head] + row[-tail:] for row in _rows(sequences)]
+    rows = _rows(sequences)
+    for number, row in enumerate(rows):
+        if len(row) > head + tail:
+            parts = row[:head], row[-tail:]
+            rows[number] = np.concatenate(parts) if isinstance(row, np.ndarray) else parts[0] + parts[1]
+    return rows

@@ -1,15 +1,16 @@
-"""The embedded Reber grammar: predict which symbols may come next; one prediction depends on the string's second symbol.
+"""The embedded Reber grammar: predict which symbols may come next; one depends on the string's second symbol.
 
-A Reber string is a walk through this graph, from B to E; if two edges leave a state, each is taken with probability one half:
+A Reber string is a walk through this graph, from B to E; if two edges leave a state, each is taken with
+probability one half:
 
     state 0  B -> 1                      state 4  X -> 3   S -> 6
     state 1  T -> 2   P -> 3             state 5  P -> 4   V -> 6
     state 2  S -> 2   X -> 4             state 6  E -> end
     state 3  T -> 3   V -> 5
 
-An embedded string is B, then T or P, then a Reber string, then the same T or P again, then E. The state of the graph
-determines which symbols may come next, with one exception: to predict the second-last symbol, a model must remember the second
-one across a Reber string of arbitrary length (at least 5 symbols).
+An embedded string is B, then T or P, then a Reber string, then the same T or P again, then E. The state of
+the graph determines which symbols may come next, with one exception: to predict the second-last symbol, a
+model must remember the second one across a Reber string of arbitrary length (at least 5 symbols).
 
 Sources: Reber 1967; Fahlman 1991 (the embedded grammar); Hochreiter & Schmidhuber 1997, experiment 1.
 """
@@ -25,7 +26,8 @@ from minilstm.backend.errors import ArgumentError, DtypeError
 from minilstm.backend.seeds import as_generator
 
 SYMBOLS = "BTPSXVE"
-GRAPH = ({"B": 1}, {"T": 2, "P": 3}, {"S": 2, "X": 4}, {"T": 3, "V": 5}, {"X": 3, "S": 6}, {"P": 4, "V": 6}, {"E": 7})
+GRAPH = ({"B": 1}, {"T": 2, "P": 3}, {"S": 2, "X": 4}, {"T": 3, "V": 5},
+         {"X": 3, "S": 6}, {"P": 4, "V": 6}, {"E": 7})
 STRINGS = 256           # for training, and the same number for testing
 BASELINE = 0.5          # share of strings that a model without memory gets wrong: it can only guess T or P
 
@@ -47,9 +49,9 @@ def embedded_reber(rng: Any = None) -> tuple[str, list[str]]:
 def reber(n: int, *, rng: Any = None, dtype: Any = np.float32) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return one-hot x (n, T, 7), legal successors y (n, T, 7) and lengths (n,) of n embedded Reber strings.
 
-    Step t of x encodes symbol t of a string, and step t of y has a 1 for each symbol that may be symbol t + 1. The last
-    symbol, E, is left out because nothing follows it. T is the number of steps of the longest string; steps after the end of a
-    string are 0. Columns are in the order of ``SYMBOLS``.
+    Step t of x encodes symbol t of a string, and step t of y has a 1 for each symbol that may be next. The
+    last symbol, E, is left out because nothing follows it. T is the number of steps of the longest string;
+    steps after the end of a string are 0. Columns are in the order of ``SYMBOLS``.
 
     Args:
         n: number of strings.
@@ -72,11 +74,12 @@ def reber(n: int, *, rng: Any = None, dtype: Any = np.float32) -> tuple[np.ndarr
 
 
 def reber_right(scores: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return (n,) bool: whether every legal successor of a string scores higher than every illegal one, at each step.
+    """Return (n,) bool: whether, at each step of a string, all legal successors score above all illegal ones.
 
     Args:
         scores: (n, T, 7), a model's activations, probabilities or logits.
-        y: (n, T, 7), from ``reber``; steps without a legal successor are after the end of the string and are not judged.
+        y: (n, T, 7), from ``reber``; steps without a legal successor are after the end of the string and are
+            not judged.
 
     Raises ShapeError, DtypeError or ArgumentError for invalid arrays.
     """
@@ -91,5 +94,5 @@ def reber_right(scores: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def reber_solved(right: np.ndarray) -> bool:
-    """Return whether all strings are right, both the training and the test strings (256 each in the paper)."""
+    """Return whether all strings are right, those for training and for testing (256 each in the paper)."""
     return bool(np.asarray(right).all()) and len(right) > 0

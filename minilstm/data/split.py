@@ -1,8 +1,8 @@
 """Split data into a training and a test part, with exactly the indices that scikit-learn draws.
 
-Published splits are given as ``train_test_split(..., random_state=42)``; a comparison with them must hold out the same rows.
-scikit-learn draws from NumPy's legacy ``RandomState``, whose stream for a given seed never changes, so this module can
-reproduce its splits.
+Published splits are given as ``train_test_split(..., random_state=42)``; a comparison with them must hold out
+the same rows. scikit-learn draws from NumPy's legacy ``RandomState``, whose stream for a given seed never
+changes, so this module can reproduce its splits.
 """
 
 from __future__ import annotations
@@ -18,17 +18,19 @@ from minilstm.backend.checks import is_array
 from minilstm.backend.errors import ArgumentError, ShapeError
 
 
-def train_test_split(*arrays: Any, test_size: float | int | None = None, train_size: float | int | None = None,
+def train_test_split(*arrays: Any, test_size: float | int | None = None,
+                     train_size: float | int | None = None,
                      random_state: int | np.random.RandomState | None = None, shuffle: bool = True,
                      stratify: Any = None) -> list[Any]:
-    """Return ``[first_train, first_test, second_train, second_test, ...]``, each array split at the same rows.
+    """Return ``[first_train, first_test, second_train, second_test, ...]``, split at the same rows.
 
     Args:
-        arrays: arrays (host or device), lists, tuples (returned as lists) or pandas objects of equal length n.
-        test_size, train_size: a fraction in (0, 1) or a number of rows. Fractions are rounded up for the test part and down
-            for the training part. The default is ``test_size=0.25``; if only one size is given, the other part gets the rest.
-        random_state: a seed, a RandomState, or None for fresh entropy. The same seed gives scikit-learn's indices.
-        shuffle: draw rows at random; False uses the first rows for training and the following ones for testing.
+        arrays: arrays (host or device), lists, tuples (returned as lists) or pandas objects, all of length n.
+        test_size, train_size: a fraction in (0, 1) or a number of rows. Fractions are rounded up for the test
+            part and down for the training part. The default is ``test_size=0.25``; if only one size is given,
+            the other part gets the rest.
+        random_state: a seed, which gives scikit-learn's indices, a RandomState, or None for fresh entropy.
+        shuffle: draw rows at random; False trains on the first rows and tests on those that follow.
         stratify: labels (n,); both parts then contain the classes in the proportions of the whole.
 
     Raises ArgumentError for sizes that cannot be met and ShapeError for arrays of unequal length.
@@ -66,15 +68,18 @@ def _size(name: str, array: Any) -> int:
     try:
         return len(array)
     except TypeError:
-        raise ArgumentError(f"{name}: expected an array or a list, got {type(array).__name__} without a length") from None
+        raise ArgumentError(f"{name}: expected an array or a list, "
+                            f"got {type(array).__name__} without a length") from None
 
 
 def _random_state(seed: Any) -> np.random.RandomState:
     if isinstance(seed, np.random.RandomState):
         return seed
-    if seed is None or (isinstance(seed, (int, np.integer)) and not isinstance(seed, bool) and 0 <= seed < 2**32):
+    whole = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)
+    if seed is None or (whole and 0 <= seed < 2**32):
         return np.random.RandomState(seed)
-    raise ArgumentError(f"random_state: expected None, a RandomState or a whole number in [0, 2**32), got {seed!r}")
+    raise ArgumentError("random_state: expected None, a RandomState or a whole number in [0, 2**32), "
+                        f"got {seed!r}")
 
 
 def _part_sizes(n: int, test_size: Any, train_size: Any) -> tuple[int, int]:
@@ -90,10 +95,12 @@ def _part_sizes(n: int, test_size: Any, train_size: Any) -> tuple[int, int]:
     if isinstance(test_size, float) and isinstance(train_size, float) and test_size + train_size > 1:
         raise ArgumentError(f"test_size + train_size: expected at most 1, got {test_size + train_size}")
     if n_train + n_test > n:
-        raise ArgumentError(f"test_size + train_size: expected at most {n}, the number of rows, got {n_test} + {n_train}")
+        raise ArgumentError(f"test_size + train_size: expected at most {n}, the number of rows, "
+                            f"got {n_test} + {n_train}")
     if n_train == 0 or n_test == 0:
-        raise ArgumentError(f"train_test_split: {n} rows with test_size={test_size}, train_size={train_size} leave "
-                            f"{n_train} rows for training and {n_test} for testing; neither may be empty")
+        raise ArgumentError(f"train_test_split: {n} rows with test_size={test_size}, train_size={train_size} "
+                            f"leave {n_train} rows for training and {n_test} for testing; "
+                            "neither may be empty")
     return n_train, n_test
 
 
@@ -105,17 +112,20 @@ def _rows(name: str, size: Any, n: int, rounding: Any) -> int | None:
         return int(size)
     if isinstance(size, (float, np.floating)) and 0 < size < 1:
         return int(rounding(size * n))
-    raise ArgumentError(f"{name}: expected a fraction in (0, 1) or a number of rows in [1, {n - 1}], got {size!r}")
+    raise ArgumentError(f"{name}: expected a fraction in (0, 1) or a number of rows in [1, {n - 1}], "
+                        f"got {size!r}")
 
 
-def _stratified(labels: Any, n: int, n_train: int, n_test: int, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
+def _stratified(labels: Any, n: int, n_train: int, n_test: int,
+                rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
     labels = to_numpy(labels)
     if labels.shape != (n,):
         raise ShapeError(f"stratify: expected labels of shape (n={n},), got {labels.shape}")
     classes, class_of, sizes = np.unique(labels, return_inverse=True, return_counts=True)
     if sizes.min() < 2 or min(n_train, n_test) < len(classes):
-        raise ArgumentError(f"stratify: each of the {len(classes)} classes needs two rows or more, and each part as many rows "
-                            f"as classes; the smallest class has {sizes.min()}, the parts {n_train} and {n_test} rows")
+        raise ArgumentError(f"stratify: each of the {len(classes)} classes needs two rows or more, "
+                            "and each part as many rows as classes; "
+                            f"the smallest class has {sizes.min()}, the parts {n_train} and {n_test} rows")
     train_of = _share(sizes, n_train, rng)
     test_of = _share(sizes - train_of, n_test, rng)
     train, test = [], []
@@ -127,7 +137,7 @@ def _stratified(labels: Any, n: int, n_train: int, n_test: int, rng: np.random.R
 
 
 def _share(sizes: np.ndarray, draws: int, rng: np.random.RandomState) -> np.ndarray:
-    """Distribute ``draws`` rows over the classes in proportion: whole parts, then largest remainders, ties at random."""
+    """Distribute ``draws`` rows over the classes: whole parts, then largest remainders, ties at random."""
     exact = sizes / sizes.sum() * draws
     dealt = np.floor(exact)
     remainder = exact - dealt

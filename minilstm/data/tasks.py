@@ -1,7 +1,8 @@
 """Synthetic tasks with long time lags: the answer depends only on inputs about T steps earlier.
 
-Each function draws n sequences from a seeded generator; equal seeds give equal bytes. Each task comes with the error of a
-model without memory (the baseline) and the published success criterion. The embedded Reber grammar is in ``reber.py``.
+Each function draws n sequences from a seeded generator; equal seeds give equal bytes. Each task comes with
+the error of a model without memory (the baseline) and the published success criterion. The embedded Reber
+grammar is in ``reber.py``.
 
     task             input                                  answer, given at the end
     adding           T pairs (value, marker)                the sum of the two marked values
@@ -9,8 +10,8 @@ model without memory (the baseline) and the published success criterion. The emb
     temporal_order   T symbols, an X or Y at 2 or 3 places   which ones, in which order (4 or 8 classes)
     copy             10 symbols, T steps of nothing         the 10 symbols, one at each of the last 10 steps
 
-Sources: Hochreiter & Schmidhuber 1997, "Long short-term memory", experiments 4 (adding_1997) and 6a, 6b (temporal_order);
-Le, Jaitly & Hinton 2015 (adding); Arjovsky, Shah & Bengio 2016 (copy, with blanks as here).
+Sources: Hochreiter & Schmidhuber 1997, "Long short-term memory", experiments 4 (adding_1997) and 6a, 6b
+(temporal_order); Le, Jaitly & Hinton 2015 (adding); Arjovsky, Shah & Bengio 2016 (copy, with blanks as here).
 """
 
 from __future__ import annotations
@@ -36,17 +37,19 @@ Answers = tuple[np.ndarray, np.ndarray]
 AnswersAndLengths = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-# Adding --------------------------------------------------------------------------------------------------------------
+# Adding
+# ------------------------------------------------------------
 
 
 def adding(n: int, T: int, *, rng: Any = None, markers: str = "anywhere", dtype: Any = np.float32) -> Answers:
-    """Return x (n, T, 2) and y (n, 1): values uniform in [0, 1), two markers 1, and the sum of the two marked values.
+    """Return x (n, T, 2), values in [0, 1) and two markers 1, and y (n, 1), the sum of the marked values.
 
     Args:
         n, T: sequences, and steps of each, at least 2.
         rng: seed or numpy Generator.
-        markers: "anywhere" (any two distinct steps) or "halves" (one in the first T // 2 steps, one in the others); papers
-            differ in this. The first marker is 2 T / 3 steps from the end on average, or 3 T / 4 with halves.
+        markers: "anywhere" (any two distinct steps) or "halves" (one in the first T // 2 steps, one in the
+            others); papers differ in this. On average the first marker is 2 T / 3 steps from the end, with
+            halves 3 T / 4.
         dtype: floating dtype of x and y.
 
     Raises ArgumentError or DtypeError.
@@ -66,21 +69,21 @@ def adding(n: int, T: int, *, rng: Any = None, markers: str = "anywhere", dtype:
 
 
 def adding_solved(mse: float, threshold: float = ADDING_SOLVED) -> bool:
-    """Return whether a mean squared error on unseen sequences is below ``threshold`` (default: 6 % of the baseline)."""
+    """Return whether a mean squared error on unseen sequences is below ``threshold``, 6 % of the baseline."""
     return bool(mse < threshold)
 
 
 def adding_1997(n: int, T: int, *, rng: Any = None, dtype: Any = np.float32) -> AnswersAndLengths:
-    """Return x (n, T + T // 10, 2), y (n, 1) and lengths (n,), as in experiment 4 of Hochreiter & Schmidhuber 1997.
+    """Return x (n, T + T // 10, 2), y (n, 1) and lengths (n,), as in Hochreiter & Schmidhuber's experiment 4.
 
-    Values are uniform in [-1, 1), lengths uniform from T to T + T // 10. One of the first ten steps has the marker 1, and so
-    has another one of the first T // 2 - 1 steps. The marker is -1 at the first and the last step of a sequence, and 0
-    elsewhere. The target is 0.5 + (X1 + X2) / 4. If the first step is drawn, it keeps its marker -1, and its value is set to
-    0. Steps after the end are 0.
+    Values are uniform in [-1, 1), lengths uniform from T to T + T // 10. One of the first ten steps has the
+    marker 1, and so has another one of the first T // 2 - 1 steps. The marker is -1 at the first and the last
+    step of a sequence, and 0 elsewhere. The target is 0.5 + (X1 + X2) / 4. If the first step is drawn, it
+    keeps its marker -1, and its value is set to 0. Steps after the end are 0.
 
     Args:
-        n, T: number of sequences, and their minimum length, at least 22, so that the first ten steps are among the first
-            T // 2 - 1.
+        n, T: number of sequences, and their minimum length, at least 22, so that the first ten steps are
+            among the first T // 2 - 1.
         rng: seed or numpy Generator.
         dtype: floating dtype of x and y; lengths are int64.
 
@@ -101,35 +104,38 @@ def adding_1997(n: int, T: int, *, rng: Any = None, dtype: Any = np.float32) -> 
 
 
 def adding_1997_baseline(T: int) -> float:
-    """Return the MSE of always predicting 0.5: 1/48 for each of the two values, 0 for a marked first step (its value is 0)."""
+    """Return the MSE of always predicting 0.5: 1/48 for each value, 0 for a marked first step, of value 0."""
     first = 1 / 10 + 9 / 10 / (T // 2 - 2)
     return (2 - first) / 48
 
 
 def adding_1997_solved(errors: Any) -> bool:
-    """Return whether the 2,000 most recent absolute errors are all below 0.04 and below 0.01 on average (fewer: False)."""
+    """Return whether the 2,000 latest absolute errors are below 0.04, and 0.01 on average (fewer: False)."""
     recent = _recent("errors", errors, 1)
     return len(recent) == RECENT and bool(recent.max() < 0.04 and recent.mean() < 0.01)
 
 
 def _two_places(rng: np.random.Generator, n: int, first: int, second: int) -> np.ndarray:
-    """Return distinct positions (n, 2): one below ``first``, then another below ``second`` (``second`` >= ``first``)."""
-    one = rng.integers(0, first, n)
-    two = rng.integers(0, second - 1, n)
-    return np.stack([one, two + (two >= one)], axis=1)
+    """Return distinct positions (n, 2), below ``first`` and below ``second``, which is not smaller."""
+    place = rng.integers(0, first, n)
+    other = rng.integers(0, second - 1, n)
+    return np.stack([place, other + (other >= place)], axis=1)
 
 
-# Temporal order ------------------------------------------------------------------------------------------------------
+# Temporal order
+# ------------------------------------------------------------
 
 
-def temporal_order(n: int, T: int, *, rng: Any = None, symbols: int = 2, dtype: Any = np.float32) -> AnswersAndLengths:
-    """Return one-hot x (n, T + T // 10, 8), class y (n,) and lengths (n,): experiment 6a, or with 3 symbols 6b.
+def temporal_order(n: int, T: int, *, rng: Any = None, symbols: int = 2,
+                   dtype: Any = np.float32) -> AnswersAndLengths:
+    """Return one-hot x (n, T + T // 10, 8), class y (n,) and lengths (n,): experiment 6a, with 3 symbols 6b.
 
-    A sequence has T to T + T // 10 steps. It starts with E, ends with B and otherwise consists of random a, b, c, d, except
-    for an X or a Y (with equal probability) at each of 2 or 3 positions. For T = 100 these lie in steps 10 to 20 and 50 to 60,
-    or in 10 to 20, 33 to 43 and 66 to 76, counted from 0; for another T these bounds are multiplied by T / 100 and rounded
-    down. The class reads the positions as a binary number, X as 0 and Y as 1, the first position first: XX, XY, YX, YY are 0,
-    1, 2, 3. Columns of x are in the order of ``SYMBOLS``; steps after the end are all 0.
+    A sequence has T to T + T // 10 steps. It starts with E, ends with B and otherwise consists of random a,
+    b, c, d, except for an X or a Y (with equal probability) at each of 2 or 3 positions. For T = 100 these
+    lie in steps 10 to 20 and 50 to 60, or in 10 to 20, 33 to 43 and 66 to 76, counted from 0; for another T
+    these bounds are multiplied by T / 100 and rounded down. The class reads the positions as a binary number,
+    X as 0 and Y as 1, the first position first: XX, XY, YX, YY are 0, 1, 2, 3. Columns of x are in the order
+    of ``SYMBOLS``; steps after the end are all 0.
 
     Args:
         n, T: number of sequences, and their minimum length, at least 10.
@@ -163,10 +169,11 @@ def temporal_order_baseline(symbols: int = 2) -> float:
 
 
 def temporal_order_solved(probabilities: Any, targets: Any) -> bool:
-    """Return whether the 2,000 most recent sequences are right and their mean absolute error is below 0.1 (fewer: False).
+    """Return whether the 2,000 latest sequences are right and their mean absolute error is below 0.1.
 
-    A sequence is right if every class probability is less than 0.3 away from its target, which is 1 for the right class and 0
-    for the others. The paper applies this rule to sigmoid outputs; here it is applied to softmax probabilities.
+    With fewer sequences, it is False. A sequence is right if every class probability is less than 0.3 away
+    from its target, which is 1 for the right class and 0 for the others. The paper applies this rule to
+    sigmoid outputs; here it is applied to softmax probabilities.
 
     Args:
         probabilities: (n, classes), floating point.
@@ -175,21 +182,23 @@ def temporal_order_solved(probabilities: Any, targets: Any) -> bool:
     recent = _recent("probabilities", probabilities, 2)
     targets = np.asarray(targets)
     if targets.dtype.kind not in "iu" or targets.shape != np.shape(probabilities)[:1]:
-        raise ShapeError(f"targets: expected one class for each of {len(probabilities)} sequences, got {targets.dtype} of "
-                         f"shape {targets.shape}")
+        raise ShapeError(f"targets: expected one class for each of {len(probabilities)} sequences, "
+                         f"got {targets.dtype} of shape {targets.shape}")
     errors = np.abs(recent - np.eye(recent.shape[1])[targets[-RECENT:]])
     return len(errors) == RECENT and bool(errors.max() < 0.3 and errors.mean() < 0.1)
 
 
-# Copying -------------------------------------------------------------------------------------------------------------
+# Copying
+# ------------------------------------------------------------
 
 
 def copy(n: int, T: int, *, rng: Any = None, symbols: int = 8, length: int = 10) -> Answers:
-    """Return tokens and targets, both (n, T + 2 * length) int64: remember ``length`` symbols for T steps, then output them.
+    """Return tokens and targets, (n, T + 2 * length) int64: remember ``length`` symbols for T steps.
 
-    A sequence holds ``length`` random symbols (0 to symbols - 1), T - 1 blanks (``symbols``), the start signal
-    (``symbols`` + 1) and ``length`` blanks. The target is blank up to and including the step of the start signal, then the
-    symbols in their order. There are symbols + 2 kinds of tokens and symbols + 1 kinds of targets.
+    A sequence holds ``length`` random symbols (0 to symbols - 1), T - 1 blanks (``symbols``), the start
+    signal (``symbols`` + 1) and ``length`` blanks. The target is blank up to and including the step of the
+    start signal, then the symbols in their order. There are symbols + 2 kinds of tokens and symbols + 1 kinds
+    of targets.
 
     Args:
         n, T: number of sequences, and the steps from the last symbol to the start signal, at least 1.
@@ -209,26 +218,29 @@ def copy(n: int, T: int, *, rng: Any = None, symbols: int = 8, length: int = 10)
 
 
 def copy_baseline(T: int, symbols: int = 8, length: int = 10) -> float:
-    """Return the cross-entropy of knowing when to answer but not what: length · ln(symbols) / (T + 2 · length)."""
+    """Return the cross-entropy of knowing when to answer, not what: length · ln(symbols) / (T + 2 length)."""
     return length * math.log(symbols) / (T + 2 * length)
 
 
 def copy_solved(predictions: Any, targets: Any, length: int = 10) -> bool:
-    """Return whether at least 99 % of the recalled symbols (the last ``length`` steps of each sequence) are right.
+    """Return whether at least 99 % of the recalled symbols, in the last ``length`` steps, are right.
 
     There is no published threshold; papers plot the loss. By chance, 1 symbol in 8 is right.
 
     Args:
-        predictions, targets: (n, T + 2 * length) integers: the most probable class of each step, and the right one.
+        predictions, targets: (n, T + 2 * length) integers: the most probable class of each step, and the
+            right one.
     """
     predictions, targets = np.asarray(predictions), np.asarray(targets)
     if predictions.shape != targets.shape or targets.ndim != 2:
-        raise ShapeError(f"predictions and targets must have one shape (N, T), got {predictions.shape} and {targets.shape}")
+        raise ShapeError("predictions and targets must have one shape (N, T), "
+                         f"got {predictions.shape} and {targets.shape}")
     length = check_positive_int("length", length)
     return bool((predictions == targets)[:, -length:].mean() >= 0.99)
 
 
-# Checks --------------------------------------------------------------------------------------------------------------
+# Checks
+# ------------------------------------------------------------
 
 
 def check_lag(task: str, T: Any) -> int:

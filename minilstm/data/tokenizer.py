@@ -1,38 +1,22 @@
 """The Tokenizer: turn texts into lists of word ids.
 
-An embedding needs integer ids, so words are counted once and numbered by frequency: 0 is padding, 1 is the out-of-vocabulary
-token if there is one, and the most frequent word comes next. Names, rules and results are those of Keras' (legacy)
-``Tokenizer``, so that a published pipeline gives the same ids here. ``Tokenizer.words`` is the readable version, with a split
-and a dict; ordinary text uses the faster version in word_ids.py.
+An embedding needs integer ids, so words are counted once and numbered by frequency: 0 is padding, 1 is the
+out-of-vocabulary token if there is one, and the most frequent word comes next. Names, rules and results are
+those of Keras' (legacy) ``Tokenizer``, so that a published pipeline gives the same ids here.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import count
 from typing import Any
-
-import numpy as np
 
 from minilstm.backend.checks import check_positive_int
 from minilstm.backend.errors import ArgumentError, DataError, DtypeError
-from minilstm.data.word_ids import WordIds
 
 FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
-CHUNK = 64      # texts looked up at once: enough to amortize NumPy's overhead, few enough to stay in the cache
-_CONFIG = ("num_words", "filters", "lower", "split", "char_level", "oov_token", "document_count", "word_index")
-
-
-class _Codes(dict[str, int]):
-    """Map each word to the id to emit, or to 0 to emit nothing; unknown words map to ``unknown``."""
-
-    def __init__(self, known: dict[str, int], unknown: int) -> None:
-        super().__init__(known)
-        self.unknown = unknown
-
-    def __missing__(self, word: str) -> int:
-        return self.unknown
+_CONFIG = ("num_words", "filters", "lower", "split", "char_level", "oov_token", "document_count",
+           "word_index")
 
 
 class Tokenizer:
@@ -41,11 +25,13 @@ class Tokenizer:
     A text is a string, or a list of words, which is neither filtered nor split.
 
     Args:
-        num_words: keep only ids below this number, that is, the ``num_words - 1`` most frequent words (the OOV token counts
-            as one of them); None keeps every word. All ids therefore fit ``Embedding(num_words, ...)``.
+        num_words: keep only ids below this number, that is, the ``num_words - 1`` most frequent words (the
+            OOV token counts as one of them); None keeps every word. All ids therefore fit
+            ``Embedding(num_words, ...)``.
         filters: characters that separate words, like ``split``.
         lower: convert each text to lower case first, with Python's ``str.lower``.
-        split: the separator. Nothing else separates words: with the defaults, "\\r" and a no-break space stay inside words.
+        split: the separator. Nothing else separates words: with the defaults, "\\r" and a no-break space stay
+            inside words.
         char_level: treat every character as a word; ``filters`` and ``split`` are not used.
         oov_token: the word with id 1 that replaces unknown and rare words; None leaves such words out.
 
@@ -53,7 +39,8 @@ class Tokenizer:
         word_counts: word -> number of occurrences, in order of first appearance.
         word_docs: word -> number of texts that contain it.
         index_docs: the same by id.
-        word_index: word -> id, by decreasing count, ties in order of first appearance; not limited by ``num_words``.
+        word_index: word -> id, by decreasing count, ties in order of first appearance; not limited by
+            ``num_words``.
         index_word: id -> word.
         document_count: number of texts.
 
@@ -70,8 +57,8 @@ class Tokenizer:
     ['a good <OOV> film']
     """
 
-    def __init__(self, num_words: int | None = None, filters: str = FILTERS, lower: bool = True, split: str = " ",
-                 char_level: bool = False, oov_token: str | None = None) -> None:
+    def __init__(self, num_words: int | None = None, filters: str = FILTERS, lower: bool = True,
+                 split: str = " ", char_level: bool = False, oov_token: str | None = None) -> None:
         if not isinstance(filters, str):
             raise ArgumentError(f"filters: expected a string of characters, got {filters!r}")
         if not isinstance(split, str) or not split:
@@ -96,59 +83,23 @@ class Tokenizer:
         Raises DtypeError, and changes nothing, if a text is neither a string nor a list of strings.
         """
         if self._restored:
-            raise ArgumentError("fit_on_texts: this tokenizer was restored from its config, which holds no counts; "
-                                "fit a new Tokenizer")
-        number = defaultdict(count(len(self.word_counts)).__next__, zip(self.word_counts, count()))     # by first appearance
-        counts = np.array([*self.word_counts.values()], dtype=np.int64)
-        docs = np.array([self.word_docs[word] for word in self.word_counts], dtype=np.int64)
-        documents = self.document_count
-        for ids, offsets in self._ids(texts, number):
-            if len(number) > len(counts):
-                counts, docs = (np.concatenate([a, np.zeros(len(number), np.int64)]) for a in (counts, docs))
-            np.add.at(counts, ids, 1)
-            for start, stop in zip(offsets, offsets[1:]):
-                docs[ids[start:stop]] += 1      # assignment, not accumulation: a word that occurs twice counts once
-            documents += len(offsets) - 1
+            raise ArgumentError("fit_on_texts: this tokenizer was restored from its config, which holds no "
+                                "counts; fit a new Tokenizer")
+        counts, docs, documents = Counter(self.word_counts), Counter(self.word_docs), self.document_count
+        for position, text in enumerate(_check_texts(texts)):
+            words = self.words(text, position)
+            counts.update(words)
+            docs.update(set(words))
+            documents += 1
         self.document_count = documents
-        self.word_counts = dict(zip(number, counts.tolist()))
-        self.word_docs = dict(zip(number, docs.tolist()))
-        by_count = sorted(number, key=self.word_counts.__getitem__, reverse=True)    # stable: ties keep their order
-        self._number([self.oov_token, *by_count] if self.oov_token is not None else by_count)
-
-    def _number(self, words: list[str]) -> None:
-        self.word_index = {word: index for index, word in enumerate(words, 1)}      # a word equal to oov_token: last id
+        self.word_counts = dict(counts)
+        self.word_docs = {word: docs[word] for word in counts}
+        by_count = sorted(counts, key=counts.__getitem__, reverse=True)     # ties stay as they are
+        words = [self.oov_token, *by_count] if self.oov_token is not None else by_count
+        # A text may contain the OOV token: it has the last of its two numbers.
+        self.word_index = {word: index for index, word in enumerate(words, 1)}
         self.index_word = {index: word for word, index in self.word_index.items()}
         self.index_docs = {self.word_index[word]: n for word, n in self.word_docs.items()}
-
-    def _ids(self, texts: Iterable[str | list[str]], number: Mapping[str, int]) -> Iterator[tuple[np.ndarray, list[int]]]:
-        """Yield, for a few texts at a time, ``number[word]`` of all words and the offsets between texts."""
-        if isinstance(texts, (str, bytes)):
-            raise ArgumentError(f"texts: expected a list of texts, got one {type(texts).__name__}; write [text]")
-        if not isinstance(texts, Iterable) or getattr(texts, "ndim", 1) == 0:
-            raise DtypeError(f"texts: expected a list of texts, got {type(texts).__name__}"
-                             + (" of one text; write [text]" if hasattr(texts, "ndim") else ""))
-        if hasattr(texts, "columns"):           # iterating over a table gives the names of its columns
-            raise DtypeError(f"texts: expected a list of texts, got a {type(texts).__name__}; give one column, as in "
-                             f"table[{str(next(iter(texts), 'review'))!r}]")
-        if isinstance(texts, (Mapping, set, frozenset)):
-            raise DtypeError(f"texts: expected a list of texts, got a {type(texts).__name__}")
-        plain = not self.char_level and len(self.split) == 1 and (self.filters + self.split).isascii()
-        word_ids = WordIds(number, self.filters, self.split) if plain else None
-        waiting: list[str] = []
-        for position, text in enumerate(texts):
-            if word_ids is not None and isinstance(text, str):
-                waiting.append(text.lower() if self.lower else text)
-                if len(waiting) == CHUNK:
-                    yield word_ids(waiting)
-                    waiting = []
-                continue
-            if word_ids is not None and waiting:        # words are numbered in order of first appearance
-                yield word_ids(waiting)
-                waiting = []
-            words = self.words(text, position)
-            yield np.fromiter(map(number.__getitem__, words), np.int64, len(words)), [0, len(words)]
-        if word_ids is not None and waiting:
-            yield word_ids(waiting)
 
     def words(self, text: str | list[str], position: int = 0) -> Sequence[str]:
         """Return the words of one text, in order, after lower-casing, filtering and splitting.
@@ -166,34 +117,40 @@ class Tokenizer:
         raise DtypeError(f"texts[{position}]: expected a string or a list of strings, got {got}")
 
     def texts_to_sequences(self, texts: Iterable[str | list[str]]) -> list[list[int]]:
-        """Return one list of ids for each text; a list can be empty. Raises ArgumentError before ``fit_on_texts``."""
+        """Return a list of ids for each text. Raises ArgumentError before ``fit_on_texts``."""
         return list(self.texts_to_sequences_generator(texts))
 
     def texts_to_sequences_generator(self, texts: Iterable[str | list[str]]) -> Iterator[list[int]]:
-        """Yield the lists that ``texts_to_sequences`` returns, one by one; reads up to 64 texts ahead."""
+        """Yield the lists that ``texts_to_sequences`` returns, one by one."""
         if not self.word_index and not self.document_count:
-            raise ArgumentError("texts_to_sequences: the tokenizer knows no words yet; call fit_on_texts first")
-        oov, limit = self._oov_index(), self.num_words or len(self.word_index) + 2
-        codes = _Codes({word: index for word, index in self.word_index.items() if index < limit or index == oov}, oov)
-        integers = np.arange(max(self.index_word, default=0) + 1).astype(object)    # one Python int for each id, shared
-        return self._sequences(texts, codes, integers)
+            raise ArgumentError("texts_to_sequences: the tokenizer knows no words yet; "
+                                "call fit_on_texts first")
+        return self._sequences(_check_texts(texts))
 
-    def _sequences(self, texts: Iterable[str | list[str]], codes: _Codes, integers: np.ndarray) -> Iterator[list[int]]:
-        for ids, offsets in self._ids(texts, codes):
-            if not codes.unknown:       # no OOV token: unknown words are left out
-                kept = ids != 0
-                offsets = np.concatenate([[0], np.cumsum(kept)])[offsets].tolist()
-                ids = ids[kept]
-            words = integers[ids].tolist()
-            yield from (words[start:stop] for start, stop in zip(offsets, offsets[1:]))
+    def _sequences(self, texts: Iterable[str | list[str]]) -> Iterator[list[int]]:
+        ids, oov = self._vocabulary(), self._oov_index()
+        for position, text in enumerate(texts):
+            words = self.words(text, position)
+            if oov:
+                yield [ids.get(word, oov) for word in words]
+            else:
+                yield [ids[word] for word in words if word in ids]
 
     def sequences_to_texts(self, sequences: Iterable[Iterable[int]]) -> list[str]:
-        """Return the words of each sequence of ids, joined by spaces; unknown ids become the OOV token or are left out."""
-        oov, limit = self._oov_index(), self.num_words or len(self.word_index) + 2
-        words = {index: word for index, word in self.index_word.items() if index < limit}
+        """Return the words of each sequence of ids, joined by spaces.
+
+        Unknown ids become the OOV token; if there is none, they are left out.
+        """
+        oov, words = self._oov_index(), {index: word for word, index in self._vocabulary().items()}
         if oov:
-            return [" ".join([words.get(index, self.index_word[oov]) for index in ids]) for ids in sequences]
+            return [" ".join([words.get(index, words[oov]) for index in ids]) for ids in sequences]
         return [" ".join([words[index] for index in ids if index in words]) for ids in sequences]
+
+    def _vocabulary(self) -> dict[str, int]:
+        """Return the ids of the words that have one below ``num_words``, and of the OOV token."""
+        limit = self.num_words or len(self.word_index) + 2
+        return {word: index for word, index in self.word_index.items()
+                if index < limit or word == self.oov_token}
 
     def _oov_index(self) -> int:
         return 0 if self.oov_token is None else self.word_index.get(self.oov_token, 0)
@@ -201,12 +158,11 @@ class Tokenizer:
     def to_config(self) -> dict[str, Any]:
         """Return a JSON-able dict with exactly what encoding and decoding need.
 
-        It contains neither the counts nor the words with ids beyond ``num_words``, which are encoded like unknown words. A
-        tokenizer restored by ``from_config`` gives the same sequences and texts, but cannot be fitted further.
+        It contains neither the counts nor the words with ids beyond ``num_words``, which are encoded like
+        unknown words. A tokenizer restored by ``from_config`` gives the same sequences and texts, but cannot
+        be fitted further.
         """
-        limit = self.num_words or len(self.word_index) + 2
-        kept = {word: index for word, index in self.word_index.items() if index < limit or word == self.oov_token}
-        return {**{name: getattr(self, name) for name in _CONFIG}, "word_index": kept}
+        return {**{name: getattr(self, name) for name in _CONFIG}, "word_index": self._vocabulary()}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Tokenizer:
@@ -223,8 +179,10 @@ class Tokenizer:
             raise DataError(f"tokenizer config: {error}") from None
         documents, index = config["document_count"], config["word_index"]
         if type(documents) is not int or documents < 0:
-            raise DataError(f"tokenizer config: document_count must be a whole number of at least 0, got {documents!r}")
-        if not isinstance(index, Mapping) or any(type(w) is not str or type(n) is not int or n < 1 for w, n in index.items()):
+            raise DataError("tokenizer config: document_count must be a whole number of at least 0, "
+                            f"got {documents!r}")
+        if not isinstance(index, Mapping) or not all(
+                type(word) is str and type(n) is int and n >= 1 for word, n in index.items()):
             raise DataError("tokenizer config: word_index must map words to whole numbers of at least 1")
         if len(set(index.values())) != len(index):
             raise DataError("tokenizer config: word_index gives two words the same number")
@@ -234,3 +192,19 @@ class Tokenizer:
         tokenizer.word_index = dict(index)
         tokenizer.index_word = {number: word for word, number in index.items()}
         return tokenizer
+
+
+def _check_texts(texts: Any) -> Any:
+    """Return ``texts``; raise an error if iterating over them would not give texts in an order."""
+    what, kind = "texts: expected a list of texts", type(texts).__name__
+    if isinstance(texts, (str, bytes)):
+        raise ArgumentError(f"{what}, got one {kind}; write [text]")
+    if not isinstance(texts, Iterable) or getattr(texts, "ndim", 1) == 0:
+        hint = " of one text; write [text]" if hasattr(texts, "ndim") else ""
+        raise DtypeError(f"{what}, got {kind}{hint}")
+    if hasattr(texts, "columns"):           # iterating over a table gives the names of its columns
+        column = str(next(iter(texts), "review"))
+        raise DtypeError(f"{what}, got a {kind}; give one column, as in table[{column!r}]")
+    if isinstance(texts, (Mapping, set, frozenset)):
+        raise DtypeError(f"{what}, got a {kind}")
+    return texts

@@ -1,1 +1,1 @@
-"""lab: tools for experiments with recurrent layers (sweeps over many trials, training on tasks with long lags, reports)."""
+"""lab: experiments with recurrent layers (sweeps over many trials, tasks with long lags, reports)."""

@@ -15,14 +15,16 @@ from minilstm.training.curves import legend_below, new_figure
 if TYPE_CHECKING:
     import pandas
 
-PURPLE, ORANGE, SKY, GREY, BLACK = "#CC79A7", "#E69F00", "#56B4E9", "#777777", "#222222"      # Okabe & Ito
+PURPLE, ORANGE, SKY = "#CC79A7", "#E69F00", "#56B4E9"       # Okabe & Ito
+GREY, BLACK = "#777777", "#222222"
 PROBLEM_TITLES = {"imdb": "IMDB, reviews without padding", "adding": "adding problem"}
-SMOOTH = 40                 # windows side by side that a curve over training steps is made of
+BACK = "time steps before the last one"
+SMOOTH = 40                 # windows of a curve over training steps
 
 
 def new_panels(count: int, columns: int, width: float = 6.5, height: float = 4.4,
                sharey: bool = False) -> tuple[Any, list[Any]]:
-    """Return a figure of ``count`` panels, ``width`` by ``height`` inches each, at most ``columns`` in a row; and the axes."""
+    """Return a figure and the axes of its panels, ``width`` by ``height`` inches, ``columns`` in a row."""
     columns = min(columns, count)
     rows = -(-count // columns)
     figure = new_figure(width * columns, height * rows)
@@ -70,7 +72,7 @@ def when(step: int) -> str:
 
 
 def shades(count: int) -> Sequence[Any]:
-    """Return ``count`` colours from dark to light, in an order that colour-blind eyes and grey prints keep."""
+    """Return ``count`` colours from dark to light, also for colour-blind readers and in grey."""
     from matplotlib import colormaps
     return list(colormaps["viridis"](np.linspace(0.0, 0.88, count)))
 
@@ -85,9 +87,7 @@ def time_axis(axes: Any, frame: pandas.DataFrame, title: str) -> None:
     """Finish a panel of gradients over time: the loss at its right end, the first state at its left one."""
     log_axis(axes)
     axes.set_xlim(int(frame["back"].max()), 0)
-    axes.set_title(title, fontsize=15)
-    axes.set_xlabel("time steps before the last one", fontsize=14)
-    finish(axes)
+    finish(axes, title, BACK)
 
 
 def loss_curve(axes: Any, training: pandas.DataFrame, **look: Any) -> None:
@@ -105,25 +105,31 @@ def window(training: pandas.DataFrame) -> int:
 def loss_axis(axes: Any, title: str) -> None:
     """Finish a panel of loss curves that are drawn already."""
     log_axis(axes)                  # otherwise the first few steps would compress all others
-    axes.set_title(title, fontsize=15)
-    axes.set_xlabel("training step", fontsize=14)
-    axes.set_ylabel("training loss (running mean)", fontsize=14)
-    finish(axes)
+    finish(axes, title, "training step", "training loss (running mean)")
 
 
 def log_axis(axes: Any) -> None:
-    """Make the vertical axis of a panel that is drawn already logarithmic: with powers of ten, or with plain numbers where
-    fewer than two of them would be seen."""
+    """Make the vertical axis of a panel that is drawn already logarithmic.
+
+    Its ticks are powers of ten, or plain numbers where fewer than two of them would be seen.
+    """
     from matplotlib.ticker import LogLocator, NullLocator
     axes.set_yscale("log")
     low, high = axes.get_ylim()
     axes.yaxis.set_minor_locator(NullLocator())
     if high < 100 * low and low > 1e-4:
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5) if high > 3 * low else tuple(range(1, 10))))
+        digits = (1, 2, 3, 5) if high > 3 * low else tuple(range(1, 10))
+        axes.yaxis.set_major_locator(LogLocator(subs=digits))
         axes.yaxis.set_major_formatter("{x:g}")
 
 
-def finish(axes: Any) -> None:
-    """Set what all panels have."""
+def finish(axes: Any, title: str = "", x: str = "", y: str = "") -> None:
+    """Set a panel's title and labels, and what all panels have."""
+    if title:
+        axes.set_title(title, fontsize=15)
+    if x:
+        axes.set_xlabel(x, fontsize=14)
+    if y:
+        axes.set_ylabel(y, fontsize=14)
     axes.tick_params(labelsize=12)
     axes.grid(True, alpha=0.3)

@@ -1,7 +1,8 @@
-"""The trials of examples/vanishing_gradients.py as tables: one table for each kind of measurement, one row for each number.
+"""The trials of examples/vanishing_gradients.py as tables, one for each kind of measurement, a number a row.
 
-Each row names its trial (problem, cell, variant) and the number of training steps before the measurement. ``variant`` is
-"default", or what was varied: "forget bias 5", "chrono", "Gaussian, 1/√H", "uniform, ±1/√H", "clipped at 1", ...
+Each row names its trial (problem, cell, variant) and the number of training steps before the measurement.
+``variant`` is "default", or what was varied: "forget bias 5", "chrono", "Gaussian, 1/√H", "uniform, ±1/√H",
+"clipped at 1", ...
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from minilstm.lab.cells import CELL_NAMES, CELLS
 if TYPE_CHECKING:
     import pandas
 
-BASE: dict[str, Any] = {"init": "default", "forget_bias": None, "recurrent": "orthogonal", "gain": 1.0, "clip_norm": None}
+BASE: dict[str, Any] = {
+    "init": "default", "forget_bias": None, "recurrent": "orthogonal", "gain": 1.0, "clip_norm": None}
 DEFAULT, CHRONO = "default", "chrono"
 LAST_LOSSES = 20            # training steps whose mean is "the loss after training"
 COLUMNS = {
@@ -31,17 +33,17 @@ COLUMNS = {
 
 def variants(cell: str, forget_biases: Sequence[float], gains: Sequence[float],
              clip_norm: float | None) -> list[dict[str, Any]]:
-    """Return what each variant of a cell changes in BASE: nothing for the default, one setting for every other variant."""
-    found: list[dict[str, Any]] = [{}]
+    """Return what each variant of a cell changes in BASE: nothing for the default, else one setting."""
+    changes: list[dict[str, Any]] = [{}]
     if cell == "lstm":
-        found += [{"forget_bias": float(bias)} for bias in forget_biases if bias != 1]      # 1 is the default's
-        found.append({"init": CHRONO})
+        changes += [{"forget_bias": float(bias)} for bias in forget_biases if bias != 1]    # 1: the default
+        changes.append({"init": CHRONO})
     if cell == "rnn":
-        found += [{"recurrent": "gaussian", "gain": float(gain)} for gain in gains]
-        found.append({"recurrent": "uniform"})
+        changes += [{"recurrent": "gaussian", "gain": float(gain)} for gain in gains]
+        changes.append({"recurrent": "uniform"})
     if clip_norm is not None:
-        found.append({"clip_norm": float(clip_norm)})
-    return found
+        changes.append({"clip_norm": float(clip_norm)})
+    return changes
 
 
 def variant_of(trial: Mapping[str, Any]) -> str:
@@ -59,56 +61,60 @@ def variant_of(trial: Mapping[str, Any]) -> str:
 
 
 def tables(rows: Sequence[Mapping[str, Any]]) -> dict[str, pandas.DataFrame]:
-    """Return name -> table of the trials that ``rows`` hold (arguments and result of ``measured_training`` each).
+    """Return name -> table of trials; ``rows``: arguments and result of ``measured_training`` for each.
 
-    Every table begins with problem, cell, variant, step (after how many training steps), and T. Then:
+    Every table begins with problem, cell, variant, step and T. Then:
 
         flow        t, back (= T - t), state ("h", "c"), norm: of ∂L/∂state_t
-        paths       t, back, way ("cell", "f", ..., "above", "alone", "gated", "total"), norm, share (of "alone"; else NaN)
+        paths       t, back, way ("cell", "f", ..., "above", "alone", "gated", "total"), norm,
+                    share (of "alone"; else NaN)
         jacobians   t, back, value (see ``gradient_trials.measure``), log10
         gates       gate, unit, left, right: fractions of steps at which it is saturated
         gate_means  gate, t, mean over units and sequences
-        training    loss, gradient_norm (before clipping), limit (NaN: none), clipped_norm (after it); of the training step
-                    that follows ``step`` others
+        training    loss, gradient_norm (before clipping), limit (NaN: none), clipped_norm (after it);
+                    of the training step that follows ``step`` others
     """
     import pandas
-    found: dict[str, list[list[Any]]] = {name: [] for name in COLUMNS}
+    lines: dict[str, list[list[Any]]] = {name: [] for name in COLUMNS}
     for row in rows:
-        T = row["T"]
-        who = [row["problem"], row["cell"], variant_of(row)]
-        limit = row["clip_norm"]
+        T, limit = row["T"], row["clip_norm"]
+        trial = [row["problem"], row["cell"], variant_of(row)]
         for step, (loss, norm) in enumerate(zip(row["loss"], row["gradient_norm"])):
             clipped = norm if limit is None or norm is None else min(norm, limit)
-            found["training"].append([*who, step, T, loss, norm, limit, clipped])
+            lines["training"].append([*trial, step, T, loss, norm, limit, clipped])
         for reading in row["measured"]:
-            key = [*who, reading["step"], T]
+            key = [*trial, reading["step"], T]
             for state, values in reading["flow"].items():
-                found["flow"] += [[*key, t, T - t, state, value] for t, value in enumerate(values)]
+                lines["flow"] += [[*key, t, T - t, state, value] for t, value in enumerate(values)]
             for way, values in reading["paths"]["norm"].items():
                 shares = reading["paths"]["share"].get(way, [None] * len(values))
-                found["paths"] += [[*key, t, T - t, way, value, share]
-                                   for t, (value, share) in enumerate(zip(values, shares))]
+                for t, (value, share) in enumerate(zip(values, shares)):
+                    lines["paths"].append([*key, t, T - t, way, value, share])
             for name, values in reading["jacobians"].items():
                 if name != "steps":
-                    found["jacobians"] += [[*key, t, T - t, name, value]
-                                           for t, value in zip(reading["jacobians"]["steps"], values)]
-            for gate, of_gate in reading["gates"].items():
-                found["gates"] += [[*key, gate, unit, left, right]
-                                   for unit, (left, right) in enumerate(zip(of_gate["left"], of_gate["right"]))]
-                found["gate_means"] += [[*key, gate, t + 1, value] for t, value in enumerate(of_gate["over_time"])]
+                    for t, value in zip(reading["jacobians"]["steps"], values):
+                        lines["jacobians"].append([*key, t, T - t, name, value])
+            for gate, values in reading["gates"].items():
+                for unit, (left, right) in enumerate(zip(values["left"], values["right"])):
+                    lines["gates"].append([*key, gate, unit, left, right])
+                for t, value in enumerate(values["over_time"], 1):
+                    lines["gate_means"].append([*key, gate, t, value])
     first = ["problem", "cell", "variant", "step", "T"]
-    frames = {name: pandas.DataFrame(found[name], columns=[*first, *columns]) for name, columns in COLUMNS.items()}
     numbers = ("norm", "share", "log10", "loss", "gradient_norm", "limit", "clipped_norm", "mean")
-    return {name: frame.astype({column: "float64" for column in frame.columns if column in numbers})
-            for name, frame in frames.items()}
+    frames = {}
+    for name, columns in COLUMNS.items():
+        frame = pandas.DataFrame(lines[name], columns=[*first, *columns])
+        frames[name] = frame.astype({column: "float64" for column in columns if column in numbers})
+    return frames
 
 
 def summary(frames: Mapping[str, pandas.DataFrame]) -> pandas.DataFrame:
     """Return a row for each problem, cell and reading of the default variant, before training and after it.
 
-    Columns: problem, cell, step, h_ratio and c_ratio (‖∂L/∂state_1‖ / ‖∂L/∂state_T‖; c alone NaN but for an LSTM), alone (the
-    share of the gradient at t = 1 that never went through a gate; NaN for an RNN), jacobian (log10 of the largest singular
-    value of ∂h_T/∂h_1), loss (mean of the last 20 training steps up to there; NaN before training).
+    Columns: problem, cell, step, h_ratio and c_ratio (‖∂L/∂state_1‖ / ‖∂L/∂state_T‖; c alone NaN but for an
+    LSTM), alone (the share of the gradient at t = 1 that never went through a gate; NaN for an RNN), jacobian
+    (log10 of the largest singular value of ∂h_T/∂h_1), loss (mean of the last 20 training steps up to there;
+    NaN before training).
     """
     import pandas
     rows = []
@@ -121,15 +127,21 @@ def summary(frames: Mapping[str, pandas.DataFrame]) -> pandas.DataFrame:
             for state in ("h", "c"):
                 norm = at[at["state"] == state].set_index("t")["norm"]
                 ratios[f"{state}_ratio"] = _ratio(norm.iloc[1], norm.iloc[-1]) if len(norm) else np.nan
-            paths, jacobians, training = (_of(frames[name], problem, cell) for name in ("paths", "jacobians", "training"))
-            alone = paths[(paths["step"] == step) & (paths["way"] == "alone") & (paths["t"] == 1)]["share"]
-            largest = jacobians[(jacobians["step"] == step) & (jacobians["value"] == "h_largest") & (jacobians["t"] == 1)]
+            paths, jacobians, training = (_of(frames[name], problem, cell)
+                                          for name in ("paths", "jacobians", "training"))
+            paths, jacobians = (frame[(frame["step"] == step) & (frame["t"] == 1)]
+                                for frame in (paths, jacobians))
+            alone = paths[paths["way"] == "alone"]["share"]
+            largest = jacobians[jacobians["value"] == "h_largest"]
             losses = training[training["step"] < step]["loss"].iloc[-LAST_LOSSES:]
             rows.append({"problem": problem, "cell": cell, "step": int(step), **ratios,
-                         "alone": np.nan if cell == "rnn" else alone.iloc[0], "jacobian": largest["log10"].iloc[0],
+                         "alone": np.nan if cell == "rnn" else alone.iloc[0],
+                         "jacobian": largest["log10"].iloc[0],
                          "loss": losses.mean() if len(losses) else np.nan})
-    rows.sort(key=lambda row: (("imdb", "adding").index(row["problem"]), CELLS.index(row["cell"]), row["step"]))
-    return pandas.DataFrame(rows, columns=["problem", "cell", "step", "h_ratio", "c_ratio", "alone", "jacobian", "loss"])
+    problems = ("imdb", "adding")
+    rows.sort(key=lambda row: (problems.index(row["problem"]), CELLS.index(row["cell"]), row["step"]))
+    columns = ["problem", "cell", "step", "h_ratio", "c_ratio", "alone", "jacobian", "loss"]
+    return pandas.DataFrame(rows, columns=columns)
 
 
 def words(table: pandas.DataFrame) -> pandas.DataFrame:
@@ -152,7 +164,8 @@ def rounded(value: float) -> str:
 def clipping(frames: Mapping[str, pandas.DataFrame]) -> pandas.DataFrame:
     """Return how often gradients were clipped, one row for each trial with a limit.
 
-    Columns: problem, cell, variant, limit, steps, clipped (of them), median_norm and largest_norm (before clipping).
+    Columns: problem, cell, variant, limit, steps, clipped (of them), median_norm and largest_norm (before
+        clipping).
     """
     import pandas
     training = frames["training"]
@@ -160,10 +173,10 @@ def clipping(frames: Mapping[str, pandas.DataFrame]) -> pandas.DataFrame:
     limited = training[training["limit"].notna()]
     for (problem, cell, variant), own in limited.groupby(["problem", "cell", "variant"], sort=False):
         limit, norm = own["limit"].iloc[0], own["gradient_norm"]
-        rows.append({"problem": problem, "cell": cell, "variant": variant, "limit": limit, "steps": len(own),
-                     "clipped": int((norm > limit).sum()), "median_norm": norm.median(), "largest_norm": norm.max()})
-    return pandas.DataFrame(rows, columns=["problem", "cell", "variant", "limit", "steps", "clipped", "median_norm",
-                                           "largest_norm"])
+        clipped = int((norm > limit).sum())
+        rows.append([problem, cell, variant, limit, len(own), clipped, norm.median(), norm.max()])
+    columns = ["problem", "cell", "variant", "limit", "steps", "clipped", "median_norm", "largest_norm"]
+    return pandas.DataFrame(rows, columns=columns)
 
 
 def _of(frame: pandas.DataFrame, problem: Any, cell: Any) -> pandas.DataFrame:

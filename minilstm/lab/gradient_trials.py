@@ -1,8 +1,8 @@
-"""Train one cell for a few steps and measure its gradients before, during and after: one trial of vanishing_gradients.py.
+"""One trial of vanishing_gradients.py: train one cell for a few steps, and measure its gradients.
 
-Two problems: "imdb", reviews as examples/imdb_lstm.py makes them, and "adding", fresh sequences of minilstm/data/tasks.py.
-A trial can vary the factors that determine whether gradients vanish or explode: the cell, the forget gate's bias, the
-recurrent weights, clipping. A trial's result is a dict of JSON values, for ``minilstm.lab.sweep``.
+Two problems: "imdb", reviews as examples/imdb_lstm.py makes them, and "adding", fresh sequences of
+data/tasks.py. A trial can vary what decides whether gradients vanish or explode: the cell, the forget gate's
+bias, the recurrent weights, clipping.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ class Reviews(NamedTuple):
     """The reviews as numbers.
 
     x, y: (n, T) padded tokens and (n,) labels to train on.
-    measured_x, measured_y: (m, T) and (m,) to measure on; T real words in each row, so that no padding is measured.
+    measured_x, measured_y: (m, T) and (m,) to measure on; T real words in each row, so that no padding is
+        measured.
     """
 
     x: np.ndarray
@@ -65,8 +66,8 @@ class GradientTrial:
         sequences: how many sequences "adding" is measured on.
         init: of the recurrent layer, "default", "uniform" or "chrono" (with t_max = T).
         forget_bias: every unit's, instead of the initialisation's; LSTM alone.
-        recurrent, gain: "orthogonal" leaves the layer's recurrent weights W_h as ``init`` made them; "gaussian" draws them
-            normal with standard deviation gain/√H, "uniform" uniform in ±gain/√H.
+        recurrent, gain: "orthogonal" leaves the layer's recurrent weights W_h as ``init`` made them;
+            "gaussian" draws them normal with standard deviation gain/√H, "uniform" uniform in ±gain/√H.
         clip_norm: as for Trainer; None: no clipping.
         num_words, embedding_size, dropout: of the model for "imdb".
     """
@@ -99,8 +100,8 @@ def measured_training(reviews: Reviews | None, **settings: Any) -> dict[str, Any
         settings: the attributes of a ``GradientTrial``.
 
     Returns:
-        loss (one a step), gradient_norm (one a step, before clipping), diverged (True if a gradient was not finite, which ends
-        the training), measured (list of what ``measure`` returns, each with its "step").
+        loss (one a step), gradient_norm (one a step, before clipping), diverged (True if a gradient was not
+        finite, which ends the training), measured (list of what ``measure`` returns, each with its "step").
 
     Raises ArgumentError before anything is computed.
     """
@@ -115,8 +116,11 @@ def measured_training(reviews: Reviews | None, **settings: Any) -> dict[str, Any
     model = build_model(trial)
     criterion = BCELoss() if trial.problem == "imdb" else MSELoss()
     optimizer = Adam(model, lr=trial.lr)
-    x, y = (reviews.measured_x, reviews.measured_y) if reviews is not None else adding(
-        trial.sequences, trial.T, rng=np.random.default_rng([trial.seed, 2]))
+    if reviews is not None:
+        x, y = reviews.measured_x, reviews.measured_y
+    else:
+        x, y = adding(trial.sequences, trial.T, rng=np.random.default_rng([trial.seed, 2]))
+    limit = math.inf if trial.clip_norm is None else trial.clip_norm
     losses: list[float] = []
     before_clipping: list[float] = []
     measured = []
@@ -131,7 +135,7 @@ def measured_training(reviews: Reviews | None, **settings: Any) -> dict[str, Any
         model.zero_grad()
         losses.append(_short(criterion(model(inputs), targets)))
         model.backward(criterion.backward())
-        before_clipping.append(_short(clip_grad_norm(model, math.inf if trial.clip_norm is None else trial.clip_norm)))
+        before_clipping.append(_short(clip_grad_norm(model, limit)))
         try:
             optimizer.step()
         except NonFiniteError:
@@ -149,15 +153,17 @@ def build_model(trial: GradientTrial) -> Sequential:
         raise ArgumentError(f"forget_bias: {CELL_NAMES[trial.cell]} has no forget gate")
     rng = np.random.default_rng([trial.seed, 0])
     D = 2 if trial.problem == "adding" else check_positive_int("embedding_size", trial.embedding_size)
-    layer = LAYERS[trial.cell](D, trial.hidden_size, return_sequences=False, init=trial.init,
-                               t_max=trial.T if trial.init == "chrono" else None, rng=rng)
+    t_max = trial.T if trial.init == "chrono" else None
+    layer = LAYERS[trial.cell](D, trial.hidden_size, return_sequences=False, init=trial.init, t_max=t_max,
+                               rng=rng)
     if trial.forget_bias is not None:
         layer.gate("f")[1][:] = trial.forget_bias
     H = layer.hidden_size
     if trial.recurrent != "orthogonal":
         W_h = layer.params["W"][:H]
-        W_h[:] = trial.gain / math.sqrt(H) * (rng.standard_normal(W_h.shape) if trial.recurrent == "gaussian" else
-                                              rng.uniform(-1, 1, W_h.shape))
+        gaussian = trial.recurrent == "gaussian"
+        values = rng.standard_normal(W_h.shape) if gaussian else rng.uniform(-1, 1, W_h.shape)
+        W_h[:] = trial.gain / math.sqrt(H) * values
     head = Linear(H, 1, rng=rng)
     if trial.problem == "adding":
         return Sequential(layer, head)
@@ -165,7 +171,8 @@ def build_model(trial: GradientTrial) -> Sequential:
     return Sequential(embedding, layer, Dropout(trial.dropout, rng=rng), head, Sigmoid())
 
 
-def _batches(reviews: Reviews | None, T: int, batch_size: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _batches(reviews: Reviews | None, T: int, batch_size: int,
+             seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield batches forever: epoch after epoch of the reviews, or fresh sequences."""
     rng = np.random.default_rng([seed, 1])
     while reviews is None:
@@ -176,24 +183,27 @@ def _batches(reviews: Reviews | None, T: int, batch_size: int, seed: int) -> Ite
             yield inputs, targets
 
 
-# Measuring -----------------------------------------------------------------------------------------------------------
+# Measuring
+# ------------------------------------------------------------
 
 
 def measure(model: Sequential, criterion: Any, x: np.ndarray, y: np.ndarray) -> dict[str, Any]:
     """Return all measurements of a model on N sequences of T steps without padding, as lists and numbers.
 
-    The gradients are those of each sequence's own loss (the criterion is taken for a mean over N), and norms are means over
-    the sequences. In what is of length T+1, entry t is that of state t.
+    The gradients are those of each sequence's own loss (the criterion is taken for a mean over N), and norms
+    are means over the sequences. In what is of length T+1, entry t is that of state t.
 
         flow         h, and for an LSTM c: ‖∂L/∂h_t‖, ‖∂L/∂c_t‖
-        paths        norm: way -> the norm of what arrives by it (instruments/paths.py), "alone", "gated" and "total" among
-                     them; share: "alone" -> its share, the median over the sequences (None where there is no gradient)
-        jacobians    steps (K,); for h, and for an LSTM c, log10 of the largest and the median singular value, log10 of the
-                     least, mean and greatest product of f or z over the units, and of an RNN's two bounds: (K,) each, means
-                     over the first few sequences (None where unknown or minus infinity)
-        gates        gate -> left and right (fractions of steps at which each unit is saturated), mean, over_time (T,)
+        paths        norm: way -> the norm of what arrives by it, "alone", "gated" and "total" among them;
+                     share: "alone" -> its share, the median over the sequences (None: no gradient)
+        jacobians    steps (K,); for h, and for an LSTM c, log10 of the largest and the median singular value,
+                     log10 of the least, mean and greatest product of f or z over the units, and of an RNN's
+                     two bounds: (K,) each, means over the first few sequences (None: unknown or -infinity)
+        gates        gate -> left and right (fractions of steps at which each unit is saturated), mean,
+                     over_time (T,)
 
-    Raises ArgumentError unless the model is a Sequential with one recurrent layer that ``gradient_flow`` takes.
+    Raises ArgumentError unless the model is a Sequential with one recurrent layer that ``gradient_flow``
+    takes.
     """
     layer, below, upstream = model_upstream(model, criterion, x, y)
     N, T = below.shape[:2]
@@ -209,10 +219,13 @@ def measure(model: Sequential, criterion: Any, x: np.ndarray, y: np.ndarray) -> 
         left, right = statistics.saturation(gate)
         gates[gate] = {"left": _shorts(left), "right": _shorts(right), "mean": _short(statistics.mean(gate)),
                        "over_time": _shorts(statistics.over_time(gate))}
-    c_norms = flow.c_norms
+    flow_norms = {"h": _shorts(flow.h_norms.mean(axis=1))}
+    if flow.c_norms is not None:
+        flow_norms["c"] = _shorts(flow.c_norms.mean(axis=1))
+    way_norms = {way: _shorts(norms(part).mean(axis=1)) for way, part in ways.items()}
     return {
-        "flow": {"h": _shorts(flow.h_norms.mean(axis=1))} | ({} if c_norms is None else {"c": _shorts(c_norms.mean(axis=1))}),
-        "paths": {"norm": {way: _shorts(norms(part).mean(axis=1)) for way, part in ways.items()}, "share": {"alone": middle}},
+        "flow": flow_norms,
+        "paths": {"norm": way_norms, "share": {"alone": middle}},
         "jacobians": _jacobians(layer, below[:JACOBIANS], places(T)),
         "gates": gates,
     }
@@ -225,15 +238,16 @@ def places(T: int) -> list[int]:
 
 
 def _jacobians(layer: Any, x: np.ndarray, steps: list[int]) -> dict[str, Any]:
-    found = jacobian_spectrum(layer, x, steps)
-    rows = {"h_largest": found.h[:, :, 0], "h_median": found.h[:, :, found.h.shape[2] // 2]}
-    if found.c is not None:
-        rows |= {"c_largest": found.c[:, :, 0], "c_median": found.c[:, :, found.c.shape[2] // 2]}
-    if found.keep is not None:
-        rows |= {"keep_least": found.keep.min(axis=2), "keep_mean": found.keep.mean(axis=2),
-                 "keep_greatest": found.keep.max(axis=2)}
-    if found.bound is not None and found.step_bound is not None:
-        rows |= {"bound": found.bound[:, None], "step_bound": found.step_bound}
+    spectrum = jacobian_spectrum(layer, x, steps)
+    h, c, keep = spectrum.h, spectrum.c, spectrum.keep
+    rows = {"h_largest": h[:, :, 0], "h_median": h[:, :, h.shape[2] // 2]}
+    if c is not None:
+        rows |= {"c_largest": c[:, :, 0], "c_median": c[:, :, c.shape[2] // 2]}
+    if keep is not None:
+        rows |= {"keep_least": keep.min(axis=2), "keep_mean": keep.mean(axis=2),
+                 "keep_greatest": keep.max(axis=2)}
+    if spectrum.bound is not None and spectrum.step_bound is not None:
+        rows |= {"bound": spectrum.bound[:, None], "step_bound": spectrum.step_bound}
     return {"steps": steps} | {name: _shorts(values.mean(axis=1)) for name, values in rows.items()}
 
 

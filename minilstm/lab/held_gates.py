@@ -1,7 +1,8 @@
 """Hold a gate open or shut while a model is trained, to see whether a task needs it.
 
-A gate is g_t = σ(w_g [h_{t-1}, x_t] + b_g). With w_g = 0 it no longer depends on what is read, and b_g = ±20 makes it 1 or 0
-(σ(20) rounds to 1 in float32). Nothing of the cell changes: after each step, these columns of its weights are put back.
+A gate is g_t = σ(w_g [h_{t-1}, x_t] + b_g). With w_g = 0 it no longer depends on what is read, and b_g = ±20
+makes it 1 or 0 (σ(20) rounds to 1 in float32). Nothing of the cell changes: after each step, these columns of
+its weights are put back.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""One training run on the IMDB reviews as a plain function, so that a sweep can make many of them side by side.
+"""One training run on the IMDB reviews as a plain function, of which a sweep can make many side by side.
 
-``prepare_reviews`` tokenizes once and leaves arrays in a folder; ``train_on_reviews`` maps them into memory and trains one
-model: Embedding -> RNN, GRU or LSTM -> Dropout -> Linear -> Sigmoid. A trial's numbers depend on its arguments alone, not on
-how many run beside it; only ``seconds`` does.
+``prepare_reviews`` tokenizes once and leaves arrays in a folder; ``train_on_reviews`` maps them into memory
+and trains one model: Embedding -> RNN, GRU or LSTM -> Dropout -> Linear -> Sigmoid. A trial's numbers depend
+on its arguments alone, not on how many run beside it; only ``seconds`` does.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from minilstm.backend.checks import check_choice
-from minilstm.backend.errors import DataError, NonFiniteError
+from minilstm.backend.errors import DataError, NonFiniteError, reason_of
 from minilstm.cells.padding import PADDINGS
 from minilstm.data.loader import DataLoader
 from minilstm.data.padding import cut_middle, pad_sequences, sequence_lengths
@@ -35,20 +36,24 @@ OOV = "<OOV>"
 PARTS = ("train", "validation")
 
 
-def prepare_reviews(texts: list[str], labels: np.ndarray, folder: PathLike, *, train: int, validation: int, num_words: int,
-                    lengths: Sequence[int], paddings: Sequence[str], head: int | None = None) -> Tokenizer:
+def prepare_reviews(texts: list[str], labels: np.ndarray, folder: PathLike, *, train: int, validation: int,
+                    num_words: int, lengths: Sequence[int], paddings: Sequence[str],
+                    head: int | None = None) -> Tokenizer:
     """Split, tokenize and pad reviews, and leave the arrays that ``train_on_reviews`` reads in ``folder``.
 
     Args:
         texts, labels: n reviews and their labels (n,), 0 or 1.
         folder: an existing folder; for each part, length and padding it gets NAME.npy, whole or not at all.
-        train, validation: how many reviews each part has; drawn as scikit-learn's train_test_split draws them with seed 42.
+        train, validation: how many reviews each part has; drawn as scikit-learn's train_test_split draws them
+            with seed 42.
         num_words: size of the vocabulary, which is fitted on the training part alone.
-        lengths, paddings: each pair of them gives one array (reviews, length) int32; long reviews are cut at their end.
-        head: makes a second array of each pair, in which so many tokens of a long review's beginning are kept, and the rest of
-            its end; only for lengths above ``head``.
+        lengths, paddings: each pair of them gives one array (reviews, length) int32; long reviews are cut at
+            their end.
+        head: makes a second array of each pair, in which so many tokens of a long review's beginning are
+            kept, and the rest of its end; only for lengths above ``head``.
 
-    Returns the tokenizer. Raises ArgumentError where the data has too few reviews, DataError where a part has one label only.
+    Returns the tokenizer. Raises ArgumentError where the data has too few reviews, DataError where a part has
+    one label only.
     """
     for padding in paddings:
         check_choice("padding", padding, PADDINGS)
@@ -64,11 +69,12 @@ def prepare_reviews(texts: list[str], labels: np.ndarray, folder: PathLike, *, t
         _save(folder, f"{part}-labels", part_labels.astype(np.float32))
         _save(folder, f"{part}-lengths", sequence_lengths(sequences))
         for length in lengths:
-            for padding in paddings:
-                for kept in (None, head) if head and head < length else (None,):
-                    cut = sequences if kept is None else cut_middle(sequences, kept, length - kept)
-                    _save(folder, _array_name(part, length, padding, kept),
-                          pad_sequences(cut, maxlen=length, padding=padding, truncating="post"))
+            shortened: dict[int | None, Sequence[Any]] = {None: sequences}
+            if head and head < length:
+                shortened[head] = cut_middle(sequences, head, length - head)
+            for (beginning, rows), padding in product(shortened.items(), paddings):
+                _save(folder, _array_name(part, length, padding, beginning),
+                      pad_sequences(rows, maxlen=length, padding=padding, truncating="post"))
     atomic_write(Path(folder) / "tokenizer.json", [json.dumps(tokenizer.to_config()).encode("ascii")])
     return tokenizer
 
@@ -88,7 +94,7 @@ def _load(folder: PathLike, name: str) -> np.ndarray:
     try:
         return np.asarray(np.load(path, mmap_mode="r"))
     except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        raise DataError(f"{path}: cannot be read: {reason_of(error)}") from None
 
 
 @dataclass(frozen=True)
@@ -96,7 +102,8 @@ class ReviewsTrial(ReferenceSettings):
     """One trial: the model, and what it is trained on and how.
 
     Attributes, beside those of the model:
-        length, head: tokens of a review that are used, and how many of them are kept of the beginning (None: all).
+        length, head: tokens of a review that are used, and how many of them are kept of the beginning (None:
+            all).
         mask: tell the model the lengths, so that it skips the padding.
         window: sort reviews by length within windows of so many (None: do not sort).
         epochs, batch_size, lr, clip_norm: of the training.
@@ -122,26 +129,28 @@ def train_on_reviews(folder: PathLike, **settings: Any) -> dict[str, Any]:
 
     ``settings``: those of a ``ReviewsTrial``.
 
-    Returns a dict: train_loss, train_acc, val_loss, val_acc (a number for each epoch); best_val_acc and best_epoch (the epoch
-    chosen by validation accuracy); last_val_acc; parameters (of the whole model); seconds; stopped (None, or in words why
-    training ended before its last epoch: a loss or gradient that was not finite). Without a finished epoch the accuracies are
-    None. Raises DataError where an array is missing.
+    Returns a dict: train_loss, train_acc, val_loss, val_acc (a number for each epoch); best_val_acc and
+    best_epoch (the epoch chosen by validation accuracy); last_val_acc; parameters (of the whole model);
+    seconds; stopped (None, or in words why training ended before its last epoch: a loss or gradient that was
+    not finite). Without a finished epoch the accuracies are None. Raises DataError where an array is missing.
     """
     trial = ReviewsTrial(**settings)
     loaders = []
     for part in PARTS:
-        arrays = [_load(folder, _array_name(part, trial.length, trial.padding, trial.head)), _load(folder, f"{part}-labels")]
+        name = _array_name(part, trial.length, trial.padding, trial.head)
+        arrays = [_load(folder, name), _load(folder, f"{part}-labels")]
         if trial.mask:
             arrays.append(np.minimum(_load(folder, f"{part}-lengths"), trial.length))
-        loaders.append(DataLoader(*arrays, batch_size=trial.batch_size, shuffle=part == "train", seed=trial.seed,
-                                  window=trial.window))
+        loaders.append(DataLoader(*arrays, batch_size=trial.batch_size, shuffle=part == "train",
+                                  seed=trial.seed, window=trial.window))
     model = reference_model(trial)
     optimizer, options = reference_training(model, lr=trial.lr, lr_decay=trial.lr_decay,
                                             average=trial.average)
     if trial.hold:
         gates = {gate[0]: int(gate[1:]) for gate in trial.hold.split(",")}
         options["callbacks"] = [HoldGates(gates), *options.get("callbacks", [])]
-    trainer = Trainer(model, BCELoss(), optimizer, clip_norm=trial.clip_norm, progress=False, verbose=False, **options)
+    trainer = Trainer(model, BCELoss(), optimizer, clip_norm=trial.clip_norm, progress=False, verbose=False,
+                      **options)
     start, stopped = time.perf_counter(), None
     try:
         trainer.fit(loaders[0], loaders[1], epochs=trial.epochs)
@@ -153,5 +162,6 @@ def train_on_reviews(folder: PathLike, **settings: Any) -> dict[str, Any]:
         **{name: history[name] for name in ("train_loss", "train_acc", "val_loss", "val_acc")},
         "best_val_acc": best["val_acc"], "best_epoch": best["epoch"],
         "last_val_acc": history["val_acc"][-1] if len(history) else None,
-        "parameters": model.num_parameters(), "seconds": round(time.perf_counter() - start, 2), "stopped": stopped,
+        "parameters": model.num_parameters(), "seconds": round(time.perf_counter() - start, 2),
+        "stopped": stopped,
     }

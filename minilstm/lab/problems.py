@@ -1,16 +1,17 @@
-"""The tasks of ``minilstm.data.tasks`` and ``reber`` as training problems: inputs, loss, and criterion of success.
+"""The tasks of ``data/tasks.py`` and ``reber.py`` as training problems: inputs, loss, criterion of success.
 
-    problem            the model answers    error                                  solved when, on unseen sequences
-    adding             at the end           mean squared                           it is below 0.01
-    adding-1997        at the end           mean squared                           2,000 within 0.04, 0.01 on average
-    temporal-order     at the end           cross-entropy                          2,000 within 0.3, 0.1 on average
-    temporal-order-3   at the end           cross-entropy                          the same
-    copy               at every step        cross-entropy                          99 % of the recalled symbols are right
-    reber              at every step        share of strings that are wrong        256 + 256 strings are right
+    problem            the model answers    error               solved when, on unseen sequences
+    adding             at the end           mean squared        it is below 0.01
+    adding-1997        at the end           mean squared        2,000 within 0.04, 0.01 on average
+    temporal-order     at the end           cross-entropy       2,000 within 0.3, 0.1 on average
+    temporal-order-3   at the end           cross-entropy       the same
+    copy               at every step        cross-entropy       99 % of the recalled symbols are right
+    reber              at every step        wrong strings       256 + 256 strings are right
 
-The loss is the error, except with reber: the cross-entropy of the symbol that comes next. The published criteria examine the
-2,000 most recent training sequences; here they examine the same number of unseen sequences at one point of the training. As in
-the paper, there are 256 Reber strings to train on repeatedly, and 256 others for testing; all other sequences are drawn fresh.
+The loss is the error, except with reber: the cross-entropy of the symbol that comes next. The published
+criteria examine the 2,000 most recent training sequences, these as many unseen ones at one point of the
+training. As in the paper, there are 256 Reber strings for training and 256 for testing; all other sequences
+are drawn fresh.
 """
 
 from __future__ import annotations
@@ -33,12 +34,12 @@ IGNORED = -1                # target at steps past a sequence's end
 
 
 class Batch(NamedTuple):
-    """Sequences: x (n, T, D) float32; target, what the loss takes; lengths (n,), None where all are T; legal: Reber's y."""
+    """Sequences."""
 
-    x: np.ndarray
-    target: np.ndarray
-    lengths: np.ndarray | None = None
-    legal: np.ndarray | None = None
+    x: np.ndarray                           # (n, T, D) float32
+    target: np.ndarray                      # what the loss takes
+    lengths: np.ndarray | None = None       # (n,); None: all are T
+    legal: np.ndarray | None = None         # Reber's y
 
     def rows(self, rows: Any) -> Batch:
         """Return the sequences of an index or slice."""
@@ -52,8 +53,8 @@ class Problem(NamedTuple):
     every_step: the model answers at every step (n, T, outputs), not only at the end (n, outputs).
     loss: a function that makes a fresh criterion.
     error_name, baseline: what kind of error ``judge`` returns, and that of a model without a memory.
-    start: given a generator each for training and test, returns a function that draws n sequences to train on, and those to
-        judge by.
+    start: given a generator each for training and test, returns a function that draws n sequences to train
+        on, and those to judge by.
     judge: given the model's outputs on a batch, returns (error, solved).
     """
 
@@ -70,10 +71,11 @@ class Problem(NamedTuple):
 def make_problem(task: str, T: int | None) -> Problem:
     """Return the problem for a task of ``TASKS`` and a lag T (None for reber alone). Raises ArgumentError."""
     check_choice("task", task, TASKS)
-    if (T is None) != (task == "reber"):
-        raise ArgumentError("T: the Reber grammar has no lag of its own, so it takes None" if T is not None else
-                            f"T: {task} needs a lag, got None")
+    if T is None and task != "reber":
+        raise ArgumentError(f"T: {task} needs a lag, got None")
     if T is not None:
+        if task == "reber":
+            raise ArgumentError("T: the Reber grammar has no lag of its own, so it takes None")
         tasks.check_lag(task.replace("-", "_").removesuffix("_3"), T)
     return _MAKERS[task](T)
 
@@ -102,9 +104,9 @@ def _adding_1997(T: int) -> Problem:
 def _temporal_order(T: int, symbols: int = 2) -> Problem:
     def judge(outputs: np.ndarray, batch: Batch) -> tuple[float, bool]:
         return _cross_entropy(outputs, batch), tasks.temporal_order_solved(_softmax(outputs), batch.target)
+    start = _fresh(lambda n, rng: Batch(*tasks.temporal_order(n, T, rng=rng, symbols=symbols)))
     return Problem(len(tasks.SYMBOLS), 2 ** symbols, False, CrossEntropyLoss, "test cross-entropy",
-                   tasks.temporal_order_baseline(symbols),
-                   _fresh(lambda n, rng: Batch(*tasks.temporal_order(n, T, rng=rng, symbols=symbols))), judge)
+                   tasks.temporal_order_baseline(symbols), start, judge)
 
 
 def _copy(T: int) -> Problem:
@@ -119,12 +121,16 @@ def _copy(T: int) -> Problem:
 
 
 def _reber(_: None) -> Problem:
-    def strings(training_rng: np.random.Generator, test_rng: np.random.Generator) -> tuple[Callable[[int], Batch], Batch]:
+    D = len(reber.SYMBOLS)
+
+    def strings(training_rng: np.random.Generator,
+                test_rng: np.random.Generator) -> tuple[Callable[[int], Batch], Batch]:
         both = [reber.reber(reber.STRINGS, rng=rng) for rng in (training_rng, test_rng)]
-        T = max(x.shape[1] for x, _, _ in both)
-        x, legal = (np.concatenate([np.pad(arrays[k], ((0, 0), (0, T - arrays[k].shape[1]), (0, 0))) for arrays in both])
-                    for k in range(2))
         lengths = np.concatenate([arrays[2] for arrays in both])
+        x, legal = np.zeros((2, len(lengths), lengths.max(), D), np.float32)
+        for first, arrays in zip((0, reber.STRINGS), both):
+            rows, T = slice(first, first + reber.STRINGS), arrays[0].shape[1]
+            x[rows, :T], legal[rows, :T] = arrays[:2]
         target = np.full(x.shape[:2], IGNORED)
         target[:, :-1] = np.where(x[:, 1:].any(axis=2), x[:, 1:].argmax(axis=2), IGNORED)
         target[np.arange(len(x)), lengths - 1] = reber.SYMBOLS.index("E")
@@ -135,9 +141,8 @@ def _reber(_: None) -> Problem:
         assert batch.legal is not None
         right = reber.reber_right(outputs, batch.legal)
         return float(1 - right.mean()), reber.reber_solved(right)
-    D = len(reber.SYMBOLS)
-    return Problem(D, D, True, lambda: CrossEntropyLoss(ignore_index=IGNORED), "share of strings wrong", reber.BASELINE,
-                   strings, judge)
+    return Problem(D, D, True, lambda: CrossEntropyLoss(ignore_index=IGNORED), "share of strings wrong",
+                   reber.BASELINE, strings, judge)
 
 
 def _cross_entropy(logits: np.ndarray, batch: Batch) -> float:

@@ -1,8 +1,7 @@
 """A report as one self-contained HTML file: no scripts, no network access, embedded figures.
 
-A report is a list of sections, a section a list of blocks (text, list, equations, table, figure, program text). The template
-in templates/report.html defines their appearance and escapes everything that comes from data. jinja2 and matplotlib are
-imported when a report is written.
+A report is a list of sections, a section a list of blocks. The template in templates/report.html defines
+their appearance and escapes everything that comes from data.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,53 +25,56 @@ TEMPLATES = Path(__file__).parent / "templates"
 DPI = 110           # of figures in a report: sharp on a laptop's screen, small in the file
 
 
+class Block:
+    """A part of a section."""
+
+    @property
+    def kind(self) -> str:
+        """What the template calls it."""
+        return type(self).__name__.lower()
+
+
 @dataclass(frozen=True)
-class Text:
+class Text(Block):
     """A paragraph."""
 
     text: str
-    kind: str = "text"
 
 
 @dataclass(frozen=True)
-class Items:
+class Items(Block):
     """A list of sentences."""
 
     items: Sequence[str]
-    kind: str = "items"
 
 
 @dataclass(frozen=True)
-class Findings:
-    """Sentences that were computed from a section's numbers. They stand in the conclusions, and nowhere else."""
+class Findings(Block):
+    """Sentences computed from a section's numbers. They stand in the conclusions, and nowhere else."""
 
     items: Sequence[str]
-    kind: str = "findings"
 
 
 @dataclass(frozen=True)
-class Heading:
+class Heading(Block):
     """A heading within a section."""
 
     text: str
-    kind: str = "heading"
 
 
 @dataclass(frozen=True)
-class Equations:
+class Equations(Block):
     """Equations in the library's plain notation, (equation, what it is) each; see ``typeset``."""
 
     lines: Sequence[tuple[str, str]]
     title: str = ""
-    kind: str = "equations"
 
 
 @dataclass(frozen=True)
-class Code:
+class Code(Block):
     """Lines of text in a fixed-width font."""
 
     text: str
-    kind: str = "code"
 
     @property
     def size(self) -> float:
@@ -82,56 +83,49 @@ class Code:
 
 
 @dataclass(frozen=True)
-class Quote:
+class Quote(Block):
     """A quotation, with a line about it."""
 
     text: str
     about: str
-    kind: str = "quote"
 
 
 @dataclass(frozen=True)
-class Table:
+class Table(Block):
     """A table with its caption; rows are texts, ``bold`` holds the numbers of the rows in bold type."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     caption: str
     bold: Sequence[int] = ()
-    kind: str = "table"
 
     @property
     def wide(self) -> bool:
-        """Whether its rows are too long for a phone, where each value then gets a line of its own.
-
-        The first column's texts can be broken into lines, the others' are not.
-        """
+        """Whether its rows are too long for a phone, where each value then gets a line of its own."""
         return sum(max(map(len, column)) for column in list(zip(*self.rows))[1:]) > 36
 
     @classmethod
     def of(cls, frame: pandas.DataFrame, caption: str, bold: Sequence[int] = ()) -> Table:
         """Return the table of a DataFrame; None and NaN become empty cells."""
-        rows = [["" if value is None or value != value else str(value) for value in row] for row in frame.values.tolist()]
+        def text(value: Any) -> str:
+            return "" if value is None or value != value else str(value)
+        rows = [[text(value) for value in row] for row in frame.values.tolist()]
         return cls([str(name) for name in frame.columns], rows, caption, bold)
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A picture (WebP) with its caption, an alternative text, and the same picture drawn for the screen of a phone."""
+class Figure(Block):
+    """A picture (WebP) with its caption, an alternative text, and the same picture drawn for a phone."""
 
     picture: bytes
     caption: str
     alt: str = ""
     narrow: bytes | None = None
-    kind: str = "figure"
 
     @classmethod
     def of(cls, figure: Any, caption: str, alt: str = "", narrow: Any = None) -> Figure:
         """Return the block of a matplotlib Figure, and of another one, ``narrow``, for a phone."""
         return cls(_webp(figure), caption, alt, None if narrow is None else _webp(narrow))
-
-
-Block = Text | Heading | Items | Findings | Equations | Code | Quote | Table | Figure
 
 
 @dataclass
@@ -148,7 +142,7 @@ class Section:
 
 
 def typeset(text: str) -> str:
-    """Return text as HTML: h_t, w_{nx} and h_t^2 of one-letter symbols with subscripts and superscripts, 1.1e-21 as a power.
+    """Return text as HTML: h_t, w_{nx}, h_t^2 of one-letter symbols as such, 1.1e-21 as a power.
 
     Everything else is escaped, so the result is safe in a page.
     """
@@ -156,12 +150,14 @@ def typeset(text: str) -> str:
                   lambda m: f"{m[1]}<sub>{m[2] or m[3]}</sub>", html.escape(text))
     text = re.sub(r"(?<![\w.])(\d+(?:\.\d+)?)e([+-])0*(\d+)\b",
                   lambda m: f"{m[1]}\u00a0×\u00a010^{{{m[2].strip('+')}{m[3]}}}", text)
-    return re.sub(r"\^(?:\{([^{}]*)\}|(-?\d+|[^\W_]))", lambda m: f"<sup>{(m[1] or m[2]).replace('-', '−')}</sup>", text)
+    return re.sub(r"\^(?:\{([^{}]*)\}|(-?\d+|[^\W_]))",
+                  lambda m: f"<sup>{(m[1] or m[2]).replace('-', '−')}</sup>", text)
 
 
 def _webp(figure: Any) -> bytes:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="webp", dpi=DPI, pil_kwargs={"lossless": True})      # less than half of a PNG's bytes
+    # Less than half of a PNG's bytes.
+    figure.savefig(buffer, format="webp", dpi=DPI, pil_kwargs={"lossless": True})
     return buffer.getvalue()
 
 
@@ -175,41 +171,14 @@ def render(title: str, subtitle: str, sections: Iterable[Section]) -> str:
         import jinja2
     except ImportError:
         raise ArgumentError("writing a report needs jinja2: pip install -e \".[examples]\"") from None
-    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True,
-                                     lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True,
+                                     trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
     environment.filters["typeset"] = lambda text: jinja2.filters.Markup(typeset(text))
     environment.filters["uri"] = _uri
-    return environment.get_template("report.html").render(title=title, subtitle=subtitle, sections=list(sections))
+    template = environment.get_template("report.html")
+    return template.render(title=title, subtitle=subtitle, sections=list(sections))
 
 
 def write_report(path: PathLike, title: str, subtitle: str, sections: Iterable[Section]) -> None:
     """Write the page to a file, whole or not at all."""
     atomic_write(path, [render(title, subtitle, sections).encode("utf-8")])
-
-
-def outside_references(page: str) -> list[str]:
-    """Return the external resources that a page would load; a report that works offline has none.
-
-    Looks at every attribute that names a resource and at url(...) and @import in styles; links within the page and data URIs
-    are inside.
-    """
-    found: list[str] = []
-
-    class Reader(HTMLParser):
-        def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-            for name, value in attributes:
-                if name in RESOURCES and value and not value.startswith(("#", "data:")):
-                    found.append(f"{tag} {name}={value[:80]}")
-                if name == "style":
-                    styles.append(value or "")
-            if tag == "script":
-                found.append("script")
-
-    styles = re.findall(r"<style[^>]*>(.*?)</style>", page, re.S | re.I)
-    Reader().feed(page)
-    for style in styles:
-        found += [f"style {what[:80]}" for what in re.findall(r"@import[^;]*|url\(\s*(?!['\"]?data:)[^)]*\)", style)]
-    return found
-
-
-RESOURCES = ("src", "href", "srcset", "poster", "data", "action", "background", "xlink:href", "manifest", "ping", "formaction")

@@ -1,16 +1,15 @@
-"""The sections of the lab report, each built from plain data: reviews, a history, predictions, results.
-
-The fixed texts describe the questions and the methods; the results are in tables, figures and the sentences of
-``minilstm.lab.conclusions``.
-"""
+"""The sections of the lab report, each built from plain data: reviews, a history, predictions, results."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minilstm.cells import gru, lstm, rnn
 from minilstm.data.tokenizer import Tokenizer
 from minilstm.lab import conclusions, gradient_tables, imdb_results, lag_results
 from minilstm.lab.cells import CELLS
@@ -31,7 +30,8 @@ PROBLEM_WORDS = {"imdb": "the reviews", "adding": "the adding problem"}
 CAPTIONS = {        # of the figures of gradients
     "gradient-flow": "Norm of the gradient at each step, before training and after it.",
     "gradient-flow-during-training": "The same norms during training.",
-    "ways-back": "The whole gradient, the part that came only along the state, and the part that passed through a gate.",
+    "ways-back": "The whole gradient, the part that came only along the state, and the part that passed "
+                 "through a gate.",
     "ways-of-one-step": "One step back: the share of each way.",
     "jacobians": "Singular values of the Jacobians from step t to the last, with their bounds.",
     "gates-over-time": "The mean of each gate at each step.",
@@ -42,16 +42,8 @@ CAPTIONS = {        # of the figures of gradients
 }
 EARLY = 5               # epochs of the short training
 EXCERPT = 400           # characters of a review that are shown
-WORDS, WORDS_NARROW = 36, 14    # words of a review that a figure shows: more would be too small to read, on a phone much more
-LSTM_EQUATIONS = (
-    ("f_t = σ(w_f [h_{t-1}, x_t] + b_f)", "forget gate"), ("i_t = σ(w_i [h_{t-1}, x_t] + b_i)", "input gate"),
-    ("c̃_t = tanh(w_c [h_{t-1}, x_t] + b_c)", "candidate"), ("c_t = f_t * c_{t-1} + i_t * c̃_t", "cell state"),
-    ("o_t = σ(w_o [h_{t-1}, x_t] + b_o)", "output gate"), ("h_t = o_t * tanh(c_t)", "hidden state"))
-RNN_EQUATIONS = (("h_t = tanh(w_h [h_{t-1}, x_t] + b_h)", "hidden state"),)
-GRU_EQUATIONS = (
-    ("r_t = σ(w_r [h_{t-1}, x_t] + b_r)", "reset gate"), ("z_t = σ(w_z [h_{t-1}, x_t] + b_z)", "update gate"),
-    ("n_t = tanh(w_{nx} x_t + b_{nx} + r_t * (w_{nh} h_{t-1} + b_{nh}))", "candidate"),
-    ("h_t = (1 - z_t) * n_t + z_t * h_{t-1}", "hidden state"))
+WORDS, WORDS_NARROW = 36, 14    # words of a review that a figure shows, on a laptop and on a phone
+EQUATION = re.compile(r"^    (\S+) +(= .+?) {2,}(\S.*)$", re.MULTILINE)     # of a cell's docstring
 LEARNING_EQUATIONS = (
     ("p = σ(w h_T + b)", "answer, from the last hidden state"),
     ("L = -mean(y ln p + (1 - y) ln(1 - p))", "binary cross-entropy"),
@@ -60,13 +52,12 @@ LEARNING_EQUATIONS = (
 
 
 def aim() -> Section:
-    """Return the aim of the work."""
-    return Section("Aim", [Text("To implement and analyse an LSTM for sequential data: with gradients derived by hand, on "
-                                "real film reviews, beside a simple RNN and a GRU.")])
+    return Section("Aim", [
+        Text("To implement and analyse an LSTM for sequential data: with gradients derived by hand, "
+             "on real film reviews, beside a simple RNN and a GRU.")])
 
 
 def objectives() -> Section:
-    """Return the objectives of the work."""
     return Section("Objectives", [Items((
         "Understand the architecture of the LSTM: gates, cell state, hidden state.",
         "Compare it with the simple RNN (and the GRU) on long-term dependencies.",
@@ -78,19 +69,28 @@ def objectives() -> Section:
 def equations() -> Section:
     """Return the equations of the cells, the loss and the backward pass."""
     return Section("Equations", [
-        Text("[h, x] is the concatenation of the previous hidden state and the input, * is elementwise, σ the logistic "
-             "function."),
-        Equations(LSTM_EQUATIONS, "LSTM (Hochreiter & Schmidhuber 1997; forget gate: Gers et al. 2000)"),
-        Equations(RNN_EQUATIONS, "Simple RNN (Elman 1990)"),
-        Equations(GRU_EQUATIONS, "GRU (Cho et al. 2014; reset gate after the product)"),
+        Text("[h, x] is the concatenation of the previous hidden state and the input, * is elementwise, "
+             "σ the logistic function."),
+        Equations(_equations_of(lstm), "LSTM (Hochreiter & Schmidhuber 1997; forget gate: Gers et al. 2000)"),
+        Equations(_equations_of(rnn), "Simple RNN (Elman 1990)"),
+        Equations(_equations_of(gru), "GRU (Cho et al. 2014; reset gate after the product)"),
         Equations(LEARNING_EQUATIONS, "Loss, and backpropagation through time")])
 
 
+def _equations_of(cell: ModuleType) -> list[tuple[str, str]]:
+    """Return the equations of a step, and what each is, as the cell's docstring writes them."""
+    step = (cell.__doc__ or "").partition("\nBackward. ")[0]
+    return [(re.sub(r"_(\w\w)\b", r"_{\1}", f"{target} {right}"), meaning)
+            for target, right, meaning in EQUATION.findall(step)]
+
+
 def data(source: str, texts: Sequence[str], labels: np.ndarray, sequences: Sequence[list[int]],
-         parts: tuple[Sequence[str], Sequence[str]], tokenizer: Tokenizer, settings: Mapping[str, Any]) -> Section:
+         parts: tuple[Sequence[str], Sequence[str]], tokenizer: Tokenizer,
+         settings: Mapping[str, Any]) -> Section:
     """Return counts, vocabulary, lengths and the preprocessing of the reviews.
 
-    ``sequences`` are the reviews as ``tokenizer`` numbers them, ``parts`` the texts of training and validation.
+    ``sequences`` are the reviews as ``tokenizer`` numbers them, ``parts`` the texts of training and
+    validation.
     """
     lengths = np.array([len(ids) for ids in sequences])
     words, cut = int(lengths.sum()), int((lengths > settings["max_length"]).sum())
@@ -101,7 +101,8 @@ def data(source: str, texts: Sequence[str], labels: np.ndarray, sequences: Seque
         ("reviews", f"{len(texts):,}"), ("positive", f"{int(labels.sum()):,}"),
         ("negative", f"{len(labels) - int(labels.sum()):,}"), ("training", f"{len(parts[0]):,}"),
         ("validation", f"{len(parts[1]):,}"), ("exact duplicates", f"{len(texts) - len(set(texts)):,}"),
-        ("validation reviews that also occur in the training part", f"{sum(text in training for text in parts[1]):,}"),
+        ("validation reviews that also occur in the training part",
+         f"{sum(text in training for text in parts[1]):,}"),
         ("total number of words", f"{words:,}"), ("different words", f"{len(tokenizer.word_counts):,}"),
         ("vocabulary, with padding and <OOV>", f"{settings['num_words']:,}"),
         ("words that are <OOV>", conclusions.percent(unknown / max(1, words))),
@@ -116,10 +117,13 @@ def data(source: str, texts: Sequence[str], labels: np.ndarray, sequences: Seque
                "all others share one id, <OOV>.",
                f"Cut or pad every review to {settings['max_length']} tokens, padding {ways}.",
                "Split at random: 80 % training, 20 % validation, with seed 42.")),
-        Table(("", "number"), rows, "The reviews. Copies on both sides of a random split, and reviews of one film on both "
-              "sides, can make a validation accuracy a little optimistic."),
-        Figure.of(draw_lengths(lengths, settings["max_length"]), "Lengths of the reviews. The line shows where they are cut; "
-                  "the last bar holds the longest 1 %.", "Histogram of review lengths")])
+        Table(("", "number"), rows,
+              "The reviews. Copies on both sides of a random split, and reviews of one film on both sides, "
+              "can make a validation accuracy a little optimistic."),
+        Figure.of(draw_lengths(lengths, settings["max_length"]),
+                  "Lengths of the reviews. The line shows where they are cut; "
+                  "the last bar holds the longest 1 %.",
+                  "Histogram of review lengths")])
 
 
 def model(network: Module, settings: Mapping[str, Any]) -> Section:
@@ -127,8 +131,8 @@ def model(network: Module, settings: Mapping[str, Any]) -> Section:
     shown = [(name.replace("_", " "), "none" if settings[name] is None else str(settings[name]))
              for name in ("cell", "init", "dropout", "batch_size", "lr", "clip_norm", "seed")]
     return Section("Model", [
-        Text("Input, Embedding, recurrent layer (its last hidden state), Dropout, Linear, Sigmoid; binary cross-entropy; "
-             "Adam."),
+        Text("Input, Embedding, recurrent layer (its last hidden state), Dropout, Linear, Sigmoid; "
+             "binary cross-entropy; Adam."),
         Code(str(network.summary((settings["batch_size"], settings["max_length"])))),
         Table(("setting", "value"), shown, "Settings of the training.")])
 
@@ -139,8 +143,10 @@ def training(history: History) -> Section:
     for count in sorted({min(EARLY, len(history)), len(history)}):
         part = History(history.rows[:count])
         best = part.best
-        rows = [[str(row["epoch"]), *("" if row[name] is None else f"{row[name]:.4f}"
-                                      for name in ("train_loss", "train_acc", "val_loss", "val_acc"))] for row in part]
+        rows = []
+        for row in part:
+            values = (row[name] for name in ("train_loss", "train_acc", "val_loss", "val_acc"))
+            rows.append([str(row["epoch"]), *("" if value is None else f"{value:.4f}" for value in values)])
         blocks.append(Table(("epoch", "train loss", "train acc", "val loss", "val acc"), rows,
                             f"{count} epochs; the best one by validation accuracy stands out.",
                             [] if best is None else [best["epoch"] - part.rows[0]["epoch"]]))
@@ -151,100 +157,128 @@ def training(history: History) -> Section:
 
 def comparison(frame: pandas.DataFrame, config: Mapping[str, Any]) -> Section:
     """Return the comparison of RNN, GRU and LSTM on the reviews, under one budget."""
+    title = "RNN, GRU and LSTM on the reviews"
     usual = frame[frame["treatment"] == "pre"]
     if not len(usual):
-        return Section("RNN, GRU and LSTM on the reviews", [Text("No cells were compared with padding in front.")])
-    return Section("RNN, GRU and LSTM on the reviews", [
+        return Section(title, [Text("No cells were compared with padding in front.")])
+    return Section(title, [
         Text(budget_of(config["budget"])),
-        Table.of(imdb_results.table(usual).drop(columns="padding"), "Validation accuracy in percent, best epoch: mean ± "
-                 "standard deviation (number of seeds)."),
-        Table.of(imdb_results.table(usual, "last_val_acc").drop(columns="padding"), "The same after the last epoch."),
-        Figure.of(imdb_results.draw(usual)["accuracy"], "Validation accuracy (best epoch) against the number of tokens used."),
+        Table.of(imdb_results.table(usual).drop(columns="padding"),
+                 "Validation accuracy in percent, best epoch: mean ± standard deviation (number of seeds)."),
+        Table.of(imdb_results.table(usual, "last_val_acc").drop(columns="padding"),
+                 "The same after the last epoch."),
+        Figure.of(imdb_results.draw(usual)["accuracy"],
+                  "Validation accuracy (best epoch) against the number of tokens used."),
         Findings(conclusions.about_cells(imdb_results.summarize(usual)))])
 
 
 def budget_of(budget: Mapping[str, Any]) -> str:
     """Return the budget of a comparison as a sentence."""
-    sizes = "as many parameters for each cell" if budget["equal_parameters"] else f"hidden size {budget['hidden_size']}"
+    sizes = f"hidden size {budget['hidden_size']}"
+    if budget["equal_parameters"]:
+        sizes = "as many parameters for each cell"
     clip = "" if budget["clip_norm"] is None else f", gradients clipped at norm {budget['clip_norm']:g}"
-    return (f"One budget for all: {budget['train']:,} training and {budget['validation']:,} validation reviews, "
-            f"{budget['epochs']} epochs, {sizes}, embedding {budget['embedding_size']}, dropout {budget['dropout']:g}, Adam "
-            f"{budget['lr']:g}, batches of {budget['batch_size']}{clip}.")
+    return (f"One budget for all: {budget['train']:,} training and {budget['validation']:,} validation "
+            f"reviews, {budget['epochs']} epochs, {sizes}, embedding {budget['embedding_size']}, "
+            f"dropout {budget['dropout']:g}, Adam {budget['lr']:g}, batches of {budget['batch_size']}{clip}.")
 
 
 def paddings(frame: pandas.DataFrame) -> Section:
     """Return the accuracy by padding side, masking and length, for each cell tried in several ways."""
     blocks: list[Any] = []
-    for cell in [cell for cell in dict.fromkeys(frame["cell"]) if frame[frame["cell"] == cell]["treatment"].nunique() > 1]:
+    for cell in dict.fromkeys(frame["cell"]):
         group = frame[frame["cell"] == cell]
-        blocks += [Table.of(imdb_results.table(group), f"{cell.upper()}: validation accuracy in percent, best epoch (number "
-                            "of seeds)."),
-                   Figure.of(imdb_results.draw(group)[f"paddings-{cell}"], "Validation accuracy (best epoch) against the "
-                             "number of tokens used, for each way to pad."),
-                   Findings(conclusions.about_paddings(imdb_results.summarize(group)))]
-    return Section("Padding in front or behind, at several lengths", blocks or [Text("Only one way to pad was tried.")])
+        if group["treatment"].nunique() < 2:
+            continue
+        blocks += [
+            Table.of(imdb_results.table(group),
+                     f"{cell.upper()}: validation accuracy in percent, best epoch (number of seeds)."),
+            Figure.of(imdb_results.draw(group)[f"paddings-{cell}"],
+                      "Validation accuracy (best epoch) against the number of tokens used, "
+                      "for each way to pad."),
+            Findings(conclusions.about_paddings(imdb_results.summarize(group)))]
+    return Section("Padding in front or behind, at several lengths",
+                   blocks or [Text("Only one way to pad was tried.")])
 
 
 def long_lags(studies: Sequence[tuple[Mapping[str, Any], pandas.DataFrame]]) -> Section:
-    """Return which cells learn to remember, over how many steps; ``studies``: (budget, results) of each folder."""
+    """Return which cells learn to remember, over how many steps; ``studies``: (budget, results) each."""
     blocks: list[Any] = [Text(
-        "Tasks whose answer depends on much earlier steps, learned from fresh sequences until the published criterion is met "
-        "or the budget is used up. The cells have nearly the same number of parameters; which of them fail holds only for "
-        "this budget and these settings.")]
+        "Tasks whose answer depends on much earlier steps, learned from fresh sequences until the published "
+        "criterion is met or the budget is used up. The cells have nearly the same number of parameters; "
+        "which of them fail holds only for this budget and these settings.")]
     for number, (budget, frame) in enumerate(studies, 1):
         rows = [{"task": lag_results.TITLES[row["task"]], "cell": row["cell"], "lag": row["T"] or None,
                  "solved": row["solved"], "seeds": row["seeds"]} for row in frame.to_dict("records")]
+        findings = conclusions.about_tasks(rows)
         if len(studies) > 1:
             blocks.append(Heading(f"Budget {number}"))
+            findings = [f"Budget {number}: {sentence}" for sentence in findings]
         blocks += [
-            Text(f"At most {budget['steps']:,} steps of {budget['batch_size']} sequences, Adam {budget['lr']:g}, gradients "
-                 f"clipped at norm {budget['clip_norm']:g}, {budget['init']} initial weights."),
-            Table.of(lag_results.table(frame), "Solved: of the seeds tried. Sequences needed: the median over the seeds that "
-                     "solved it. Error: the median over all, on unseen sequences. In 1997: the sequences that Hochreiter & "
-                     "Schmidhuber's LSTM needed."),
-            *(Figure.of(lag_results.draw(frame, task), f"{lag_results.TITLES[task]}: share of seeds that solve it, and final "
-                        "error.", narrow=lag_results.draw(frame, task, columns=1)) for task in dict.fromkeys(frame["task"])),
-            Findings([f"Budget {number}: {words}" if len(studies) > 1 else words for words in conclusions.about_tasks(rows)])]
+            Text(f"At most {budget['steps']:,} steps of {budget['batch_size']} sequences, "
+                 f"Adam {budget['lr']:g}, gradients clipped at norm {budget['clip_norm']:g}, "
+                 f"{budget['init']} initial weights."),
+            Table.of(lag_results.table(frame),
+                     "Solved: of the seeds tried. "
+                     "Sequences needed: the median over the seeds that solved it. "
+                     "Error: the median over all, on unseen sequences. "
+                     "In 1997: the sequences that Hochreiter & Schmidhuber's LSTM needed.")]
+        for task in dict.fromkeys(frame["task"]):
+            blocks.append(Figure.of(
+                lag_results.draw(frame, task),
+                f"{lag_results.TITLES[task]}: share of seeds that solve it, and final error.",
+                narrow=lag_results.draw(frame, task, columns=1)))
+        blocks.append(Findings(findings))
     return Section("Long-term dependencies", blocks)
 
 
 def gradients(frames: Mapping[str, pandas.DataFrame]) -> Section:
-    """Return how gradients change on their way back through time; ``frames``: from ``gradient_tables.tables``."""
+    """Return how gradients change on their way back; ``frames``: from ``gradient_tables.tables``."""
     rows = gradient_tables.summary(frames)
     steps = frames["flow"].groupby("problem")["T"].first()
     findings = []
     for row in rows.to_dict("records"):
-        when, state = f"after {row['step']} steps" if row["step"] else "before training", "c" if row["cell"] == "lstm" else "h"
-        findings.append({"cell": row["cell"], "when": f"{PROBLEM_WORDS[row['problem']]}, {when}", "alone": row["alone"],
-                         "steps": int(steps[row["problem"]]) - 1, "state": state, "ratio": row[f"{state}_ratio"]})
+        when = f"after {row['step']} steps" if row["step"] else "before training"
+        state = "c" if row["cell"] == "lstm" else "h"
+        findings.append({"cell": row["cell"], "when": f"{PROBLEM_WORDS[row['problem']]}, {when}",
+                         "steps": int(steps[row["problem"]]) - 1, "state": state,
+                         "ratio": row[f"{state}_ratio"], "alone": row["alone"]})
     blocks: list[Any] = [
-        Text("∂L/∂h_t, and in the LSTM ∂L/∂c_t: the part of the gradient that reaches the state after step t. Measured on "
-             "sequences without padding, in float64, with the layers' own backward steps. A gradient comes back along the "
-             "state (by the factors f of an LSTM, z of a GRU) or through the gates; both add up to the whole."),
-        Table.of(gradient_tables.words(rows), "How much of the gradient is left at the first step; the share of it that never "
-                 "went through a gate; the largest singular value of the Jacobian from the first step to the last; and the "
-                 "training loss.")]
+        Text("∂L/∂h_t, and in the LSTM ∂L/∂c_t: the part of the gradient that reaches the state after step "
+             "t. Measured on sequences without padding, in float64, with the layers' own backward steps. "
+             "A gradient comes back along the state (by the factors f of an LSTM, z of a GRU) or through the "
+             "gates; both add up to the whole."),
+        Table.of(gradient_tables.words(rows),
+                 "How much of the gradient is left at the first step; the share of it that never went "
+                 "through a gate; the largest singular value of the Jacobian from the first step to the "
+                 "last; and the training loss.")]
     for problem in dict.fromkeys(rows["problem"]):
         cells = set(rows[rows["problem"] == problem]["cell"])
         blocks.append(Heading(PROBLEM_WORDS[problem].capitalize()))
-        blocks += [Figure.of(FIGURES[name](frames, problem), caption, narrow=FIGURES[name](frames, problem, columns=1))
-                   for name, caption in CAPTIONS.items() if cells & set(SHOWS.get(name, CELLS))]
+        for name, caption in CAPTIONS.items():
+            if cells & set(SHOWS.get(name, CELLS)):
+                draw = FIGURES[name]
+                narrow = draw(frames, problem, columns=1)
+                blocks.append(Figure.of(draw(frames, problem), caption, narrow=narrow))
     return Section("Gradients through time", [*blocks, Findings(conclusions.about_gradients(findings))])
 
 
 def mistakes(texts: Sequence[str], labels: np.ndarray, probabilities: np.ndarray, count: int = 3) -> Section:
-    """Return confusion matrix and scores on the validation part, and its worst mistakes. ``probabilities`` (n,)."""
+    """Return confusion matrix and scores on the validation part, and its worst mistakes."""
     matrix = confusion_matrix(probabilities, labels)
     precision, recall, f1 = (float(score) for score in precision_recall_f1(probabilities, labels))
-    rows = [["truly negative", *(f"{n:,}" for n in matrix[0])], ["truly positive", *(f"{n:,}" for n in matrix[1])]]
+    rows = [[f"truly {name}", *(f"{n:,}" for n in counts)]
+            for name, counts in zip(("negative", "positive"), matrix)]
     blocks: list[Any] = [
-        Table(("", "predicted negative", "predicted positive"), rows, "Confusion matrix of the best epoch on the validation "
-              f"part. Precision {precision:.3f}, recall {recall:.3f}, F1 {f1:.3f} (positive)."),
+        Table(("", "predicted negative", "predicted positive"), rows,
+              "Confusion matrix of the best epoch on the validation part. "
+              f"Precision {precision:.3f}, recall {recall:.3f}, F1 {f1:.3f} (positive)."),
         Findings(conclusions.about_confusion(matrix.tolist()))]
     errors = np.abs(probabilities - labels)
-    for label, words in ((0, "negative"), (1, "positive")):
-        wrong = [int(k) for k in np.argsort(-errors, kind="stable") if labels[k] == label and errors[k] > 0.5][:count]
-        blocks += [Quote(excerpt(texts[k]), f"Labelled {words}, p(positive) = {probabilities[k]:.4f}") for k in wrong]
+    for label, name in enumerate(("negative", "positive")):
+        worst = [k for k in np.argsort(-errors, kind="stable") if labels[k] == label and errors[k] > 0.5]
+        for k in worst[:count]:
+            blocks.append(Quote(excerpt(texts[k]), f"Labelled {name}, p(positive) = {probabilities[k]:.4f}"))
     return Section("Confusion matrix and worst mistakes", blocks)
 
 
@@ -256,41 +290,47 @@ def excerpt(text: str) -> str:
 
 def words(traces: Sequence[tuple[str, WordTrace]]) -> Section:
     """Return reviews read word by word, each with a line that says which review it is."""
-    blocks: list[Any] = [Text("After each word: the model's answer if the review ended there, the state and the gates.")]
+    blocks: list[Any] = [Text("After each word: the model's answer if the review ended there, the state and "
+                              "the gates.")]
     for about, trace in traces:
         order = np.argsort(trace.changes)
-        moved = [*[k for k in order[::-1][:5] if trace.changes[k] > 0], *[k for k in order[:5] if trace.changes[k] < 0]]
-        rows = [[trace.words[k], str(k + 1), f"{trace.probabilities[k]:.3f}", f"{trace.changes[k]:+.3f}"] for k in moved]
-        blocks += [Quote(excerpt(" ".join(trace.words)), f"{about}; in the end p(positive) = {trace.prediction:.3f}"),
-                   Figure.of(draw_words(trace, count=WORDS), "The model's answer, its state and its gates after each word.",
-                             "Heat maps of a review, word by word", draw_words(trace, count=WORDS_NARROW)),
-                   Table(("word", "place", "p after it", "change"), rows, "The words that change the answer most.")]
+        up = [k for k in order[::-1][:5] if trace.changes[k] > 0]
+        down = [k for k in order[:5] if trace.changes[k] < 0]
+        rows = [[trace.words[k], str(k + 1), f"{trace.probabilities[k]:.3f}", f"{trace.changes[k]:+.3f}"]
+                for k in up + down]
+        blocks += [
+            Quote(excerpt(" ".join(trace.words)),
+                  f"{about}; in the end p(positive) = {trace.prediction:.3f}"),
+            Figure.of(draw_words(trace, count=WORDS),
+                      "The model's answer, its state and its gates after each word.",
+                      "Heat maps of a review, word by word", draw_words(trace, count=WORDS_NARROW)),
+            Table(("word", "place", "p after it", "change"), rows, "The words that change the answer most.")]
     return Section("A review, word by word", blocks)
 
 
 def conclude(sections: Sequence[Section]) -> Section:
-    """Return the findings of all sections, under their titles: the sentences computed from their numbers, each once."""
+    """Return the findings of all sections, under their titles."""
     blocks: list[Any] = [Text("Each sentence is computed from the numbers above.")]
     for section in sections:
-        found = [sentence for block in section.blocks if isinstance(block, Findings) for sentence in block.items]
-        if found:
-            blocks += [Heading(section.title), Items(found)]
+        findings = [block for block in section.blocks if isinstance(block, Findings)]
+        sentences = [sentence for block in findings for sentence in block.items]
+        if sentences:
+            blocks += [Heading(section.title), Items(sentences)]
     return Section("Conclusions", blocks)
 
 
-# Figures -------------------------------------------------------------------------------------------------------------
+# Figures
+# ------------------------------------------------------------
 
 
 def draw_lengths(lengths: np.ndarray, max_length: int) -> Any:
-    """Return the histogram of review lengths (n,) as a matplotlib Figure; the longest hundredth counts as one bin."""
+    """Return the histogram of review lengths (n,) as a Figure; the longest hundredth counts as one bin."""
     figure = new_figure(7, 4.2)
     axes = figure.subplots()
     top = max(float(np.quantile(lengths, 0.99)), max_length + 1.0)
     axes.hist(np.minimum(lengths, top), bins=50, color=TRAIN)
     axes.axvline(max_length, color=VALIDATION, linewidth=2.5, linestyle="--", label=f"{max_length} tokens")
-    axes.set_xlabel("words of a review", fontsize=14)
-    axes.set_ylabel("reviews", fontsize=14)
-    finish(axes)
+    finish(axes, x="words of a review", y="reviews")
     legend_below(figure)
     return figure
 

@@ -1,7 +1,7 @@
 """The number of parameters of a recurrent layer, and the hidden size that gives different cells equally many.
 
-A comparison of cells at an equal hidden size gives the LSTM four times as many parameters as the simple RNN. With one
-layer and one direction, D inputs and H hidden units:
+At an equal hidden size the LSTM has four times as many parameters as the simple RNN. With one layer and one
+direction, D inputs and H hidden units:
 
     RNN   H (H + D) + H             one w, one b
     GRU   3 H (H + D) + 4 H         three w, but four b (the candidate has two)
@@ -17,7 +17,7 @@ WEIGHTS_AND_BIASES = {"rnn": (1, 1), "gru": (3, 4), "lstm": (4, 4)}
 
 
 def recurrent_parameters(cell: str, input_size: int, hidden_size: int) -> int:
-    """Return the number of parameters of one layer of ``cell`` ("rnn", "gru" or "lstm"). Raises ArgumentError."""
+    """Return how many parameters a layer of ``cell`` ("rnn", "gru" or "lstm") has. Raises ArgumentError."""
     check_choice("cell", cell, CELLS)
     D, H = check_positive_int("input_size", input_size), check_positive_int("hidden_size", hidden_size)
     weights, biases = WEIGHTS_AND_BIASES[cell]
@@ -25,7 +25,7 @@ def recurrent_parameters(cell: str, input_size: int, hidden_size: int) -> int:
 
 
 def hidden_size_for(cell: str, input_size: int, parameters: int) -> int:
-    """Return the hidden size (at least 1) with which a layer's number of parameters is closest to ``parameters``.
+    """Return the hidden size with which a layer's number of parameters is closest to ``parameters``.
 
     Raises ArgumentError.
     """

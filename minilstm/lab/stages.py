@@ -1,7 +1,7 @@
-"""Stages of long work: each stage has a folder, runs only until it is finished, and resumes after an interruption.
+"""Stages of long work: each has a folder, runs only until it is finished, and resumes after an interruption.
 
-A stage's folder holds stage.json: the settings it was started with, and whether it is finished. The work itself knows how to
-continue in its folder (a training run, a sweep); this file only records whether it is finished.
+A stage's folder holds stage.json: its settings, and whether it is finished. How to continue in the folder is
+the work's own business (a training run, a sweep).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from minilstm.backend.errors import ArgumentError, DataError
+from minilstm.backend.errors import ArgumentError, DataError, reason_of
 from minilstm.training.atomic_write import PathLike, atomic_write
 
 STAGE = "stage.json"
@@ -19,7 +19,7 @@ STAGE = "stage.json"
 
 def run_stage(name: str, folder: PathLike, settings: Mapping[str, Any], work: Callable[[Path], Any], *,
               tell: Callable[[str], Any] = print) -> Path:
-    """Call ``work(folder)`` unless the stage in ``folder`` is finished with the same settings; return the folder.
+    """Call ``work(folder)`` unless the stage in ``folder`` is finished; return the folder.
 
     Args:
         name: the stage's name, for messages.
@@ -27,23 +27,25 @@ def run_stage(name: str, folder: PathLike, settings: Mapping[str, Any], work: Ca
         settings: JSON values that decide the stage's results.
         tell: called with a line that says whether the stage starts, continues, or is already finished.
 
-    Raises ArgumentError where ``folder`` holds the stage with other settings or something else, DataError where its
-    stage.json is damaged, and whatever ``work`` raises; then the stage stays unfinished.
+    Raises ArgumentError where ``folder`` holds the stage with other settings or something else, DataError
+    where its stage.json is damaged, and whatever ``work`` raises; then the stage stays unfinished.
     """
     folder = Path(folder)
     wanted = json.loads(json.dumps(dict(settings)))     # JSON turns tuples into lists
     saved = _read(folder / STAGE)
     if saved is None:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise ArgumentError(f"{folder}: contains something other than the stage {name!r}; choose another folder")
+            raise ArgumentError(f"{folder}: contains something other than the stage {name!r}; "
+                                "choose another folder")
         folder.mkdir(parents=True, exist_ok=True)
         _write(folder / STAGE, wanted, False)
         tell(f"{name}: begun, in {folder}")
     else:
-        for key in sorted(set(wanted) | set(saved["settings"])):
-            if saved["settings"].get(key) != wanted.get(key):
-                raise ArgumentError(f"{folder}: the stage {name!r} was made with {key} {saved['settings'].get(key)!r}, not "
-                                    f"{wanted.get(key)!r}; choose another folder")
+        before = saved["settings"]
+        for key in sorted(set(wanted) | set(before)):
+            if before.get(key) != wanted.get(key):
+                raise ArgumentError(f"{folder}: the stage {name!r} was made with {key} {before.get(key)!r}, "
+                                    f"not {wanted.get(key)!r}; choose another folder")
         if saved["finished"]:
             tell(f"{name}: finished before, in {folder}")
             return folder
@@ -61,9 +63,10 @@ def _read(path: Path) -> dict[str, Any] | None:
         if not isinstance(saved["settings"], dict) or not isinstance(saved["finished"], bool):
             raise ValueError("expected settings and finished")
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-        raise DataError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        raise DataError(f"{path}: cannot be read: {reason_of(error)}") from None
     return dict(saved)
 
 
 def _write(path: Path, settings: Mapping[str, Any], finished: bool) -> None:
-    atomic_write(path, [json.dumps({"settings": settings, "finished": finished}, indent=2).encode("ascii") + b"\n"])
+    text = json.dumps({"settings": settings, "finished": finished}, indent=2) + "\n"
+    atomic_write(path, [text.encode("ascii")])

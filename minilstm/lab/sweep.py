@@ -1,12 +1,12 @@
 """A sweep: one function called for many settings, in parallel; each finished trial is saved immediately.
 
-Trials are independent, so they run in as many processes as there are cores (joblib), or on a Dask cluster. Each finished
-one is appended to a JSON Lines file by the process that started the sweep, one line a trial:
+Trials are independent, so they run in as many processes as there are cores (joblib), or on a Dask cluster.
+Each finished one is appended to a JSON Lines file by the process that started the sweep, one line a trial:
 
     {"trial": {"cell": "lstm", "T": 100, "seed": 0}, "result": {"error": 0.004}}
 
-A stopped sweep can therefore be continued: a trial that is in the file is not run again. A trial runs on one
-thread, so that processes do not compete for cores and no result depends on the number of cores.
+So a stopped sweep can be continued: a trial in the file is not run again. A trial runs on one thread, so that
+processes do not compete for cores and no result depends on their number.
 """
 
 from __future__ import annotations
@@ -31,15 +31,17 @@ Trial = Mapping[str, Any]
 Function = Callable[..., Mapping[str, Any]]
 
 
-def run_sweep(function: Function, trials: Sequence[Trial], path: PathLike, *, jobs: int = 1, dask: str | None = None,
-              progress: bool = True, describe: Callable[[dict[str, Any]], str] | None = None) -> list[dict[str, Any]]:
-    """Call ``function(**trial)`` for each trial that ``path`` does not hold yet; return one row a trial, in their order.
+def run_sweep(function: Function, trials: Sequence[Trial], path: PathLike, *, jobs: int = 1,
+              dask: str | None = None, progress: bool = True,
+              describe: Callable[[dict[str, Any]], str] | None = None) -> list[dict[str, Any]]:
+    """Call ``function(**trial)`` for each trial that ``path`` does not hold yet; return a row for each trial.
 
     Args:
-        function: returns a dict of JSON values that depends on its arguments alone. A Dask cluster's workers must be able to
-            import it.
+        function: returns a dict of JSON values that depends on its arguments alone. A Dask cluster's workers
+            must be able to import it.
         trials: dicts of JSON values with string keys. Equal ones run once.
-        path: the JSON Lines file; made, with its folder, if it is not there. Lines of other trials stay as they are.
+        path: the JSON Lines file; made, with its folder, if it is not there. Lines of other trials stay as
+            they are.
         jobs: processes on this machine; -1: one for each core. 1 stays in this process and needs no joblib.
         dask: address of a Dask scheduler, such as "tcp://host:8786", which then distributes the trials to its
             workers instead; they need minilstm and whatever defines ``function``.
@@ -47,11 +49,12 @@ def run_sweep(function: Function, trials: Sequence[Trial], path: PathLike, *, jo
         describe: given a finished row, returns a short text shown next to the bar.
 
     Returns:
-        ``{**trial, **result}`` for each trial; results are as JSON gives them back (lists, no tuples), fresh or not.
+        ``{**trial, **result}`` for each trial; results are as JSON gives them back (lists, no tuples), fresh
+        or not.
 
-    Raises ArgumentError (trials or results that are no JSON, a missing package, a cluster that does not answer), DataError (a
-    broken line in the file), OSError, and whatever ``function`` raises. After an error or Ctrl-C everything that was
-    finished is in the file.
+    Raises ArgumentError (trials or results that are no JSON, a missing package, a cluster that does not
+    answer), DataError (a broken line in the file), OSError, and whatever ``function`` raises. After an error
+    or Ctrl-C everything that was finished is in the file.
     """
     if jobs != -1:
         check_positive_int("jobs (a number of processes, or -1)", jobs)
@@ -71,14 +74,15 @@ def run_sweep(function: Function, trials: Sequence[Trial], path: PathLike, *, jo
     return [{**trial, **finished[key]} for key, trial in zip(keys, trials)]
 
 
-# The file ------------------------------------------------------------------------------------------------------------
+# The file
+# ------------------------------------------------------------
 
 
 def read_finished(path: PathLike) -> dict[str, dict[str, Any]]:
-    """Return the results in a sweep's file by the JSON of their trials, keys sorted; none if there is no such file.
+    """Return the results in a sweep's file by the JSON of their trials, keys sorted.
 
-    A last line without its end, which a killed sweep leaves, does not count. Raises DataError naming file and line for any
-    other line that is no trial.
+    A last line without its end, which a killed sweep leaves, does not count. Raises DataError naming file and
+    line for any other line that is no trial.
     """
     finished = {}
     for number, line in enumerate(_lines(path), 1):
@@ -88,8 +92,8 @@ def read_finished(path: PathLike) -> dict[str, dict[str, Any]]:
             if not isinstance(trial, dict) or not isinstance(result, dict):
                 raise TypeError
         except (ValueError, TypeError, KeyError, RecursionError):
-            raise DataError(f"{os.fspath(path)}: line {number} is no finished trial, {line[:40]!r}; repair it, or remove it "
-                            "so that its trial is run again") from None
+            raise DataError(f"{os.fspath(path)}: line {number} is no finished trial, {line[:40]!r}; "
+                            "repair it, or remove it so that its trial is run again") from None
         finished[_key(trial)] = result
     return finished
 
@@ -105,7 +109,7 @@ def _lines(path: PathLike) -> list[bytes]:
 
 @contextmanager
 def _mend(path: PathLike) -> Iterator[Callable[[Any, Any], dict[str, Any]]]:
-    """Cut off an unfinished last line, and give a function that appends (trial, result) and returns the result as read."""
+    """Cut off an unfinished last line; give a function that appends (trial, result), as it reads again."""
     end = sum(len(line) + 1 for line in _lines(path))
     with open(path, "ab") as file:
         file.truncate(end)
@@ -114,7 +118,8 @@ def _mend(path: PathLike) -> Iterator[Callable[[Any, Any], dict[str, Any]]]:
             try:
                 line = json.dumps({"trial": trial, "result": dict(result)})
             except (TypeError, ValueError) as error:
-                raise ArgumentError(f"run_sweep: the function must return a dict of JSON values: {error}") from None
+                raise ArgumentError("run_sweep: the function must return a dict of JSON values: "
+                                    f"{error}") from None
             file.write(line.encode("ascii") + b"\n")
             file.flush()
             os.fsync(file.fileno())
@@ -132,7 +137,8 @@ def _key(trial: Trial) -> str:
     raise ArgumentError(f"run_sweep: a trial must be a dict of JSON values with string keys, got {trial!r}")
 
 
-# Running -------------------------------------------------------------------------------------------------------------
+# Running
+# ------------------------------------------------------------
 
 
 def _run_one(function: Function, key: str, trial: dict[str, Any]) -> tuple[str, Mapping[str, Any]]:
@@ -143,7 +149,7 @@ def _run_one(function: Function, key: str, trial: dict[str, Any]) -> tuple[str, 
 
 
 def _leave_interrupts_to_the_parent() -> None:
-    """Ignore Ctrl-C in a worker: it reaches all processes of a terminal, and the main process stops the workers."""
+    """Ignore Ctrl-C in a worker: it reaches all processes of a terminal, and the parent stops the workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
@@ -158,7 +164,8 @@ def _results(function: Function, trials: Mapping[str, Trial], jobs: int,
         else:
             with _workers(jobs, dask) as parallel:
                 from joblib import delayed
-                results = parallel(delayed(_run_one)(function, key, dict(trial)) for key, trial in trials.items())
+                run = delayed(_run_one)
+                results = parallel(run(function, key, dict(trial)) for key, trial in trials.items())
                 try:
                     yield from results
                 finally:
@@ -173,10 +180,12 @@ def _workers(jobs: int, dask: str | None) -> Iterator[Any]:
     try:
         import joblib
     except ImportError:
-        raise ArgumentError('several processes need joblib: pip install -e ".[examples]" (or use jobs=1)') from None
+        raise ArgumentError('several processes need joblib: pip install -e ".[examples]" '
+                            '(or use jobs=1)') from None
     options: dict[str, Any] = {"return_as": "generator_unordered", "batch_size": 1}
     if dask is None:
-        with joblib.parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1, initializer=_leave_interrupts_to_the_parent):
+        with joblib.parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1,
+                                    initializer=_leave_interrupts_to_the_parent):
             yield joblib.Parallel(**options)
         return
     with _client(dask) as client, joblib.parallel_config("dask", n_jobs=-1, client=client):
@@ -193,11 +202,12 @@ def _client(address: str) -> Iterator[Any]:
     try:
         client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError) as error:
-        raise ArgumentError(f"dask: no scheduler answers at {address!r}: {' '.join(str(error).split())}") from None
+        reason = " ".join(str(error).split())
+        raise ArgumentError(f"dask: no scheduler answers at {address!r}: {reason}") from None
     with client:
         try:
             client.wait_for_workers(1, timeout=CONNECT_SECONDS)
         except TimeoutError:
-            raise ArgumentError(f"dask: the scheduler at {address} has no workers: start some with dask worker "
-                                f"{address}") from None
+            raise ArgumentError(f"dask: the scheduler at {address} has no workers: "
+                                f"start some with dask worker {address}") from None
         yield client

@@ -1,9 +1,9 @@
-"""One trial: a cell learns a task with a long lag from fresh sequences until the task is solved or the budget is used up.
+"""One trial: a cell learns a task with a long lag until the task is solved or the budget is used up.
 
     x (n, T, D) -> RNN, GRU or LSTM -> Linear -> loss          Adam, gradients clipped by their norm
 
-Everything depends on the arguments alone, so trials may run anywhere and in any order. Cells with the same seed see the same
-sequences.
+Everything depends on the arguments alone, so trials may run anywhere and in any order. Cells with the same
+seed see the same sequences.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ class Budget:
     """The budget of a trial.
 
     Attributes:
-        hidden_size, parameters: H itself, or the number of parameters that the recurrent layer is to have as nearly as its H
-            allows; one of them.
+        hidden_size, parameters: H itself, or the number of parameters that the recurrent layer is to have as
+            nearly as its H allows; one of them.
         batch_size, max_steps: sequences a step, and steps at most.
         lr, clip_norm: of Adam, and of the gradients (math.inf: no clipping).
-        init: "default", "uniform", or "chrono" with t_max = T, which for an RNN, that has no such thing, is "default".
+        init: "default", "uniform", or "chrono" with t_max = T; an RNN, which has no gate, takes "default".
         evaluate_every: steps between two looks at the unseen sequences; the last step is followed by one too.
     """
 
@@ -66,24 +66,27 @@ def train_on_task(task: str, cell: str, T: int | None, seed: int, **budget: Any)
         budget: the attributes of a ``Budget``.
 
     Returns:
-        solved (bool), sequences (trained on until solved; None if it was not), steps, error (the last on unseen sequences),
-        error_name, baseline, diverged (True if a gradient was not finite, which ended the training), parameters (of the
-        recurrent layer), hidden_size, curve (list of [sequences, error]), seconds.
+        solved (bool), sequences (trained on until solved; None if it was not), steps, error (the last on
+        unseen sequences), error_name, baseline, diverged (True if a gradient was not finite, which ended the
+        training), parameters (of the recurrent layer), hidden_size, curve (list of [sequences, error]),
+        seconds.
 
     Raises ArgumentError before anything is computed.
     """
     started = time.perf_counter()
-    problem, given = make_problem(task, T), Budget(**budget)
-    batch_size, max_steps, evaluate_every = (check_positive_int(name, getattr(given, name))
-                                             for name in ("batch_size", "max_steps", "evaluate_every"))
+    problem, limits = make_problem(task, T), Budget(**budget)
+    batch_size = check_positive_int("batch_size", limits.batch_size)
+    max_steps = check_positive_int("max_steps", limits.max_steps)
+    evaluate_every = check_positive_int("evaluate_every", limits.evaluate_every)
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise ArgumentError(f"seed: expected a whole number of at least 0, got {seed!r}")
-    if given.clip_norm != math.inf:
-        check_number("clip_norm", given.clip_norm)
-    model = build_model(problem, cell, T, seed, given.hidden_size, given.parameters, given.init)
-    criterion, optimizer = problem.loss(), Adam(model, lr=given.lr)
+    if limits.clip_norm != math.inf:
+        check_number("clip_norm", limits.clip_norm)
+    model = build_model(problem, cell, T, seed, limits)
+    criterion, optimizer = problem.loss(), Adam(model, lr=limits.lr)
     draw, test = problem.start(np.random.default_rng([seed, 1]), np.random.default_rng([seed, 2]))
-    error, solved, diverged, step = math.inf, False, False, 0
+    error, step = math.inf, 0
+    solved = diverged = False
     curve: list[tuple[int, float]] = []
     while step < max_steps and not solved and not diverged:
         step += 1
@@ -91,7 +94,7 @@ def train_on_task(task: str, cell: str, T: int | None, seed: int, **budget: Any)
         model.zero_grad()
         criterion(_forward(model, batch), batch.target)
         model.backward(criterion.backward())
-        clip_grad_norm(model, given.clip_norm)
+        clip_grad_norm(model, limits.clip_norm)
         try:
             optimizer.step()
         except NonFiniteError:
@@ -108,25 +111,26 @@ def train_on_task(task: str, cell: str, T: int | None, seed: int, **budget: Any)
     }
 
 
-def build_model(problem: Problem, cell: str, T: int | None, seed: int, hidden_size: int | None, parameters: int | None,
-                init: str) -> Sequential:
-    """Return the model of a trial with its initial weights: a Sequential of a recurrent layer and a Linear one."""
+def build_model(problem: Problem, cell: str, T: int | None, seed: int, budget: Budget) -> Sequential:
+    """Return the model of a trial with its initial weights: a recurrent layer and a Linear one."""
     check_choice("cell", cell, CELLS)
+    init, H = budget.init, budget.hidden_size
     check_choice("init", init, RECURRENT_INITS)
-    if (hidden_size is None) == (parameters is None):
+    if (H is None) == (budget.parameters is None):
         raise ArgumentError("expected either hidden_size or parameters")
-    H = hidden_size if parameters is None else hidden_size_for(cell, problem.input_size, parameters)
+    if budget.parameters is not None:
+        H = hidden_size_for(cell, problem.input_size, budget.parameters)
     rng = np.random.default_rng([seed, 0])
     options: dict[str, Any] = {"init": init}
     if init == "chrono":
         options = {"init": "default"} if cell == "rnn" else {"init": init, "t_max": max(3, T or T_MAX_REBER)}
     layer = LAYERS[cell](problem.input_size, H, return_sequences=problem.every_step, rng=rng, **options)
-    return Sequential(layer, Linear(layer.hidden_size, problem.output_size, init="uniform" if init == "uniform" else "default",
-                                    rng=rng))
+    head_init = "uniform" if init == "uniform" else "default"
+    return Sequential(layer, Linear(layer.hidden_size, problem.output_size, init=head_init, rng=rng))
 
 
 def predict(model: Module, batch: Batch) -> np.ndarray:
-    """Return the model's outputs on all sequences of a batch, a few hundred at a time; it is left in training mode."""
+    """Return the model's outputs on a batch, computed in parts; the model is left in training mode."""
     model.eval()
     parts = [_forward(model, batch.rows(slice(k, k + AT_ONCE))) for k in range(0, len(batch.x), AT_ONCE)]
     model.train()

@@ -1,15 +1,14 @@
 """Read a review word by word: gates, states and the model's answer after each word.
 
-For a model Embedding -> RNN, GRU or LSTM -> (Dropout ->) Linear -> Sigmoid, the recurrent layer's readable sequence function
-gives every gate and state; the head, applied to the hidden state after word k,
+For a model Embedding -> RNN, GRU or LSTM -> (Dropout ->) Linear -> Sigmoid, the recurrent layer's readable
+sequence function gives every gate and state; the head, applied to the hidden state after word k,
 
     p_k = σ(w h_k + b),
 
-is the model's answer if the review ended there. The sequence of p_k thus shows which word changed the answer (as in Karpathy,
-Johnson & Li 2015 for characters), together with the gates that caused the change.
+is the model's answer if the review ended there, as in Karpathy, Johnson & Li 2015 for characters.
 
-Padding is treated as the model treats it. Unmasked padding in front of the words changes the state before the first word;
-unmasked padding after them changes it after the last one, so ``prediction`` then differs from the last word's probability.
+Padding is treated as the model treats it. Unmasked padding behind the words changes the state after the last
+one, so ``prediction`` then differs from the last word's probability.
 """
 
 from __future__ import annotations
@@ -41,7 +40,8 @@ if TYPE_CHECKING:
 
 CELLS = ("RNN", "GRU", "LSTM")
 GATES = {"rnn": (), "gru": ("r", "z", "n"), "lstm": ("f", "i", "o", "c_tilde")}
-CHAIN = "Embedding -> RNN, GRU or LSTM (one layer, one direction, last state) -> Dropout -> Linear(H, 1) -> Sigmoid"
+CHAIN = ("Embedding -> RNN, GRU or LSTM (one layer, one direction, last state) -> Dropout -> Linear(H, 1) "
+         "-> Sigmoid")
 
 
 @dataclass(frozen=True)
@@ -88,14 +88,16 @@ def word_by_word(model: Module, tokenizer: Tokenizer, text: str, *, max_length: 
     """Return the states, gates and answers of ``model`` after each word of ``text``.
 
     Args:
-        model: a Sequential of exactly Embedding, one recurrent layer (one direction, return_sequences=False), Dropout (or
-            none), Linear(H, 1) and Sigmoid, as examples/imdb_lstm.py builds it. Neither it nor its mode is changed.
+        model: a Sequential of exactly Embedding, one recurrent layer (one direction, return_sequences=False),
+            Dropout (or none), Linear(H, 1) and Sigmoid, as examples/imdb_lstm.py builds it. Neither it nor
+            its mode is changed.
         tokenizer: the Tokenizer fitted on its training texts.
         text: the review; words beyond ``max_length`` are not read.
-        max_length, padding, mask: how the model was trained: to how many tokens and on which side reviews are filled up, and
-            whether the model is told the lengths, so that it skips the padding.
+        max_length, padding, mask: how the model was trained: to how many tokens and on which side reviews are
+            filled up, and whether the model is told the lengths, so that it skips the padding.
 
-    Raises ArgumentError for another kind of model and for a text without words, DtypeError if the text is not a string.
+    Raises ArgumentError for another kind of model and for a text without words, DtypeError if the text is not
+    a string.
     """
     embedding, layer, linear, _ = model_parts(model)
     check_positive_int("max_length", max_length)
@@ -104,27 +106,32 @@ def word_by_word(model: Module, tokenizer: Tokenizer, text: str, *, max_length: 
     if not ids:
         raise ArgumentError("text: contains no word that the tokenizer keeps")
     n = min(len(ids), max_length)
-    tokens = np.asarray([ids[:n]]) if mask else pad_sequences([ids], maxlen=max_length, padding=padding, truncating="post")
+    tokens = np.asarray([ids[:n]])
+    if not mask:
+        tokens = pad_sequences([ids], maxlen=max_length, padding=padding, truncating="post")
     first = tokens.shape[1] - n if padding == "pre" else 0      # position of the first word
-    rows = slice(first + 1, first + 1 + n)                      # of the states, whose row 0 is the initial one
+    rows = slice(first + 1, first + 1 + n)                      # of the states; row 0 is the initial one
 
     run = unroll(layer, to_numpy(embedding.params["W"])[tokens])
-    h, c = run.h[:, 0], None if run.c is None else run.c[:, 0]
-    gates = {name: np.stack([getattr(step, name)[0] for step in run.caches]) for name in GATES[run.cell]}
+    h = run.h[:, 0]
+    words_caches = run.caches[first:first + n]
     W, b = (to_numpy(linear.params[name]) if name in linear.params else None for name in ("W", "b"))
     z, _ = linear_forward(h, W, b)
     p = sigmoid(z)[:, 0]
-    unknown = tokenizer.word_index.get(tokenizer.oov_token, 0) if tokenizer.oov_token is not None else 0
-    return WordTrace(type(layer).__name__, words[:n], np.asarray(ids[:n]) != unknown, p[rows], float(p[first]),
-                     float(predict(model, tokens)[0, 0]), {name: value[first:first + n] for name, value in gates.items()},
-                     None if c is None else c[rows], h[rows], len(ids) - n)
+    unknown = tokenizer.word_index.get(tokenizer.oov_token or "", 0)
+    return WordTrace(
+        cell=type(layer).__name__, words=words[:n], known=np.asarray(ids[:n]) != unknown,
+        probabilities=p[rows], before=float(p[first]), prediction=float(predict(model, tokens)[0, 0]),
+        gates={name: np.stack([getattr(step, name)[0] for step in words_caches]) for name in GATES[run.cell]},
+        c=None if run.c is None else run.c[rows, 0], h=h[rows], cut=len(ids) - n)
 
 
 def model_parts(model: Module) -> tuple[Embedding, Recurrent, Linear, Sigmoid]:
-    """Return the layers of a model without its Dropout. Raises ArgumentError unless it is of the one kind."""
-    layers = [layer for layer in model if not isinstance(layer, Dropout)] if isinstance(model, Sequential) else []
+    """Return the layers of a model without its Dropout. Raises ArgumentError unless they are a CHAIN."""
+    children = list(model) if isinstance(model, Sequential) else []
+    layers = [layer for layer in children if not isinstance(layer, Dropout)]
     names = [type(layer).__name__ for layer in layers]
-    if len(names) != 4 or [names[0], *names[2:]] != ["Embedding", "Linear", "Sigmoid"] or names[1] not in CELLS:
+    if names not in [["Embedding", cell, "Linear", "Sigmoid"] for cell in CELLS]:
         got = " -> ".join(names) or type(model).__name__
         raise ArgumentError(f"model: expected a Sequential of {CHAIN}, got {got}")
     embedding, layer, linear, last = layers
@@ -141,4 +148,4 @@ def _encode(tokenizer: Tokenizer, text: str) -> tuple[list[str], list[int]]:
         raise DtypeError(f"text: expected a string, got {type(text).__name__}")
     words = list(tokenizer.words(text))
     numbers = tokenizer.texts_to_sequences([[word] for word in words])
-    return [word for word, ids in zip(words, numbers) if ids], [number for ids in numbers for number in ids]
+    return [word for word, ids in zip(words, numbers) if ids], [ids[0] for ids in numbers if ids]

@@ -1,7 +1,8 @@
 """The figure of a review read word by word: answer, states and gates above the words.
 
-All panels share the axis of words. A state or an answer is blue where it is positive (above 0, above one half) and red where
-it is negative; gates run from dark (closed) to light (open). Both scales are safe for colour-blind readers.
+All panels share the axis of words. A state or an answer is blue where it is positive (above 0, above one
+half) and red where it is negative; gates run from dark (closed) to light (open). Both scales are safe for
+colour-blind readers.
 """
 
 from __future__ import annotations
@@ -19,17 +20,17 @@ from minilstm.training.curves import new_figure
 UNITS = 20          # units of the state shown: those that vary most
 SIGNED, OPEN = "RdBu", "viridis"
 KEEPS = {"LSTM": "f", "GRU": "z"}       # the gate that decides what is kept of the state
-NAMES = {"f": "forget gate f", "i": "input gate i", "o": "output gate o", "c_tilde": "|candidate c̃|", "r": "reset gate r",
-         "z": "update gate z", "n": "|candidate n|"}
+NAMES = {"f": "forget gate f", "i": "input gate i", "o": "output gate o", "c_tilde": "|candidate c̃|",
+         "r": "reset gate r", "z": "update gate z", "n": "|candidate n|"}
 
 
 def draw_words(trace: WordTrace, start: int | None = None, count: int = 60) -> Any:
-    """Return a matplotlib Figure of ``count`` words from number ``start`` on; None: where the probability moves most.
+    """Return a Figure of ``count`` words from number ``start`` on; None: where the probability moves most.
 
-    Panels, from the top: the probability after each word, over a strip of its colour, with a small one of the whole review
-    where that is longer; the cell state (RNN, GRU: the hidden state) of the 20 units that move most; the gates' means over
-    all units; the gate that keeps the state (f or z) in those 20 units. Raises ArgumentError for a window outside the review
-    or where matplotlib is missing.
+    Panels, from the top: the probability after each word, over a strip of its colour, with a small one of the
+    whole review where that is longer; the cell state (RNN, GRU: the hidden state) of the 20 units that move
+    most; the gates' means over all units; the gate that keeps the state (f or z) in those 20 units. Raises
+    ArgumentError for a window outside the review or where matplotlib is missing.
     """
     n = len(trace.words)
     count = min(check_positive_int("count", count), n)
@@ -43,25 +44,28 @@ def draw_words(trace: WordTrace, start: int | None = None, count: int = 60) -> A
     units = most_active(state, trace.probabilities)
     keeps = KEEPS.get(trace.cell)
     heights = {"review": 0.7} if shown < n else {}
-    heights |= {"p": 1.8, "state": 2.6} | ({"means": 0.3 * len(trace.gates) + 0.2, "keeps": 2.6} if keeps else {})
+    heights |= {"p": 1.8, "state": 2.6}
+    if keeps:
+        heights |= {"means": 0.3 * len(trace.gates) + 0.2, "keeps": 2.6}
     figure = new_figure(max(7.0, 3.2 + 0.27 * shown), 1.6 + sum(heights.values()))
-    panels = dict(zip(heights, figure.subplots(len(heights), 1, height_ratios=list(heights.values()), squeeze=False)[:, 0]))
+    axes = figure.subplots(len(heights), 1, height_ratios=list(heights.values()))
+    panels = dict(zip(heights, axes))
 
     if "review" in panels:
         _whole(panels["review"], trace, window)
     _probability(panels["p"], trace, window)
     name = "hidden state h" if trace.c is None else "cell state c"
     limit = float(np.abs(state[window][:, units]).max()) or 1.0
-    _heat(figure, panels["state"], state[window][:, units].T, f"{name}: the {len(units)} units that move most", SIGNED,
-          (-limit, limit))
+    _heat(figure, panels["state"], state[window][:, units].T,
+          f"{name}: the {len(units)} units that move most", SIGNED, (-limit, limit))
     panels["state"].set_yticks(range(len(units)), [str(unit) for unit in units], fontsize=7)
     panels["state"].set_ylabel("unit")
     if keeps:
         means = np.stack([np.abs(gate[window]).mean(axis=1) for gate in trace.gates.values()])
         _heat(figure, panels["means"], means, "gates, mean over all units", OPEN, (0.0, 1.0))
         panels["means"].set_yticks(range(len(means)), [NAMES[gate] for gate in trace.gates], fontsize=9)
-        _heat(figure, panels["keeps"], trace.gates[keeps][window][:, units].T, f"{NAMES[keeps]} of the same units", OPEN,
-              (0.0, 1.0))
+        _heat(figure, panels["keeps"], trace.gates[keeps][window][:, units].T,
+              f"{NAMES[keeps]} of the same units", OPEN, (0.0, 1.0))
         panels["keeps"].set_yticks(range(len(units)), [str(unit) for unit in units], fontsize=7)
         panels["keeps"].set_ylabel("unit")
     for panel in list(panels.values())[1 if "review" in panels else 0:]:
@@ -70,25 +74,28 @@ def draw_words(trace: WordTrace, start: int | None = None, count: int = 60) -> A
     shown_words = map(drawable, trace.words[window])
     labels = [word if known else f"[{word}]" for word, known in zip(shown_words, trace.known[window])]
     bottom = list(panels.values())[-1]
-    bottom.set_xticks(range(shown), [_short(label) for label in labels], rotation=90, fontsize=10, parse_math=False)
-    bottom.set_xlabel("words" + ("" if shown == n else f" {window.start + 1} to {window.stop} of {n}")
-                      + (", [unknown ones]" if not trace.known[window].all() else ""))
+    bottom.set_xticks(range(shown), [_short(label) for label in labels], rotation=90, fontsize=10,
+                      parse_math=False)
+    part = "" if shown == n else f" {window.start + 1} to {window.stop} of {n}"
+    unknown = "" if trace.known[window].all() else ", [unknown ones]"
+    bottom.set_xlabel(f"words{part}{unknown}")
     return figure
 
 
 def drawable(word: str) -> str:
-    """Return a word for matplotlib's font: in place of a sign that it lacks, such as an emoji, the sign's name."""
+    """Return a word for matplotlib's font: signs that it lacks, such as emojis, by their names."""
     from matplotlib.font_manager import FontProperties, findfont, get_font
     has = get_font(findfont(FontProperties())).get_charmap()
     return "".join(sign if ord(sign) in has else _name(sign) for sign in word)
 
 
 def _name(sign: str) -> str:
-    return f":{unicodedata.name(sign, 'sign').lower()}:" if unicodedata.category(sign).startswith("S") else "?"
+    is_symbol = unicodedata.category(sign).startswith("S")
+    return f":{unicodedata.name(sign, 'sign').lower()}:" if is_symbol else "?"
 
 
 def most_active(state: np.ndarray, p: np.ndarray, count: int = UNITS) -> np.ndarray:
-    """Return the numbers of the ``count`` units of state (n, H) that vary most, first those that rise with p (n,).
+    """Return the numbers of the ``count`` units of state (n, H) that vary most; those that rise with p first.
 
     (With p constant, or one word, in the order of their numbers.)
     """
@@ -106,8 +113,8 @@ def liveliest(trace: WordTrace, count: int) -> int:
 
 def _probability(axes: Any, trace: WordTrace, window: slice) -> None:
     p = trace.probabilities[window]
-    axes.imshow(p[None], cmap=SIGNED, vmin=-0.2, vmax=1.2, aspect="auto", extent=(-0.5, len(p) - 0.5, 0, 1), alpha=0.5,
-                zorder=0)
+    axes.imshow(p[None], cmap=SIGNED, vmin=-0.2, vmax=1.2, aspect="auto",
+                extent=(-0.5, len(p) - 0.5, 0, 1), alpha=0.5, zorder=0)
     axes.axhline(0.5, color="#555555", linewidth=1, linestyle=":")
     before = trace.before if window.start == 0 else trace.probabilities[window.start - 1]
     axes.step(np.arange(-1, len(p)), np.concatenate([[before], p]), where="mid", color="black", linewidth=2)
@@ -127,8 +134,10 @@ def _whole(axes: Any, trace: WordTrace, window: slice) -> None:
     axes.set_title(f"all {len(trace.words)} words; below: those marked")
 
 
-def _heat(figure: Any, axes: Any, values: np.ndarray, title: str, colours: str, limits: tuple[float, float]) -> None:
-    image = axes.imshow(values, cmap=colours, vmin=limits[0], vmax=limits[1], aspect="auto", interpolation="nearest")
+def _heat(figure: Any, axes: Any, values: np.ndarray, title: str, colours: str,
+          limits: tuple[float, float]) -> None:
+    image = axes.imshow(values, cmap=colours, vmin=limits[0], vmax=limits[1], aspect="auto",
+                        interpolation="nearest")
     axes.set_title(title)
     figure.colorbar(image, ax=axes, pad=0.01, fraction=0.04)
 

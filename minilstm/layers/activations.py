@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from minilstm.backend.arrays import Array, get_array_module
-from minilstm.backend.checks import as_gradient, as_not_empty
+from minilstm.backend.checks import as_gradient, as_not_empty, axis_names
 from minilstm.backend.subnormals import flush_to_zero
 from minilstm.cells.activations import d_relu, d_sigmoid, d_tanh, relu, sigmoid
 from minilstm.layers.module import Module
@@ -31,8 +31,8 @@ class _Activation(Module):
 
     # The forward keeps subnormals: σ(-90) is not 0, and its logarithm is a loss.
     def forward(self, x: Array) -> Array:
-        """Return a(x): same shape and dtype as ``x``. Raises DtypeError unless it is floating point,
-        ShapeError if empty."""
+        """Return a(x), shaped like ``x``. Raises DtypeError unless it is floating point, ShapeError if
+        empty."""
         y = self.activate(as_not_empty("x", x))
         # The caller may write into y, so the cache keeps its own copy.
         self.push(ActivationCache(y.copy()) if self.keeps else None)
@@ -40,10 +40,9 @@ class _Activation(Module):
 
     @flush_to_zero
     def backward(self, dy: Array) -> Array:
-        """Return dx = dy · a'(x), shaped like ``x``. Raises ShapeError, DtypeError, BackwardError before any
-        change."""
+        """Return dx = dy · a'(x), shaped like ``x``. First raises ShapeError, DtypeError, BackwardError."""
         y = self.peek().y
-        dy = as_gradient("dy", dy, tuple(y.shape), ", ".join(f"axis {axis}" for axis in range(y.ndim)), y.dtype)
+        dy = as_gradient("dy", dy, tuple(y.shape), axis_names(y.ndim), y.dtype)
         self.pop()
         return dy * self.derivative(y)
 

@@ -1,5 +1,4 @@
-"""Dropout, inverted: survivors are scaled up while training, so evaluation is the identity (Srivastava et al.
-2014).
+"""Dropout, inverted: survivors are scaled up while training (Srivastava et al. 2014).
 
     y = x · m,  m_j = 1 / (1 - p) with probability 1 - p, else 0;      dx = dy · m
 
@@ -15,7 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minilstm.backend.arrays import Array, asarray, backend_name, get_array_module
-from minilstm.backend.checks import as_floating, as_gradient, as_integers, as_not_empty, check_shape
+from minilstm.backend.checks import (as_floating, as_gradient, as_integers, as_not_empty, axis_names,
+                                     check_shape)
 from minilstm.backend.errors import ArgumentError
 from minilstm.backend.seeds import as_generator
 from minilstm.backend.subnormals import flush_to_zero
@@ -23,8 +23,7 @@ from minilstm.layers.module import Module
 
 
 class DropoutCache(NamedTuple):
-    """What backward needs: the scaled mask, shaped like the input (None: nothing was dropped), and the
-    output's dtype."""
+    """What backward needs: the scaled mask (None: nothing was dropped), the output's shape and dtype."""
 
     mask: Array | None
     shape: tuple[int, ...]
@@ -33,7 +32,8 @@ class DropoutCache(NamedTuple):
 
 def check_probability(name: str, p: Any) -> float:
     """Return ``p`` as a float. Raises ArgumentError unless 0 <= p < 1."""
-    if isinstance(p, (bool, np.bool_)) or not isinstance(p, (int, float, np.integer, np.floating)) or not 0.0 <= p < 1.0:
+    number = isinstance(p, (int, float, np.integer, np.floating)) and not isinstance(p, bool)
+    if not number or not 0.0 <= p < 1.0:
         raise ArgumentError(f"{name}: expected a probability in [0, 1), got {p!r}")
     return float(p)
 
@@ -46,28 +46,26 @@ def check_token(name: str, token: Any) -> int:
 
 
 def dropout_mask(rng: np.random.Generator, shape: tuple[int, ...], p: float, like: Array) -> Array:
-    """Draw a scaled mask of the given shape: 0 with probability ``p``, else 1 / (1 - p); backend and dtype of
-    ``like``."""
+    """Draw a mask, 0 with probability ``p``, else 1 / (1 - p); backend and dtype are those of ``like``."""
     keep = rng.random(shape, dtype=np.float32) >= p
     return asarray(keep.astype(like.real.dtype) * like.real.dtype.type(1.0 / (1.0 - p)), backend_name(like))
 
 
 def dropout_forward(x: Array, mask: Array | None) -> tuple[Array, DropoutCache]:
-    """Return (x · mask, cache); ``mask`` is shaped like ``x`` and already scaled, or None to pass ``x``
-    on."""
+    """Return (x · mask, cache); ``mask`` is shaped like ``x`` and already scaled, or None: all 1."""
     x = as_floating("x", x)
     if mask is None:
         return x.copy(), DropoutCache(None, tuple(x.shape), x.dtype)
     mask = as_floating("mask", mask)
     get_array_module(x, mask)
-    check_shape("mask", mask, tuple(x.shape), ", ".join(f"axis {axis}" for axis in range(x.ndim)))
+    check_shape("mask", mask, tuple(x.shape), axis_names(x.ndim))
     y = x * mask
     return y, DropoutCache(mask, tuple(x.shape), y.dtype)
 
 
 def dropout_backward(dy: Array, cache: DropoutCache) -> Array:
     """Return dx = dy · mask, shaped like the input."""
-    dy = as_gradient("dy", dy, cache.shape, ", ".join(f"axis {axis}" for axis in range(len(cache.shape))), cache.dtype)
+    dy = as_gradient("dy", dy, cache.shape, axis_names(len(cache.shape)), cache.dtype)
     return dy.copy() if cache.mask is None else dy * cache.mask
 
 
@@ -99,8 +97,7 @@ class Dropout(Module):
 
     @flush_to_zero
     def forward(self, x: Array) -> Array:
-        """Return x · mask, shaped like ``x``. Raises DtypeError unless it is floating point, ShapeError if
-        empty."""
+        """Return x · mask, like ``x``. Raises DtypeError unless it is floating point, ShapeError if empty."""
         x = as_not_empty("x", x)
         y, cache = dropout_forward(x, self.mask(x) if self.training and self.p > 0.0 else None)
         self.push(cache)
@@ -112,8 +109,7 @@ class Dropout(Module):
 
     @flush_to_zero
     def backward(self, dy: Array) -> Array:
-        """Return dx, shaped like the input. Raises ShapeError, DtypeError, BackwardError before any
-        change."""
+        """Return dx, shaped like the input. First raises ShapeError, DtypeError, BackwardError."""
         dx = dropout_backward(dy, self.peek())
         self.pop()
         return dx
@@ -170,8 +166,8 @@ class WordDropout(Module):
     def __init__(self, p: float, *, token: int = 1, padding_idx: int | None = 0, rng: Any = None) -> None:
         super().__init__()
         self.p, self.rng = check_probability("p", p), as_generator(rng)
-        self.token, self.padding_idx = check_token("token", token), None if padding_idx is None else check_token(
-            "padding_idx", padding_idx)
+        self.token = check_token("token", token)
+        self.padding_idx = None if padding_idx is None else check_token("padding_idx", padding_idx)
 
     def extra_repr(self) -> str:
         return f"p={self.p:g}"

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minilstm.backend.arrays import Array, get_array_module
-from minilstm.backend.checks import (as_floating, as_gradient, as_integers, check_choice, check_dtype,
-                                     check_positive_int, check_shape)
+from minilstm.backend.checks import (as_floating, as_gradient, as_integers, axis_names, check_choice,
+                                     check_dtype, check_positive_int, check_shape)
 from minilstm.backend.errors import ArgumentError, ShapeError, TokenError
 from minilstm.backend.seeds import as_generator
 from minilstm.backend.subnormals import flush_to_zero
@@ -43,7 +43,8 @@ def check_padding_idx(padding_idx: Any, V: int) -> None:
         raise ArgumentError(f"padding_idx: expected a token from 0 to {V - 1}, got {padding_idx!r}")
 
 
-def embedding_forward(tokens: Array, W: Array, *, padding_idx: int | None = None) -> tuple[Array, EmbeddingCache]:
+def embedding_forward(tokens: Array, W: Array, *,
+                      padding_idx: int | None = None) -> tuple[Array, EmbeddingCache]:
     """Return (W[tokens], cache).
 
     Args:
@@ -51,8 +52,7 @@ def embedding_forward(tokens: Array, W: Array, *, padding_idx: int | None = None
         W: (V, D).
         padding_idx: row that gets no gradient.
 
-    Raises DtypeError, ShapeError, and on the host TokenError naming the first token out of range and its
-    place; on a device such a token's row is NaN.
+    Raises DtypeError, ShapeError and, on the host, TokenError naming the first token out of range.
     """
     tokens, W = as_integers("tokens", tokens), as_floating("W", W)
     xp = get_array_module(tokens, W)
@@ -74,21 +74,19 @@ def check_tokens(tokens: Array, V: int) -> None:
     if bool((tokens.min() < 0) | (tokens.max() >= V)):
         wrong = get_array_module(tokens).nonzero((tokens < 0) | (tokens >= V))
         place = tuple(int(axis[0]) for axis in wrong)
-        raise TokenError(f"tokens: {int(tokens[place])} at {list(place)} is outside the vocabulary: expected 0 to {V - 1}")
+        raise TokenError(f"tokens: {int(tokens[place])} at {list(place)} is outside the vocabulary: "
+                         f"expected 0 to {V - 1}")
 
 
 def embedding_backward(dy: Array, cache: EmbeddingCache) -> Array:
-    """Return dW (V, D), given dy (..., D): each token's row is the sum of dy over the places where it
-    stands."""
+    """Return dW (V, D), given dy (..., D): a token's row is the sum of dy over the places where it stands."""
     return _row_sums(_as_dy(dy, cache), cache)
 
 
 def _as_dy(dy: Any, cache: EmbeddingCache) -> Array:
-    """Return the gradient dy (..., D) of the output as an array. Raises DtypeError or ShapeError unless it
-    fits."""
-    axes = [f"N{axis}" for axis in range(cache.tokens.ndim)]
+    """Return dy (..., D) as an array. Raises DtypeError or ShapeError unless it fits the output."""
     shape = (*cache.tokens.shape, cache.embedding_dim)
-    dy = as_gradient("dy", dy, shape, ", ".join([*axes, "D"]), cache.dtype)
+    dy = as_gradient("dy", dy, shape, axis_names(len(shape), "D"), cache.dtype)
     get_array_module(dy, cache.tokens)
     return dy
 
@@ -114,8 +112,7 @@ class Embedding(Module):
         num_embeddings: V, size of the vocabulary.
         embedding_dim: D, size of a row.
         padding_idx: token whose row is 0 and stays 0 (None: no such token).
-        init: "default" (uniform in ±0.05, Keras') or "uniform" (standard normal, what PyTorch's Embedding
-            does).
+        init: "default" (uniform in ±0.05, Keras') or "uniform" (standard normal, PyTorch's).
         dtype: floating dtype of the table.
         rng: seed or numpy Generator for the initial rows.
 
@@ -134,8 +131,8 @@ class Embedding(Module):
 
     takes_tokens = True
 
-    def __init__(self, num_embeddings: int, embedding_dim: int, *, padding_idx: int | None = None, init: str = "default",
-                 dtype: Any = np.float32, rng: Any = None) -> None:
+    def __init__(self, num_embeddings: int, embedding_dim: int, *, padding_idx: int | None = None,
+                 init: str = "default", dtype: Any = np.float32, rng: Any = None) -> None:
         super().__init__()
         self.num_embeddings = check_positive_int("num_embeddings", num_embeddings)
         self.embedding_dim = check_positive_int("embedding_dim", embedding_dim)

@@ -37,11 +37,9 @@ def glorot_uniform(rng: np.random.Generator, fan_in: int, fan_out: int) -> np.nd
 
 
 def orthogonal(rng: np.random.Generator, rows: int, columns: int) -> np.ndarray:
-    """Return a (rows, columns) matrix whose shorter side is orthonormal, uniformly distributed over such
-    matrices.
+    """Return a (rows, columns) matrix whose shorter side is orthonormal, uniform over such matrices.
 
-    QR decomposition of a Gaussian matrix, with the signs of R's diagonal moved into Q; otherwise QR's own
-    sign convention would make the distribution non-uniform.
+    It is Q of a Gaussian matrix, with the signs of R's diagonal moved into Q: QR's own signs are not uniform.
     """
     tall = rng.standard_normal((max(rows, columns), min(rows, columns)))
     q, r = np.linalg.qr(tall)
@@ -71,8 +69,9 @@ def chrono_bias(rng: np.random.Generator, units: int, t_max: int) -> np.ndarray:
     return np.log(rng.uniform(1, t_max - 1, units))
 
 
-def recurrent_weights(rng: np.random.Generator, D: int, H: int, gates: tuple[str, ...], biases: tuple[str, ...], *,
-                      init: str, t_max: int | None, keep_gate: str) -> tuple[np.ndarray, np.ndarray]:
+def recurrent_weights(rng: np.random.Generator, D: int, H: int, gates: tuple[str, ...],
+                      biases: tuple[str, ...], *, init: str, t_max: int | None,
+                      keep_gate: str) -> tuple[np.ndarray, np.ndarray]:
     """Return W (H+D, G·H), rows [h; x], and b (B·H,) of one cell with G gates and B biases."""
     columns, entries = len(gates) * H, len(biases) * H
     if init == "uniform":

@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minilstm.backend.arrays import Array, get_array_module
-from minilstm.backend.checks import (as_floating, as_gradient, check_choice, check_dtype, check_positive_int,
-                                     check_shape)
+from minilstm.backend.checks import (as_floating, as_gradient, axis_names, check_choice, check_dtype,
+                                     check_positive_int, check_shape)
 from minilstm.backend.seeds import as_generator
 from minilstm.backend.subnormals import flush_to_zero
 from minilstm.backend.threads import matmul
@@ -47,7 +47,7 @@ def linear_forward(x: Array, W: Array, b: Array | None) -> tuple[Array, LinearCa
     get_array_module(x, W, b)
     check_shape("W", W, (None, None), "D, M")
     D, M = W.shape
-    check_shape("x", x, (None,) * (x.ndim - 1) + (D,), ", ".join([f"N{axis}" for axis in range(x.ndim - 1)] + ["D"]))
+    check_shape("x", x, (None,) * (x.ndim - 1) + (D,), axis_names(x.ndim, "D"))
     if b is not None:
         check_shape("b", b, (M,), "M")
     y = matmul(x.reshape(-1, D), W).reshape(*x.shape[:-1], M)
@@ -55,12 +55,10 @@ def linear_forward(x: Array, W: Array, b: Array | None) -> tuple[Array, LinearCa
 
 
 def linear_backward(dy: Array, cache: LinearCache) -> tuple[Array, Array, Array]:
-    """Return (dx, dW, db), the gradients of linear_forward's arguments, given dy (..., M). See the file's
-    derivation."""
+    """Return (dx, dW, db), the gradients of linear_forward's arguments, given dy (..., M): see above."""
     x, W = cache
     D, M = W.shape
-    axes = ", ".join([f"N{axis}" for axis in range(x.ndim - 1)] + ["M"])
-    dy = as_gradient("dy", dy, (*x.shape[:-1], M), axes, np.result_type(x.dtype, W.dtype))
+    dy = as_gradient("dy", dy, (*x.shape[:-1], M), axis_names(x.ndim, "M"), np.result_type(x.dtype, W.dtype))
     rows = dy.reshape(-1, M)
     return matmul(rows, W.T).reshape(x.shape), matmul(x.reshape(-1, D).T, rows), rows.sum(axis=0)
 

@@ -10,17 +10,15 @@ from minilstm.layers.recurrent import Recurrent
 
 
 class LSTM(Recurrent):
-    """Long short-term memory (Hochreiter & Schmidhuber 1997, forget gate of Gers et al. 2000), one or more
-    layers.
+    """Long short-term memory, one or more layers (Hochreiter & Schmidhuber 1997, Gers et al. 2000).
 
     Args:
         input_size, hidden_size: D and H.
         num_layers: number of layers on top of each other.
         bidirectional: read each sequence in both directions and concatenate the outputs, forward units first.
-        dropout: probability of dropping a layer's output before the next layer, while training; needs
-            ``num_layers`` >= 2.
-        return_sequences: return the output of every step, (N, T, H · directions); False: the last one, (N, H
-            · directions).
+        dropout: probability of dropping outputs between layers, while training; needs ``num_layers`` >= 2.
+        return_sequences: return all outputs, (N, T, H · directions); False: the last one, (N, H ·
+            directions).
         padding: the side that is padded when ``lengths`` are given, "post" or "pre".
         init: "default" (Keras': Glorot for the input, orthogonal for the state, forget bias 1), "chrono"
             (Tallec & Ollivier 2018) or "uniform" (PyTorch's: ±1/√H).

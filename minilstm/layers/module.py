@@ -20,10 +20,10 @@ import numpy as np
 
 from minilstm.backend.arrays import Array, get_array_module
 from minilstm.backend.checks import as_floating, check_writeable
-from minilstm.backend.errors import BackwardError, ParameterError
+from minilstm.backend.errors import BackwardError
 from minilstm.backend.passes import begin, discard, one_pass, thread
 from minilstm.layers.foreign import refuse_foreign
-from minilstm.layers.saving import Saved
+from minilstm.layers.saving import Named, Saved
 
 
 class Module(Saved):
@@ -34,13 +34,13 @@ class Module(Saved):
         grads: name -> gradient of the same shape; ``backward`` adds to it, ``zero_grad`` clears it.
         training: True in training mode (caches are kept, dropout drops), False in evaluation mode;
             ``train()`` and ``eval()`` set it for all modules below, too.
-        fast: whether the fast functions of minilstm/kernels are used where they apply; False: the readable
-            ones alone. Setting it reaches every module below, and the optimiser's updates of their
-            parameters.
-        frozen: whether optimisers leave this module's own parameters as they are; gradients still pass
-            through it. Setting it reaches every module below.
+        fast: whether the fast functions of minilstm/kernels are used where they apply, the optimiser's
+            updates among them; False: the readable ones alone.
+        frozen: whether optimisers leave this module's parameters as they are; gradients still pass through.
         rng: the seeded host generator of layers that draw random numbers; absent elsewhere.
         takes_tokens: True for a layer whose input is whole numbers, as an Embedding's is.
+
+    Setting ``fast`` or ``frozen`` reaches every module below.
     """
 
     rng: np.random.Generator
@@ -48,8 +48,7 @@ class Module(Saved):
     _fast, _frozen, _training = True, False, True
 
     def __new__(cls, *args: Any, **options: Any) -> Self:
-        """Set up what every module has, so that a subclass may define ``__init__`` without calling this
-        one's."""
+        """Set up what every module has, even one whose ``__init__`` does not call this class's."""
         if cls.__module__.startswith("minilstm."):
             refuse_foreign(cls, options)
         module = super().__new__(cls)
@@ -63,10 +62,9 @@ class Module(Saved):
         self._caches: list[Any]         # of the latest pass, in the order of its calls
         self._pass: int                 # the number of that pass
         self._superseded: bool          # an earlier pass was pending when it began
-        self._outdated: bool            # pending caches have been discarded since, because the weights changed
+        self._outdated: bool            # pending caches have been discarded since: the weights changed
 
-    # What a subclass writes
-    # ------------------------------------------------------------------------------------------
+    # What a subclass writes ---------------------------------------------------------------------
 
     def forward(self, *args: Any, **options: Any) -> Any:
         raise TypeError(f"{type(self).__name__} does not define forward")
@@ -82,12 +80,10 @@ class Module(Saved):
         """Draw fresh values for this layer's own parameters (host arrays by name)."""
         return {}
 
-    # What a subclass uses
-    # --------------------------------------------------------------------------------------------
+    # What a subclass uses -----------------------------------------------------------------------
 
     def add_param(self, name: str, value: Any) -> None:
-        """Register a copy of ``value`` (a floating point array of any shape) as a parameter; allocate its
-        gradient."""
+        """Register a copy of ``value``, a floating point array, as a parameter; allocate its gradient."""
         value = as_floating(name, value)
         self.params[name] = value.copy()
         self.grads[name] = get_array_module(value).zeros_like(self.params[name])
@@ -108,7 +104,7 @@ class Module(Saved):
         self._caches.append(cache)
 
     def peek(self) -> Any:
-        """Return what ``pop`` would, and leave it where it is, so that ``dy`` can be checked before anything
+        """Return what ``pop`` would and leave it there, so that ``dy`` can be checked before anything
         changes.
 
         Also raises ArgumentError or DtypeError for a gradient that cannot be written to.
@@ -126,29 +122,29 @@ class Module(Saved):
         return self._caches.pop()
 
     def check_pending(self, calls: int = 1) -> None:
-        """Raise BackwardError unless ``calls`` calls of the latest pass are pending, by the rule of
+        """Raise BackwardError unless ``calls`` calls of the latest pass are pending: see
         backend/passes.py."""
         who = f"{type(self).__name__}.backward"
         if len(self._caches) < calls or self._pass <= thread.discarded:
-            raise BackwardError(f"{who}: there is no forward pass to backpropagate through; each backward needs a forward "
-                                "of its own, in training mode, and comes before optimizer.step()")
+            raise BackwardError(
+                f"{who}: there is no forward pass to backpropagate through; each backward needs a forward of "
+                "its own, in training mode, and comes before optimizer.step()")
         loss = thread.loss
         older = loss is not None and loss.latest < self._pass       # the loss is of an older pass
         if older or self._superseded and (loss is None or loss.of != self._pass):
             discard()
             raise BackwardError(
-                f"{who}: it is not clear which forward to backpropagate through, because several were made in training "
-                "mode. Look at predictions in evaluation mode: model.eval(), then model.train(). Compute the loss on the "
-                "latest output. Calls that belong together go into the forward of one ml.Module. What was pending is "
-                "discarded")
+                f"{who}: it is not clear which forward to backpropagate through, because several were made "
+                "in training mode. Look at predictions in evaluation mode: model.eval(), then model.train(). "
+                "Compute the loss on the latest output. Calls that belong together go into the forward of "
+                "one ml.Module. What was pending is discarded")
 
     def accepts(self, option: str) -> bool:
         """Return whether the call takes a keyword argument of this name."""
         named, any_name = _options_of(type(self).forward)
         return any_name or option in named
 
-    # Calling it
-    # ------------------------------------------------------------------------------------------------------
+    # Calling it ---------------------------------------------------------------------------------
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         """Run the forward pass. In training mode, an input that is refused leaves no trace."""
@@ -187,15 +183,3 @@ def _options_of(forward: Callable[..., Any]) -> tuple[frozenset[str], bool]:
     """Return the names of what a class's forward takes, and whether it takes any other keyword."""
     parameters = signature(forward).parameters.values()
     return frozenset(p.name for p in parameters), any(p.kind is Parameter.VAR_KEYWORD for p in parameters)
-
-
-class Named(dict[str, Any]):
-    """A module's parameters, or gradients, by name; a name that is not there is an error in words."""
-
-    def __init__(self, owner: str, what: str) -> None:
-        super().__init__()
-        self.owner, self.what = owner, what
-
-    def __missing__(self, name: str) -> Any:
-        raise ParameterError(f"{self.owner} has no {self.what} {name!r}: it has {', '.join(map(repr, self)) or 'none'}; "
-                             "add_param(name, value) makes one")

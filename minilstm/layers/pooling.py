@@ -1,5 +1,4 @@
-"""Pooling over time: one vector for a whole sequence, from the outputs of all its steps instead of the last
-one.
+"""Pooling over time: one vector for a whole sequence, from the outputs of all its steps.
 
     max     y_nh = max_t x_nth                      over the real steps t of sequence n
     mean    y_nh = (1 / T_n) Σ_t x_nth              T_n: its number of real steps
@@ -35,7 +34,8 @@ class PoolCache(NamedTuple):
     shape: tuple[int, ...]      # of x, (N, T, H)
     dtype: Any
     places: Array | None        # (N, H) the step of each maximum; None: no maximum was taken
-    shares: Array | None        # (N, T, 1) or (1, 1, 1): the weight of each step in the mean, 0 at padded steps; None: no mean
+    # (N, T, 1) or (1, 1, 1): the weight of each step in the mean, 0 at padded steps; None: no mean
+    shares: Array | None
 
 
 def pool_forward(x: Array, lengths: Any = None, *, mode: str = "both", padding: str = "post",
@@ -65,10 +65,12 @@ def pool_forward(x: Array, lengths: Any = None, *, mode: str = "both", padding: 
     if mode != "mean":
         shown = x if real is None else xp.where(real, x, -xp.inf)
         parts.append(shown.max(axis=1))
-        places = (shown == parts[0][:, None]).argmax(axis=1) if keep else None      # faster than shown.argmax(axis=1)
+        if keep:                                                        # faster than shown.argmax(axis=1)
+            places = (shown == parts[0][:, None]).argmax(axis=1)
     if mode != "max":
-        shares = xp.full((1, 1, 1), 1 / T, x.real.dtype) if real is None else real.astype(x.real.dtype) / real.sum(
-            axis=1, keepdims=True, dtype=x.real.dtype)
+        dtype = x.real.dtype
+        shares = (xp.full((1, 1, 1), 1 / T, dtype) if real is None
+                  else real.astype(dtype) / real.sum(axis=1, keepdims=True, dtype=dtype))
         parts.append((x if real is None else xp.where(real, x, 0)).sum(axis=1) * shares.max(axis=1))
     return xp.concatenate(parts, axis=1), PoolCache(tuple(x.shape), x.dtype, places, shares) if keep else None
 
@@ -91,7 +93,7 @@ def pool_backward(dy: Array, cache: PoolCache | None) -> Array:
         dx = xp.empty((N, T, H), dtype)
         xp.multiply(dy[:, None, -H:], shares, out=dx)
     if places is not None:
-        dx[xp.arange(N)[:, None], places, xp.arange(H)] += dy[:, :H]    # each place once, so += adds each share
+        dx[xp.arange(N)[:, None], places, xp.arange(H)] += dy[:, :H]    # each place once, so += adds all
     return dx
 
 
@@ -125,8 +127,8 @@ class PoolOverTime(Module):
     @flush_to_zero
     def forward(self, x: Array, *, lengths: Any = None, padding: str | None = None) -> Array:
         """Return y (N, H) or (N, 2H) for x (N, T, H). Raises ShapeError, DtypeError, ArgumentError."""
-        y, cache = pool_forward(x, lengths, mode=self.mode, padding=self.padding if padding is None else padding,
-                                keep=self.keeps)
+        padding = self.padding if padding is None else padding
+        y, cache = pool_forward(x, lengths, mode=self.mode, padding=padding, keep=self.keeps)
         self.push(cache)
         return y
 

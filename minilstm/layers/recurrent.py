@@ -1,14 +1,12 @@
 """What recurrent layers share: the loop over layers and directions.
 
-A cell's file has the mathematics of one layer in one direction (such as ``lstm_forward`` and
-``lstm_backward``). This file combines layers and directions. The reverse direction is the same cell on the
-time-reversed input, where post-padding becomes pre-padding, so no other code needs to know about directions.
+A cell's file has the mathematics of one layer in one direction, such as ``lstm_forward``. The reverse
+direction is the same cell on the time-reversed input, where post-padding becomes pre-padding.
 
     layer 0:  x (N, T, D)        -> y (N, T, H·dirs)          dirs = 2 if bidirectional else 1
     layer k:  dropout(y of k-1)  -> y (N, T, H·dirs)
 
-Cells are numbered layer 0 forward, layer 0 reverse, layer 1 forward, ..., as their states are stacked
-(recurrent_arguments.py).
+Cells are numbered as their states are stacked: layer 0 forward, layer 0 reverse, layer 1 forward, ...
 """
 
 from __future__ import annotations
@@ -30,26 +28,24 @@ from minilstm.layers.initial_weights import check_recurrent_init, recurrent_weig
 from minilstm.layers.module import Module
 from minilstm.layers.recurrent_arguments import backward_arguments, forward_arguments, stack_states
 
+REVERSED = {"post": "pre", "pre": "post"}       # the padding of a time-reversed sequence
+
 
 class RecurrentCache(NamedTuple):
     """One forward of all layers."""
 
-    pair: SequencePair      # the functions that ran
-    cells: list[Any]        # the cache of each cell
+    pair: SequencePair          # the functions that ran
+    cells: list[Any]            # the cache of each cell
     masks: list[Array | None]   # of the dropout between layers
-    like: Array             # an array of the output's dtype and backend
+    like: Array                 # an array of the output's dtype and backend
     N: int
     T: int
-    paired: bool            # backward returns (dx, dstate0): a state went in or came out
-    flat: bool              # states are (N, H) instead of (1, N, H)
+    paired: bool                # backward returns (dx, dstate0): a state went in or came out
+    flat: bool                  # states are (N, H) instead of (1, N, H)
 
 
 class Recurrent(Module):
-    """Base of RNN, GRU and LSTM, whose docstrings say what the arguments are.
-
-    Parameters are named ``W`` and ``b``, with ``_l1``, ``_l2`` ... for further layers and ``_reverse`` for
-    the reverse direction: ``W``, ``W_reverse``, ``W_l1``, ``W_l1_reverse``, ...
-    """
+    """Base of RNN, GRU and LSTM, whose docstrings say what the arguments and the parameters are."""
 
     gates: tuple[str, ...] = ()             # W's column blocks, in order
     biases: tuple[str, ...] = ()            # b's blocks where they are not those of W
@@ -60,8 +56,9 @@ class Recurrent(Module):
     cell_options: dict[str, Any] = {}       # further keyword arguments of these functions
 
     def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, *, bidirectional: bool = False,
-                 dropout: float = 0.0, return_sequences: bool = True, padding: str = "post", init: str = "default",
-                 t_max: int | None = None, dtype: Any = np.float32, rng: Any = None) -> None:
+                 dropout: float = 0.0, return_sequences: bool = True, padding: str = "post",
+                 init: str = "default", t_max: int | None = None, dtype: Any = np.float32,
+                 rng: Any = None) -> None:
         super().__init__()
         self.input_size = check_positive_int("input_size", input_size)
         self.hidden_size = check_positive_int("hidden_size", hidden_size)
@@ -70,11 +67,10 @@ class Recurrent(Module):
         check_padding(padding)
         check_recurrent_init(type(self).__name__, init, t_max, self.keep_gate)
         if self.dropout and self.num_layers == 1:
-            raise ArgumentError("dropout: acts between layers, so it needs num_layers of at least 2; to drop outputs of a "
-                                "single layer, put a Dropout layer after it")
+            raise ArgumentError("dropout: acts between layers, so it needs num_layers of at least 2; to drop "
+                                "outputs of a single layer, put a Dropout layer after it")
         self.bidirectional, self.return_sequences = bool(bidirectional), bool(return_sequences)
-        self.padding, self.init, self.t_max = padding, init, t_max
-        rng = as_generator(rng)
+        self.padding, self.init, self.t_max, rng = padding, init, t_max, as_generator(rng)
         for name, value in self.init_params(rng).items():
             self.add_param(name, value.astype(check_dtype(dtype)))
         if self.dropout:
@@ -95,34 +91,31 @@ class Recurrent(Module):
         for cell, suffix in enumerate(self.suffixes()):
             D = self.input_size if cell < self.directions else self.hidden_size * self.directions
             values["W" + suffix], values["b" + suffix] = recurrent_weights(
-                rng, D, self.hidden_size, self.gates, self.biases or self.gates, init=self.init, t_max=self.t_max,
-                keep_gate=self.keep_gate)
+                rng, D, self.hidden_size, self.gates, self.biases or self.gates, init=self.init,
+                t_max=self.t_max, keep_gate=self.keep_gate)
         return values
 
     def gate(self, name: str, layer: int = 0, reverse: bool = False) -> tuple[Array, Array]:
-        """Return (w, b) of one gate as views: w (H+D, H), rows [h; x], and b (H,). Writing into them changes
-        the layer.
+        """Return one gate's w (H+D, H), rows [h; x], and b (H,), as views into the parameters.
 
-        For a GRU's candidate "n", which has two biases, b is (2H,): b_nx, b_nh.
-
-        Raises ArgumentError for an unknown gate, layer or direction.
+        A GRU's candidate "n" has two biases: b (2H,) is b_nx, b_nh. Raises ArgumentError for an unknown gate,
+        layer or direction.
         """
         check_choice("gate", name, self.gates)
         if not 0 <= layer < self.num_layers or (reverse and not self.bidirectional):
-            raise ArgumentError(f"gate: there is no layer {layer}{' in reverse' if reverse else ''} in {self!r}")
+            way = " in reverse" if reverse else ""
+            raise ArgumentError(f"gate: there is no layer {layer}{way} in {self!r}")
         suffix, H = self.suffixes()[layer * self.directions + reverse], self.hidden_size
         own = [k for k, bias in enumerate(self.biases or self.gates) if bias.startswith(name)]
         w = self.params["W" + suffix][:, gate_columns(self.gates, name, H)]
         return w, self.params["b" + suffix][own[0] * H:(own[-1] + 1) * H]
 
     def extra_repr(self) -> str:
-        words = [str(self.input_size), str(self.hidden_size)]
-        for name, default in (("num_layers", 1), ("nonlinearity", "tanh"), ("bidirectional", False), ("dropout", 0.0),
-                              ("return_sequences", True), ("padding", "post")):
-            value = getattr(self, name, default)
-            if value != default:
-                words.append(f"{name}={value!r}")
-        return ", ".join(words)
+        shown = {"num_layers": 1, "nonlinearity": "tanh", "bidirectional": False, "dropout": 0.0,
+                 "return_sequences": True, "padding": "post"}           # unless they are the default
+        words = [f"{name}={getattr(self, name)!r}" for name, default in shown.items()
+                 if getattr(self, name, default) != default]
+        return ", ".join([str(self.input_size), str(self.hidden_size), *words])
 
     @flush_to_zero
     def forward(self, x: Array, state0: Any = None, *, lengths: Any = None, padding: str | None = None,
@@ -131,19 +124,15 @@ class Recurrent(Module):
 
         Args:
             x: (N, T, D), floating point.
-            state0: initial state, (num_layers·dirs, N, H): one array h0 for an RNN or GRU, a tuple (h0, c0)
-                for an LSTM; None stands for zeros. With one layer and one direction, (N, H) is accepted, too;
-                returned states then have that shape.
+            state0: initial state, (num_layers·dirs, N, H): an array h0, or for an LSTM a tuple (h0, c0);
+                None: zeros. One layer in one direction takes (N, H), too, and then returns such states.
             lengths: N integers from 1 to T, the real steps of each sequence (None: all T).
             padding: "post" or "pre"; None: the layer's own.
             return_state: return the final states too. Passing them to the next call as ``state0`` gives
-                truncated BPTT: they are plain arrays, so no gradient flows from one call back into the
-                previous one.
+                truncated BPTT: they are plain arrays, and no gradient flows back from one call to another.
 
-        Returns:
-            y (N, T, H·dirs), or (N, H·dirs) with return_sequences=False; states as described for ``state0``.
-
-        Raises ShapeError, DtypeError, ArgumentError before anything is computed.
+        y is (N, T, H·dirs), or (N, H·dirs) with return_sequences=False; states are as ``state0``. Raises
+        ShapeError, DtypeError, ArgumentError before anything is computed.
         """
         x, weights, states, flat, lengths, padding = forward_arguments(self, x, state0, lengths, padding)
         xp, (N, T, _) = get_array_module(x), x.shape
@@ -155,19 +144,19 @@ class Recurrent(Module):
                 drops = self.dropout and self.training
                 masks.append(dropout_mask(self.rng, tuple(x.shape), self.dropout, x) if drops else None)
                 x = x if masks[-1] is None else x * masks[-1]
-            every = self.return_sequences or layer + 1 < self.num_layers        # the outputs of every step are needed
+            every = self.return_sequences or layer + 1 < self.num_layers    # every step's output is needed
             options = {} if pair is self.readable else {"outputs": every, "keep": self.keeps}
             outputs = []
             for direction in range(self.directions):
                 cell = len(caches)
                 y, *_, cache = pair.forward(
                     _flip(x, direction), *states[cell], *weights[cell], lengths=lengths,
-                    padding=_flip_padding(padding, direction), **self.cell_options, **options)
+                    padding=REVERSED[padding] if direction else padding, **self.cell_options, **options)
                 outputs.append(_flip(y, direction) if every else cache.last[0])
                 caches.append(cache)
             x = outputs[0] if len(outputs) == 1 else xp.concatenate(outputs, axis=-1)
-        paired = return_state or state0 is not None
-        self.push(RecurrentCache(pair, caches, masks, xp.empty(0, x.dtype), N, T, paired, flat))
+        like, paired = xp.empty(0, x.dtype), return_state or state0 is not None
+        self.push(RecurrentCache(pair, caches, masks, like, N, T, paired, flat))
         return (x, stack_states([cache.last for cache in caches], flat)) if return_state else x
 
     @flush_to_zero
@@ -176,8 +165,7 @@ class Recurrent(Module):
 
         Args:
             dy: gradient of y, in y's shape; None stands for zeros.
-            dstate: gradient of the final states, in their shape (an LSTM's tuple may hold None); None stands
-                for zeros.
+            dstate: gradient of the final states, in their shape; None, also in an LSTM's tuple: zeros.
 
         Adds to ``grads``. Raises ShapeError, DtypeError, BackwardError before any change.
         """
@@ -185,7 +173,7 @@ class Recurrent(Module):
         dy, dstates = backward_arguments(self, cache, dy, dstate)
         self.pop()
         H, pair = self.hidden_size, cache.pair
-        options = {} if pair is self.readable else {"consume": True}            # the cache is not needed afterwards
+        options = {} if pair is self.readable else {"consume": True}    # the cache is not needed afterwards
         suffixes, dstates0 = self.suffixes(), list(dstates)
         for layer in reversed(range(self.num_layers)):
             dx: Any = 0
@@ -193,7 +181,8 @@ class Recurrent(Module):
                 cell = layer * self.directions + direction
                 dh = None if dy is None else _flip(dy[:, :, direction * H:(direction + 1) * H], direction)
                 dh_last, *dc_last = dstates[cell]
-                d, *dstate0, dW, db = pair.backward(dh, *dc_last, cache.cells[cell], dh_last=dh_last, **options)
+                d, *dstate0, dW, db = pair.backward(dh, *dc_last, cache.cells[cell], dh_last=dh_last,
+                                                    **options)
                 dstates0[cell] = tuple(dstate0)
                 self.grads["W" + suffixes[cell]] += dW
                 self.grads["b" + suffixes[cell]] += db
@@ -205,7 +194,3 @@ class Recurrent(Module):
 
 def _flip(x: Array, direction: int) -> Array:
     return x[:, ::-1] if direction else x
-
-
-def _flip_padding(padding: str, direction: int) -> str:
-    return {"post": "pre", "pre": "post"}[padding] if direction else padding

@@ -28,7 +28,7 @@ class Arguments(NamedTuple):
 
 
 def forward_arguments(layer: Any, x: Any, state0: Any, lengths: Any, padding: Any) -> Arguments:
-    """Return the arguments of ``Recurrent.forward``, converted. Raises ShapeError, DtypeError,
+    """Return the converted arguments of ``Recurrent.forward``. Raises ShapeError, DtypeError,
     ArgumentError."""
     x = as_floating("x", x)
     check_shape("x", x, (None, None, layer.input_size), "N, T, D")
@@ -46,17 +46,16 @@ def forward_arguments(layer: Any, x: Any, state0: Any, lengths: Any, padding: An
     given = [x, *params, *[part for state in states for part in state if part is not None]]
     xp = get_array_module(*given)
     dtype = xp.result_type(*{array.dtype for array in given})
-    params = [value.astype(dtype, copy=False) for value in params]
-    return Arguments(x.astype(dtype, copy=False), list(zip(params[::2], params[1::2])), _cast(states, dtype), flat,
-                     lengths, padding)
+    x, *params = (value.astype(dtype, copy=False) for value in (x, *params))
+    weights = list(zip(params[::2], params[1::2]))
+    return Arguments(x, weights, _cast(states, dtype), flat, lengths, padding)
 
 
 def backward_arguments(layer: Any, cache: Any, dy: Any, dstate: Any) -> tuple[Array | None, States]:
-    """Return the gradients of the last layer's outputs (N, T, H·dirs), or None, and of each cell's final
-    states.
+    """Return the gradients of the last layer's outputs (N, T, H·dirs) and of each cell's final states.
 
-    Without ``return_sequences`` the output is a final state, and its gradient is among the second. Raises
-    ShapeError, DtypeError.
+    Without ``return_sequences`` the output is a final state: the first is None, and its gradient is among the
+    second. Raises ShapeError, DtypeError.
     """
     H, dirs, dtype = layer.hidden_size, layer.directions, cache.like.dtype
     as_real("x of the forward", cache.like)
@@ -122,4 +121,5 @@ def _parameter_shapes(layer: Any) -> list[tuple[int, ...]]:
 
 
 def _cast(states: States, dtype: Any) -> States:
-    return [tuple(None if part is None else part.astype(dtype, copy=False) for part in state) for state in states]
+    return [tuple(None if part is None else part.astype(dtype, copy=False) for part in state)
+            for state in states]

@@ -20,10 +20,9 @@ class RNN(Recurrent):
         nonlinearity: "tanh" or "relu".
         num_layers: number of layers on top of each other.
         bidirectional: read each sequence in both directions and concatenate the outputs, forward units first.
-        dropout: probability of dropping a layer's output before the next layer, while training; needs
-            ``num_layers`` >= 2.
-        return_sequences: return the output of every step, (N, T, H · directions); False: the last one, (N, H
-            · directions).
+        dropout: probability of dropping outputs between layers, while training; needs ``num_layers`` >= 2.
+        return_sequences: return all outputs, (N, T, H · directions); False: the last one, (N, H ·
+            directions).
         padding: the side that is padded when ``lengths`` are given, "post" or "pre".
         init: "default" (Keras': Glorot for the input, orthogonal for the state), "uniform" (PyTorch's:
             ±1/√H).
@@ -42,7 +41,7 @@ class RNN(Recurrent):
 
     >>> import numpy as np, minilstm as ml
     >>> rnn = ml.RNN(3, 5, return_sequences=False, rng=0)
-    >>> y = rnn(np.zeros((2, 7, 3), np.float32))            # 2 sequences of 7 steps, 3 features each: their last states
+    >>> y = rnn(np.zeros((2, 7, 3), np.float32))            # the last states of 2 sequences of 7 steps
     >>> y.shape, rnn.backward(np.ones_like(y)).shape
     ((2, 5), (2, 7, 3))
     """

@@ -1,5 +1,4 @@
-"""What a tree of modules holds, parameters and random states: saved, loaded, drawn again, moved to another
-backend."""
+"""What a tree of modules holds, parameters and random states: saved, loaded, drawn again, moved."""
 
 from __future__ import annotations
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from minilstm.backend.arrays import asarray, backend_name, require, to_numpy
 from minilstm.backend.checks import as_array, check_dtype, check_writeable
-from minilstm.backend.errors import CheckpointError, DtypeError
+from minilstm.backend.errors import CheckpointError, DtypeError, ParameterError
 from minilstm.backend.seeds import as_generator
 from minilstm.layers.tree import Tree, has_rng, outdate
 
@@ -24,10 +23,10 @@ class Saved(Tree):
         return {name: to_numpy(value).copy() for name, value in self.named_parameters().items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Copy the arrays of ``state`` into the parameters. Names, shapes, dtype kinds and finiteness are
-        checked first.
+        """Copy the arrays of ``state`` into the parameters.
 
-        Raises CheckpointError naming the first entry that does not fit; nothing is changed then.
+        Raises CheckpointError naming the first entry that does not fit in name, shape, dtype kind or because
+        it is not finite; nothing is changed then.
         """
         own = self.named_parameters()
         expected = {name: (tuple(p.shape), np.dtype(p.dtype)) for name, p in own.items()}
@@ -44,8 +43,7 @@ class Saved(Tree):
     def load_rng_state(self, state: Mapping[str, Any]) -> None:
         """Restore the random generators' states from ``rng_state``.
 
-        Raises CheckpointError unless names match and each is a state of its generator; nothing is changed
-        then.
+        Raises CheckpointError, changing nothing, unless names match and each is a state of its generator.
         """
         owners = {name: module for name, module in self.modules() if has_rng(module)}
         if not isinstance(state, Mapping) or set(owners) != set(state):
@@ -64,8 +62,8 @@ class Saved(Tree):
             module.rng.bit_generator.state = copy.deepcopy(state[name])
 
     def to(self, backend: str | None = None, dtype: Any = None) -> Self:
-        """Move parameters and gradients to a backend ("numpy" or "cupy") and/or another floating dtype;
-        return self.
+        """Move parameters and gradients to a backend ("numpy" or "cupy"), a floating dtype or both; return
+        self.
 
         Raises BackendError where the backend cannot be used, before anything is moved.
         """
@@ -101,15 +99,15 @@ def check_entries(state: Mapping[str, Any], expected: Mapping[str, tuple[tuple[i
                   what: str) -> dict[str, np.ndarray]:
     """Return the entries of ``state`` as host arrays of the expected dtypes.
 
-    Raises CheckpointError unless ``state`` has exactly the expected names, shapes and dtype kinds, all
-    finite.
+    Raises CheckpointError unless it has exactly the expected names, shapes and dtype kinds, all finite.
     """
     if not isinstance(state, Mapping):
         raise CheckpointError(f"{what}s: expected a dict of arrays by name, got {type(state).__name__}")
     missing, extra = (sorted(map(str, a)) for a in (set(expected) - set(state), set(state) - set(expected)))
     if missing or extra:
-        words = [f"{label} {', '.join(names)}" for label, names in (("missing", missing), ("unexpected", extra)) if names]
-        raise CheckpointError(f"{what} names do not match the model: {'; '.join(words)}")
+        both = (("missing", missing), ("unexpected", extra))
+        words = "; ".join(f"{label} {', '.join(names)}" for label, names in both if names)
+        raise CheckpointError(f"{what} names do not match the model: {words}")
     found = {}
     for name, (shape, dtype) in expected.items():
         try:
@@ -125,3 +123,16 @@ def check_entries(state: Mapping[str, Any], expected: Mapping[str, tuple[tuple[i
         if dtype.kind in "fc" and not np.isfinite(found[name]).all():
             raise CheckpointError(f"{what} {name}: holds NaN or infinite values")
     return found
+
+
+class Named(dict[str, Any]):
+    """A module's parameters, or gradients, by name; a name that is not there is an error in words."""
+
+    def __init__(self, owner: str, what: str) -> None:
+        super().__init__()
+        self.owner, self.what = owner, what
+
+    def __missing__(self, name: str) -> Any:
+        names = ", ".join(map(repr, self)) or "none"
+        raise ParameterError(f"{self.owner} has no {self.what} {name!r}: it has {names}; "
+                             "add_param(name, value) makes one")

@@ -12,26 +12,25 @@ from minilstm.layers.module import Module
 
 
 class Sequential(Module):
-    """A chain of layers: the output of one is the input of the next; backward runs through the chain in
-    reverse.
+    """A chain of layers: the output of one is the input of the next; backward goes the other way.
 
     Keyword options of the call (``lengths``, ``padding``) are handed to every layer whose forward takes them.
 
     >>> import numpy as np, minilstm as ml
     >>> model = ml.Sequential(ml.Embedding(10, 4, rng=0), ml.LSTM(4, 8, return_sequences=False, rng=1),
     ...                       ml.Linear(8, 1, rng=2))
-    >>> y = model(np.array([[1, 2, 3], [4, 5, 0]]), lengths=[3, 2])         # the LSTM takes the lengths
+    >>> y = model(np.array([[1, 2, 3], [4, 5, 0]]), lengths=[3, 2])     # the LSTM takes the lengths
     >>> y.shape, len(model), model[1]
     ((2, 1), 3, LSTM(4, 8, return_sequences=False))
-    >>> model.backward(np.ones_like(y))                                     # fills the gradients of all layers
+    >>> model.backward(np.ones_like(y))                                 # fills the gradients of all layers
     """
 
     def __init__(self, *layers: Module) -> None:
         super().__init__()
         for position, layer in enumerate(layers):
             if not isinstance(layer, Module):
-                raise DtypeError(f"Sequential: layer {position} is a {type(layer).__name__}, not a minilstm Module "
-                                 "(pass layers one by one: Sequential(a, b), not Sequential([a, b]))")
+                raise DtypeError(f"Sequential: layer {position} is a {type(layer).__name__}, not a minilstm "
+                                 "Module (pass layers one by one: Sequential(a, b), not Sequential([a, b]))")
         self.layers = list(layers)
 
     def children(self) -> dict[str, Module]:
@@ -63,37 +62,29 @@ class Sequential(Module):
         return any(layer.accepts(option) for layer in self.layers)
 
     def backward(self, dy: Array) -> Array:
-        """Return the gradient of the input, given ``dy``, the gradient of the output (None when the input was
-        tokens).
+        """Return the gradient of the input, None for tokens, given ``dy``, the gradient of the output.
 
         If a layer refuses its gradient, all layers are left as they were: gradients and caches.
         """
         leaves = Counter(self._leaves())
+        # those of your own: minilstm's refuse a gradient before they change anything
+        own = {layer for layer in leaves if not type(layer).__module__.startswith("minilstm.")}
         for layer, calls in leaves.items():
-            if layer._caches or is_built_in(layer):         # one of your own may keep its caches elsewhere
-                layer.check_pending(calls if is_built_in(layer) else 1)
-        own = [] if all(map(is_built_in, leaves)) else list(self.named_gradients().values())
-        gradients = [gradient.copy() for gradient in own]
-        caches = [layer._caches[:] for layer in leaves]
+            if layer._caches or layer not in own:           # one of your own may keep its caches elsewhere
+                layer.check_pending(1 if layer in own else calls)
+        caches = [(layer, layer._caches[:]) for layer in leaves]
+        gradients = [(g, g.copy()) for g in self.named_gradients().values()] if own else []
         try:
             for layer in reversed(self.layers):
                 dy = layer.backward(dy)
         except BaseException:
-            for layer, kept in zip(leaves, caches):
+            for layer, kept in caches:
                 layer._caches = kept
-            for gradient, value in zip(own, gradients):
+            for gradient, value in gradients:
                 gradient[...] = value
             raise
         return dy
 
     def _leaves(self) -> list[Module]:
-        leaves: list[Module] = []
-        for layer in self.layers:
-            leaves += layer._leaves() if isinstance(layer, Sequential) else [layer]
-        return leaves
-
-
-def is_built_in(module: Module) -> bool:
-    """Return whether a module is one of minilstm's own, which refuse a gradient before they change
-    anything."""
-    return type(module).__module__.startswith("minilstm.")
+        nested = [layer._leaves() if isinstance(layer, Sequential) else [layer] for layer in self.layers]
+        return [leaf for leaves in nested for leaf in leaves]

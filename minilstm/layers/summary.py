@@ -19,20 +19,20 @@ class Summary(str):
 
 
 def summarize(model: Any, input_shape: tuple[int, ...] | None) -> Summary:
-    """Return the table of a Module: its layers in the order of the forward; one that occurs twice is counted
-    once.
+    """Return the table of a Module: its layers in the order of the forward, each counted once.
 
     With ``input_shape``, an input of zeros is run through the layers in evaluation mode. Raises
     ArgumentError.
     """
     layers, parameters = model.chain(), model.named_parameters()
-    shapes = None if input_shape is None else _output_shapes(model, [layer for _, layer in layers], input_shape)
+    modules = [layer for _, layer in layers]
+    shapes = None if input_shape is None else _output_shapes(model, modules, input_shape)
     rows = [("layer", "output shape", "parameters")]
     counted: set[int] = set()
     for (name, layer), shape in zip(layers, shapes or [""] * len(layers)):
         count = "shared" if id(layer) in counted else f"{layer.num_parameters():,}"
         counted.add(id(layer))
-        described = type(layer).__name__ if layer.children() else repr(layer)       # with layers, directions, dropout
+        described = type(layer).__name__ if layer.children() else repr(layer)   # which shows its arguments
         rows.append((f"({name}) {described}" if name else described, shape, count))
     if shapes is None:
         rows = [(first, "", last) for first, _, last in rows]
@@ -48,12 +48,13 @@ def summarize(model: Any, input_shape: tuple[int, ...] | None) -> Summary:
 
 
 def _output_shapes(model: Any, layers: list[Any], input_shape: tuple[int, ...]) -> list[str]:
-    whole = isinstance(input_shape, (tuple, list)) and all(isinstance(n, (int, np.integer)) for n in input_shape)
-    if not whole or min(input_shape, default=1) < 1:
+    if not isinstance(input_shape, (tuple, list)) or not all(
+            isinstance(n, (int, np.integer)) and n >= 1 for n in input_shape):
         raise ArgumentError(f"input_shape: expected a tuple of sizes such as (64, 200), got {input_shape!r}")
     like = next(iter(model.parameters()), np.zeros(0, np.float32))
     first = next((module for _, module in model.modules() if not module.children()), model)
-    x = asarray(np.zeros(tuple(input_shape), np.int64 if first.takes_tokens else like.dtype), backend_name(like))
+    dtype = np.int64 if first.takes_tokens else like.dtype
+    x = asarray(np.zeros(tuple(input_shape), dtype), backend_name(like))
     shapes = []
     with evaluating():
         for layer in layers:

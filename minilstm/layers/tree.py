@@ -10,6 +10,7 @@ import gc
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from operator import attrgetter
 from types import FunctionType, ModuleType, NoneType
 from typing import Any, Self
 
@@ -21,40 +22,39 @@ from minilstm.backend.errors import ArgumentError
 from minilstm.backend.passes import thread
 from minilstm.layers.summary import Summary, summarize
 
-# Attributes of these types hold no modules, and neither do these attributes, so that a walk passes them by.
+# A walk passes by attributes of these types, and those of these names: they hold no modules.
 PLAIN = frozenset({bool, int, float, str, NoneType, np.random.Generator})
 BOXES: tuple[type, ...] = (list, tuple, deque, dict, set, frozenset, map, type(iter([])))
 NO_CHILDREN = frozenset({"params", "grads", "_caches"})
 
 
+def _setting(name: str) -> Any:
+    """Return a property that reads a module's attribute and sets it in every module below, too."""
+    def write(tree: Tree, value: bool) -> None:
+        for _, module in tree.modules():
+            setattr(module, name, bool(value))
+    return property(attrgetter(name), write)
+
+
 class Tree:
     """What modules have because they form a tree; ``Module`` derives from it."""
 
-    params: dict[str, Array]
-    grads: dict[str, Array]
-    _caches: list[Any]
-    _pass: int
-    _outdated: bool
-    _fast: bool
-    _frozen: bool
     _training: bool
 
     def children(self) -> dict[str, Any]:
-        """Return the modules this one is made of, by attribute name.
-
-        Raises ArgumentError for modules where they are not looked for: in sets, functions, and other objects
-        that are not modules.
-        """
+        """Return the modules this one is made of, by attribute name. Raises ArgumentError for modules where
+        they are not looked for: in sets, arrays, functions, and objects that are no modules."""
         found: dict[str, Any] = {}
         hidden: dict[str, Any] = {}
         for name, value in vars(self).items():
             if type(value) not in PLAIN and name not in NO_CHILDREN:
-                _collect(f"{type(self).__name__}.{name}", name, value, found, hidden, ())
-        for where, value in hidden.items():
-            known = self, *found.values()
+                _collect(name, value, found, hidden, ())
+        known = self, *found.values()
+        for name, value in hidden.items():
             if any(isinstance(part, Tree) and part not in known for part in _held(value)):
-                raise ArgumentError(f"{where}: layers in this {type(value).__name__} would not be trained; "
-                                    "keep them in a list or a dict, or derive the class from ml.Module")
+                raise ArgumentError(f"{type(self).__name__}.{name}: layers in this {type(value).__name__} would "
+                                    "not be trained; keep them in a list or a dict, or derive the class from "
+                                    "ml.Module")
         return found
 
     def modules(self, prefix: str = "") -> list[tuple[str, Any]]:
@@ -72,8 +72,7 @@ class Tree:
         return list(found.values())
 
     def locate(self) -> dict[str, tuple[Any, str]]:
-        """Return dotted parameter name -> (the layer that owns it, its name there). A shared layer counts
-        once."""
+        """Return dotted parameter name -> (the layer that owns it, its name there)."""
         return located(self.modules())
 
     def named_parameters(self) -> dict[str, Array]:
@@ -85,8 +84,7 @@ class Tree:
         return {name: module.grads[key] for name, (module, key) in self.locate().items()}
 
     def parameters(self) -> list[Array]:
-        """Return the parameter arrays, without their names. An optimiser takes the model itself:
-        ``ml.Adam(model)``."""
+        """Return the parameter arrays. An optimiser takes the model itself: ``ml.Adam(model)``."""
         return list(self.named_parameters().values())
 
     def num_parameters(self) -> int:
@@ -94,12 +92,8 @@ class Tree:
         return sum(int(p.size) for p in self.parameters())
 
     def chain(self) -> list[tuple[str, Any]]:
-        """Return the layers that ``summary`` lists, as (name, layer) in the order of the forward; here, the
-        module itself."""
+        """Return the layers that ``summary`` lists, as (name, layer); here, the module itself."""
         return [("", self)]
-
-    # What reaches every module below
-    # ---------------------------------------------------------------------------------
 
     @property
     def training(self) -> bool:
@@ -109,23 +103,7 @@ class Tree:
     def training(self, value: bool) -> None:
         self._training = bool(value)
 
-    @property
-    def fast(self) -> bool:
-        return self._fast
-
-    @fast.setter
-    def fast(self, value: bool) -> None:
-        for _, module in self.modules():
-            module._fast = bool(value)
-
-    @property
-    def frozen(self) -> bool:
-        return self._frozen
-
-    @frozen.setter
-    def frozen(self, value: bool) -> None:
-        for _, module in self.modules():
-            module._frozen = bool(value)
+    fast, frozen = _setting("_fast"), _setting("_frozen")
 
     def train(self, mode: bool = True) -> Self:
         """Switch to training mode (or, with ``mode=False``, to evaluation mode); return self."""
@@ -134,19 +112,15 @@ class Tree:
         return self
 
     def eval(self) -> Self:
-        """Switch to evaluation mode: dropout is the identity and nothing is cached; return self."""
+        """Switch to evaluation mode, in which dropout is the identity and nothing is cached; return self."""
         return self.train(False)
 
     def zero_grad(self, set_to_none: bool = False) -> None:
-        """Set every gradient to zero. A forward that is pending stays so.
-
-        ``set_to_none``, PyTorch's argument, makes no difference: gradients are always arrays.
-        """
+        """Set every gradient to zero. ``set_to_none`` makes no difference: gradients are always arrays."""
         zero_gradients(self.modules())
 
     def drop_caches(self, number: int | None = None) -> None:
-        """Discard pending forwards, of this module and all below it; with ``number``, those of that pass
-        alone."""
+        """Discard pending forwards of all modules; with ``number``, those of that pass alone."""
         for _, module in self.modules():
             if number in (None, module._pass):
                 module._caches = []
@@ -156,12 +130,10 @@ class Tree:
         return [module.rng.bit_generator for _, module in self.modules() if has_rng(module)]
 
     def summary(self, input_shape: tuple[int, ...] | None = None) -> Summary:
-        """Return a table of layers, parameter counts and, given ``input_shape`` (with the batch axis), output
-        shapes.
+        """Return a table of layers, parameter counts and, given ``input_shape`` with the batch axis, shapes.
 
-        Shapes are found by running an input of zeros through the layers in evaluation mode. Raises
-        ArgumentError for an ``input_shape`` that is not a tuple of whole numbers, and whatever the layers
-        raise if that input does not fit.
+        An input of zeros is then run through the layers in evaluation mode. Raises ArgumentError for an
+        ``input_shape`` that is not a tuple of whole numbers, and what the layers raise if it does not fit.
         """
         return summarize(self, input_shape)
 
@@ -174,8 +146,7 @@ def outdate(modules: list[tuple[str, Any]]) -> None:
 
 
 def located(modules: list[tuple[str, Any]]) -> dict[str, tuple[Any, str]]:
-    """Return dotted parameter name -> (layer, its name there) for modules as ``Tree.modules`` returns
-    them."""
+    """Do what ``Tree.locate`` does, for modules as ``Tree.modules`` returns them."""
     found = {}
     for prefix, module in modules:
         for key in module.params:
@@ -184,9 +155,9 @@ def located(modules: list[tuple[str, Any]]) -> dict[str, tuple[Any, str]]:
 
 
 def zero_gradients(modules: list[tuple[str, Any]]) -> None:
-    """Set the gradients of modules to zero. Raises ArgumentError, DtypeError if one cannot be written to;
-    none is then."""
-    gradients = {f"gradient of {name}": module.grads[key] for name, (module, key) in located(modules).items()}
+    """Set the gradients of modules to zero; first raises ArgumentError, DtypeError if one is read-only."""
+    owners = located(modules)
+    gradients = {f"gradient of {name}": module.grads[key] for name, (module, key) in owners.items()}
     check_writeable(gradients)
     for gradient in gradients.values():
         gradient.fill(0)
@@ -208,10 +179,10 @@ def restored_modes(model: Tree) -> Iterator[None]:
             module.training = mode
 
 
-def _collect(where: str, name: str, value: Any, found: dict[str, Any], hidden: dict[str, Any],
+def _collect(name: str, value: Any, found: dict[str, Any], hidden: dict[str, Any],
              outer: tuple[Any, ...]) -> None:
-    """Add to ``found`` the modules in an attribute, by dotted name, to ``hidden`` what may hold others;
-    ``outer``: the containers that ``value`` is in."""
+    """Add to ``found`` the modules in ``value``, by dotted name, to ``hidden`` what may hold others;
+    ``outer``: the containers that it is in."""
     if isinstance(value, Tree):
         found[name] = value
     elif isinstance(value, (list, tuple, deque, Mapping)):
@@ -219,9 +190,9 @@ def _collect(where: str, name: str, value: Any, found: dict[str, Any], hidden: d
             return
         for key, part in value.items() if isinstance(value, Mapping) else enumerate(value):
             if type(part) not in PLAIN:
-                _collect(where, f"{name}.{key}", part, found, hidden, (*outer, value))
+                _collect(f"{name}.{key}", part, found, hidden, (*outer, value))
     elif type(value) is not np.ndarray or value.dtype.kind == "O":
-        hidden[where] = value
+        hidden[name] = value
 
 
 def _held(value: Any) -> list[Any]:

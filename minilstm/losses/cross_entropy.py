@@ -40,19 +40,25 @@ def cross_entropy_forward(prediction: Array, target: Array, *, reduction: str = 
     check_choice("reduction", reduction, REDUCTIONS)
     prediction = as_floating("cross_entropy: prediction", prediction)
     target = as_integers("cross_entropy: target", target)
-    if ignore_index is not None and (isinstance(ignore_index, bool) or not isinstance(ignore_index, (int, np.integer))):
-        raise ArgumentError(f"cross_entropy: ignore_index must be None or a whole number, got {ignore_index!r}")
-    if prediction.ndim < 2 or 0 in prediction.shape:
-        raise ShapeError(f"cross_entropy: expected a prediction (N, ..., C) with no empty axis, got shape {prediction.shape}")
-    if tuple(target.shape) != tuple(prediction.shape[:-1]):
-        raise ShapeError(f"cross_entropy: target must have the prediction's shape without the class axis, "
-                         f"{tuple(prediction.shape[:-1])}, got {tuple(target.shape)} (prediction: {tuple(prediction.shape)})")
+    whole = isinstance(ignore_index, (int, np.integer)) and not isinstance(ignore_index, bool)
+    if ignore_index is not None and not whole:
+        raise ArgumentError("cross_entropy: ignore_index must be None or a whole number, "
+                            f"got {ignore_index!r}")
+    shape, got = tuple(prediction.shape), tuple(target.shape)
+    if len(shape) < 2 or 0 in shape:
+        raise ShapeError("cross_entropy: expected a prediction (N, ..., C) with no empty axis, "
+                         f"got shape {shape}")
+    if got != shape[:-1]:
+        raise ShapeError("cross_entropy: target must have the prediction's shape without the class axis, "
+                         f"{shape[:-1]}, got {got} (prediction: {shape})")
     xp = get_array_module(prediction, target)
-    classes, counted = prediction.shape[-1], xp.ones(target.shape, bool) if ignore_index is None else target != ignore_index
+    counted = xp.ones(got, bool) if ignore_index is None else target != ignore_index
+    classes = shape[-1]
     wrong = counted & ((target < 0) | (target >= classes))
-    z = refuse(wrong, prediction, "cross_entropy: target", f"not one of the {classes} classes 0..{classes - 1}", shown=target)
+    words = f"not one of the {classes} classes 0..{classes - 1}"
+    z = refuse(wrong, prediction, "cross_entropy: target", words, shown=target)
     target = xp.where(counted & ~wrong, target, 0)
-    shifted = z - z.real.max(axis=-1, keepdims=True)            # the largest is 0, so that no exponential overflows
+    shifted = z - z.real.max(axis=-1, keepdims=True)            # the largest is 0: no exponential overflows
     log_softmax = shifted - xp.log(xp.exp(shifted).sum(axis=-1, keepdims=True))
     picked = xp.take_along_axis(log_softmax, target[..., None], axis=-1)[..., 0]
     scale: Any = 1.0

@@ -21,20 +21,18 @@ class _Call(NamedTuple):
     """A loss that was computed and not backpropagated yet."""
 
     origin: LossOrigin
-    looked: bool            # only looked at, as far as is known: after a forward in evaluation mode, or before any
-    unclear: bool           # there was another one, and it is not clear which of them is meant
+    looked: bool        # perhaps only looked at: after a forward in evaluation mode, or before any
+    unclear: bool       # there was another one, and it is not clear which of them is meant
     cache: Any
 
 
 class Loss:
-    """A loss that remembers its latest call: ``loss = criterion(prediction, target)``, then
-    ``criterion.backward()``.
+    """A loss that remembers its latest call, ``criterion(prediction, target)``, for ``backward()``.
 
     Attributes:
         threshold: a binary prediction of at least this counts as class 1 in the accuracy that the Trainer
             reports; None where predictions are not classes, so that there is no accuracy.
-        ignore_index: a target that costs nothing and is left out of that accuracy too; None: every target
-            counts.
+        ignore_index: a target that costs nothing and is left out of that accuracy too; None: all count.
     """
 
     threshold: ClassVar[float | None] = 0.5
@@ -49,14 +47,14 @@ class Loss:
         self._call: _Call | None = None
 
     def __call__(self, prediction: Array, target: Array) -> Array:
-        """Return the loss, a 0-d array in the prediction's dtype. Shapes, values, errors: see the forward
-        function."""
+        """Return the loss, a 0-d array in the prediction's dtype; for shapes and errors see the function."""
         loss, cache = type(self)._forward(prediction, target, reduction=self.reduction, **self._options)
         before, origin = self._call, origin_of(prediction)
         looked = origin.of is None and (thread.evaluating or thread.evaluated)
         if looked and before is not None and before.origin.of is not None:
             return loss                 # a validation loss beside one of training is not remembered
-        inside = thread.current is not None and before is not None and before.origin != origin      # another forward
+        # a loss inside a forward is that forward's own: one left by an earlier forward does not count
+        inside = thread.current is not None and before is not None and before.origin != origin
         unclear = before is not None and not inside and (looked or not before.looked)
         self._call = _Call(origin, looked, unclear, cache)
         return loss
@@ -64,18 +62,18 @@ class Loss:
     def backward(self) -> Array:
         """Return the gradient of the loss in the prediction's shape and dtype, and forget the call.
 
-        The loss is that of the one call since the last backward. Beside a call after a forward in training
-        mode, calls after forwards in evaluation mode do not count. Raises BackwardError where there was no
-        call, or several.
+        The loss is that of the one call since the last backward; calls after forwards in evaluation mode do
+        not count beside one after a forward in training mode. Raises BackwardError for no call, or several.
         """
         call, self._call, name = self._call, None, type(self).__name__
         if call is None:
-            raise BackwardError(f"{name}.backward: there is no loss to backpropagate; call criterion(prediction, target) "
-                                "first, once for each backward")
+            raise BackwardError(f"{name}.backward: there is no loss to backpropagate; call "
+                                "criterion(prediction, target) first, once for each backward")
         if call.unclear:
-            raise BackwardError(f"{name}.backward: it is not clear which loss to backpropagate, since the criterion was called "
-                                "several times. Call backward after each loss, and use another criterion for losses that are "
-                                "only looked at. These calls have been discarded")
+            raise BackwardError(
+                f"{name}.backward: it is not clear which loss to backpropagate, since the criterion was "
+                "called several times. Call backward after each loss, and use another criterion for losses "
+                "that are only looked at. These calls have been discarded")
         gradient = type(self)._backward(call.cache)
         thread.loss = call.origin
         return gradient

@@ -36,8 +36,8 @@ def _check(prediction: Array, target: Array) -> bool:
     if prediction.dtype.kind == "f" and len(expected) >= 2 and expected[-1] > 1 and got == expected[:-1]:
         return True
     if got != expected and not (len(got) == 1 and expected == (*got, 1)):
-        raise ShapeError(f"target: expected shape {expected} (binary, or class numbers), (N,) beside (N, 1), or "
-                         f"{expected[:-1]} (prediction with the class axis last), got {got}")
+        raise ShapeError(f"target: expected shape {expected} (binary, or class numbers), (N,) beside (N, 1), "
+                         f"or {expected[:-1]} (prediction with the class axis last), got {got}")
     return False
 
 
@@ -53,7 +53,8 @@ def _classes(prediction: Any, target: Any, threshold: float,
     xp = get_array_module(prediction, target)
     count: int | None = None
     if has_classes:
-        predicted, count = xp.where(xp.isnan(prediction).any(axis=-1), -1, prediction.argmax(axis=-1)), prediction.shape[-1]
+        predicted = xp.where(xp.isnan(prediction).any(axis=-1), -1, prediction.argmax(axis=-1))
+        count = prediction.shape[-1]
     else:
         predicted = xp.where(xp.isnan(prediction), -1, prediction >= threshold) if kind == "f" else prediction
         predicted = predicted.reshape(target.shape)
@@ -64,11 +65,13 @@ def _classes(prediction: Any, target: Any, threshold: float,
         if ignore_index is not None:
             wrong &= target != ignore_index
         if wrong.any():
-            raise ArgumentError(f"target: expected class numbers 0..{count - 1 if count else ''}, got {target[wrong][0]}")
+            last = count - 1 if count else ""
+            raise ArgumentError(f"target: expected class numbers 0..{last}, got {target[wrong][0]}")
     return predicted, target, count, binary
 
 
-def accuracy(prediction: Array, target: Array, threshold: float = 0.5, ignore_index: int | None = None) -> Array:
+def accuracy(prediction: Array, target: Array, threshold: float = 0.5,
+             ignore_index: int | None = None) -> Array:
     """Return the fraction of right predictions, a 0-d float64 array; 0 where every target is ignored.
 
     Args:
@@ -119,7 +122,8 @@ def loss_weight(criterion: Any, n: Any) -> Any:
     return 1 if getattr(criterion, "reduction", "mean") == "sum" else n
 
 
-def confusion_matrix(prediction: Array, target: Array, num_classes: int | None = None, threshold: float = 0.5) -> Array:
+def confusion_matrix(prediction: Array, target: Array, num_classes: int | None = None,
+                     threshold: float = 0.5) -> Array:
     """Return how often each true class (row) was predicted as each class (column): (C, C) int64.
 
     Arguments as for accuracy. C is ``num_classes`` if given; otherwise the size of the class axis, 2 for
@@ -134,7 +138,9 @@ def confusion_matrix(prediction: Array, target: Array, num_classes: int | None =
     xp = get_array_module(true)
     predicted, true = predicted.astype(xp.int64), true.astype(xp.int64)
     highest = int(max(predicted.max(), true.max()))
-    classes = check_positive_int("num_classes", num_classes) if num_classes is not None else count or highest + 1
+    classes = count or highest + 1
+    if num_classes is not None:
+        classes = check_positive_int("num_classes", num_classes)
     if highest >= classes or int(min(predicted.min(), true.min())) < 0:
         got = str(highest) if highest >= classes else "a negative one, or a prediction that is NaN"
         raise ArgumentError(f"classes must be 0..{classes - 1}, got {got}")
@@ -142,7 +148,8 @@ def confusion_matrix(prediction: Array, target: Array, num_classes: int | None =
     return counts.reshape(classes, classes).astype(xp.int64)
 
 
-def precision_recall_f1(prediction: Array, target: Array, num_classes: int | None = None, threshold: float = 0.5) -> Scores:
+def precision_recall_f1(prediction: Array, target: Array, num_classes: int | None = None,
+                        threshold: float = 0.5) -> Scores:
     """Return (precision, recall, f1), float64: of class 1 as 0-d arrays for binary predictions, else (C,),
     one a class.
 

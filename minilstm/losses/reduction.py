@@ -1,5 +1,4 @@
-"""What losses share: arguments that fit together, values that make sense, and the mean or the sum over all
-entries.
+"""What losses share: arguments that fit together, values that make sense, mean and sum over all entries.
 
 Entries are summed in double precision whatever the dtype. A target never broadcasts against a prediction:
 shapes must agree, with one exception: a target (N,) fits a prediction (N, 1). Values that make no sense (a
@@ -22,8 +21,7 @@ REDUCTIONS = ("mean", "sum")
 
 
 class PointwiseCache(NamedTuple):
-    """What the backward pass of a loss over single entries needs; prediction and target have the same
-    shape."""
+    """What the backward of a loss over single entries needs; prediction and target have the same shape."""
 
     prediction: Array
     target: Array
@@ -32,34 +30,33 @@ class PointwiseCache(NamedTuple):
 
 
 def aligned(name: str, prediction: Any, target: Any, reduction: str) -> tuple[Array, Array]:
-    """Return both as arrays, the target a copy in the prediction's shape and precision. Nothing is ever
-    broadcast."""
+    """Return both as arrays, the target a copy in the prediction's shape and precision; none is broadcast."""
     check_choice("reduction", reduction, REDUCTIONS)
     prediction, target = as_floating(f"{name}: prediction", prediction), as_array(f"{name}: target", target)
     if target.dtype.kind not in "biufc" or target.dtype.kind == "c" != prediction.dtype.kind:
-        raise DtypeError(f"{name}: target: expected real numbers (float, integer or bool), got dtype {target.dtype}")
+        raise DtypeError(f"{name}: target: expected float, integer or bool, got dtype {target.dtype}")
     got, expected = tuple(target.shape), tuple(prediction.shape)
     if got != expected and not (len(got) == 1 and expected == (*got, 1)):
-        hint = ("; a recurrent layer returns the output of every step: return_sequences=False returns the last one"
-                if len(expected) == 3 and len(got) < 3 and got[:1] == expected[:1] else "")
+        steps = len(expected) == 3 and len(got) < 3 and got[:1] == expected[:1]
+        hint = ("; a recurrent layer returns the output of every step: return_sequences=False returns the "
+                "last one" if steps else "")
         raise ShapeError(f"{name}: target and prediction must have the same shape (or (N,) and (N, 1)), "
                          f"got target {got} and prediction {expected}{hint}")
     if prediction.size == 0:
         raise ShapeError(f"{name}: the batch is empty: prediction has shape {expected}")
     get_array_module(prediction, target)
     dtype = prediction.dtype if target.dtype.kind == "c" else prediction.real.dtype
-    return prediction, target.astype(dtype).reshape(expected)   # a copy, since the caller may write into the original
+    return prediction, target.astype(dtype).reshape(expected)       # a copy: the caller may write into it
 
 
 def refuse(bad: Array, x: Array, name: str, words: str, shown: Array | None = None) -> Array:
-    """Raise ArgumentError at the first True of ``bad``; on a device, return ``x`` with NaN at each True
-    instead."""
+    """Raise ArgumentError at the first True of ``bad``; on a device, return ``x`` with NaN there instead."""
     xp = get_array_module(bad)
     if backend_name(x) != "numpy":
         return xp.where(bad.reshape(bad.shape + (1,) * (x.ndim - bad.ndim)), xp.nan, x)
     if bad.any():
-        where = tuple(int(k) for k in np.argwhere(bad)[0])
-        raise ArgumentError(f"{name}{list(where) if where else ''} is {(x if shown is None else shown)[where]}, {words}")
+        where, values = tuple(int(k) for k in np.argwhere(bad)[0]), x if shown is None else shown
+        raise ArgumentError(f"{name}{list(where) if where else ''} is {values[where]}, {words}")
     return x
 
 

@@ -10,8 +10,7 @@ from minilstm.losses.reduction import PointwiseCache, aligned, reduce
 
 @flush_to_zero
 def mse_forward(prediction: Array, target: Array, *, reduction: str = "mean") -> tuple[Array, PointwiseCache]:
-    """Squared error (prediction − target)². Shapes, reduction, returns and errors as bce_forward; any real
-    values."""
+    """Squared error (prediction − target)² of real values; all else is as in bce_forward."""
     prediction, y = aligned("mse", prediction, target, reduction)
     difference = prediction - y
     loss, scale = reduce(difference * difference, reduction)
@@ -20,8 +19,7 @@ def mse_forward(prediction: Array, target: Array, *, reduction: str = "mean") ->
 
 @flush_to_zero
 def mse_backward(cache: PointwiseCache) -> Array:
-    """Return dprediction = 2(prediction − target), times 1/size for the mean; shape and dtype of the
-    prediction."""
+    """Return dprediction = 2(prediction − target), times 1/size for the mean, in the prediction's dtype."""
     return (cache.prediction - cache.target) * (2 * cache.scale)
 
 

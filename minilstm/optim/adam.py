@@ -38,7 +38,7 @@ class Adam(Optimizer):
     >>> before, optimizer = model.params["b"].copy(), ml.Adam(model, lr=0.01)
     >>> model.grads["b"][:] = 5.0
     >>> optimizer.step()
-    >>> round(float((before - model.params["b"])[0]), 6)    # the first step is lr, whatever the gradient's size
+    >>> round(float((before - model.params["b"])[0]), 6)    # the first step is lr for any gradient
     0.01
     """
 
@@ -48,8 +48,8 @@ class Adam(Optimizer):
     eps: float
     weight_decay: float
 
-    def __init__(self, model: Module, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
-                 weight_decay: float = 0.0) -> None:
+    def __init__(self, model: Module, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
+                 eps: float = 1e-8, weight_decay: float = 0.0) -> None:
         super().__init__(model, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
 
     def _validated(self, hyper: Mapping[str, Any]) -> dict[str, Any]:
@@ -57,19 +57,19 @@ class Adam(Optimizer):
         if not isinstance(betas, (tuple, list)) or len(betas) != 2:
             raise ArgumentError(f"betas: expected two numbers, got {betas!r}")
         checked: dict[str, Any] = super()._validated({k: v for k, v in hyper.items() if k != "betas"})
-        if checked["eps"] == 0:         # 0/0 wherever the gradient has always been 0, as in an embedding's padding row
+        if checked["eps"] == 0:         # 0/0 where the gradient has always been 0, as in a padding row
             raise ArgumentError("eps: expected a number above 0, got 0")
-        return {**checked, "betas": tuple(check_number(f"betas[{k}]", beta, below=1.0) for k, beta in enumerate(betas))}
+        rates = [check_number(f"betas[{k}]", beta, below=1.0) for k, beta in enumerate(betas)]
+        return {**checked, "betas": tuple(rates)}
 
     def _slots(self) -> tuple[str, ...]:
         return ("exp_avg", "exp_avg_sq")
 
     def _largest(self, dtype: np.dtype) -> float:
-        return math.sqrt(float(np.finfo(dtype).max))       # whose square is still finite: an infinite v would freeze a weight
+        return math.sqrt(float(np.finfo(dtype).max))        # an infinite v would freeze a weight
 
     def _folded(self) -> tuple[float, float, float]:
-        """Return (rate, eps, decay): the step size and ε with the corrections in them, and the decay added to
-        gradients."""
+        """Return the step size and ε with the corrections in them, and the decay added to gradients."""
         # math.sqrt, not the array module's: a NumPy scalar would promote float32 arithmetic to float64
         k = math.sqrt(1 - self.betas[1] ** self.steps)
         eps = max(self.eps * k, 1.2e-38)        # not flushed to 0 in float32
@@ -106,8 +106,7 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay (Loshchilov & Hutter 2019): p ← (1 − lr·weight_decay)·p, then Adam's
-    step.
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019): p ← (1 − lr·weight_decay)·p, then Adam.
 
     Args:
         model, lr, betas, eps: as in Adam.
@@ -116,13 +115,13 @@ class AdamW(Adam):
     >>> import minilstm as ml
     >>> model = ml.Linear(1, 1, rng=0)
     >>> model.params["b"][:] = 1.0
-    >>> ml.AdamW(model, lr=0.1, weight_decay=0.5).step()    # the gradient is 0, so b only shrinks: 1 − 0.1 · 0.5
+    >>> ml.AdamW(model, lr=0.1, weight_decay=0.5).step()    # no gradient: b only shrinks, by 0.1 · 0.5
     >>> print(model.params["b"].round(3))
     [0.95]
     """
 
     _decoupled = True
 
-    def __init__(self, model: Module, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
-                 weight_decay: float = 1e-2) -> None:
+    def __init__(self, model: Module, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
+                 eps: float = 1e-8, weight_decay: float = 1e-2) -> None:
         super().__init__(model, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)

@@ -50,7 +50,8 @@ def trainable(modules: list[tuple[str, Any]]) -> Trainable:
             raise DtypeError(f"{who}: expected float32 or float64, got {array.dtype}")
     for name, layer, p, g in found:
         if g.shape != p.shape:
-            raise ShapeError(f"gradient of {name} ({type(layer).__name__}): expected shape {p.shape}, got {g.shape}")
+            raise ShapeError(f"gradient of {name} ({type(layer).__name__}): expected shape {p.shape}, "
+                             f"got {g.shape}")
     return found
 
 
@@ -60,15 +61,14 @@ def check_apart(modules: list[tuple[str, Any]]) -> None:
             if isinstance(layer.params[key], np.ndarray)]
     for (name, p), (other, q) in combinations(host, 2):
         if np.may_share_memory(p, q) and np.shares_memory(p, q):
-            raise ArgumentError(f"{name} and {other} share memory, so each step would update them twice; to share weights, "
-                                "use one layer object in both places")
+            raise ArgumentError(f"{name} and {other} share memory, so each step would update them twice; to "
+                                "share weights, use one layer object in both places")
 
 
 def check_finite(gradients: Trainable, largest: Callable[[Any], float]) -> None:
-    """Raise NonFiniteError naming the first gradient with an entry not below ``largest(dtype)``; waits for a
-    device."""
+    """Raise NonFiniteError naming the first gradient with an entry not below ``largest(dtype)``."""
     xp = get_array_module(gradients[0][2])
-    sizes = [xp.maximum(g.max(), -g.min()) for _, _, _, g in gradients]     # NaN stays NaN, which is not below anything
+    sizes = [xp.maximum(g.max(), -g.min()) for _, _, _, g in gradients]     # NaN is not below anything
     fits = to_numpy(xp.stack([size < largest(p.dtype) for size, (_, _, p, _) in zip(sizes, gradients)]))
     if fits.all():
         return
@@ -77,11 +77,12 @@ def check_finite(gradients: Trainable, largest: Callable[[Any], float]) -> None:
     bad = np.argwhere(~np.isfinite(g))
     if len(bad):
         first = tuple(int(k) for k in bad[0])
-        raise NonFiniteError(f"{who} is not finite: first at {list(first)}={g[first]} ({len(bad)} of {g.size} entries); no "
-                             "weight was changed")
+        raise NonFiniteError(f"{who} is not finite: first at {list(first)}={g[first]} ({len(bad)} of "
+                             f"{g.size} entries); no weight was changed")
     first = tuple(int(k) for k in np.unravel_index(np.abs(g).argmax(), g.shape))
-    raise NonFiniteError(f"{who} is too large: the square of its entry {list(first)}={g[first]:g} overflows {p.dtype}; "
-                         "no weight was changed. Clip gradients first: clip_grad_norm(model, 1.0)")
+    raise NonFiniteError(
+        f"{who} is too large: the square of its entry {list(first)}={g[first]:g} overflows {p.dtype}; "
+        "no weight was changed. Clip gradients first: clip_grad_norm(model, 1.0)")
 
 
 def clip_grad_norm(model: Module, max_norm: float, *, modules: list[tuple[str, Any]] | None = None,
@@ -119,7 +120,7 @@ def clip_grad_norm(model: Module, max_norm: float, *, modules: list[tuple[str, A
         return xp.asarray(norm)
     finite = xp.isfinite(norm)
     factor = xp.where(finite, xp.minimum(max_norm / (xp.where(finite, norm, 0.0) + 1e-6), 1.0), 1.0)
-    if xp is not np or factor < 1:          # on the host, reading the factor costs no wait, and 1 needs no work
+    if xp is not np or factor < 1:          # on the host, reading the factor is no wait, and 1 is no work
         for g in gradients:
             g *= factor.astype(g.dtype)
     return xp.asarray(norm)

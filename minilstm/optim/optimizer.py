@@ -47,12 +47,13 @@ class Optimizer:
         return super().__new__(cls)
 
     def __init__(self, model: Module, **hyper: Any) -> None:
+        who = type(self).__name__
         if not isinstance(model, Module):
-            raise DtypeError(f"{type(self).__name__}: expected a minilstm Module, got {type(model).__name__}; give the "
-                             f"model itself: {type(self).__name__}(model)")
+            raise DtypeError(f"{who}: expected a minilstm Module, got {type(model).__name__}; give the model "
+                             f"itself: {who}(model)")
         modules = model.modules()
         if not any(module.params for _, module in modules):
-            raise ArgumentError(f"{type(self).__name__}: the model has no parameters to learn")
+            raise ArgumentError(f"{who}: the model has no parameters to learn")
         check_apart(modules)
         self.model = model
         self.steps = 0
@@ -80,15 +81,16 @@ class Optimizer:
         self.model.zero_grad()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in self._hyper)})"
+        words = ", ".join(f"{name}={getattr(self, name)!r}" for name in self._hyper)
+        return f"{type(self).__name__}({words})"
 
     def step(self, *, checked: bool = False, modules: list[tuple[str, Any]] | None = None) -> None:
         """Update every parameter in place from its gradient, except those of frozen layers.
 
-        Raises NonFiniteError naming the first gradient that holds NaN or infinity (and ShapeError, DtypeError
-        or ParameterError for a gradient that does not fit its parameter, ArgumentError for a hyperparameter
-        outside its allowed range, a read-only parameter or two that share memory) before anything changes. A
-        pending forward is discarded, since its caches refer to the weights as they were.
+        Before anything changes, raises NonFiniteError naming the first gradient that holds NaN or infinity;
+        ShapeError, DtypeError or ParameterError for a gradient that does not fit its parameter; ArgumentError
+        for a hyperparameter out of range, a read-only parameter or two that share memory. A pending forward
+        is discarded, since its caches refer to the weights as they were.
 
         Args:
             checked: skip the search for NaN and infinity, which waits for a device, where the caller has
@@ -99,17 +101,16 @@ class Optimizer:
         modules = self.model.modules() if modules is None else modules
         updates = self._gather(modules)
         if updates and not checked:
-            check_finite([(update.name, update.layer, update.p, update.g) for update in updates], self._largest)
+            check_finite([update[:4] for update in updates], self._largest)
         outdate(modules)
         self.steps += 1
         self._moments.update((update.name, update.moments) for update in updates)
         self._update_all(updates)
 
     def _gather(self, modules: list[tuple[str, Any]]) -> list[ParameterUpdate]:
-        """Look up every array that is to be updated and bring its moments to where it is; nothing is
-        changed."""
-        updates: list[ParameterUpdate] = []
+        """Look up all arrays to be updated and bring their moments to where they are, changing nothing."""
         check_apart(modules)
+        updates: list[ParameterUpdate] = []
         slots = self._slots()
         for name, layer, p, g in trainable(modules):
             xp = get_array_module(p, g)
@@ -118,8 +119,8 @@ class Optimizer:
                 moments = tuple(xp.zeros_like(p) for _ in slots)
             for m in moments:
                 if m.shape != p.shape:
-                    raise ShapeError(f"{name} ({type(layer).__name__}): the shape changed from {m.shape} to {p.shape} since the last step; "
-                                     "make a new optimiser")
+                    raise ShapeError(f"{name} ({type(layer).__name__}): the shape changed from {m.shape} to "
+                                     f"{p.shape} since the last step; make a new optimiser")
                 if m.dtype != p.dtype or type(m) is not type(p):
                     moments = tuple(asarray(m, backend_name(p), p.dtype) for m in moments)
             updates.append(ParameterUpdate(name, layer, p, g, moments))
@@ -149,13 +150,12 @@ class Optimizer:
         return [buffer[:p.size].reshape(p.shape) for buffer in self._buffers]
 
     def state_dict(self) -> dict[str, Any]:
-        """Return {"arrays": {"0.W.exp_avg": host array, ...}, "meta": hyperparameters and step count,
-        JSON-able}."""
+        """Return {"arrays": {"0.W.exp_avg": host array, ...}, "meta": JSON-able hyperparameters and
+        steps}."""
         return saving.save(self)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go back to where ``state_dict`` was called: moments, step count, learning rate, other
-        hyperparameters.
+        """Go back to where ``state_dict`` was called: moments, step count, hyperparameters.
 
         Raises CheckpointError unless everything fits this optimiser and its model; nothing is changed then.
         """

@@ -36,25 +36,29 @@ def load(optimizer: Any, state: Mapping[str, Any]) -> None:
         raise CheckpointError("optimiser state: expected a dict with two dicts, 'arrays' and 'meta'")
     meta, arrays, kind = state["meta"], state["arrays"], type(optimizer).__name__
     if set(meta) != {"type", "steps", *optimizer._hyper} or meta["type"] != kind:
-        raise CheckpointError(f"optimiser state: expected type {kind!r} with steps, {', '.join(optimizer._hyper)}; got type "
-                              f"{meta.get('type')!r} with {', '.join(str(name) for name in meta if name != 'type')}")
-    if type(meta["steps"]) is not int or not 0 <= meta["steps"] < 2 ** 63:
-        raise CheckpointError(f"optimiser state: steps must be a whole number of at least 0, got {meta['steps']!r}")
+        names, got = ", ".join(optimizer._hyper), ", ".join(str(name) for name in meta if name != "type")
+        raise CheckpointError(f"optimiser state: expected type {kind!r} with steps, {names}; "
+                              f"got type {meta.get('type')!r} with {got}")
+    steps = meta["steps"]
+    if type(steps) is not int or not 0 <= steps < 2 ** 63:
+        raise CheckpointError(f"optimiser state: steps must be a whole number of at least 0, got {steps!r}")
     try:
         hyper = optimizer._validated({name: meta[name] for name in optimizer._hyper})
     except MinilstmError as error:
         raise CheckpointError(f"optimiser state: {error}") from None
     trial: Any = object.__new__(type(optimizer))          # knows which moments these hyperparameters need
     trial._set(hyper)
-    names = {name: [f"{name}.{slot}" for slot in trial._slots()] for name in optimizer.model.named_parameters()}
-    owners = {name: layer.params[key] for name, (layer, key) in optimizer.model.locate().items()
-              if meta["steps"] and not (layer.frozen and arrays.keys().isdisjoint(names[name]))}
-    fitting = check_entries(arrays, {entry: (tuple(p.shape), np.dtype(p.dtype)) for name, p in owners.items()
-                                     for entry in names[name]}, "optimiser array")
+    located = optimizer.model.locate()
+    entries = {name: [f"{name}.{slot}" for slot in trial._slots()] for name in located}
+    owners = {name: layer.params[key] for name, (layer, key) in located.items()
+              if steps and not (layer.frozen and arrays.keys().isdisjoint(entries[name]))}
+    expected = {entry: (tuple(p.shape), np.dtype(p.dtype)) for name, p in owners.items()
+                for entry in entries[name]}
+    fitting = check_entries(arrays, expected, "optimiser array")
     for entry, value in fitting.items():
         if entry.endswith(".exp_avg_sq") and (value < 0).any():
             raise CheckpointError(f"optimiser array {entry}: holds negative values, but is a mean of squares")
-    optimizer._moments = {name: tuple(asarray(fitting[entry], backend_name(p)) for entry in names[name])
+    optimizer._moments = {name: tuple(asarray(fitting[entry], backend_name(p)) for entry in entries[name])
                           for name, p in owners.items()}
     optimizer._set(hyper)
-    optimizer.steps = meta["steps"]
+    optimizer.steps = steps

@@ -42,17 +42,18 @@ class SGD(Optimizer):
     weight_decay: float
     nesterov: bool
 
-    def __init__(self, model: Module, lr: float, momentum: float = 0.0, dampening: float = 0.0, weight_decay: float = 0.0,
-                 nesterov: bool = False) -> None:
-        super().__init__(model, lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay, nesterov=nesterov)
+    def __init__(self, model: Module, lr: float, momentum: float = 0.0, dampening: float = 0.0,
+                 weight_decay: float = 0.0, nesterov: bool = False) -> None:
+        super().__init__(model, lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay,
+                         nesterov=nesterov)
 
     def _validated(self, hyper: Mapping[str, Any]) -> dict[str, Any]:
         checked: dict[str, Any] = super()._validated({k: v for k, v in hyper.items() if k != "nesterov"})
         if not isinstance(hyper["nesterov"], bool):
             raise ArgumentError(f"nesterov: expected True or False, got {hyper['nesterov']!r}")
         if hyper["nesterov"] and (checked["momentum"] == 0 or checked["dampening"] != 0):
-            raise ArgumentError(f"nesterov needs a momentum above 0 and no dampening, got momentum={checked['momentum']}, "
-                                f"dampening={checked['dampening']}")
+            raise ArgumentError("nesterov needs a momentum above 0 and no dampening, got "
+                                f"momentum={checked['momentum']}, dampening={checked['dampening']}")
         return {**checked, "nesterov": hyper["nesterov"]}
 
     def _slots(self) -> tuple[str, ...]:

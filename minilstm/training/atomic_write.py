@@ -1,8 +1,9 @@
 """Write a file atomically: either the complete new file exists afterwards, or the old one is unchanged.
 
-Training runs for hours and can be killed at any moment. A file that is overwritten in place may then be half old and half
-new. A file that is written next to the old one, flushed to disk and renamed over it in a single step is always either the old
-or the new one. Every file of a run (checkpoints, history, config, figures) is written by this function.
+Training runs for hours and can be killed at any moment. A file that is overwritten in place may then be half
+old and half new. A file that is written next to the old one, flushed to disk and renamed over it in a single
+step is always either the old or the new one. Every file of a run (checkpoints, history, config, figures) is
+written by this function.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ PathLike = str | os.PathLike[str]
 
 
 def atomic_write(path: PathLike, chunks: Iterable[bytes]) -> None:
-    """Write the chunks, one after another, to the file ``path``: either all of them, or the old file stays unchanged.
+    """Write the chunks to the file ``path``, one after another: either all of them, or the old file stays.
 
-    The bytes go to a temporary file in the same folder (a rename is atomic only within one file system), are flushed to disk,
-    and replace the old file in one step; then the folder itself is flushed to disk, so that the new name survives a power
-    failure. The temporary file is removed if an error occurs. A symbolic link is followed, not replaced.
-    Raises OSError.
+    The bytes go to a temporary file in the same folder (a rename is atomic only within one file system), are
+    flushed to disk, and replace the old file in one step; then the folder itself is flushed to disk, so that
+    the new name survives a power failure. The temporary file is removed if an error occurs. A symbolic link
+    is followed, not replaced. Raises OSError.
     """
     target = os.path.realpath(path)
     folder = os.path.dirname(target)
@@ -65,7 +66,8 @@ def _sync_folder(folder: str) -> None:
 
 def _mark(target: str) -> str:
     """Return how the names of temporary files for ``target`` begin on this machine."""
-    return f"{TEMP_PREFIX}{zlib.crc32(os.path.basename(target).encode()):08x}-{zlib.crc32(platform.node().encode()):08x}-"
+    file, machine = zlib.crc32(os.path.basename(target).encode()), zlib.crc32(platform.node().encode())
+    return f"{TEMP_PREFIX}{file:08x}-{machine:08x}-"
 
 
 def remove_orphans(path: PathLike) -> None:
@@ -91,6 +93,6 @@ def _runs(process: int) -> bool:
 
 
 def remove_leftovers(folder: PathLike) -> None:
-    """Remove the temporary files that a killed process left in ``folder`` (call this only on a folder you own)."""
+    """Remove the temporary files that a killed process left in ``folder``, which must be yours."""
     for path in Path(folder).glob(f"{TEMP_PREFIX}*{TEMP_SUFFIX}"):
         path.unlink(missing_ok=True)

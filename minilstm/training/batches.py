@@ -1,4 +1,4 @@
-"""What training needs from a loader: the batches of an epoch from any position, their parts, and the loader's settings."""
+"""What training needs from a loader: an epoch's batches from any position, their parts, and its settings."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from minilstm.backend.errors import ArgumentError, CheckpointError
 def batches_of(loader: Any, epoch: int, start: int) -> Iterator[Any]:
     """Return the batches of an epoch (counted from 0), beginning with batch ``start``.
 
-    A loader with a method ``batches(epoch, start)``, such as DataLoader, yields them in the order of that epoch. Any other
-    iterable is iterated from its beginning; resuming within an epoch is then exact only if it yields the same batches each
-    time.
+    A loader with a method ``batches(epoch, start)``, such as DataLoader, yields them in the order of that
+    epoch. Any other iterable is iterated from its beginning; resuming within an epoch is then exact only if
+    it yields the same batches each time.
     """
     if hasattr(loader, "batches"):
         return iter(loader.batches(epoch, start))
@@ -23,7 +23,10 @@ def batches_of(loader: Any, epoch: int, start: int) -> Iterator[Any]:
 
 
 def unpack(batch: Any) -> tuple[Array, Array, dict[str, Any]]:
-    """Return (x, y, keyword arguments for the model) of a batch (x, y) or (x, y, lengths). Raises ArgumentError."""
+    """Return (x, y, keyword arguments for the model) of a batch, (x, y) or (x, y, lengths).
+
+    Raises ArgumentError.
+    """
     if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
         got = f"{len(batch)} parts" if isinstance(batch, (tuple, list)) else type(batch).__name__
         raise ArgumentError(f"a batch: expected (x, y) or (x, y, lengths), got {got}")
@@ -31,7 +34,7 @@ def unpack(batch: Any) -> tuple[Array, Array, dict[str, Any]]:
 
 
 def describe_loader(loader: Any) -> dict[str, Any] | None:
-    """Return the settings that determine a loader's batches, as far as they are known, to recognise the data of a run."""
+    """Return the known settings that determine a loader's batches, to recognise the data of a run."""
     if loader is None:
         return None
     names = ("size", "batch_size", "shuffle", "drop_last", "seed", "window", "digest")
@@ -41,16 +44,19 @@ def describe_loader(loader: Any) -> dict[str, Any] | None:
 
 
 def check_data(saved: Any, data: Mapping[str, Any]) -> None:
-    """Raise CheckpointError, naming the difference, unless the loaders of a resumed run match those it had."""
+    """Raise CheckpointError, naming the difference, unless a resumed run has the loaders that it had."""
     for role, now in data.items():
         before = saved[role]
         if (before is None) != (now is None):
-            raise CheckpointError(f"the run was trained {'without' if before is None else 'with'} {role} data, now there is "
-                                  f"{'none' if now is None else 'some'}")
+            preposition, quantity = ("without", "some") if before is None else ("with", "none")
+            raise CheckpointError(f"the run was trained {preposition} {role} data, now there is {quantity}")
         before, now = dict(before or ()), dict(now or ())
-        digests = {facts.pop("digest", None) for facts in (before, now)} - {None}       # runs of version 0.1 have none
+        # Runs of version 0.1 have no digest.
+        digests = {facts.pop("digest", None) for facts in (before, now)} - {None}
         for name in sorted(before.keys() | now.keys()):
             if before.get(name) != now.get(name):
-                raise CheckpointError(f"{role} data: {name} was {before.get(name)}, now it is {now.get(name)}")
+                raise CheckpointError(f"{role} data: {name} was {before.get(name)}, "
+                                      f"now it is {now.get(name)}")
         if len(digests) > 1:
-            raise CheckpointError(f"{role} data: the arrays hold other values than those that the run was trained with")
+            raise CheckpointError(f"{role} data: the arrays hold other values than those "
+                                  "that the run was trained with")

@@ -1,7 +1,7 @@
 """Callbacks: code that is called at fixed points of training, to monitor it or to stop it.
 
-A callback with a state returns it from ``state_dict``, so that checkpoints contain it: a resumed run waits exactly as long for
-an improvement as a run that was never interrupted.
+A callback with a state returns it from ``state_dict``, so that checkpoints contain it: a resumed run waits
+exactly as long for an improvement as a run that was never interrupted.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from minilstm.training.run import Run
 class Callback:
     """Base class of callbacks: override the hooks you need. Epochs and steps count from 1.
 
-    Each hook receives the ``Run``, whose attributes are the model, optimizer, history and so on. Set ``run.stop = "the
-    reason"`` in any hook to end training after the current epoch.
+    Each hook receives the ``Run``, whose attributes are the model, optimizer, history and so on. Set
+    ``run.stop = "the reason"`` in any hook to end training after the current epoch.
 
     >>> import minilstm as ml
     >>> class StopEarly(ml.Callback):
@@ -33,13 +33,13 @@ class Callback:
         """Called by each ``fit`` before its first step, also when a run is resumed."""
 
     def on_epoch_begin(self, run: Run, epoch: int) -> None:
-        """Called before the first step of an epoch, but not when the epoch is resumed after its first step."""
+        """Called before the first step of an epoch, but not when the epoch is resumed after that step."""
 
     def on_step_end(self, run: Run, epoch: int, step: int, loss: float, grad_norm: float) -> None:
-        """Called after each update of the weights, with the loss and the gradient norm (before clipping) of that step."""
+        """Called after each update of the weights, with its loss and gradient norm (before clipping)."""
 
     def on_validation_begin(self, run: Run) -> None:
-        """Called after the last step of an epoch, before its weights are validated (if there is validation data)."""
+        """Called after an epoch's last step, before its weights are validated (if there is such data)."""
 
     def on_epoch_end(self, run: Run, row: Row) -> None:
         """Called with the new row of ``run.history``, before checkpoints are written."""
@@ -51,7 +51,7 @@ class Callback:
         """Called when ``fit`` ends normally, but not when it is interrupted or fails."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Return {"arrays": {name: host array}, "meta": JSON-able dict}, or {} if the callback has no state."""
+        """Return {"arrays": {name: host array}, "meta": JSON-able dict}, or {} if there is no state."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -66,28 +66,32 @@ class EarlyStopping(Callback):
         monitor: the monitored quantity, a column of the history.
         mode: "min" or "max", the direction of improvement; None: "max" for accuracies, "min" otherwise.
         min_delta: a change counts as an improvement only if it is larger than this (absolute, at least 0).
-        restore_best: restore the weights of the best epoch when training ends (last.ckpt keeps those of the last epoch).
+        restore_best: restore the weights of the best epoch when training ends (last.ckpt keeps those of the
+            last epoch).
 
     Raises ArgumentError for other values; when training begins, for a quantity that the run does not measure.
 
     >>> import numpy as np, minilstm as ml
-    >>> model, x, y = ml.Sequential(ml.Linear(2, 1, rng=0)), np.ones((4, 2), np.float32), np.ones(4, np.float32)
+    >>> model = ml.Sequential(ml.Linear(2, 1, rng=0))
+    >>> x, y = np.ones((4, 2), np.float32), np.ones(4, np.float32)
     >>> stopping = ml.EarlyStopping(patience=2, monitor="train_loss")
-    >>> trainer = ml.Trainer(model, ml.MSELoss(), ml.SGD(model, lr=0.0), callbacks=[stopping], verbose=False)
-    >>> history = trainer.fit(ml.DataLoader(x, y, batch_size=2), epochs=99)     # with lr = 0 nothing improves
+    >>> optimizer = ml.SGD(model, lr=0.0)           # with lr = 0 nothing improves
+    >>> trainer = ml.Trainer(model, ml.MSELoss(), optimizer, callbacks=[stopping], verbose=False)
+    >>> history = trainer.fit(ml.DataLoader(x, y, batch_size=2), epochs=99)
     >>> len(history), stopping.best_epoch
     (3, 1)
     """
 
-    def __init__(self, patience: int = 3, monitor: str = "val_loss", mode: str | None = None, min_delta: float = 0.0,
-                 restore_best: bool = False) -> None:
+    def __init__(self, patience: int = 3, monitor: str = "val_loss", mode: str | None = None,
+                 min_delta: float = 0.0, restore_best: bool = False) -> None:
         self.patience = check_positive_int("patience", patience)
         check_choice("monitor", monitor, FIELDS[1:])
         mode = mode or ("max" if monitor.endswith("acc") else "min")
         check_choice("mode", mode, ("min", "max"))
         if not 0 <= min_delta < math.inf:
             raise ArgumentError(f"min_delta: expected a finite number of at least 0, got {min_delta!r}")
-        self.monitor, self.mode, self.min_delta, self.restore_best = monitor, mode, float(min_delta), restore_best
+        self.monitor, self.mode = monitor, mode
+        self.min_delta, self.restore_best = float(min_delta), restore_best
         self.best: float | None = None
         self.best_epoch: int | None = None
         self.best_weights: dict[str, Any] = {}
@@ -101,8 +105,8 @@ class EarlyStopping(Callback):
 
     def on_epoch_end(self, run: Run, row: Row) -> None:
         value = row[self.monitor]
-        gain = math.inf if self.best is None else value - self.best if self.mode == "max" else self.best - value
-        if gain > self.min_delta:
+        sign = 1 if self.mode == "max" else -1
+        if self.best is None or sign * (value - self.best) > self.min_delta:
             self.best, self.best_epoch, self.waited = value, row["epoch"], 0
             self.best_weights = run.model.state_dict() if self.restore_best else {}
             return
@@ -116,16 +120,20 @@ class EarlyStopping(Callback):
             run.model.load_state_dict(self.best_weights)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"arrays": self.best_weights, "meta": {"best": self.best, "best_epoch": self.best_epoch,
-                                                      "waited": self.waited}}
+        meta = {"best": self.best, "best_epoch": self.best_epoch, "waited": self.waited}
+        return {"arrays": self.best_weights, "meta": meta}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         meta = state["meta"]
         if set(meta) != {"best", "best_epoch", "waited"}:
             raise CheckpointError(f"EarlyStopping: expected best, best_epoch and waited, got {sorted(meta)}")
         best, epoch, waited = meta["best"], meta["best_epoch"], meta["waited"]
-        if not (type(waited) is int and waited >= 0 and (best is None) == (epoch is None)
-                and (best is None or is_number(best) and -1e300 < best < 1e300 and type(epoch) is int and epoch >= 1)):
-            raise CheckpointError(f"EarlyStopping: its state cannot be best {best!r} at epoch {epoch!r}, waited {waited!r}")
-        self.best, self.best_epoch = state["meta"]["best"], state["meta"]["best_epoch"]
-        self.waited, self.best_weights = state["meta"]["waited"], dict(state["arrays"])
+        if best is None:
+            valid = epoch is None
+        else:
+            valid = is_number(best) and -1e300 < best < 1e300 and type(epoch) is int and epoch >= 1
+        if not valid or type(waited) is not int or waited < 0:
+            raise CheckpointError(f"EarlyStopping: its state cannot be best {best!r} at epoch {epoch!r}, "
+                                  f"waited {waited!r}")
+        self.best, self.best_epoch = best, epoch
+        self.waited, self.best_weights = waited, dict(state["arrays"])

@@ -1,7 +1,8 @@
 """Figures: epoch vs loss and epoch vs accuracy, large enough to be read from the back of a lecture hall.
 
-Matplotlib is imported only when a figure is drawn, and only its object-oriented interface is used: pyplot's global list of
-figures is never touched, so a training run needs no display and leaks no memory. A notebook displays the returned figure.
+Matplotlib is imported only when a figure is drawn, and only its object-oriented interface is used: pyplot's
+global list of figures is never touched, so a training run needs no display and leaks no memory. A notebook
+displays the returned figure.
 """
 
 from __future__ import annotations
@@ -10,21 +11,23 @@ import io
 import os
 from typing import Any
 
-from minilstm.backend.errors import ArgumentError
+from minilstm.backend.errors import ArgumentError, reason_of
 from minilstm.backend.paths import as_path
 from minilstm.training.atomic_write import PathLike, atomic_write
 from minilstm.training.progress import in_notebook
 
-TRAIN, VALIDATION, BEST = "#0072B2", "#D55E00", "#444444"   # blue, vermilion: safe for colour-blind readers (Okabe & Ito)
+TRAIN, VALIDATION = "#0072B2", "#D55E00"        # blue, vermilion: safe for colour-blind readers (Okabe & Ito)
+BEST = "#444444"
 DPI = 150
 
 
 def curves(history: Any, path: PathLike | None = None) -> Any:
-    """Draw loss and accuracy over the epochs of a ``History``, training and validation, with the best epoch marked.
+    """Draw loss and accuracy over the epochs of a ``History``, and mark the best epoch.
 
-    Returns the matplotlib Figure, which a notebook displays if it is the last expression of a cell. With ``path`` it is also
-    saved, atomically, in the format given by the file's extension (png, pdf, svg, ...; png without one). Raises ArgumentError
-    if there is no epoch to draw, matplotlib is missing, or the file cannot be written.
+    Returns the matplotlib Figure, which a notebook displays if it is the last expression of a cell. With
+    ``path`` it is also saved, atomically, in the format given by the file's extension (png, pdf, svg, ...;
+    png without one). Raises ArgumentError if there is no epoch to draw, matplotlib is missing, or the file
+    cannot be written.
     """
     if not len(history):
         raise ArgumentError("curves: the history has no epoch yet, there is nothing to draw")
@@ -38,7 +41,7 @@ def curves(history: Any, path: PathLike | None = None) -> Any:
 
 
 def draw_epochs(axes: Any, history: Any, kind: str) -> None:
-    """Draw epoch vs loss (``kind`` "loss") or accuracy ("acc") into a panel, with the best epoch and what it is best by."""
+    """Draw epoch vs loss (``kind`` "loss") or accuracy ("acc") into a panel, with the best epoch."""
     title = {"loss": "Loss", "acc": "Accuracy"}[kind]
     epochs, best = history["epoch"], history.best
     for name, label, colour, marker in ((f"train_{kind}", "training", TRAIN, "o"),
@@ -61,44 +64,48 @@ def draw_epochs(axes: Any, history: Any, kind: str) -> None:
 
 
 def legend_below(figure: Any) -> None:
-    """Put one legend of all panels below them, where it hides no data; a label that several panels have stands there once."""
+    """Put one legend of all panels, with each label once, below them, where it hides no data."""
     handles: dict[str, Any] = {}
     for axes in figure.axes:
         for handle, label in zip(*axes.get_legend_handles_labels()):
             handles.setdefault(label, handle)
     for columns in range(len(handles), 0, -1):      # as wide as fits
-        legend = figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns, fontsize=12,
-                               frameon=False)
+        legend = figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns,
+                               fontsize=12, frameon=False)
         size = legend.get_window_extent()
         if columns == 1 or size.width < 0.97 * figure.bbox.width:
-            figure.set_figheight(figure.get_figheight() + size.height / figure.dpi)     # it takes nothing from the panels
+            # The panels keep their height.
+            figure.set_figheight(figure.get_figheight() + size.height / figure.dpi)
             return
         legend.remove()
 
 
 def save_figure(figure: Any, path: PathLike) -> None:
-    """Save a figure to ``path``, atomically. Raises ArgumentError, naming the file, if it cannot be written."""
+    """Save a figure to ``path``, atomically. Raises ArgumentError, naming the file, if that fails."""
     where = os.fspath(path := as_path("figure", path))
+    extension = os.path.splitext(where)[1].lstrip(".").lower()
     buffer = io.BytesIO()
     try:
-        figure.savefig(buffer, format=os.path.splitext(where)[1].lstrip(".").lower() or "png", dpi=DPI)
+        figure.savefig(buffer, format=extension or "png", dpi=DPI)
         atomic_write(path, [buffer.getvalue()])
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        reason = " ".join(reason_of(error).split())
         raise ArgumentError(f"{where}: the figure cannot be written: {reason}") from None
 
 
 def show(*pictures: Any) -> None:
-    """In a notebook, show figures, or the PNG files at paths, below the cell that runs; elsewhere do nothing."""
+    """Show figures, or the PNG files at paths, below a notebook's running cell; elsewhere do nothing."""
     if in_notebook():
         from IPython.display import Image, display
-        display(*(one if hasattr(one, "savefig") else Image(filename=os.fspath(one)) for one in pictures))
+        for picture in pictures:
+            display(picture if hasattr(picture, "savefig") else Image(filename=os.fspath(picture)))
 
 
 def new_figure(width: float, height: float) -> Any:
-    """Return an empty figure, its size in inches. A notebook can display it even if pyplot was never imported.
+    """Return an empty figure, its size in inches.
 
-    Raises ArgumentError if matplotlib is missing.
+    A notebook can display it even if pyplot was never imported. Raises ArgumentError if matplotlib is
+    missing.
     """
     try:
         from matplotlib.figure import Figure

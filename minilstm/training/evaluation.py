@@ -1,4 +1,4 @@
-"""Use a model without training it: evaluate or predict batch by batch in evaluation mode, then restore the previous mode.
+"""Use a model without training it: evaluate or predict batch by batch, in evaluation mode.
 
 Sums stay on the device until the last batch, so that no batch waits for the previous one.
 """
@@ -23,13 +23,15 @@ from minilstm.training.nonfinite import QUIET, explain_parameters, explain_token
 from minilstm.training.progress import open_bar
 
 
-def evaluate(model: Module, criterion: Any, loader: Any, metric: Callable[[Array, Array], Any] | None = None, *,
-             progress: bool = False, after_batch: Callable[[], Any] = lambda: None) -> tuple[float, float | None]:
-    """Return (loss, metric) over the samples of ``loader``, in evaluation mode; batches are weighted by their size.
+def evaluate(model: Module, criterion: Any, loader: Any,
+             metric: Callable[[Array, Array], Any] | None = None, *, progress: bool = False,
+             after_batch: Callable[[], Any] = lambda: None) -> tuple[float, float | None]:
+    """Return (loss, metric) over the samples of ``loader``; batches are weighted by their size.
 
-    Where targets are ignored (``ignore_index``), that size is the number of the others, so that the result does not depend on
-    the batch size. The layers' modes and the criterion's cache are the same afterwards as before. ``after_batch`` is called
-    after each batch. Raises NonFiniteError if the loss is not finite, ArgumentError if there is no batch.
+    Where targets are ignored (``ignore_index``), that size is the number of the others, so that the result
+    does not depend on the batch size. The layers' modes and the criterion's cache are the same afterwards as
+    before. ``after_batch`` is called after each batch. Raises NonFiniteError if the loss is not finite,
+    ArgumentError if there is no batch.
     """
     totals: list[Any] = [0.0, 0.0]
     batches = 0
@@ -47,21 +49,22 @@ def evaluate(model: Module, criterion: Any, loader: Any, metric: Callable[[Array
             after_batch()
     if not batches:
         raise ArgumentError("evaluate: the loader gave no batch")
-    *sums, count = fetch([*totals, samples])
-    mean_loss, mean_score = (total / max(count, 1) for total in sums)
+    loss, score, count = fetch([*totals, samples])
+    mean_loss, mean_score = loss / max(count, 1), score / max(count, 1)
     if not math.isfinite(mean_loss):
-        words = explain_parameters(model) or next(filter(None, (explain_tokens(model, unpack(batch)[0])
-                                                                for batch in batches_of(loader, 0, 0))), None)
-        raise NonFiniteError(f"the loss of the evaluation is {mean_loss}: "
-                             f"{words or 'the parameters are finite, an input or an output is not'}")
+        reason = explain_parameters(model)
+        if reason is None:
+            tokens = (explain_tokens(model, unpack(batch)[0]) for batch in batches_of(loader, 0, 0))
+            reason = next(filter(None, tokens), "the parameters are finite, an input or an output is not")
+        raise NonFiniteError(f"the loss of the evaluation is {mean_loss}: {reason}")
     return mean_loss, None if metric is None else mean_score
 
 
 def predict(model: Module, x: Any, batch_size: int = 256, *, lengths: Any = None) -> np.ndarray:
-    """Return the model's output for ``x`` (N, ...) as a host array (N, ...), computed in batches in evaluation mode.
+    """Return the model's output for ``x`` (N, ...) as a host array (N, ...), computed in batches.
 
-    ``x`` and ``lengths`` (N,) may be arrays of either backend or lists. Raises ShapeError for an empty batch, DtypeError for
-    ragged lists (see pad_sequences), TokenError for a token outside the vocabulary.
+    ``x`` and ``lengths`` (N,) may be arrays of either backend or lists. Raises ShapeError for an empty batch,
+    DtypeError for ragged lists (see pad_sequences), TokenError for a token outside the vocabulary.
     """
     check_positive_int("batch_size", batch_size)
     x = as_array("x", x)
@@ -76,9 +79,10 @@ def predict(model: Module, x: Any, batch_size: int = 256, *, lengths: Any = None
             options = {} if lengths is None else {"lengths": asarray(lengths[rows], home)}
             part = asarray(x[rows], home)
             outputs.append(to_numpy(model(part, **options)))
-            words = None if home == "numpy" or np.isfinite(outputs[-1]).all() else explain_tokens(model, part)
-            if words is not None:           # on the host, the Embedding itself raises
-                raise TokenError(words)
+            if home != "numpy" and not np.isfinite(outputs[-1]).all():
+                reason = explain_tokens(model, part)
+                if reason is not None:      # on the host, the Embedding itself raises
+                    raise TokenError(reason)
     return np.concatenate(outputs)
 
 

@@ -1,8 +1,9 @@
 """History: one row of numbers for each epoch, and a short summary of them.
 
-A row holds only results of the computation (no wall-clock times), so the history of an interrupted and resumed run is
-identical, byte for byte, to that of an uninterrupted run. A number that was not measured (no validation data, no metric) is
-None; NaN and infinity never occur, because training stops before they could be recorded.
+A row holds only results of the computation (no wall-clock times), so the history of an interrupted and
+resumed run is identical, byte for byte, to that of an uninterrupted run. A number that was not measured (no
+validation data, no metric) is None; NaN and infinity never occur, because training stops before they could be
+recorded.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from minilstm.backend.errors import ArgumentError, DataError
+from minilstm.backend.errors import ArgumentError, DataError, reason_of
 from minilstm.backend.paths import as_path
 from minilstm.training.atomic_write import PathLike, atomic_write
 from minilstm.training.curves import curves
 
 FIELDS = ("epoch", "train_loss", "train_acc", "val_loss", "val_acc", "lr", "grad_norm")
 LABELS = {"train_loss": "Train Loss", "train_acc": "Train Acc", "val_loss": "Val Loss", "val_acc": "Val Acc"}
+STYLES = {"epoch": "d", **dict.fromkeys(LABELS, ".4f"), "lr": ".4g", "grad_norm": ".4g"}
 OVERFIT_RISE = 0.10     # overfitting: the validation loss ends at least this fraction above its minimum
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
@@ -33,8 +35,9 @@ class History:
     """The epochs of a training run.
 
     Attributes:
-        rows: one dict per epoch with the keys epoch (int, from 1), train_loss, train_acc, val_loss, val_acc, lr (during the
-            epoch) and grad_norm (mean over the steps, before clipping); floats, or None if not measured.
+        rows: one dict per epoch with the keys epoch (int, from 1), train_loss, train_acc, val_loss, val_acc,
+            lr (during the epoch) and grad_norm (mean over the steps, before clipping); floats, or None if not
+            measured.
 
     >>> import minilstm as ml
     >>> history = ml.History()
@@ -51,9 +54,13 @@ class History:
         for row in rows:
             self.append(**row)
 
-    def append(self, *, epoch: int, train_loss: float, train_acc: float | None = None, val_loss: float | None = None,
-               val_acc: float | None = None, lr: float | None = None, grad_norm: float | None = None) -> Row:
-        """Add an epoch and return its row. Raises ArgumentError unless epochs count up and all numbers are finite."""
+    def append(self, *, epoch: int, train_loss: float, train_acc: float | None = None,
+               val_loss: float | None = None, val_acc: float | None = None, lr: float | None = None,
+               grad_norm: float | None = None) -> Row:
+        """Add an epoch and return its row.
+
+        Raises ArgumentError unless epochs count up and all numbers are finite.
+        """
         last = self.rows[-1]["epoch"] if self.rows else 0
         if type(epoch) is not int or (self.rows and epoch != last + 1) or epoch < 1:
             raise ArgumentError(f"history: expected epoch {last + 1} next, got {epoch!r}")
@@ -87,30 +94,34 @@ class History:
     def __eq__(self, other: object) -> bool:
         return self.rows == other.rows if isinstance(other, History) else NotImplemented
 
-    # Summary --------------------------------------------------------------------------------------------------------
+    # Summary
+    # ------------------------------------------------------------
 
     @property
     def best(self) -> Row | None:
-        """The row of the epoch with the highest validation accuracy (the first one if several are equal); None if empty.
+        """The row of the epoch with the highest validation accuracy, the first if several are equal, or None.
 
-        Without validation accuracy, the lowest validation loss decides; without validation data, the lowest training loss.
+        Without validation accuracy, the lowest validation loss decides; without validation data, the lowest
+        training loss.
         """
-        name = self._decides()
+        name = self._criterion()
         rows = [row for row in self.rows if row[name] is not None]
         return max(rows, key=lambda row: row[name] if name == "val_acc" else -row[name], default=None)
 
     @property
     def measure(self) -> str:
         """What ``best`` is best by, in words: "validation accuracy", "validation loss" or "training loss"."""
-        words = {"val_acc": "validation accuracy", "val_loss": "validation loss", "train_loss": "training loss"}
-        return words[self._decides()]
+        return {"val_acc": "validation accuracy", "val_loss": "validation loss",
+                "train_loss": "training loss"}[self._criterion()]
 
-    def _decides(self) -> str:
-        measured = (name for name in ("val_acc", "val_loss") if any(row[name] is not None for row in self.rows))
-        return next(measured, "train_loss")
+    def _criterion(self) -> str:
+        for name in ("val_acc", "val_loss"):
+            if any(row[name] is not None for row in self.rows):
+                return name
+        return "train_loss"
 
     def line(self, row: Row | None = None) -> str:
-        """Return an epoch (the last one by default) as one line, such as ``Epoch 1: Train Loss=0.5895, Train Acc=0.6983``."""
+        """Return an epoch, the last by default, such as ``Epoch 1: Train Loss=0.5895, Val Acc=0.7``."""
         if row is None:
             if not self.rows:
                 raise ArgumentError("history: there is no epoch yet")
@@ -119,25 +130,27 @@ class History:
         return f"Epoch {row['epoch']}: {', '.join(parts)}"
 
     def verdict(self) -> str:
-        """Return one or two sentences: which epoch was best, and whether the run overfits, with the numbers."""
+        """Return one or two sentences: which epoch was best, and whether the run overfits."""
         best = self.best
         if best is None:
             return "No epoch has been trained yet."
-        name = self._decides()
+        name = self._criterion()
         text = f"Best epoch: {best['epoch']} of {self.rows[-1]['epoch']} ({LABELS[name]}={best[name]:.4f})."
         start = self.overfits_from()
         if start is not None:
             low, last = min(self._validated(), key=lambda row: row["val_loss"]), self.rows[-1]
-            text += (f" It overfits from epoch {start} on: the validation loss rose from its lowest, {low['val_loss']:.4f} at "
-                     f"epoch {low['epoch']}, to {last['val_loss']:.4f} at epoch {last['epoch']}, while the training loss "
-                     f"kept falling, from {low['train_loss']:.4f} to {last['train_loss']:.4f}.")
+            text += (f" It overfits from epoch {start} on: the validation loss rose from its lowest, "
+                     f"{low['val_loss']:.4f} at epoch {low['epoch']}, to {last['val_loss']:.4f} "
+                     f"at epoch {last['epoch']}, while the training loss kept falling, "
+                     f"from {low['train_loss']:.4f} to {last['train_loss']:.4f}.")
         return text
 
     def overfits_from(self) -> int | None:
         """Return the epoch after the lowest validation loss if the run overfits, else None.
 
-        A run overfits if, in the last epoch, the validation loss is more than 10 % above its minimum although the training
-        loss is lower than in the epoch of that minimum: the model keeps fitting the training data, but generalizes worse.
+        A run overfits if, in the last epoch, the validation loss is more than 10 % above its minimum although
+        the training loss is lower than in the epoch of that minimum: the model keeps fitting the training
+        data, but generalizes worse.
         """
         rows = self._validated()
         if not rows or rows[-1] is not self.rows[-1]:
@@ -149,32 +162,34 @@ class History:
     def _validated(self) -> list[Row]:
         return [row for row in self.rows if row["val_loss"] is not None]
 
-    # Input and output ------------------------------------------------------------------------------------------------
+    # Input and output
+    # ------------------------------------------------------------
 
     def csv_text(self) -> str:
-        """Return the rows as CSV. Floats are written so that reading restores them exactly; None is an empty field."""
+        """Return the rows as CSV. Reading restores floats exactly; None is an empty field."""
         lines = [",".join(FIELDS)]
-        lines += [",".join("" if row[name] is None else repr(row[name]) for name in FIELDS) for row in self.rows]
+        for row in self.rows:
+            lines.append(",".join("" if row[name] is None else repr(row[name]) for name in FIELDS))
         return "\n".join(lines) + "\n"
 
     def to_csv(self, path: PathLike) -> None:
-        """Write ``csv_text`` to a file, atomically. Raises DataError, naming the file, if it cannot be written."""
+        """Write ``csv_text`` to a file, atomically. Raises DataError, naming the file, if that fails."""
         path = as_path("to_csv", path)
         try:
             atomic_write(path, [self.csv_text().encode("ascii")])
         except (OSError, ValueError) as error:
-            raise DataError(f"{os.fspath(path)}: cannot be written: {getattr(error, 'strerror', None) or error}") from None
+            raise DataError(f"{os.fspath(path)}: cannot be written: {reason_of(error)}") from None
 
     @classmethod
     def read_csv(cls, path: PathLike) -> History:
-        """Read a file written by ``to_csv``. Raises DataError, naming the file and the row, if it is not valid."""
+        """Read a file written by ``to_csv``. Raises DataError, naming file and row, if it is not valid."""
         where = os.fspath(path := as_path("read_csv", path))
         try:
             with open(path, encoding="utf-8", newline="") as file:
                 text = file.read()
             lines = list(csv.reader(io.StringIO(text), strict=True))
         except (OSError, ValueError, csv.Error) as error:
-            raise DataError(f"{where}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+            raise DataError(f"{where}: cannot be read: {reason_of(error)}") from None
         if not lines or lines[0] != list(FIELDS):
             raise DataError(f"{where}: row 1: expected the columns {','.join(FIELDS)}")
         if not text.endswith("\n"):
@@ -198,7 +213,7 @@ class History:
         return pandas.DataFrame(self.rows, columns=list(FIELDS))
 
     def plot(self, path: PathLike | None = None) -> Any:
-        """Draw epoch vs loss and epoch vs accuracy; return the matplotlib Figure, saved to ``path`` if one is given."""
+        """Return a matplotlib Figure of loss and accuracy over the epochs; ``path``: where to save it."""
         return curves(self, path)
 
     def __repr__(self) -> str:
@@ -209,11 +224,11 @@ class History:
         head = "".join(f"<th>{name.replace('_', ' ')}</th>" for name in FIELDS)
         body = ""
         for row in self.rows:
-            texts = ["" if row[name] is None else f"{row[name]:.4g}" if name in FIELDS[5:] else str(row[name])
-                     if name == "epoch" else f"{row[name]:.4f}" for name in FIELDS]
+            texts = ["" if row[name] is None else f"{row[name]:{style}}" for name, style in STYLES.items()]
             mark = ' style="font-weight: bold"' if row is best else ""
             body += f"<tr{mark}>" + "".join(f"<td>{html.escape(text)}</td>" for text in texts) + "</tr>"
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><p>{html.escape(self.verdict())}</p>"
+        table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        return f"{table}<p>{html.escape(self.verdict())}</p>"
 
 
 def _number(name: str, field: str) -> Any:

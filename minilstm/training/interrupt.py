@@ -1,7 +1,7 @@
 """Handle Ctrl-C between two training steps, never within a step.
 
-A KeyboardInterrupt inside an optimiser would leave half of the weights updated. While a guard is active, the first Ctrl-C only
-sets a flag, which training checks after each step; a second Ctrl-C raises at once.
+A KeyboardInterrupt inside an optimiser would leave half of the weights updated. While a guard is active, the
+first Ctrl-C only sets a flag, which training checks after each step; a second Ctrl-C raises at once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import Any
 class Interrupted(KeyboardInterrupt):
     """Training was interrupted from the keyboard after a complete step, and can be resumed from there.
 
-    Attributes: epoch (the current one, from 1), step (steps finished in it), run_dir (the folder of last.ckpt, or None).
+    Attributes: epoch (the current one, from 1), step (steps finished in it), run_dir (the folder of
+        last.ckpt, or None).
     """
 
     def __init__(self, epoch: int, step: int, run_dir: str | None = None) -> None:
@@ -28,8 +29,8 @@ class Interrupted(KeyboardInterrupt):
 class InterruptGuard:
     """A ``with`` block in which SIGINT sets ``pending`` instead of raising.
 
-    Only the main thread may install signal handlers; in another thread, and where SIGINT is ignored or handled outside
-    Python, the guard does nothing. The previous handler is restored at the end.
+    Only the main thread may install signal handlers; in another thread, and where SIGINT is ignored or
+    handled outside Python, the guard does nothing. The previous handler is restored at the end.
     """
 
     def __init__(self) -> None:

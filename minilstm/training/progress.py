@@ -1,7 +1,7 @@
-"""Progress bars by tqdm, if it is installed and the output is a terminal or notebook, not a log file or a pipe.
+"""Progress bars by tqdm, if it is installed and the output is a terminal or a notebook.
 
-All bars of a notebook cell share one line: a saved notebook would otherwise hold a line for each update, or, with widgets, a
-bar that stays at 0 %.
+All bars of a notebook cell share one line: a saved notebook would otherwise hold a line for each update, or,
+with widgets, a bar that stays at 0 %.
 """
 
 from __future__ import annotations
@@ -47,13 +47,14 @@ class CellLine:
 
 
 def in_notebook() -> bool:
-    """Return whether a notebook's kernel runs this, so that IPython's ``display`` shows things below the cell."""
+    """Return whether a notebook's kernel runs this, so that IPython's ``display`` shows something."""
     ipython = sys.modules.get("IPython")
     return ipython is not None and getattr(ipython.get_ipython(), "kernel", None) is not None
 
 
-def open_bar(description: str, total: int | None, done: int = 0, show: bool = True, unit: str = "batch") -> Any:
-    """Return a bar for a ``with`` statement; it starts at ``done`` of ``total`` and disappears when it is closed.
+def open_bar(description: str, total: int | None, done: int = 0, show: bool = True,
+             unit: str = "batch") -> Any:
+    """Return a bar for a ``with`` statement; it starts at ``done`` of ``total`` and disappears at the end.
 
     In a notebook it takes the place of the last one in its cell, and stays.
     """
@@ -64,8 +65,9 @@ def open_bar(description: str, total: int | None, done: int = 0, show: bool = Tr
     except ImportError:
         return NoBar()
     # disable=None: no bar if standard error is not a terminal
-    place: dict[str, Any] = ({"file": CellLine(), "leave": True, "ncols": 100, "ascii": False} if in_notebook() else
-                             {"leave": False, "dynamic_ncols": True, "disable": None})
+    place: dict[str, Any] = {"leave": False, "dynamic_ncols": True, "disable": None}
+    if in_notebook():
+        place = {"file": CellLine(), "leave": True, "ncols": 100, "ascii": False}
     return tqdm(total=total, initial=done, desc=description, unit=unit, **place)
 
 

@@ -3,10 +3,11 @@
     config.json     what was trained: the caller's config, model, loss, optimiser, data
     history.csv     one row per epoch, rewritten after each epoch
     curves.png      epoch vs loss, epoch vs accuracy, drawn when training ends or is interrupted
-    last.ckpt       everything needed to resume: written before the first step, after each epoch, and on Ctrl-C
+    last.ckpt       everything needed to resume, written before the first step, after each epoch, on Ctrl-C
     best.ckpt       the same, for the best epoch so far
 
-Each file is replaced atomically, so a run that is killed at any moment leaves the last.ckpt of its latest finished epoch.
+Each file is replaced atomically, so a run that is killed at any moment leaves the last.ckpt of its latest
+finished epoch.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from minilstm.backend.errors import ArgumentError, CheckpointError
+from minilstm.backend.errors import ArgumentError, CheckpointError, reason_of
 from minilstm.backend.paths import as_path
 from minilstm.layers.module import Module
 from minilstm.training.atomic_write import PathLike, atomic_write, remove_leftovers
@@ -34,24 +35,29 @@ def holds_run(folder: PathLike) -> bool:
 
 
 def in_the_way(folder: PathLike, names: Iterable[str] = ()) -> str | None:
-    """Return why no new run can be written to ``folder``, or None. It must contain no file of a run and none of ``names``."""
+    """Return why ``folder`` can hold no new run, or None: there must be no run and none of ``names``."""
     path = Path(folder)
-    nearest = next(place for place in (path, *path.parents) if os.path.lexists(place) or place == place.parent)
+    nearest = path
+    while not os.path.lexists(nearest) and nearest != nearest.parent:
+        nearest = nearest.parent
     if not nearest.is_dir():
         return f"{nearest} exists and is not a folder"
     if holds_run(path):
         return "this folder already contains a run"
-    found = [name for name in (CURVES, *names) if os.path.lexists(path / name)]
-    return f"this folder contains a file {found[0]}, which would be overwritten" if found else None
+    for name in (CURVES, *names):
+        if os.path.lexists(path / name):
+            return f"this folder contains a file {name}, which would be overwritten"
+    return None
 
 
 def create_run(run: Run, folder: PathLike) -> None:
-    """Create the folder of a new run with its config.json. Raises ArgumentError if the folder already contains a run."""
+    """Create the folder of a new run with its config.json. Raises ArgumentError if it contains a run."""
     if holds_run(folder):
-        raise ArgumentError(f"{os.fspath(folder)}: this folder already contains a training run; resume it, or choose another")
-    words = in_the_way(folder)
-    if words is not None:
-        raise ArgumentError(f"{os.fspath(folder)}: {words}; choose another folder")
+        raise ArgumentError(f"{os.fspath(folder)}: this folder already contains a training run; "
+                            "resume it, or choose another")
+    reason = in_the_way(folder)
+    if reason is not None:
+        raise ArgumentError(f"{os.fspath(folder)}: {reason}; choose another folder")
     text = _checked(folder, lambda: _text(_facts(run)))
     _checked(folder, lambda: os.makedirs(folder, exist_ok=True))
     _checked(folder, lambda: atomic_write(Path(folder) / CONFIG, [text]))
@@ -63,8 +69,8 @@ def update_config(run: Run, folder: PathLike) -> None:
     try:
         before = path.read_bytes()
         facts = {**json.loads(before), "config": run.config}
-    except (OSError, ValueError, TypeError, RecursionError):       # missing or damaged: last.ckpt is authoritative
-        before, facts = b"", _facts(run)
+    except (OSError, ValueError, TypeError, RecursionError):
+        before, facts = b"", _facts(run)        # missing or damaged: last.ckpt is authoritative
     text = _checked(folder, lambda: _text(facts))
     if text != before:
         _checked(folder, lambda: atomic_write(path, [text]))
@@ -80,7 +86,7 @@ def _text(facts: dict[str, Any]) -> bytes:
 
 
 def save_run(run: Run, folder: PathLike, *names: str) -> None:
-    """Write history.csv and the named checkpoints (LAST, BEST) into the run's folder. Raises CheckpointError."""
+    """Write history.csv and checkpoints (LAST, BEST) into the run's folder. Raises CheckpointError."""
     _checked(folder, lambda: run.history.to_csv(Path(folder) / HISTORY))
     arrays, meta = capture(run)
     for name in names:
@@ -96,26 +102,27 @@ def _checked(folder: PathLike, action: Callable[[], Any]) -> Any:
     try:
         return action()
     except (OSError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{os.fspath(folder)}: the run cannot be recorded: "
-                              f"{getattr(error, 'strerror', None) or error}") from None
+        reason = reason_of(error)
+        raise CheckpointError(f"{os.fspath(folder)}: the run cannot be recorded: {reason}") from None
 
 
 def load_config(folder: PathLike) -> dict[str, Any]:
-    """Return the ``config`` dict that was given to the Trainer of the run in ``folder``. Raises CheckpointError."""
+    """Return the ``config`` given to the Trainer of the run in ``folder``. Raises CheckpointError."""
     path = as_path("load_config", folder) / CONFIG
     try:
         config = json.loads(path.read_text(encoding="ascii"))["config"]
         if not isinstance(config, dict):
             raise ValueError("expected a dict under config")
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-        raise CheckpointError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        raise CheckpointError(f"{path}: cannot be read: {reason_of(error)}") from None
     return config
 
 
 def load_weights(path: PathLike, model: Module) -> None:
     """Copy the weights of a training checkpoint (last.ckpt, best.ckpt) into ``model``.
 
-    Raises CheckpointError, naming the file, if it is damaged or its weights do not fit; the model is then unchanged.
+    Raises CheckpointError, naming the file, if it is damaged or its weights do not fit; the model is then
+    unchanged.
     """
     arrays, _ = load_checkpoint(path := as_path("load_weights", path))
     try:

@@ -33,7 +33,8 @@ def _word(thing: Any) -> str | None:
     """Return a description of a part of the run that is the same in every process."""
     if thing is None or isinstance(thing, (int, float, str)):
         return None if thing is None else str(thing)
-    if isinstance(thing, Module) or type(thing).__repr__ is not object.__repr__ and " at 0x" not in repr(thing):
+    own = type(thing).__repr__ is not object.__repr__
+    if isinstance(thing, Module) or own and " at 0x" not in repr(thing):
         return repr(thing)
     return getattr(thing, "__qualname__", type(thing).__qualname__)
 
@@ -51,9 +52,9 @@ def _remembering(callbacks: Iterable[Callback]) -> list[tuple[Callback, dict[str
 
 
 def settings(run: Run) -> dict[str, Any]:
-    """Return the hyperparameters that a resumed run keeps, whatever the new optimiser was made with, by
-    name."""
-    found = {name: value for name, value in run.optimizer.state_dict()["meta"].items() if name not in ("type", "steps")}
+    """Return the hyperparameters, by name, that a resumed run keeps whatever the new optimiser's are."""
+    meta = run.optimizer.state_dict()["meta"]
+    found = {name: value for name, value in meta.items() if name not in ("type", "steps")}
     base = getattr(run.scheduler, "base_lr", None)
     return found if base is None else {**found, "lr": base}         # the rate itself belongs to the schedule
 
@@ -96,7 +97,9 @@ def restore(run: Run, path: PathLike, data: Mapping[str, Any] | None = None) -> 
             module._caches, module._outdated = caches, outdated
         if not isinstance(error, Exception):        # Ctrl-C
             raise
-        words = str(error) if isinstance(error, MinilstmError) else f"its state is damaged ({type(error).__name__}: {error})"
+        words = str(error)
+        if not isinstance(error, MinilstmError):
+            words = f"its state is damaged ({type(error).__name__}: {error})"
         raise CheckpointError(f"{where}: cannot be resumed: {' '.join(words.split())[:500]}") from None
     run.model.zero_grad()
     run.model.drop_caches()
@@ -114,13 +117,14 @@ def _check_fits(run: Run, arrays: Mapping[str, np.ndarray], meta: Mapping[str, A
     expected = {name: (tuple(p.shape), np.dtype(p.dtype)) for name, p in run.model.named_parameters().items()}
     check_entries(under("model.", arrays), expected, "parameter")
     for name, (_, dtype) in expected.items():
-        if arrays[f"model.{name}"].dtype != dtype:      # a float64 run cannot be continued, bit for bit, in float32
-            raise CheckpointError(f"parameter {name}: expected dtype {dtype}, got {arrays[f'model.{name}'].dtype}")
+        got = arrays[f"model.{name}"].dtype
+        if got != dtype:            # a float64 run cannot be continued, bit for bit, in float32
+            raise CheckpointError(f"parameter {name}: expected dtype {dtype}, got {got}")
     _check_position(meta)
     names = [type(callback).__qualname__ for callback, _ in _remembering(run.callbacks)]
-    if [name for name, _ in meta["callbacks"]] != names:
-        raise CheckpointError(f"the callbacks with a saved state were {[name for name, _ in meta['callbacks']]}, "
-                              f"now they are {names}")
+    saved = [name for name, _ in meta["callbacks"]]
+    if saved != names:
+        raise CheckpointError(f"the callbacks with a saved state were {saved}, now they are {names}")
     for number, (callback, _) in enumerate(_remembering(run.callbacks)):
         weights = under(f"callback{number}.", arrays)
         if isinstance(callback, (EarlyStopping, AveragedWeights)) and weights:
@@ -130,8 +134,7 @@ def _check_fits(run: Run, arrays: Mapping[str, np.ndarray], meta: Mapping[str, A
 
 
 def _check_position(meta: Mapping[str, Any]) -> None:
-    """Raise CheckpointError unless position, sums, history, data and config are of the types and ranges that
-    runs have."""
+    """Raise CheckpointError unless position, sums, history, data and config can be those of a run."""
     def need(right: bool, what: str) -> None:
         if not right:
             raise CheckpointError(f"its {what} cannot be those of a run")
@@ -139,25 +142,29 @@ def _check_position(meta: Mapping[str, Any]) -> None:
     need(type(epoch) is int and type(step) is int and epoch >= 0 and 0 <= step < 2 ** 63, "epoch and step")
     need(isinstance(meta["history"], list) and len(meta["history"]) == epoch, "epoch and history")
     History(meta["history"])
-    need(isinstance(sums, list) and len(sums) == 4 and all(is_number(one) and -1e300 < one < 1e300 for one in sums)
+    need(isinstance(sums, list) and len(sums) == 4
+         and all(is_number(one) and -1e300 < one < 1e300 for one in sums)
          and type(sums[3]) is int and 0 <= sums[3] < 2 ** 63 and (step > 0 or not any(sums)), "sums")
     need(meta["stop"] is None or isinstance(meta["stop"], str), "reason to stop")
     need(isinstance(meta["config"], dict), "config")
     need(data is None or isinstance(data, dict) and set(data) == {"training", "validation"}, "data")
     for facts in (data or {}).values():
-        need(facts is None or isinstance(facts, dict) and all(isinstance(one, (int, str)) for one in facts.values()), "data")
+        need(facts is None or isinstance(facts, dict)
+             and all(isinstance(one, (int, str)) for one in facts.values()), "data")
         batches = (facts or {}).get("batches", step)
         need(facts is not data["training"] or type(batches) is int and step <= batches, "step")
     for part in ("optimizer", "rng"):
         need(isinstance(meta[part], dict), part)
-    need(isinstance(meta["callbacks"], list) and all(isinstance(one, list) and len(one) == 2 and isinstance(one[0], str)
-                                                     and isinstance(one[1], dict) for one in meta["callbacks"]), "callbacks")
+    need(isinstance(meta["callbacks"], list)
+         and all(isinstance(one, list) and [type(part) for part in one] == [str, dict]
+                 for one in meta["callbacks"]), "callbacks")
 
 
 def _first_difference(saved: str, now: str) -> str:
-    pairs = zip((saved + "\n").split("\n"), (now + "\n").split("\n"))
-    return next((f"it was {a.strip() or 'shorter'}, now it is {b.strip() or 'shorter'}" for a, b in pairs if a != b),
-                "one of them is longer")
+    for a, b in zip((saved + "\n").split("\n"), (now + "\n").split("\n")):
+        if a != b:
+            return f"it was {a.strip() or 'shorter'}, now it is {b.strip() or 'shorter'}"
+    return "one of them is longer"
 
 
 def under(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -173,7 +180,8 @@ def _put(run: Run, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) ->
         run.scheduler.load_state_dict(meta["scheduler"])
     run.optimizer.load_state_dict({"arrays": under("optimizer.", arrays), "meta": meta["optimizer"]})
     for number, (callback, _) in enumerate(_remembering(run.callbacks)):
-        callback.load_state_dict({"arrays": under(f"callback{number}.", arrays), "meta": meta["callbacks"][number][1]})
+        _, saved = meta["callbacks"][number]
+        callback.load_state_dict({"arrays": under(f"callback{number}.", arrays), "meta": saved})
     run.history, run.data, run.stop = history, meta["data"], meta["stop"]
     run.epoch, run.step, run.sums = meta["epoch"], meta["step"], list(meta["sums"])
     run.config = run.config or dict(meta["config"])

@@ -27,7 +27,7 @@ from minilstm.layers.tree import restored_modes, zero_gradients
 from minilstm.losses.metrics import accuracy_of, loss_weight, samples_of
 from minilstm.optim.gradients import clip_grad_norm
 from minilstm.optim.optimizer import Optimizer
-from minilstm.optim.schedules import ReduceLROnPlateau
+from minilstm.optim.plateau import ReduceLROnPlateau
 from minilstm.training import evaluation, run_folder, state
 from minilstm.training.atomic_write import PathLike
 from minilstm.training.batches import batches_of, check_data, describe_loader, unpack
@@ -76,7 +76,8 @@ class Trainer:
     >>> x = np.random.default_rng(0).standard_normal((32, 5, 2)).astype("float32")
     >>> y = (x[:, -1, :1] > 0).astype("float32")
     >>> model = ml.Sequential(ml.LSTM(2, 4, return_sequences=False, rng=0), ml.Linear(4, 1, rng=1))
-    >>> trainer = ml.Trainer(model, ml.BCEWithLogitsLoss(), ml.Adam(model, lr=0.01), progress=False, verbose=False)
+    >>> optimizer = ml.Adam(model, lr=0.01)
+    >>> trainer = ml.Trainer(model, ml.BCEWithLogitsLoss(), optimizer, progress=False, verbose=False)
     >>> history = trainer.fit(ml.DataLoader(x, y, batch_size=8, shuffle=True), epochs=2)
     >>> len(history), trainer.epoch
     (2, 2)
@@ -100,7 +101,8 @@ class Trainer:
         if isinstance(criterion, type) or not callable(criterion):
             raise ArgumentError(f"criterion: expected a loss object such as BCELoss(), got {criterion!r}")
         if metric is not None and metric != "accuracy" and not callable(metric):
-            raise ArgumentError(f"metric: expected a function of (prediction, target), 'accuracy' or None, got {metric!r}")
+            raise ArgumentError("metric: expected a function of (prediction, target), 'accuracy' or None, "
+                                f"got {metric!r}")
         if not isinstance(callbacks, Iterable):
             raise ArgumentError(f"callbacks: expected a list of Callback objects, got {callbacks!r}")
         callbacks = list(callbacks)
@@ -110,20 +112,24 @@ class Trainer:
         if config is not None and not isinstance(config, Mapping):
             raise ArgumentError(f"config: expected a dict, got {config!r}")
         if getattr(optimizer, "model", model) is not model:
-            raise ArgumentError("Trainer: the optimizer was made for another model; give both the whole model, and set "
-                                "layer.frozen = True where a layer is not to learn")
-        self.run = Run(model, criterion, optimizer, scheduler, accuracy_of(criterion) if metric == "accuracy" else metric,
-                       None if clip_norm is None else float(clip_norm), callbacks, dict(config or {}))
+            raise ArgumentError("Trainer: the optimizer was made for another model; give both the whole "
+                                "model, and set layer.frozen = True where a layer is not to learn")
+        self.run = Run(model, criterion, optimizer, scheduler,
+                       metric=accuracy_of(criterion) if metric == "accuracy" else metric,
+                       clip_norm=None if clip_norm is None else float(clip_norm),
+                       callbacks=callbacks, config=dict(config or {}))
         self.run_dir = None if run_dir is None else as_path("run_dir", run_dir)
         self.progress, self.verbose, self._say = progress, verbose, print_fn or say
-        self._resumed = self._recorded = False      # state comes from a checkpoint; run_dir belongs to this run
+        self._resumed = False                       # the state comes from a checkpoint
+        self._recorded = False                      # run_dir belongs to this run
         self._guard = InterruptGuard()
         self._trainer_thread: int | None = None     # the thread that is inside fit
 
     # Training
     # --------------------------------------------------------------------------------------------------------
 
-    def fit(self, train_loader: Any, val_loader: Any = None, epochs: int = 5, *, resume: bool = False) -> History:
+    def fit(self, train_loader: Any, val_loader: Any = None, epochs: int = 5, *,
+            resume: bool = False) -> History:
         """Train until the run has ``epochs`` epochs in total, and return its history.
 
         Args:
@@ -153,7 +159,8 @@ class Trainer:
                 self._call("on_train_begin")
                 self._open_run()
                 if self.epoch >= epochs:
-                    self._tell(f"Nothing left to do: the run has {self.epoch} epochs, and {epochs} in all were asked for.")
+                    self._tell(f"Nothing left to do: the run has {self.epoch} epochs, "
+                               f"and {epochs} in all were asked for.")
                 while self.epoch < epochs and not self.stop:
                     self._train_epoch(train_loader, val_loader, epochs)
                     self._stop_if_interrupted()
@@ -189,16 +196,20 @@ class Trainer:
         state.restore(self.run, file, data)
         for name, now in state.settings(self.run).items():
             if settings.get(name) != now:
-                warnings.warn(f"{file}: the run continues with its own {name}, {now!r}, not with {settings.get(name)!r}; to "
-                              "change it, assign to trainer.optimizer after resume()", stacklevel=2)
+                warnings.warn(
+                    f"{file}: the run continues with its own {name}, {now!r}, not with "
+                    f"{settings.get(name)!r}; to change it, assign to trainer.optimizer after resume()",
+                    stacklevel=2)
         self._resumed = True
-        self._recorded = self.run_dir is not None and os.path.realpath(file.parent) == os.path.realpath(self.run_dir)
+        own = None if self.run_dir is None else os.path.realpath(self.run_dir)
+        self._recorded = os.path.realpath(file.parent) == own
         if self._recorded and self.history.best is not None:
             try:
                 load_checkpoint(file.parent / run_folder.BEST)
             except CheckpointError as error:
-                warnings.warn(f"{error}; the best epoch so far ({self.history.best['epoch']}) is lost, and a better one will "
-                              "be saved in its place", stacklevel=2)
+                best = self.history.best["epoch"]
+                warnings.warn(f"{error}; the best epoch so far ({best}) is lost, and a better one will be "
+                              "saved in its place", stacklevel=2)
         return self
 
     def _train_epoch(self, train_loader: Any, val_loader: Any, epochs: int) -> None:
@@ -217,14 +228,15 @@ class Trainer:
             raise ArgumentError("fit: the training loader gave no batch")
         words = explain_parameters(self.model)
         if words is not None:       # the last update overflowed, and no later step detects it
-            raise NonFiniteError(f"epoch {epoch}, step {self.step}: {words} after the update (is the learning rate "
-                                 f"{self.optimizer.lr:g} too high?)")
+            raise NonFiniteError(f"epoch {epoch}, step {self.step}: {words} after the update "
+                                 f"(is the learning rate {self.optimizer.lr:g} too high?)")
         self._call("on_validation_begin")
         val_loss, val_acc = (None, None) if val_loader is None else self.evaluate(val_loader)
         loss_sum, score_sum, norm_sum, count = self.sums
         samples = max(count, 1)                     # 0 where every target was ignored
-        row = self.history.append(epoch=epoch, train_loss=loss_sum / samples, val_loss=val_loss, val_acc=val_acc,
-                                  train_acc=None if self.metric is None else score_sum / samples,
+        train_acc = None if self.metric is None else score_sum / samples
+        row = self.history.append(epoch=epoch, train_loss=loss_sum / samples, val_loss=val_loss,
+                                  train_acc=train_acc, val_acc=val_acc,
                                   lr=self.optimizer.lr, grad_norm=norm_sum / self.step)
         self.epoch, self.step, self.sums = epoch, 0, [0.0, 0.0, 0.0, 0]
         self._tell(self.history.line(row))
@@ -253,7 +265,8 @@ class Trainer:
             loss = self.criterion(prediction, y)
             self.model.backward(self.criterion.backward())
             score = 0.0 if self.metric is None else self.metric(prediction, y)
-            norm = clip_grad_norm(self.model, math.inf if self.clip_norm is None else self.clip_norm, modules=modules)
+            max_norm = math.inf if self.clip_norm is None else self.clip_norm
+            norm = clip_grad_norm(self.model, max_norm, modules=modules)
             samples = samples_of(self.criterion, y, len(x))
             if isinstance(samples, int):
                 loss, score, norm = fetch([loss, score, norm])
@@ -264,8 +277,9 @@ class Trainer:
                 self.model.drop_caches()
                 self.model.zero_grad()
                 raise NonFiniteError(f"epoch {self.epoch + 1}, step {self.step + 1}: {words}")
-            if isinstance(self.optimizer, Optimizer):       # no gradient exceeds the norm, and 1e18² is finite in float32
-                self.optimizer.step(checked=min(norm, self.clip_norm or math.inf) < 1e18, modules=modules)
+            if isinstance(self.optimizer, Optimizer):
+                # no gradient exceeds the norm, and 1e18² is finite in float32
+                self.optimizer.step(checked=min(norm, max_norm) < 1e18, modules=modules)
             else:
                 self.optimizer.step()
         weight = loss_weight(self.criterion, samples)
@@ -293,8 +307,8 @@ class Trainer:
     def _refuse_beside_fit(self, what: str) -> None:
         """Raise ArgumentError if another thread is training: the weights change under whoever uses them."""
         if self._trainer_thread not in (None, threading.get_ident()):
-            raise ArgumentError(f"Trainer.{what}: another thread is training this model; wait until its fit has returned, or "
-                                "give a copy of the model to another Trainer")
+            raise ArgumentError(f"Trainer.{what}: another thread is training this model; wait until its fit "
+                                "has returned, or give a copy of the model to another Trainer")
 
     @contextmanager
     def _alone(self, what: str) -> Iterator[None]:

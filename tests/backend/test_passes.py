@@ -44,6 +44,50 @@ def test_a_look_between_loss_and_backward_is_refused_once() -> None:
     np.testing.assert_array_equal(gradient(m), plain())
 
 
+def test_a_loss_older_than_the_forward_is_refused() -> None:
+    m, other, criterion = model(), model(), ml.BCELoss()
+    criterion(m(X), Y)
+    other(V)
+    with pytest.raises(ml.BackwardError, match="not clear which forward"):
+        other.backward(criterion.backward())
+    assert not gradient(other).any()
+
+
+def test_a_look_between_forward_and_loss_is_refused_once() -> None:
+    m, criterion = model(), ml.BCELoss()
+    y = m(X)
+    m(V)
+    criterion(y, Y)
+    with pytest.raises(ml.BackwardError, match="not clear which forward.*model.eval"):
+        m.backward(criterion.backward())
+    assert not gradient(m).any()
+
+
+def test_a_loss_of_a_view_is_one_of_the_output() -> None:
+    m, criterion = model(), ml.BCELoss()
+    m(V)
+    criterion(m(X)[:, 0], Y)
+    m.backward(criterion.backward()[:, None])
+    np.testing.assert_array_equal(gradient(m), plain())
+
+
+def test_a_loss_inside_a_forward_is_of_that_forward() -> None:
+    class Own(ml.Module):
+        def __init__(self) -> None:
+            self.inner, self.criterion = model(), ml.BCELoss()
+
+        def forward(self, x: Any) -> Any:
+            return self.criterion(self.inner(x), Y)
+
+        def backward(self, dy: Any) -> Any:
+            return self.inner.backward(dy * self.criterion.backward())
+    m = Own()
+    m(V)
+    m(X)
+    m.backward(1)
+    np.testing.assert_array_equal(gradient(m.inner), plain())
+
+
 @pytest.mark.parametrize("looks", [1, 20])
 def test_forwards_nobody_backpropagates_before_the_loop(looks: int) -> None:
     m, criterion = model(), ml.BCELoss()
@@ -122,6 +166,17 @@ def test_whatever_changes_weights_discards_what_is_pending() -> None:
         change()
         with pytest.raises(ml.BackwardError, match="no forward pass.*before optimizer.step"):
             m.backward(criterion.backward())
+
+
+def test_what_a_step_discards_was_left_pending() -> None:
+    m = model()
+    m(X)
+    ml.SGD(m, 0.1).step()
+    y = m(V)
+    with pytest.raises(ml.BackwardError, match="not clear which forward.*model.eval"):
+        m.backward(np.ones_like(y))
+    m.backward(np.ones_like(m(V)))
+    assert gradient(m).any()
 
 
 def test_a_refused_input_leaves_the_forward_before_it_pending() -> None:

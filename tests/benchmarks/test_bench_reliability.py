@@ -36,7 +36,8 @@ def test_without_the_guard_there_really_is_none(module: Any, monkeypatch: pytest
     loader = ml.DataLoader(np.ones((4, 3), np.int32), np.float32([0, 1, 0, 1]), batch_size=2)
     calls: list[str] = []
     real = module.guarded.clip_grad_norm
-    monkeypatch.setattr(module.guarded, "clip_grad_norm", lambda *given, **options: calls.append("norm") or real(*given, **options))
+    monkeypatch.setattr(module.guarded, "clip_grad_norm",
+                        lambda *given, **options: calls.append("norm") or real(*given, **options))
 
     def once(first: Any, second: Any, pairs: int) -> Any:
         first()

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from minilstm.backend.errors import ArgumentError, DataError, DtypeError
 from minilstm.data import Tokenizer
 from minilstm.data import tokenizer as text
-from minilstm.data import word_ids as wordids
 
 AWKWARD = " \t\n\r\x0b\x0c\x1c\x85\xa0\u2028'!.<>/\\-aAbBzZ0\x00éÉßẞİıΣσςǅﬁ\u0301\u200b漢😀\ud800"
 WORDS = ["the", "a", "A", "film", "it's", "don't", "<br />", "internationally", "uncharacteristic", "uncharacteristically",
@@ -149,14 +148,11 @@ def test_tables_and_other_things_that_would_be_counted_wrongly_are_refused() -> 
     assert tokenizer.document_count == 2
 
 
-@pytest.mark.parametrize("slots", [1, 3, 17])
-def test_same_as_keras_when_words_fight_for_slots(keras_tokenizer, monkeypatch, slots):
-    """Many words, several chunks, a table far too small: every way through the table is taken."""
-    monkeypatch.setattr(wordids, "SLOTS_LOG2", slots)
+def test_same_as_keras_with_many_words(keras_tokenizer) -> None:
     rng = np.random.default_rng(0)
     words = ["".join(rng.choice(list("abcdeé\x00"), size=n)) for n in rng.integers(1, 24, size=600)]
-    corpus = [" ".join(rng.choice(words, size=n)) for n in rng.integers(0, 60, size=3 * text.CHUNK + 5)]
-    corpus[text.CHUNK + 3] = list(rng.choice(words, size=9).tolist())
+    corpus = [" ".join(rng.choice(words, size=n)) for n in rng.integers(0, 60, size=200)]
+    corpus[67] = rng.choice(words, size=9).tolist()
     for kwargs in ({}, {"num_words": 200, "oov_token": "<OOV>"}, {"num_words": 200}):
         ours, theirs = Tokenizer(**kwargs), keras_tokenizer(**kwargs)
         ours.fit_on_texts(iter(corpus[:150]))

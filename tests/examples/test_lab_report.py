@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from html_pages import outside_references
 
 import minilstm as ml
 from minilstm.lab import report
-from minilstm.lab.report import outside_references
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SIZES = {"num_words": 30, "max_length": 8, "embedding_size": 3, "hidden_size": 4, "batch_size": 16, "lr": 0.02}

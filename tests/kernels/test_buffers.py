@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minilstm as ml
-from minilstm.kernels.cpu.buffers import KEPT, Memory
+from minilstm.kernels.cpu.buffers import MAX_BUFFERS, Memory
 
 
 def test_memory_serves_again() -> None:
@@ -42,7 +42,7 @@ def test_nobody_shares_memory(calls: list[tuple[bool, int]]) -> None:
             memory.give([held.pop(number % len(held))])
         edges = sorted((buffer.ctypes.data, buffer.ctypes.data + buffer.nbytes) for buffer in held if buffer.nbytes)
         assert all(stop <= start for (_, stop), (start, _) in zip(edges, edges[1:]))
-        assert len(memory._free) <= KEPT
+        assert len(memory._free) <= MAX_BUFFERS
 
 
 @pytest.mark.parametrize("make_copy", [copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))],

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from html_pages import outside_references
 
 import minilstm as ml
 from minilstm.lab import conclusions
 from minilstm.lab import report_sections as sections
 from minilstm.lab.report import (Code, Equations, Figure, Findings, Heading, Items, Quote, Section, Table,
-                                 Text, outside_references, render, typeset, write_report)
+                                 Text, render, typeset, write_report)
 from minilstm.lab.stages import STAGE, run_stage
 
 PIXEL = b"RIFF0000WEBP"

@@ -15,7 +15,7 @@ from minilstm.lab import trials
 from minilstm.lab.cells import CELLS
 from minilstm.lab.problems import TASKS, Batch, make_problem
 from minilstm.lab.sizes import hidden_size_for, recurrent_parameters
-from minilstm.lab.trials import build_model, predict, train_on_task
+from minilstm.lab.trials import Budget, build_model, predict, train_on_task
 from minilstm.training.reference import LAYERS
 
 LAGS: dict[str, int | None] = {"adding": 12, "adding-1997": 22, "temporal-order": 10, "temporal-order-3": 10, "copy": 3,
@@ -175,7 +175,7 @@ def test_one_step_is_adam_on_clipped_gradients() -> None:
         patch.setattr(trials, "predict", keep)
         train_on_task("adding", "gru", 12, 3, hidden_size=5, max_steps=2, batch_size=4, lr=0.02, clip_norm=0.1)
     problem = make_problem("adding", 12)
-    model, rng = build_model(problem, "gru", 12, 3, 5, None, "default"), np.random.default_rng([3, 1])
+    model, rng = build_model(problem, "gru", 12, 3, Budget(5)), np.random.default_rng([3, 1])
     optimizer, criterion = ml.Adam(model, lr=0.02), ml.MSELoss()
     for _ in range(2):
         x, y = tasks.adding(4, 12, rng=rng)
@@ -213,14 +213,14 @@ def test_a_gradient_that_is_not_finite_ends_a_trial(monkeypatch: pytest.MonkeyPa
 
 def test_initial_weights() -> None:
     problem = make_problem("adding", 60)
-    lstm = build_model(problem, "lstm", 60, 0, 50, None, "chrono")[0]
+    lstm = build_model(problem, "lstm", 60, 0, Budget(50, init="chrono"))[0]
     forget, gate = lstm.gate("f")[1], lstm.gate("i")[1]
     assert (forget == -gate).all() and 0 <= forget.min() and math.log(30) < forget.max() <= math.log(59)
-    default, chrono = (build_model(problem, "rnn", 60, 0, 5, None, init).state_dict() for init in ("default", "chrono"))
+    default, chrono = (build_model(problem, "rnn", 60, 0, Budget(5, init=init)).state_dict() for init in ("default", "chrono"))
     assert all((default[name] == chrono[name]).all() for name in default)       # an RNN has no such thing
-    uniform = build_model(problem, "lstm", 60, 0, 5, None, "uniform")
+    uniform = build_model(problem, "lstm", 60, 0, Budget(5, init="uniform"))
     assert (uniform[0].params["b"] != 0).all() and uniform[1].params["b"].all()
-    build_model(make_problem("reber", None), "gru", None, 0, 5, None, "chrono")
+    build_model(make_problem("reber", None), "gru", None, 0, Budget(5, init="chrono"))
 
 
 BAD: dict[str, tuple[dict[str, Any], str]] = {

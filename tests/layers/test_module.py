@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections import UserList
+from collections import UserList, deque
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -126,6 +126,13 @@ def test_lists_and_dicts_of_modules_are_children(rng: np.random.Generator) -> No
     assert gradcheck(Stack(), rng.standard_normal((4, 3))).entries == 12 + 12 + 8
 
 
+def test_containers_are_looked_through_once() -> None:
+    model, shared, ring = ml.Module(), ml.Tanh(), deque([ml.Tanh()])
+    ring.append(ring)                       # type: ignore[arg-type]
+    model.kept = {"first": [shared], "ring": ring, "last": shared}          # type: ignore[attr-defined]
+    assert [name for name, _ in model.modules()] == ["", "kept.first.0", "kept.ring.0"]
+
+
 def test_a_parameter_is_a_copy() -> None:
     array, layer = xp.ones(2), ml.Module()
     layer.add_param("b", array)
@@ -165,6 +172,9 @@ def test_layers_where_nobody_looks_are_refused() -> None:
         model.kept = kept
         with pytest.raises(ml.ArgumentError, match=f"Module.kept: .*{words}"):
             model.named_parameters()
+    model.kept = [{layer}, np.tanh]         # the first of several
+    with pytest.raises(ml.ArgumentError, match=r"Module.kept.0: .*set"):
+        model.children()
     model.kept = [model.forward, SimpleNamespace(model=model), np.tanh, ml, ml.Tanh]
     assert model.children() == {}
     model.layer, model.kept = layer, layer.forward

@@ -53,6 +53,19 @@ def test_backward_needs_every_layers_forward() -> None:
     refuses(ml.BackwardError, lambda: model.backward(xp.ones_like(y)), "Tanh", "forward", unchanged=model)
 
 
+def test_a_layer_of_ones_own_may_keep_what_it_needs_elsewhere() -> None:
+    class Square(ml.Module):
+        def forward(self, x: Any) -> Any:
+            self.x = x
+            return x * x
+
+        def backward(self, dy: Any) -> Any:
+            return 2 * self.x * dy
+    model = put(ml.Sequential(ml.Tanh(), Square()))
+    y = model(put(X))
+    assert_allclose(model.backward(xp.ones_like(y)), 2 * np.tanh(X) * (1 - np.tanh(X) ** 2))
+
+
 def test_a_layer_in_evaluation_mode_inside_a_training_model_is_gone_back_through() -> None:
     """A frozen Dropout passes on what it gets, and a frozen LSTM of several layers drops nothing between them."""
     model = put(ml.Sequential(ml.LSTM(D, 3, 2, dropout=0.5, dtype=np.float64, rng=0), ml.Dropout(0.5, rng=1), ml.Tanh()))

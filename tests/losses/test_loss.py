@@ -169,6 +169,21 @@ def test_each_backward_needs_one_call() -> None:
     assert_equal(criterion.backward(), [4.0])
 
 
+def test_a_loss_that_was_looked_at_does_not_stand_beside_one_of_training() -> None:
+    layer, criterion = put(ml.Linear(2, 1, dtype=np.float64, rng=0)), ml.MSELoss()
+    x, v = xp.ones((3, 2)), xp.zeros((3, 2))
+    criterion(layer(x), xp.zeros(3))
+    expected = criterion.backward()
+    criterion(layer(x), xp.zeros(3))
+    criterion(layer.eval()(v), xp.ones(3))
+    assert_equal(criterion.backward(), expected)
+    layer.train()
+    criterion(layer(x), xp.zeros(3))
+    criterion(2 * layer(v), xp.ones(3))         # of no output, but after a forward in training mode
+    with pytest.raises(ml.BackwardError, match="not clear which loss"):
+        criterion.backward()
+
+
 @pytest.mark.parametrize("kind, options", ALL)
 def test_functions_are_pure(kind: Any, options: dict, rng: np.random.Generator) -> None:
     prediction, target = example(kind, rng, (3, 4), options)

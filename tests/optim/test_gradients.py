@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from backends import assert_allclose, assert_equal, host
+from backends import assert_allclose, assert_equal, host, put
 from hypothesis import given
 from hypothesis import strategies as st
 from optimizer_cases import fill_gradients, tiny_model
@@ -29,6 +29,17 @@ def test_clipping_agrees_with_pytorch(max_norm: float, scale: float) -> None:
     assert_allclose(norm, expected.item(), rtol=1e-13)
     for g, t in zip(model.named_gradients().values(), theirs):
         assert_allclose(g, t.grad.numpy(), rtol=1e-12, atol=1e-300)
+
+
+def test_frozen_layers_neither_learn_nor_count() -> None:
+    model = put(ml.Sequential(ml.Linear(1, 1, rng=0), ml.Linear(1, 1, rng=1)))
+    fill_gradients(model, 0)
+    model[0].frozen = True
+    before, learning = model.state_dict(), [g for name, g in model.named_gradients().items() if name.startswith("1.")]
+    assert_allclose(ml.clip_grad_norm(model, math.inf), math.sqrt(sum(float((g ** 2).sum()) for g in learning)), rtol=1e-6)
+    ml.SGD(model, 1.0).step()
+    changed = {name: bool((value != before[name]).any()) for name, value in model.state_dict().items()}
+    assert changed == {"0.W": False, "0.b": False, "1.W": True, "1.b": True}
 
 
 def test_clipping_measures_without_change() -> None:

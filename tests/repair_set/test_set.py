@@ -1,4 +1,4 @@
-"""The set itself: every program passes gradcheck as it stands, and with any one of its slips it does not."""
+"""Of no single file: the set itself. Each program passes gradcheck; with any one of its slips it does not."""
 
 from __future__ import annotations
 

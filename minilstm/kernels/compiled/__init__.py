@@ -1,17 +1,19 @@
 """The inner loops of the fast versions, compiled by Numba if it is installed.
 
-NumPy computes a gate in several passes over memory, including exp, which is slow on processors without AVX-512. A compiled
-loop reads every number once, evaluates all equations of its unit in registers, and writes the result once. In addition, a
-whole block of steps is one call that releases Python's global interpreter lock, so threads do not wait for each other.
+NumPy computes a gate in several passes over memory, including exp, which is slow on processors without
+AVX-512. A compiled loop reads every number once, evaluates all equations of its unit in registers, and writes
+the result once. In addition, a whole block of steps is one call that releases Python's global interpreter
+lock, so threads do not wait for each other.
 
-- ``lstm.py``, ``gru.py``, ``rnn.py``: blocks of steps, forward and back; ``activations.py``, ``padding.py``: what they share;
+- ``lstm.py``, ``gru.py``, ``rnn.py``: blocks of steps, forward and back; ``activations.py``, ``padding.py``:
+  what they share;
 - ``gemm.py``: the matrix product of a step;
 - ``layout.py``, ``embedding.py``: other operations of a training step;
 - ``jit.py``, ``build.py``, ``library.py``: how they are compiled, once, and called.
 
-Only float32 is compiled: models are trained in float32, and short approximations are accurate enough for it. float64 is used
-for checks and is computed by NumPy. Results do not depend on how rows are cut. The environment variable ``MINILSTM_NUMBA=0``
-turns Numba off.
+Only float32 is compiled: models are trained in float32, and short approximations are accurate enough for it.
+float64 is used for checks and is computed by NumPy. Results do not depend on how rows are cut. The
+environment variable ``MINILSTM_NUMBA=0`` turns Numba off.
 """
 
 from __future__ import annotations
@@ -32,7 +34,8 @@ import numpy as np
 SWITCH = "MINILSTM_NUMBA"           # the environment variable; "0" means NumPy only
 HERE = Path(__file__).parent
 DTYPES = "f"                        # characters of the dtypes that are compiled
-ROWS, PANELS = 4, 4                 # rows of W that are packed side by side (a panel), and panels that are used together
+ROWS = 4                            # rows of W that are packed side by side: a panel
+PANELS = 4                          # panels that are used together
 _lock = threading.Lock()
 
 
@@ -55,10 +58,10 @@ def _load(char: str) -> tuple[Any | None, str]:
 
 
 def _file(dtype: str) -> Path | None:
-    """Return the file for these sources, compiled for this processor, or None if there is no folder to keep it in.
+    """Return the file for these sources, compiled for this processor, or None if no folder can keep it.
 
-    The file's name is a digest of all sources in this folder, the versions of Numba and llvmlite, the dtype and the processor,
-    so a change in any of them is noticed.
+    The file's name is a digest of all sources in this folder, the versions of Numba and llvmlite, the dtype
+    and the processor, so a change in any of them is noticed.
     """
     versions = [version("numba"), version("llvmlite")]
     import llvmlite.binding as llvm
@@ -84,12 +87,14 @@ def _build(file: Path, dtype: str) -> None:
     """
     import subprocess  # here, because not every Python has it (Pyodide)
 
-    print("minilstm: compiling the fast steps for this processor, once (about 15 s) ...", file=sys.stderr, flush=True)
+    print("minilstm: compiling the fast steps for this processor, once (about 15 s) ...",
+          file=sys.stderr, flush=True)
+    command = [sys.executable, "-m", f"{__name__}.build", str(file), dtype]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    done = subprocess.run([sys.executable, "-m", f"{__name__}.build", str(file), dtype], env=environment, text=True,
-                          stdin=subprocess.DEVNULL, capture_output=True)
+    done = subprocess.run(command, env=environment, text=True, stdin=subprocess.DEVNULL, capture_output=True)
     if done.returncode:
-        raise ImportError((done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1])
+        lines = done.stderr.strip().splitlines()
+        raise ImportError(lines[-1] if lines else f"exit status {done.returncode}")
 
 
 def why_not() -> str:
@@ -115,9 +120,9 @@ def switched_off() -> Iterator[None]:
 
 
 def functions(*arrays: np.ndarray) -> Any | None:
-    """Return the compiled functions, by the names of their files (``functions(x).lstm.forward``), or None to use NumPy.
+    """Return the compiled functions, by the names of their files (``functions(x).lstm.forward``).
 
-    They exist for arrays that all have the same dtype, if that dtype is compiled.
+    They exist for arrays that all have the same dtype, if that dtype is compiled; otherwise, None.
     """
     dtype = arrays[0].dtype
     if dtype.char not in DTYPES or any(a.dtype != dtype for a in arrays) or os.environ.get(SWITCH) == "0":

@@ -1,9 +1,11 @@
-"""tanh and σ of one number, for compiled loops: in float32 a dozen instructions that work on eight numbers at once.
+"""tanh and σ of one number, for compiled loops.
+
+In float32 they are a dozen instructions that work on eight numbers at once:
 
     tanh(x) = x P(x²) / Q(x²)  for |x| <= 8,        beyond, tanh differs from ±1 by less than 2.3e-7
 
-The coefficients minimise the largest relative error for |x| <= 8, which is 6.5e-9 (found by linearised least squares with
-Lawson's weights); with float32 rounding it is 3.5e-7. Other dtypes use the C library's tanh.
+The coefficients minimise the largest relative error for |x| <= 8, which is 6.5e-9 (found by linearised least
+squares with Lawson's weights); with float32 rounding it is 3.5e-7. Other dtypes use the C library's tanh.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from minilstm.kernels.compiled.jit import compiled
 
 @compiled("array2", "index1", "int", "array2")
 def add_up(dy: np.ndarray, tokens: np.ndarray, padding: int, dW: np.ndarray) -> None:
-    """dW[token] += dy of each place, given dy (n, D), tokens (n,), dW (V, D); the row ``padding`` gets nothing."""
+    """dW[token] += dy of each place but those of ``padding``, given dy (n, D), tokens (n,), dW (V, D)."""
     for place in range(len(tokens)):
         token = tokens[place]
         if token != padding:

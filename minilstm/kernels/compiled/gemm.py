@@ -1,14 +1,15 @@
 """The matrix product of a step, in compiled loops: W (M, K) times a state (K, n) whose n is a few dozen.
 
-BLAS copies both matrices before it multiplies them, and takes a lock for the memory. Here, W is packed once for the whole
-sequence, with four rows side by side (``pack``), and a state is used without copying:
+BLAS copies both matrices before it multiplies them, and takes a lock for the memory. Here, W is packed once
+for the whole sequence, with four rows side by side (``pack``), and a state is used without copying:
 
-    tile      a panel (4 rows of W) times two vectors of columns: 8 sums in registers, which keeps the multipliers busy
-              (Goto & van de Geijn 2008)
+    tile      a panel (4 rows of W) times two vectors of columns: 8 sums in registers, which keeps the
+              multipliers busy (Goto & van de Geijn 2008)
     column    four panels times one column, for states with fewer than 8 columns
 
-Each sum runs over k = 0 to K - 1 in order, so its bits do not depend on which tile computes it. If the number of columns is
-not a multiple of the vector length, the last vector overlaps the one before it; columns that are already done do not change.
+Each sum runs over k = 0 to K - 1 in order, so its bits do not depend on which tile computes it. If the number
+of columns is not a multiple of the vector length, the last vector overlaps the one before it; columns that
+are already done do not change.
 """
 
 from __future__ import annotations
@@ -25,18 +26,20 @@ from numba.extending import intrinsic
 from minilstm.kernels.compiled import PANELS, ROWS
 from minilstm.kernels.compiled.jit import compiled, inside
 
-LANES = 16 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 8        # numbers of a vector
+LANES = 16 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 8    # numbers of a vector
 SLAB = 32           # columns of a state that stay in the first-level cache while W passes
 WORD, INDEX = ir.IntType(64), ir.IntType(32)
 CONTRACT = ("contract",)
 
 
 class _Code:
-    """Shorthands for LLVM instructions on numbers of one type, the element type of the array type ``like``."""
+    """Shorthands for LLVM instructions on numbers of the element type of the array type ``like``."""
 
     def __init__(self, builder: Any, like: Any) -> None:
+        single = like.dtype is types.float32
         self.builder = builder
-        self.number, self.size = (ir.FloatType(), 4) if like.dtype is types.float32 else (ir.DoubleType(), 8)
+        self.number = ir.FloatType() if single else ir.DoubleType()
+        self.size = 4 if single else 8
 
     def pointer(self, address: Any, offset: Any, kind: Any) -> Any:
         b = self.builder
@@ -50,7 +53,8 @@ class _Code:
         zeros = ir.Constant(ir.VectorType(INDEX, kind.count), [0] * kind.count)
         return self.builder.shuffle_vector(first, ir.Constant(kind, ir.Undefined), zeros)
 
-    def sums(self, K: Any, shape: tuple[int, int], kind: Any, factors: Callable[[Any], tuple[list[Any], list[Any]]]) -> Any:
+    def sums(self, K: Any, shape: tuple[int, int], kind: Any,
+             factors: Callable[[Any], tuple[list[Any], list[Any]]]) -> Any:
         """Return Σ_k left[r] right[v] for all pairs, given ``factors(k)`` -> (left, right); K >= 1."""
         b, entry = self.builder, self.builder.block
         loop, done = b.append_basic_block("sums"), b.append_basic_block("done")
@@ -58,8 +62,8 @@ class _Code:
         b.position_at_end(loop)
         k, total = b.phi(WORD), [[b.phi(kind) for _ in range(shape[1])] for _ in range(shape[0])]
         left, right = factors(k)
-        new = [[b.fadd(b.fmul(x, y, flags=CONTRACT), total[r][v], flags=CONTRACT) for v, y in enumerate(right)]
-               for r, x in enumerate(left)]
+        new = [[b.fadd(b.fmul(x, y, flags=CONTRACT), before, flags=CONTRACT) for y, before in zip(right, row)]
+               for x, row in zip(left, total)]
         following = b.add(k, WORD(1))
         k.add_incoming(WORD(0), entry)
         k.add_incoming(following, b.block)
@@ -74,8 +78,9 @@ class _Code:
 def _make_tile(vectors: int, lanes: int) -> Any:
     """Return a function of compiled code: C (ROWS, vectors·lanes) = W (ROWS, K) B (K, ...).
 
-    Its arguments: an array of the numbers' dtype; the addresses of a panel of W, of B and of C; the distance n between the
-    rows of B and between those of C; K; the number of rows; and the number of first columns that must not be changed.
+    Its arguments: an array of the numbers' dtype; the addresses of a panel of W, of B and of C; the distance
+    n between the rows of B and between those of C; K; the number of rows; and the number of first columns
+    that must not be changed.
     """
     @intrinsic
     def tile(typing: Any, like: Any, W: Any, B: Any, C: Any, n: Any, K: Any, rows: Any, skip: Any) -> Any:
@@ -100,7 +105,7 @@ def _make_tile(vectors: int, lanes: int) -> Any:
                             new = b.select(done, b.load(place, align=c.size), new)
                         b.store(new, place, align=c.size)
             return context.get_dummy_value()
-        return types.void(like, types.uintp, types.uintp, types.uintp, types.intp, types.intp, types.intp, types.intp), code
+        return types.void(like, *[types.uintp] * 3, *[types.intp] * 4), code
     return tile
 
 
@@ -113,19 +118,20 @@ def _make_column(typing: Any, like: Any, W: Any, B: Any, C: Any, n: Any, K: Any,
 
         def factors(k: Any) -> tuple[list[Any], list[Any]]:
             panels = [b.add(b.mul(k, WORD(ROWS)), b.mul(K, WORD(ROWS * p))) for p in range(PANELS)]
-            return [c.load(W, panel, kind) for panel in panels], [c.splat(c.load(B, b.mul(k, n), c.number), kind)]
+            number = c.load(B, b.mul(k, n), c.number)
+            return [c.load(W, panel, kind) for panel in panels], [c.splat(number, kind)]
         total = c.sums(K, (PANELS, 1), kind, factors)
         for row in range(PANELS * ROWS):
             with b.if_then(b.icmp_signed("<", WORD(row), rows)):
                 place = c.pointer(C, b.mul(n, WORD(row)), c.number)
                 b.store(b.extract_element(total[row // ROWS][0], INDEX(row % ROWS)), place, align=c.size)
         return context.get_dummy_value()
-    return types.void(like, types.uintp, types.uintp, types.uintp, types.intp, types.intp, types.intp), code
+    return types.void(like, *[types.uintp] * 3, *[types.intp] * 3), code
 
 
 column: Any = intrinsic(_make_column)
 wide, narrow = _make_tile(2, LANES), _make_tile(1, 8)
-one = narrow if LANES == 8 else _make_tile(1, LANES)
+single = narrow if LANES == 8 else _make_tile(1, LANES)
 
 
 @inside
@@ -136,7 +142,7 @@ def panel(like: np.ndarray, W: int, B: int, C: int, n: int, K: int, columns: int
         wide(like, W, B + j * size, C + j * size, n, K, rows, 0)
         j += 2 * LANES
     while j + LANES <= columns:
-        one(like, W, B + j * size, C + j * size, n, K, rows, 0)
+        single(like, W, B + j * size, C + j * size, n, K, rows, 0)
         j += LANES
     while j < columns:
         start = min(j, columns - 8)                 # this vector may overlap the previous one
@@ -145,7 +151,8 @@ def panel(like: np.ndarray, W: int, B: int, C: int, n: int, K: int, columns: int
 
 
 @inside
-def multiply(weights: np.ndarray, M: int, states: np.ndarray, out: np.ndarray, t: int, first: int, n: int) -> None:
+def multiply(weights: np.ndarray, M: int, states: np.ndarray, out: np.ndarray,
+             t: int, first: int, n: int) -> None:
     """Write W @ state into out[t], for the state (K, n) that begins at states[t, first].
 
     weights (panels, K, ROWS): W (M, K) as ``pack`` leaves it.
@@ -170,7 +177,7 @@ def multiply(weights: np.ndarray, M: int, states: np.ndarray, out: np.ndarray, t
 
 @compiled("strided2", "array3")
 def pack(W: np.ndarray, packed: np.ndarray) -> None:
-    """Copy W (M, K) into ``packed`` (panels, K, ROWS), ROWS rows side by side; rows that are not there are 0."""
+    """Copy W (M, K) into ``packed`` (panels, K, ROWS), ROWS rows side by side; missing rows are 0."""
     M, K = W.shape
     for p in range(packed.shape[0]):
         for k in range(K):

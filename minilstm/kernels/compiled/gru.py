@@ -1,6 +1,7 @@
-"""Blocks of steps of the GRU; ``kernels/cpu/gru.py`` does the same in NumPy and explains the order of blocks and the numbers.
+"""Blocks of steps of the GRU; ``kernels/cpu/gru.py`` does the same in NumPy and explains order and numbers.
 
-Step t is one row: ``u[t]`` has 5 blocks of ``size`` = H n numbers, ``hx[t]`` begins with the H n numbers of the hidden state.
+Step t is one row: ``u[t]`` has 5 blocks of ``size`` = H n numbers, ``hx[t]`` begins with the H n numbers of
+the hidden state.
 """
 
 from __future__ import annotations

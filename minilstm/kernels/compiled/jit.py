@@ -1,4 +1,4 @@
-"""Register the functions of this folder for compilation; ``build.py`` compiles them, in a separate process."""
+"""Register the functions of this folder; ``build.py`` compiles them, in a separate process."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ OPTIONS: Any = {
     "error_model": "numpy",         # x / 0 is an infinity, not an exception
 }
 
-REGISTERED: dict[str, tuple[Callable[..., None], tuple[str, ...]]] = {}     # "lstm.forward": function, kinds of arguments
+# "lstm.forward": the function and the kinds of its arguments.
+REGISTERED: dict[str, tuple[Callable[..., None], tuple[str, ...]]] = {}
 
 inside = register_jitable(**OPTIONS)        # for functions that only compiled ones call
 
 
 def compiled(*kinds: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Register a function; ``kinds`` are those of its arguments, in the words of ``library.py``. It returns nothing."""
+    """Register a function that returns nothing; ``kinds`` of its arguments: see ``library.py``."""
     def register(function: Callable[..., None]) -> Callable[..., None]:
         REGISTERED[f"{function.__module__.rpartition('.')[2]}.{function.__name__}"] = function, kinds
         return function

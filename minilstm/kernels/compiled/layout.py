@@ -1,6 +1,7 @@
-"""Copies between a batch, (n, steps, F) with one row after another, and a chunk's memory, in the order steps, features, rows.
+"""Copies between a batch and a chunk's memory.
 
-``packed[t]`` holds one step: feature f of row r is at index ``first`` + f n + r.
+A batch is (n, steps, F); a chunk has the order steps, features, rows. ``packed[t]`` holds one step: feature f
+of row r is at index ``first`` + f n + r.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ def unpack(packed: np.ndarray, first: int, batch: np.ndarray) -> None:
 
 
 @compiled("array2", "int", "int", "array2")
-def side_by_side(packed: np.ndarray, first: int, n: int, out: np.ndarray) -> None:
-    """Copy features (F) of all steps into ``out`` (F, steps n): what one matrix product needs, a step after another."""
+def flatten_steps(packed: np.ndarray, first: int, n: int, out: np.ndarray) -> None:
+    """Copy F features of all steps into ``out`` (F, steps n), a step after another, for a matrix product."""
     F = out.shape[0]
     for f in range(F):
         for t in range(len(packed)):

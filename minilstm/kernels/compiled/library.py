@@ -1,12 +1,14 @@
 """Load the compiled functions: machine code from a file, called through ctypes.
 
-Numba itself is not imported here, because that would cost almost a second and a hundred megabytes: ``build.py`` has used it
-once, and llvmlite only loads the result into memory. While a function runs, Python's global interpreter lock is free.
+Numba itself is not imported here, because that would cost almost a second and a hundred megabytes:
+``build.py`` has used it once, and llvmlite only loads the result into memory. While a function runs, Python's
+global interpreter lock is free.
 
-Numba's own cache would do this in fewer lines, but has two traps. First, the results of a function that was just compiled
-differ in the last bits from those of the copy that the next process takes from the cache, so a resumed run would differ from
-an uninterrupted one; here every process, including the first, runs the same file. Second, a function's cache does not notice
-changes in another file whose functions it calls; here the file's name contains a digest of all sources.
+Numba's own cache would do this in fewer lines, but has two traps. First, the results of a function that was
+just compiled differ in the last bits from those of the copy that the next process takes from the cache, so a
+resumed run would differ from an uninterrupted one; here every process, including the first, runs the same
+file. Second, a function's cache does not notice changes in another file whose functions it calls; here the
+file's name contains a digest of all sources.
 """
 
 from __future__ import annotations
@@ -23,9 +25,9 @@ from typing import Any
 import llvmlite.binding as llvm
 import numpy as np
 
-# Kinds of arguments: "array2": a contiguous array of the working dtype, passed with two axes (further axes are merged into the
-# last one); "strided3": an array with any strides; "mask2": bool; "index1": int64; "int" and "bool": numbers. None is passed
-# as an array without rows.
+# Kinds of arguments: "array2": a contiguous array of the working dtype, passed with two axes (further axes
+# are merged into the last one); "strided3": an array with any strides; "mask2": bool; "index1": int64; "int"
+# and "bool": numbers. None is passed as an array without rows.
 _NUMBERS: dict[str, Any] = {"int": ctypes.c_int64, "bool": ctypes.c_bool}
 _DTYPES = {"mask": np.dtype(bool), "index": np.dtype(np.int64)}
 _NOTHING = [ctypes.c_void_p] * 2            # places for a result and an exception
@@ -39,17 +41,17 @@ def axes(kind: str) -> int:
 
 
 def _fields(array: np.ndarray | None, kind: str, dtype: np.dtype) -> tuple[int, ...]:
-    """Return the fields of an array for compiled code: no owner, no parent, size, size of an element, address, shape, strides.
+    """Return an array as compiled code takes it, after checks, since that code has none. Raises TypeError.
 
-    Compiled code does not check its arguments, so they are checked here. Raises TypeError.
+    The fields: owner and parent (none), size, size of an element, address, shape, strides.
     """
     wanted, K, strided = _DTYPES.get(kind[:-1], dtype), axes(kind), kind.startswith("strided")
     if array is None:
         return 0, 0, 0, wanted.itemsize, 0, *[0] * (2 * K)
     fits = array.ndim == K if strided else array.ndim >= K and array.flags.c_contiguous
     if array.dtype != wanted or not fits:
-        raise TypeError(f"compiled code: expected {kind} of {wanted}, got {array.ndim} axes of {array.dtype}, "
-                        f"strides {array.strides}")
+        raise TypeError(f"compiled code: expected {kind} of {wanted}, "
+                        f"got {array.ndim} axes of {array.dtype}, strides {array.strides}")
     shape, strides = array.shape, array.strides
     if not strided:
         shape, strides = (*shape[:K - 1], math.prod(shape[K - 1:])), (*strides[:K - 1], array.itemsize)
@@ -76,7 +78,7 @@ def _callable(address: int, kinds: list[str], dtype: np.dtype) -> Callable[..., 
 
 
 def load(file: Path) -> Any:
-    """Return the functions that ``build.build`` has written into ``file``, by the names of their files: ``.lstm.forward``.
+    """Return the functions that ``build.build`` has written into ``file``, as in ``load(file).lstm.forward``.
 
     Raises ImportError if the file is damaged: LLVM would not raise, but end the process.
     """
@@ -96,6 +98,6 @@ def load(file: Path) -> Any:
     dtype = np.dtype(content["dtype"])
     for name, (symbol, kinds) in content["functions"].items():
         module, _, function = name.partition(".")
-        vars(functions).setdefault(module, SimpleNamespace())
-        setattr(vars(functions)[module], function, _callable(engine.get_function_address(symbol), kinds, dtype))
+        namespace = vars(functions).setdefault(module, SimpleNamespace())
+        setattr(namespace, function, _callable(engine.get_function_address(symbol), kinds, dtype))
     return functions

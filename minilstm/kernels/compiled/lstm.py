@@ -1,6 +1,7 @@
-"""Blocks of steps of the LSTM; ``kernels/cpu/lstm.py`` does the same in NumPy, and explains the block order and the numbers.
+"""Blocks of steps of the LSTM; ``kernels/cpu/lstm.py`` does the same in NumPy and explains order and numbers.
 
-Step t is one row: ``u[t]`` has 6 blocks of ``size`` = H n numbers, ``hx[t]`` begins with the H n numbers of the hidden state.
+Step t is one row: ``u[t]`` has 6 blocks of ``size`` = H n numbers, ``hx[t]`` begins with the H n numbers of
+the hidden state.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ def step(u: np.ndarray, hx: np.ndarray, t: int, size: int) -> None:
         i, c_tilde = sigmoid_of_minus(u[t, 2 * size + k], half), tanh(u[t, 3 * size + k])
         c = f * u[t, 4 * size + k] + i * c_tilde
         tanh_c = tanh(c)
-        u[t, k], u[t, size + k], u[t, 2 * size + k], u[t, 3 * size + k], u[t, 5 * size + k] = f, o, i, c_tilde, tanh_c
+        u[t, k], u[t, size + k] = f, o
+        u[t, 2 * size + k], u[t, 3 * size + k] = i, c_tilde
+        u[t, 5 * size + k] = tanh_c
         u[t + 1, 4 * size + k] = c
         hx[t + 1, k] = o * tanh_c
 
@@ -43,7 +46,7 @@ def derive(u: np.ndarray, t: int, size: int) -> None:
 
 @inside
 def step_back(u: np.ndarray, dhx: np.ndarray, dc: np.ndarray, t: int, size: int) -> None:
-    """Write dz_o, dz_i, dz_c, dz_f into u[t], given dh in dhx[t+1] (L+1, ...); dc (size,) becomes the gradient of c_prev."""
+    """dz_o, dz_i, dz_c, dz_f into u[t], given dh in dhx[t+1]; the gradient of c_prev into dc (size,)."""
     for k in range(size):
         dh = dhx[t + 1, k]
         d = dc[k] + dh * u[t, 5 * size + k]             # 11

@@ -1,4 +1,4 @@
-"""Padded steps and upstream gradients, one step at a time; all cells use these functions in their blocks of steps."""
+"""Padded steps and upstream gradients, one step at a time; all cells use these functions."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def put(a: np.ndarray, t: int, first: int, size: int, value: float, padded: np.n
 
 @inside
 def pass_through(dhx: np.ndarray, t: int, size: int, padded: np.ndarray) -> None:
-    """Backward through a padded step is the identity, too: in each padded row, add the gradient of h to the product."""
+    """Go back through a padded step, the identity: in each padded row, add dh to the product."""
     n = padded.shape[1]
     for row in range(n):
         if padded[t, row]:

@@ -1,6 +1,7 @@
 """Blocks of steps of the simple RNN; ``kernels/cpu/rnn.py`` does the same in NumPy and explains the numbers.
 
-Step t is one row: ``u[t]`` has ``size`` = H n numbers, ``hx[t]`` begins with the H n numbers of the hidden state.
+Step t is one row: ``u[t]`` has ``size`` = H n numbers, ``hx[t]`` begins with the H n numbers of the hidden
+state.
 """
 
 from __future__ import annotations

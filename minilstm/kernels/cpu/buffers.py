@@ -1,11 +1,12 @@
 """The memory of chunks: buffers that serve again, and copies between them and a batch.
 
-A training step needs tens of megabytes, and fresh pages from the operating system cost time. ``take`` hands out an array,
-``give`` takes it back; an array that is never given back (because its cache was dropped) is garbage-collected as usual.
+A training step needs tens of megabytes, and fresh pages from the operating system cost time. ``take`` hands
+out an array, ``give`` takes it back; an array that is never given back (because its cache was dropped) is
+garbage-collected as usual.
 
-Copies go between a batch, (n, steps, features), and a chunk, (steps, features, n). If the compiled functions are given, they make
-the copies. At padded steps, ``padded`` (steps, 1, n), inputs and upstream gradients are read as 0, whatever their values, and
-outputs are written as 0.
+Copies go between a batch, (n, steps, features), and a chunk, (steps, features, n). If the compiled functions
+are given, they make the copies. At padded steps, ``padded`` (steps, 1, n), inputs and upstream gradients are
+read as 0, whatever their values, and outputs are written as 0.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-KEPT = 16           # maximum number of idle buffers
+MAX_BUFFERS = 16        # idle ones
 
 
 class Memory:
@@ -30,7 +31,8 @@ class Memory:
         dtype = np.dtype(dtype)
         nbytes = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
         with self._lock:
-            fitting = [k for k, buffer in enumerate(self._free) if nbytes <= buffer.nbytes <= 4 * nbytes + 2 ** 20]
+            largest = 4 * nbytes + 2 ** 20
+            fitting = [k for k, buffer in enumerate(self._free) if nbytes <= buffer.nbytes <= largest]
             buffer = self._free.pop(min(fitting, key=lambda k: self._free[k].nbytes)) if fitting else None
         if buffer is None:
             buffer = np.empty(nbytes, np.uint8)
@@ -39,7 +41,7 @@ class Memory:
     def give(self, arrays: list[np.ndarray]) -> None:
         """Take arrays back. The caller must not use them afterwards."""
         with self._lock:
-            self._free = (self._free + [_whole(array) for array in arrays])[-KEPT:]
+            self._free = (self._free + [_whole(array) for array in arrays])[-MAX_BUFFERS:]
 
 
 def _whole(array: np.ndarray) -> np.ndarray:
@@ -48,7 +50,8 @@ def _whole(array: np.ndarray) -> np.ndarray:
     return array
 
 
-def read(batch: np.ndarray, packed: np.ndarray, first: int, padded: np.ndarray | None, compiled: Any) -> None:
+def copy_in(batch: np.ndarray, packed: np.ndarray, first: int, padded: np.ndarray | None,
+            compiled: Any) -> None:
     """Copy batch (n, steps, F) into packed (steps or more, ..., n), its rows ``first`` to ``first + F``."""
     n, steps, F = batch.shape
     if compiled is not None:
@@ -59,7 +62,8 @@ def read(batch: np.ndarray, packed: np.ndarray, first: int, padded: np.ndarray |
         np.copyto(packed[:steps, first:first + F], 0, where=padded)
 
 
-def write(packed: np.ndarray, first: int, batch: np.ndarray, padded: np.ndarray | None, compiled: Any) -> None:
+def copy_out(packed: np.ndarray, first: int, batch: np.ndarray, padded: np.ndarray | None,
+             compiled: Any) -> None:
     """Copy rows ``first`` to ``first + F`` of packed (steps, ..., n) into batch (n, steps, F)."""
     if compiled is not None:
         compiled.layout.unpack(packed, first * len(batch), batch)
@@ -70,10 +74,10 @@ def write(packed: np.ndarray, first: int, batch: np.ndarray, padded: np.ndarray 
         np.copyto(batch, 0, where=padded.transpose(2, 0, 1))
 
 
-def side_by_side(packed: np.ndarray, rows: slice, out: np.ndarray, compiled: Any) -> None:
-    """Copy packed[:, rows] (s, F, n) into ``out`` (F, s n), a step after another, for one matrix product of them all."""
+def flatten_steps(packed: np.ndarray, rows: slice, out: np.ndarray, compiled: Any) -> None:
+    """Copy packed[:, rows] (s, F, n) into ``out`` (F, s n), a step after another, for one matrix product."""
     steps, _, n = packed.shape
     if compiled is not None:
-        compiled.layout.side_by_side(packed, rows.start * n, n, out)
+        compiled.layout.flatten_steps(packed, rows.start * n, n, out)
     else:
         out.reshape(len(out), steps, n)[...] = packed[:, rows].transpose(1, 0, 2)

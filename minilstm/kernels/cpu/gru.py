@@ -1,21 +1,24 @@
 """The fast versions of ``gru_forward`` and ``gru_backward``.
 
-In the candidate, r multiplies only the product with h, so the one product of a step computes four blocks: r, z, w_nx x + b_nx
-and q = w_nh h + b_nh; each of the last two has zeros where the other has weights. This costs a third more multiplications
-than necessary, but replaces two calls by one. One step keeps five blocks of H rows, in this order:
+In the candidate, r multiplies only the product with h, so the one product of a step computes four blocks: r,
+z, w_nx x + b_nx and q = w_nh h + b_nh; each of the last two has zeros where the other has weights. This costs
+a third more multiplications than necessary, but replaces two calls by one. One step keeps five blocks of H
+rows, in this order:
 
     while stepping forward      r    z    n    q    (nothing)
     with local derivatives      K_q  K_z  K_n  K_r  z
     after backward_steps        dq   da_z da_n da_r z
 
-All four gradients are multiples of dh, with these factors (the numbers are those of the derivation in minilstm/cells/gru.py):
+All four gradients are multiples of dh, with these factors (the numbers are those of the derivation in
+minilstm/cells/gru.py):
 
     K_n = (1 - z) * (1 - n²)                9, 6
     K_q = K_n * r                           5
     K_r = K_q * q * (1 - r)                 5, 3
     K_z = (h_prev - n) * z * (1 - z)        8, 4
 
-At a padded step, all K are 0 and z is 1, so the step backward is the identity; no other backward code handles padding.
+At a padded step, all K are 0 and z is 1, so the step backward is the identity; no other backward code handles
+padding.
 """
 
 from __future__ import annotations
@@ -30,7 +33,10 @@ from minilstm.kernels.cpu.sequence import SequenceCache
 
 
 class GRUCell:
-    """See ``sequence.Cell``. Of the product's blocks r, z, n, q, the weights of r and z are negated, for exp(-a) in σ(a)."""
+    """See ``sequence.Cell``.
+
+    Of the product's blocks r, z, n, q, the weights of r and z are negated, for exp(-a) in σ(a).
+    """
 
     G, U, states = 4, 5, 1
 
@@ -60,22 +66,24 @@ class GRUCell:
         H = self.H
         q, z, n, r = (dW[k * H:(k + 1) * H].T for k in range(4))
         candidate = np.concatenate([q[:H], n[H:-1]])
-        return np.concatenate([r[:-1], z[:-1], candidate], axis=1), np.concatenate([r[-1], z[-1], n[-1], q[-1]])
+        db = np.concatenate([r[-1], z[-1], n[-1], q[-1]])
+        return np.concatenate([r[:-1], z[:-1], candidate], axis=1), db
 
     def state(self, k: int, hx: np.ndarray, u: np.ndarray, t: int) -> np.ndarray:
         return hx[t, :self.H]
 
     def forward_steps(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None, product: Any,
-                      spare: np.ndarray | None) -> None:
+                      scratch: np.ndarray | None) -> None:
         H, compiled = self.H, product.compiled
         if compiled is not None:
-            compiled.gru.forward(*product.parts, hx, u, padded, spare is not None, hx.shape[2])
+            compiled.gru.forward(*product.parts, hx, u, padded, scratch is not None, hx.shape[2])
             return
         one, change = np.array(1, hx.dtype), np.empty((H, hx.shape[2]), hx.dtype)
         with np.errstate(over="ignore"):               # exp(-a) = ∞ gives σ(a) = 0, as it should
             for t in range(len(hx) - 1):
                 u_t, h, h_next = u[t], hx[t, :H], hx[t + 1, :H]
-                sigmoids, r, z, n, q = u_t[:2 * H], u_t[:H], u_t[H:2 * H], u_t[2 * H:3 * H], u_t[3 * H:4 * H]
+                sigmoids = u_t[:2 * H]
+                r, z, n, q = u_t[:4 * H].reshape(4, H, -1)
                 product(hx[t], u_t[:4 * H])
                 np.exp(sigmoids, out=sigmoids)
                 np.add(sigmoids, one, out=sigmoids)
@@ -88,13 +96,14 @@ class GRUCell:
                 np.add(n, change, out=h_next)
                 if padded is not None and padded[t].any():      # a padded step carries the state
                     np.copyto(h_next, h, where=padded[t])
-        if spare is not None:
-            self._local_derivatives(hx, u[:-1], padded, spare)
+        if scratch is not None:
+            self._local_derivatives(hx, u[:-1], padded, scratch)
 
-    def _local_derivatives(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None, spare: np.ndarray) -> None:
+    def _local_derivatives(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None,
+                           scratch: np.ndarray) -> None:
         H = self.H
         r, z, n, q, z_kept = (u[:, k * H:(k + 1) * H] for k in range(5))
-        one, (s, from_z) = np.array(1, u.dtype), spare
+        one, (s, from_z) = np.array(1, u.dtype), scratch
         z_kept[...] = z
         np.subtract(one, z, out=s)
         np.multiply(z, s, out=z)
@@ -138,6 +147,6 @@ def gru_forward(x: Array, h0: Array | None, W: Array, b: Array, *, lengths: Any 
 
 def gru_backward(dh: Array | None, cache: SequenceCache, *, dh_last: Array | None = None,
                  consume: bool = False) -> tuple[Array, Array, Array, Array]:
-    """``minilstm.cells.gru.gru_backward`` of the twin above. Return (dx, dh0, dW, db). ``consume``: as for the LSTM."""
+    """Return (dx, dh0, dW, db), as ``minilstm.cells.gru.gru_backward``; ``consume``: as for the LSTM."""
     dx, (dh0,), dW, db = sequence.backward(dh, [dh_last], cache, consume=consume)
     return dx, dh0, dW, db

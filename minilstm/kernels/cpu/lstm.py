@@ -15,8 +15,8 @@ The six are all that a step back needs (the numbers are those of the derivation 
     K_f = c_prev * f * (1 - f)              dz_f = dc * K_f                 10, 6
                                             dc_prev = dc * f                7
 
-They are elementwise, so they are computed for a block of steps at once. The weights of f, o and i are copied with a minus
-sign, because σ(z) = 1 / (1 + exp(-z)) needs -z.
+They are elementwise, so they are computed for a block of steps at once. The weights of f, o and i are copied
+with a minus sign, because σ(z) = 1 / (1 + exp(-z)) needs -z.
 """
 
 from __future__ import annotations
@@ -61,20 +61,21 @@ class LSTMCell:
         return hx[t, :self.H] if k == 0 else u[t, 4 * self.H:5 * self.H]
 
     def forward_steps(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None, product: Any,
-                      spare: np.ndarray | None) -> None:
+                      scratch: np.ndarray | None) -> None:
         H, n = self.H, hx.shape[2]
         compiled = product.compiled
         if compiled is not None:
-            compiled.lstm.forward(*product.parts, hx, u, padded, spare is not None, n)
+            compiled.lstm.forward(*product.parts, hx, u, padded, scratch is not None, n)
             return
         one, terms = np.array(1, hx.dtype), np.empty((2, H, n), hx.dtype)
         blocks = u.reshape(len(u), 6, H, n)
         with np.errstate(over="ignore"):               # exp(-z) = ∞ gives σ(z) = 0, as it should
             for t in range(len(hx) - 1):
                 u_t, blocks_t = u[t], blocks[t]
-                z, sigmoids, o, c_tilde, tanh_c = u_t[:4 * H], u_t[:3 * H], u_t[H:2 * H], u_t[3 * H:4 * H], u_t[5 * H:]
-                c_next, h_next = u[t + 1, 4 * H:5 * H], hx[t + 1, :H]
-                product(hx[t], z)
+                sigmoids = u_t[:3 * H]
+                _, o, _, c_tilde, c_prev, tanh_c = blocks_t
+                c_next, h_next = blocks[t + 1, 4], hx[t + 1, :H]
+                product(hx[t], u_t[:4 * H])
                 np.exp(sigmoids, out=sigmoids)                  # σ(z) = 1 / (1 + exp(-z))
                 np.add(sigmoids, one, out=sigmoids)
                 np.divide(one, sigmoids, out=sigmoids)
@@ -84,15 +85,15 @@ class LSTMCell:
                 np.tanh(c_next, out=tanh_c)
                 np.multiply(o, tanh_c, out=h_next)
                 if padded is not None and padded[t].any():      # a padded step carries the state
-                    np.copyto(c_next, u_t[4 * H:5 * H], where=padded[t])
+                    np.copyto(c_next, c_prev, where=padded[t])
                     np.copyto(h_next, hx[t, :H], where=padded[t])
-        if spare is not None:
-            self._local_derivatives(hx, u[:-1], padded, spare)
+        if scratch is not None:
+            self._local_derivatives(u[:-1], padded, scratch)
 
-    def _local_derivatives(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None, spare: np.ndarray) -> None:
+    def _local_derivatives(self, u: np.ndarray, padded: np.ndarray | None, scratch: np.ndarray) -> None:
         H = self.H
         f, o, i, c_tilde, c, tanh_c = (u[:, k * H:(k + 1) * H] for k in range(6))
-        one, (r, s) = np.array(1, u.dtype), spare
+        one, (r, s) = np.array(1, u.dtype), scratch
         np.multiply(tanh_c, tanh_c, out=r)
         np.subtract(one, r, out=r)
         np.multiply(tanh_c, o, out=s)
@@ -121,8 +122,8 @@ class LSTMCell:
             compiled.lstm.backward(*product.parts, u, dhx, dc, dy, padded, n)
             return
         for t in range(len(u) - 1, -1, -1):
-            u_t, dh = u[t], dhx[t + 1, :H]
-            f, dz, K_o, K_icf, A = u_t[:H], u_t[self.dz], u_t[H:2 * H], u_t[2 * H:5 * H].reshape(3, H, n), u_t[5 * H:]
+            dh, blocks = dhx[t + 1, :H], u[t].reshape(6, H, n)
+            f, K_o, K_icf, A = blocks[0], blocks[1], blocks[2:5], blocks[5]
             if dy is not None:
                 np.add(dh, dy[t], out=dh)
             np.multiply(dh, A, out=scratch)
@@ -130,14 +131,15 @@ class LSTMCell:
             np.multiply(K_o, dh, out=K_o)                   # 12, 4
             np.multiply(K_icf, dc, out=K_icf)               # 8 to 10; 3, 5, 6
             np.multiply(dc, f, out=dc)                      # 7
-            product(dz, dhx[t])                             # 1
+            product(u[t, self.dz], dhx[t])                  # 1
             if padded is not None and padded[t].any():      # the identity here, too
                 dhx[t, :H] += np.where(padded[t], dh, 0)
 
 
-def lstm_forward(x: Array, h0: Array | None, c0: Array | None, W: Array, b: Array, *, lengths: Any = None,
-                 padding: str = "post", outputs: bool = True, keep: bool = True) -> tuple[Any, Array, SequenceCache]:
-    """``minilstm.cells.lstm.lstm_forward`` for NumPy arrays, with two more arguments. Return (h, c_last, cache).
+def lstm_forward(x: Array, h0: Array | None, c0: Array | None, W: Array, b: Array, *,
+                 lengths: Any = None, padding: str = "post", outputs: bool = True,
+                 keep: bool = True) -> tuple[Any, Array, SequenceCache]:
+    """Return (h, c_last, cache), as ``minilstm.cells.lstm.lstm_forward``, with two more arguments.
 
     Args:
         outputs: False leaves h out (None).
@@ -149,9 +151,10 @@ def lstm_forward(x: Array, h0: Array | None, c0: Array | None, W: Array, b: Arra
     return h, cache.last[1], cache
 
 
-def lstm_backward(dh: Array | None, dc_last: Array | None, cache: SequenceCache, *, dh_last: Array | None = None,
+def lstm_backward(dh: Array | None, dc_last: Array | None, cache: SequenceCache, *,
+                  dh_last: Array | None = None,
                   consume: bool = False) -> tuple[Array, Array, Array, Array, Array]:
-    """``minilstm.cells.lstm.lstm_backward`` of the twin above. Return (dx, dh0, dc0, dW, db).
+    """Return (dx, dh0, dc0, dW, db), as ``minilstm.cells.lstm.lstm_backward``.
 
     With ``consume`` the cache is written over; otherwise a second call gives the same bytes.
     """

@@ -1,9 +1,10 @@
 """The product of a step: a weight matrix (M, K) times a state (K, n), repeated with the same weights.
 
-A matrix of a few hundred rows is too small for BLAS to reach its best speed in one call: it copies both operands first.
-On processors with AVX-512, OpenBLAS computes products of up to a million multiplications without copying, and fastest if the
-state's piece stays in the first-level cache; ``pieces`` cuts accordingly. Otherwise a single product is used. Compiled steps
-have their own product, whose weights are packed once for all steps.
+A matrix of a few hundred rows is too small for BLAS to reach its best speed in one call: it copies both
+operands first. On processors with AVX-512, OpenBLAS computes products of up to a million multiplications
+without copying, and fastest if the state's piece stays in the first-level cache; ``pieces`` cuts accordingly.
+Otherwise a single product is used. Compiled steps have their own product, whose weights are packed once for
+all steps.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ SMALL_KERNELS = {"skylakex", "cooperlake", "sapphirerapids"}     # the builds of
 
 @cache
 def _has_small_kernels() -> bool:
-    return any(str(getattr(library, "architecture", "")).lower() in SMALL_KERNELS for library in blas().lib_controllers)
+    architectures = [getattr(library, "architecture", "") for library in blas().lib_controllers]
+    return any(str(name).lower() in SMALL_KERNELS for name in architectures)
 
 
 def pieces(M: int, K: int, n: int, itemsize: int) -> tuple[int, int]:
@@ -50,7 +52,8 @@ class Product:
         rows, splits = pieces(M, K, n, W.itemsize)
         self._whole = W if (rows, splits) == (M, 1) else None
         self._state = splits, 1, K // splits, n
-        self._weights = np.ascontiguousarray(W.reshape(M // rows, rows, splits, K // splits).transpose(2, 0, 1, 3))
+        cut = W.reshape(M // rows, rows, splits, K // splits)
+        self._weights = np.ascontiguousarray(cut.transpose(2, 0, 1, 3))
         self._shares = np.empty((splits, M // rows, rows, n), dtype=W.dtype)
 
     def __call__(self, state: np.ndarray, out: np.ndarray) -> None:

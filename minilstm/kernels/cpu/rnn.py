@@ -1,7 +1,7 @@
 """The fast versions of ``rnn_forward`` and ``rnn_backward``.
 
-One step keeps one block of H rows: z while stepping forward, then K = 1 - h² (tanh; relu: 1 where h > 0), at last dz = dh * K.
-The numbers in the code are those of the derivation in minilstm/cells/rnn.py.
+One step keeps one block of H rows: z while stepping forward, then K = 1 - h² (tanh; relu: 1 where h > 0), at
+last dz = dh * K. The numbers in the code are those of the derivation in minilstm/cells/rnn.py.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ class RNNCell:
         return hx[t, :self.H]
 
     def forward_steps(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None, product: Any,
-                      spare: np.ndarray | None) -> None:
+                      scratch: np.ndarray | None) -> None:
         compiled = product.compiled
         if compiled is not None:
-            compiled.rnn.forward(*product.parts, hx, u, padded, spare is not None, hx.shape[2],
+            compiled.rnn.forward(*product.parts, hx, u, padded, scratch is not None, hx.shape[2],
                                  self.nonlinearity == "relu")
             return
         for t in range(len(hx) - 1):
@@ -53,7 +53,7 @@ class RNNCell:
                 h_next[...] = relu(u[t])
             if padded is not None and padded[t].any():      # a padded step carries the state
                 np.copyto(h_next, hx[t, :self.H], where=padded[t])
-        if spare is not None:
+        if scratch is not None:
             self._local_derivatives(hx, u[:-1], padded)
 
     def _local_derivatives(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None) -> None:
@@ -82,8 +82,9 @@ class RNNCell:
                 dhx[t, :self.H] += np.where(padded[t], dh, 0)
 
 
-def rnn_forward(x: Array, h0: Array | None, W: Array, b: Array, *, nonlinearity: str = "tanh", lengths: Any = None,
-                padding: str = "post", outputs: bool = True, keep: bool = True) -> tuple[Any, SequenceCache]:
+def rnn_forward(x: Array, h0: Array | None, W: Array, b: Array, *, nonlinearity: str = "tanh",
+                lengths: Any = None, padding: str = "post", outputs: bool = True,
+                keep: bool = True) -> tuple[Any, SequenceCache]:
     """``minilstm.cells.rnn.rnn_forward`` for NumPy arrays; ``outputs`` and ``keep``: as for the LSTM."""
     cell = RNNCell(*sequence.sizes(x, W), nonlinearity)
     return sequence.forward(cell, x, (h0,), W, b, lengths, padding,
@@ -92,6 +93,6 @@ def rnn_forward(x: Array, h0: Array | None, W: Array, b: Array, *, nonlinearity:
 
 def rnn_backward(dh: Array | None, cache: SequenceCache, *, dh_last: Array | None = None,
                  consume: bool = False) -> tuple[Array, Array, Array, Array]:
-    """``minilstm.cells.rnn.rnn_backward`` of the twin above. Return (dx, dh0, dW, db). ``consume``: as for the LSTM."""
+    """Return (dx, dh0, dW, db), as ``minilstm.cells.rnn.rnn_backward``; ``consume``: as for the LSTM."""
     dx, (dh0,), dW, db = sequence.backward(dh, [dh_last], cache, consume=consume)
     return dx, dh0, dW, db

@@ -1,16 +1,16 @@
 """One layer and one direction over a whole batch, fast: the code shared by all cells.
 
-A cell (``LSTMCell``, ``RNNCell``) implements one step. This file cuts the batch into chunks of rows, which are independent and
-may run on several cores; it allocates memory, runs the steps and collects their results. The internal axis order is time,
-features, rows: a state is (H, n), the gates of a step (G H, n), so that each gate is one piece of memory. For
-T steps of a chunk of n rows:
+A cell (``LSTMCell``, ``RNNCell``) implements one step. This file cuts the batch into chunks of rows, which
+are independent and may run on several cores; it allocates memory, runs the steps and collects their results.
+The internal axis order is time, features, rows: a state is (H, n), the gates of a step (G H, n), so that each
+gate is one piece of memory. For T steps of a chunk of n rows:
 
-    hx (T+1, H+D+1, n)  hidden state before each step, the input, and a row of ones whose weights are the biases
-    u  (T+1, U H, n)    what the cell keeps of each step: first its gates, in rows 0 to G H, later their local derivatives,
-                        at last dz
+    hx (T+1, H+D+1, n)  hidden state before each step, the input, and a row of ones for the biases
+    u  (T+1, U H, n)    what the cell keeps of each step: first its gates, in rows 0 to G H, later their local
+                        derivatives, at last dz
 
-A step forward is then one product, z = [W_h, W_x, b] [h; x; 1], a step back is another, [dh; dx] = [W_h, W_x]ᵀ dz, and all
-weight gradients of a block of steps are a third, [dW_h, dW_x, db] = Σ dz [h; x; 1]ᵀ.
+A step forward is then one product, z = [W_h, W_x, b] [h; x; 1], a step back is another, [dh; dx] = [W_h,
+W_x]ᵀ dz, and all weight gradients of a block of steps are a third, [dW_h, dW_x, db] = Σ dz [h; x; 1]ᵀ.
 
 The cuts of rows and steps do not depend on the number of threads, and therefore the results do not either.
 """
@@ -26,11 +26,11 @@ import numpy as np
 from minilstm.backend.threads import one_blas_thread, run
 from minilstm.cells.padding import real_steps
 from minilstm.kernels import compiled
-from minilstm.kernels.cpu.buffers import Memory, read, side_by_side, write
+from minilstm.kernels.cpu.buffers import Memory, copy_in, copy_out, flatten_steps
 from minilstm.kernels.cpu.products import Packed, Product
 
-# Steps of a block times rows of a chunk: large enough for a fast product of the weight gradients, and small enough that the
-# steps' results are still in the cache when they are used.
+# Steps of a block times rows of a chunk: large enough for a fast product of the weight gradients, and small
+# enough that the steps' results are still in the cache when they are used.
 BLOCK = 512
 memory = Memory()
 
@@ -58,20 +58,21 @@ class Cell(Protocol):
         """Return the k-th state (H, n) before step t."""
 
     def forward_steps(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None, product: Any,
-                      spare: np.ndarray | None) -> None:
-        """Run the steps of a block forward: hx (s+1, H+D+1, n), u (s+1, UH, n); ``padded`` (s, 1, n) bool, or None.
+                      scratch: np.ndarray | None) -> None:
+        """Run the steps of a block forward.
 
-        ``product``: a Product, or a Packed if the steps are compiled.
-
-        If ``spare`` (2, s, H, n) is given, u[:-1] receives the local derivatives that ``backward_steps`` multiplies by.
+        hx (s+1, H+D+1, n), u (s+1, UH, n); ``padded`` (s, 1, n) bool, or None. ``product``: a Product, or a
+        Packed if the steps are compiled. If ``scratch`` (2, s, H, n) is given, u[:-1] receives the local
+        derivatives that ``backward_steps`` multiplies by.
         """
 
     def backward_steps(self, u: np.ndarray, dhx: np.ndarray, d: list[np.ndarray], dy: np.ndarray | None,
                        padded: np.ndarray | None, product: Any, scratch: np.ndarray) -> None:
         """Go back through a block and make dz.
 
-        dhx (s+1, H+D, n): on entry row s has the gradient of h after the block; step t leaves [dh; dx] in row t. ``d``: the
-        gradients of the other states, (H, n) each, changed in place. dy (s, H, n): gradients of the outputs, or None.
+        dhx (s+1, H+D, n): on entry row s has the gradient of h after the block; step t leaves [dh; dx] in row
+        t. ``d``: the gradients of the other states, (H, n) each, changed in place. dy (s, H, n): gradients of
+        the outputs, or None.
         """
 
 
@@ -85,7 +86,7 @@ class Chunk(NamedTuple):
 
 
 class SequenceCache(NamedTuple):
-    """The values that backward needs; after a forward with ``keep=False``, only ``last``, the final states (N, H)."""
+    """What backward needs; after a forward with ``keep=False``, the final states ``last`` (N, H) alone."""
 
     cell: Any
     W: np.ndarray
@@ -95,15 +96,13 @@ class SequenceCache(NamedTuple):
 
 
 def row_chunks(N: int, compiled: bool) -> list[slice]:
-    """Cut N rows into chunks; the number of threads does not matter (benchmarks/RESULTS.md, "Rows of a chunk").
+    """Cut N rows into chunks, whatever the number of threads (benchmarks/RESULTS.md, "Rows of a chunk").
 
-    BLAS is slow with fewer than 32 rows and best with 64 or more; compiled steps are as fast with 16 as with 32 rows, and
-    slower with more.
+    BLAS is slow with fewer than 32 rows and best with 64 or more; compiled steps are as fast with 16 as with
+    32 rows, and slower with more.
     """
-    if compiled:
-        count = 1 if N <= 16 else 2 if N <= 32 else -(-N // 32)
-    else:
-        count = 1 if N <= 32 else 2 if N <= 128 else -(-N // 64)
+    size = 32 if compiled else 64
+    count = 1 if N <= size // 2 else max(2, -(-N // size))
     edges = [N * k // count for k in range(count + 1)]
     return [slice(a, b) for a, b in zip(edges, edges[1:])]
 
@@ -114,11 +113,12 @@ def sizes(x: np.ndarray, W: np.ndarray) -> tuple[int, int]:
 
 
 def forward(cell: Cell, x: np.ndarray, state0: Sequence[np.ndarray | None], W: np.ndarray, b: np.ndarray,
-            lengths: np.ndarray | None, padding: str, *, outputs: bool, keep: bool) -> tuple[np.ndarray | None, SequenceCache]:
+            lengths: np.ndarray | None, padding: str, *, outputs: bool,
+            keep: bool) -> tuple[np.ndarray | None, SequenceCache]:
     """Return (y (N, T, H), or None without ``outputs``; cache).
 
-    x (N, T, D); state0 (N, H) each, None for zeros; W (H+D, GH); lengths (N,), or None: all steps are real. The floating
-    point arrays have one dtype, and the caller has checked all arguments.
+    x (N, T, D); state0 (N, H) each, None for zeros; W (H+D, GH); lengths (N,), or None: all steps are real.
+    The floating point arrays have one dtype, and the caller has checked all arguments.
     """
     N, T, _ = x.shape
     real = None if lengths is None else real_steps(lengths, T, padding, like=x)
@@ -128,8 +128,9 @@ def forward(cell: Cell, x: np.ndarray, state0: Sequence[np.ndarray | None], W: n
     y = np.empty((N, T, cell.H), dtype=x.dtype) if outputs else None
     last = tuple(np.empty((N, cell.H), dtype=x.dtype) for _ in range(cell.states))
     chunks = [_lay_out(cell, rows, T, real, x.dtype, keep) for rows in row_chunks(N, packed is not None)]
+    make = partial(_forward_chunk, cell, x, state0, weights, y, last, keep, packed)
     with one_blas_thread():
-        run([partial(_forward_chunk, cell, x, state0, weights, chunk, y, last, keep, packed) for chunk in chunks])
+        run([partial(make, chunk) for chunk in chunks])
     if not keep:
         memory.give([array for chunk in chunks for array in (chunk.hx, chunk.u)])
         chunks = []
@@ -140,7 +141,8 @@ def backward(dy: np.ndarray | None, dlast: list[np.ndarray | None], cache: Seque
              consume: bool) -> tuple[np.ndarray, list[np.ndarray], np.ndarray, np.ndarray]:
     """Return (dx (N, T, D), gradients of the initial states (N, H), dW (H+D, GH), db (GH,)).
 
-    dy (N, T, H) and dlast (N, H) may be None. ``consume``: the cache may be overwritten and its memory reused.
+    dy (N, T, H) and dlast (N, H) may be None. ``consume``: the cache may be overwritten and its memory
+    reused.
     """
     cell, W, _, chunks, (N, T) = cache
     weights = np.ascontiguousarray(cell.backward_weights(W))
@@ -150,8 +152,9 @@ def backward(dy: np.ndarray | None, dlast: list[np.ndarray | None], cache: Seque
     d0 = [np.empty((N, cell.H), dtype=W.dtype) for _ in range(cell.states)]
     if not consume:
         chunks = [chunk._replace(u=chunk.u.copy()) for chunk in chunks]
+    make = partial(_backward_chunk, cell, dy, dlast, weights, dx, d0, packed)
     with one_blas_thread():
-        shares = run([partial(_backward_chunk, cell, dy, dlast, weights, chunk, dx, d0, packed) for chunk in chunks])
+        shares = run([partial(make, chunk) for chunk in chunks])
     for share in shares[1:]:        # of [dW_h, dW_x, db], added up in this order
         shares[0] += share
     if consume:
@@ -180,12 +183,13 @@ def _blocks(T: int, size: int) -> Iterator[tuple[int, int]]:
         yield start, min(T, start + size)
 
 
-def _forward_chunk(cell: Cell, x: np.ndarray, state0: Sequence[np.ndarray | None], weights: np.ndarray, chunk: Chunk,
-                   y: np.ndarray | None, last: tuple[np.ndarray, ...], keep: bool, packed: Packed | None) -> None:
+def _forward_chunk(cell: Cell, x: np.ndarray, state0: Sequence[np.ndarray | None], weights: np.ndarray,
+                   y: np.ndarray | None, last: tuple[np.ndarray, ...], keep: bool, packed: Packed | None,
+                   chunk: Chunk) -> None:
     """Make all steps of a chunk, and fill its rows of y and last."""
     H, D, n, T = cell.H, cell.D, chunk.hx.shape[2], x.shape[1]
     size, product = _block_size(T, n), packed or Product(weights, n)
-    spare = np.empty((2, size, H, n), x.dtype) if keep else None
+    scratch = np.empty((2, size, H, n), x.dtype) if keep else None
     states = [np.zeros((H, 1), x.dtype) if s is None else s[chunk.rows].T for s in state0]
     for t0, t1 in _blocks(T, size):
         steps, at = t1 - t0, t0 if keep else 0
@@ -194,42 +198,45 @@ def _forward_chunk(cell: Cell, x: np.ndarray, state0: Sequence[np.ndarray | None
             for k, state in enumerate(states):
                 cell.state(k, hx, u, 0)[...] = state
         padded = None if chunk.padded is None else chunk.padded[t0:t1]
-        read(x[chunk.rows, t0:t1], hx, H, padded, product.compiled)
+        copy_in(x[chunk.rows, t0:t1], hx, H, padded, product.compiled)
         hx[:-1, H + D] = 1
-        cell.forward_steps(hx, u, padded, product, None if spare is None else spare[:, :steps])
+        cell.forward_steps(hx, u, padded, product, None if scratch is None else scratch[:, :steps])
         if y is not None:
-            write(hx[1:], 0, y[chunk.rows, t0:t1], padded, product.compiled)
+            copy_out(hx[1:], 0, y[chunk.rows, t0:t1], padded, product.compiled)
         states = [cell.state(k, hx, u, steps) for k in range(cell.states)]
     for k, state in enumerate(states):
         last[k][chunk.rows] = state.T
 
 
-def _backward_chunk(cell: Cell, dy: np.ndarray | None, dlast: list[np.ndarray | None], weights: np.ndarray, chunk: Chunk,
-                    dx: np.ndarray, d0: list[np.ndarray], packed: Packed | None) -> np.ndarray:
-    """Go back through a chunk, fill its rows of dx and d0, and return its share of [dW_h, dW_x, db], (GH, H+D+1)."""
-    H, D, n, GH, T, dtype = cell.H, cell.D, chunk.hx.shape[2], weights.shape[1], dx.shape[1], weights.dtype
-    K, size, product = H + D + 1, _block_size(T, n), packed or Product(weights, n)
-    dh, *others = [np.zeros((H, n), dtype) if s is None else s[chunk.rows].T.astype(dtype, order="C") for s in dlast]
-    dhx, spare, share = (np.empty(shape, dtype) for shape in ((size + 1, H + D, n), (H, n), (GH, K)))
-    above = np.empty((size, H, n), dtype)
+def _backward_chunk(cell: Cell, dy: np.ndarray | None, dlast: list[np.ndarray | None], weights: np.ndarray,
+                    dx: np.ndarray, d0: list[np.ndarray], packed: Packed | None, chunk: Chunk) -> np.ndarray:
+    """Go back through a chunk, and fill its rows of dx and d0. Return [dW_h, dW_x, db] of it, (GH, H+D+1)."""
+    H, D, n, T = cell.H, cell.D, chunk.hx.shape[2], dx.shape[1]
+    GH, K, dtype = weights.shape[1], H + D + 1, weights.dtype
+    size, product = _block_size(T, n), packed or Product(weights, n)
+    dh, *others = [np.zeros((H, n), dtype) if d is None else d[chunk.rows].T.astype(dtype, order="C")
+                   for d in dlast]
+    dhx, above = np.empty((size + 1, H + D, n), dtype), np.empty((size, H, n), dtype)
+    scratch, share = np.empty((H, n), dtype), np.empty((GH, K), dtype)
     left_panel, right_panel = np.empty(GH * size * n, dtype), np.empty(K * size * n, dtype)
     dW = np.zeros((GH, K), dtype)
     for t0, t1 in reversed(list(_blocks(T, size))):
         steps = t1 - t0
         padded = None if chunk.padded is None else chunk.padded[t0:t1]
         if dy is not None:
-            read(dy[chunk.rows, t0:t1], above, 0, padded, product.compiled)
+            copy_in(dy[chunk.rows, t0:t1], above, 0, padded, product.compiled)
         dhx[steps, :H] = dh
-        cell.backward_steps(chunk.u[t0:t1], dhx[:steps + 1], others, None if dy is None else above[:steps], padded, product,
-                            spare)
+        cell.backward_steps(chunk.u[t0:t1], dhx[:steps + 1], others, None if dy is None else above[:steps],
+                            padded, product, scratch)
         dh = dhx[0, :H]
         # With all steps and rows side by side, one product gives the weight gradients of the block.
-        left, right = left_panel[:GH * steps * n].reshape(GH, -1), right_panel[:K * steps * n].reshape(K, -1)
-        side_by_side(chunk.u[t0:t1], cell.dz, left, product.compiled)
-        side_by_side(chunk.hx[t0:t1], slice(0, K), right, product.compiled)
+        left = left_panel[:GH * steps * n].reshape(GH, -1)
+        right = right_panel[:K * steps * n].reshape(K, -1)
+        flatten_steps(chunk.u[t0:t1], cell.dz, left, product.compiled)
+        flatten_steps(chunk.hx[t0:t1], slice(0, K), right, product.compiled)
         np.matmul(left, right.T, out=share)
         np.add(dW, share, out=dW)
-        write(dhx[:steps], H, dx[chunk.rows, t0:t1], None, product.compiled)
+        copy_out(dhx[:steps], H, dx[chunk.rows, t0:t1], None, product.compiled)
     for k, state in enumerate([dh, *others]):
         d0[k][chunk.rows] = state.T
     return dW

@@ -1,4 +1,4 @@
-"""The embedding's gradient on a device, without waiting and without atomic additions; the kernels are in embedding.cu."""
+"""The embedding's gradient on a device, without atomic additions; the kernels are in embedding.cu."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def _flat(tokens: Array) -> Array:
 def add_on_device(dy: Array, tokens: Array, dW: Array, padding_idx: int | None) -> None:
     """Add to each row of dW (V, D) the sum of dy (..., D) over the positions of its token in tokens (...).
 
-    The order of the additions is fixed, so every run gives the same bytes. The row ``padding_idx`` is not changed, and tokens
-    out of range are ignored.
+    The order of the additions is fixed, so every run gives the same bytes. The row ``padding_idx`` is not
+    changed, and tokens out of range are ignored.
     """
     (V, D), xp, flat = dW.shape, get_array_module(dW), _flat(tokens)
     P = flat.size
@@ -33,9 +33,11 @@ def add_on_device(dy: Array, tokens: Array, dW: Array, padding_idx: int | None) 
     dy = xp.ascontiguousarray(dy.reshape(P, D), dtype=dW.dtype)
     chunks, threads = -(-P // CHUNK), min(COLUMNS, -(-D // 32) * 32)
     edges = xp.empty((chunks, 2, D), dtype=dW.dtype)
-    places = Pointer(flat, (P,), flat.dtype), Pointer(order, (P,), np.int64)
-    rest = Pointer(dW, (V, D)), np.int64(-1 if padding_idx is None else padding_idx), V, P, D
     grid = chunks, -(-D // threads)
-    launch(_kernel("embedding_chunks", dW.dtype, flat), grid, threads, *places, Pointer(dy, (P, D)),
-           Pointer(edges, (chunks, 2, D)), *rest)
-    launch(_kernel("embedding_edges", dW.dtype, flat), grid, threads, *places, Pointer(edges, (chunks, 2, D)), *rest)
+    places = Pointer(flat, (P,), flat.dtype), Pointer(order, (P,), np.int64)
+    rest = (Pointer(edges, (chunks, 2, D)), Pointer(dW, (V, D)),
+            np.int64(-1 if padding_idx is None else padding_idx), V, P, D)
+    add_chunks = _kernel("embedding_chunks", dW.dtype, flat)
+    launch(add_chunks, grid, threads, *places, Pointer(dy, (P, D)), *rest)
+    add_edges = _kernel("embedding_edges", dW.dtype, flat)
+    launch(add_edges, grid, threads, *places, *rest)

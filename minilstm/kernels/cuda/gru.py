@@ -14,7 +14,8 @@ def gru_forward(x: Array, h0: Array | None, W: Array, b: Array, *, lengths: Any 
                 outputs: bool = True, keep: bool = True) -> tuple[Any, DeviceCache]:
     """``minilstm.cells.gru.gru_forward`` for CuPy arrays; ``outputs`` and ``keep``: as for the LSTM."""
     plan = sequence.make_plan("gru", x, W, lengths, padding)
-    xp, dtype, N, T, H, states = get_array_module(x), plan.dtype, plan.N, plan.T, plan.H, plan.states
+    xp, dtype = get_array_module(x), plan.dtype
+    N, T, H, states = plan.N, plan.T, plan.H, plan.states
     W, b, h0 = (sequence.ready(part, plan) for part in (W, b, h0))
     x = sequence.time_major(x, plan)
     gates = sequence.input_products(x, W[H:], plan)
@@ -31,12 +32,14 @@ def gru_forward(x: Array, h0: Array | None, W: Array, b: Array, *, lengths: Any 
         sequence.step_forward(plan, h, W[:H], lambda from_h: (
             *made, from_h, biases, Pointer(h, h.shape), Pointer(y, (N, T, H)), *plan.padding))
         last = h[T % len(h)].copy()
-    return y, DeviceCache(plan, [last], W, x, h, (gates, q)) if keep else DeviceCache(plan, [last], W, None, None, ())
+    if not keep:
+        return y, DeviceCache(plan, [last], W)
+    return y, DeviceCache(plan, [last], W, x, h, (gates, q))
 
 
 def gru_backward(dh: Array | None, cache: DeviceCache, *, dh_last: Array | None = None,
                  consume: bool = False) -> tuple[Array, Array, Array, Array]:
-    """``minilstm.cells.gru.gru_backward`` of the twin above. Return (dx, dh0, dW, db). ``consume``: as for the LSTM."""
+    """Return (dx, dh0, dW, db), as ``minilstm.cells.gru.gru_backward``; ``consume``: as for the LSTM."""
     plan, W, (gates, q), h = cache.plan, cache.W, cache.values, cache.h
     N, T, H, states = plan.N, plan.T, plan.H, plan.states
     xp = get_array_module(W)
@@ -46,15 +49,17 @@ def gru_backward(dh: Array | None, cache: DeviceCache, *, dh_last: Array | None 
     da = gates if consume else xp.empty((T, N, 3 * H), dtype=plan.dtype)        # blocks r, z, n
     dq = q if consume else xp.empty((T, N, H), dtype=plan.dtype)
     kept = Pointer(gates, (T, N, 3 * H)), Pointer(q, (T, N, H))
-    made, above = (Pointer(da, (T, N, 3 * H)), Pointer(dq, (T, N, H))), Pointer(dh, (N, T, H))
+    hidden, above = Pointer(h, (T + 1, N, H)), Pointer(dh, (N, T, H))
+    made = Pointer(da, (T, N, 3 * H)), Pointer(dq, (T, N, H))
     if plan.rows:
         dh0 = xp.empty(states, dtype=plan.dtype)
-        launch(*plan.persistent("backward"), *kept, Pointer(W_hT, (3 * H, H)), Pointer(h, (T + 1, N, H)), above,
+        launch(*plan.persistent("backward"), *kept, Pointer(W_hT, (3 * H, H)), hidden, above,
                Pointer(dh_last, states), *made, Pointer(dh0, states), *plan.padding, N, T)
     else:
         to_h = xp.empty((N, 3 * H), dtype=plan.dtype)           # blocks r, z, q of one step
+        product = Pointer(to_h, (N, 3 * H))
         dh0 = sequence.step_backward(plan, W_hT, dh_last, lambda t: to_h, lambda from_later, carried: (
-            *kept, Pointer(h, (T + 1, N, H)), above, from_later, carried, *made, Pointer(to_h, (N, 3 * H)), *plan.padding))
+            *kept, hidden, above, from_later, carried, *made, product, *plan.padding))
     dW, dx = sequence.weight_gradients(cache, da)
     # h sees another gradient in the candidate's block than x does.
     dW[:H, 2 * H:] = xp.dot(h[:-1].reshape(T * N, H).T, dq.reshape(T * N, H))

@@ -1,8 +1,9 @@
 """Compile and launch CUDA kernels, after checking their arguments; no other module launches kernels.
 
-A kernel receives bare addresses: a wrong dtype, a transposed view or a short array would give wrong numbers or overwrite other
-memory, and a Python number may not have the size that the kernel expects. Each array is therefore passed together with the
-shape and dtype that the kernel expects, and each number is converted to exactly the kernel's type.
+A kernel receives bare addresses: a wrong dtype, a transposed view or a short array would give wrong numbers
+or overwrite other memory, and a Python number may not have the size that the kernel expects. Each array is
+therefore passed together with the shape and dtype that the kernel expects, and each number is converted to
+exactly the kernel's type.
 """
 
 from __future__ import annotations
@@ -17,21 +18,21 @@ import numpy as np
 from minilstm.backend.arrays import Array, require
 from minilstm.backend.errors import BackendError, DtypeError, ShapeError
 
-REALS = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}     # the dtypes that there are kernels for
+REALS = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}     # the dtypes of the kernels
 NULL = np.uint64(0)             # a null pointer: the argument that is not given
 INT_MAX = 2 ** 31 - 1
 THREADS = 256                   # of a block, where a kernel has one thread for each number
 
 
 def takes(*arrays: Array) -> bool:
-    """Return whether kernels exist for these device arrays: contiguous, all of one dtype, float32 or float64."""
+    """Return whether kernels exist for these arrays: contiguous, all of one dtype, float32 or float64."""
     return all(x.dtype in REALS and x.dtype == arrays[0].dtype and x.flags.c_contiguous for x in arrays)
 
 
 class Pointer(NamedTuple):
-    """An array argument of a kernel, with the shape and dtype that the kernel expects. None stands for a null pointer."""
+    """An array argument of a kernel, with the shape and dtype that the kernel expects."""
 
-    array: Array | None
+    array: Array | None         # None: a null pointer
     shape: tuple[int, ...]
     dtype: Any = None           # None: the dtype that the kernel was compiled for
 
@@ -52,7 +53,8 @@ def source(file: str) -> str:
 
 def options(dtype: np.dtype, defines: dict[str, Any]) -> tuple[str, ...]:
     """Return the compiler's options: the floating point type and further macros."""
-    return f"-DREAL={REALS[np.dtype(dtype)]}", *(f"-D{name}={value}" for name, value in sorted(defines.items()))
+    macros = {"REAL": REALS[np.dtype(dtype)], **dict(sorted(defines.items()))}
+    return tuple(f"-D{name}={value}" for name, value in macros.items())
 
 
 @cache
@@ -66,7 +68,7 @@ def _function(cupy: Any, file: str, flags: tuple[str, ...], name: str) -> Any:
 
 
 def kernel(file: str, name: str, dtype: Any, **defines: Any) -> Kernel:
-    """Return the kernel ``name`` of a source file, compiled for a floating point dtype and with the given macros.
+    """Return the kernel ``name`` of a source file, compiled for a floating point dtype and with these macros.
 
     Raises DtypeError for a dtype that there are no kernels for, BackendError where CuPy or a GPU is missing.
     """
@@ -107,7 +109,8 @@ def _checked(kernel: Kernel, position: int, argument: Any) -> Any:
     if isinstance(argument, (np.int64, np.float32, np.float64)):        # already have their final type
         return argument
     if not isinstance(argument, Pointer):
-        raise DtypeError(f"{what}: expected an int, a NumPy number or a Pointer, got {type(argument).__name__}")
+        raise DtypeError(f"{what}: expected an int, a NumPy number or a Pointer, "
+                         f"got {type(argument).__name__}")
     array, shape, dtype = argument
     if array is None:
         return NULL
@@ -119,15 +122,18 @@ def _checked(kernel: Kernel, position: int, argument: Any) -> Any:
     if not array.flags.c_contiguous:
         raise BackendError(f"{what}: the array of shape {shape} is not contiguous")
     if device_of(array) != current_device():
-        raise BackendError(f"{what}: the array is on device {device_of(array)}, the current device is {current_device()}")
+        raise BackendError(f"{what}: the array is on device {device_of(array)}, "
+                           f"the current device is {current_device()}")
     return array
 
 
-def prepare(kernel: Kernel, blocks: int | tuple[int, int], threads: int, *arguments: Any) -> Callable[..., None]:
-    """Check the arguments once and return a function that launches the kernel; it takes further ints, such as the step.
+def prepare(kernel: Kernel, blocks: int | tuple[int, int], threads: int,
+            *arguments: Any) -> Callable[..., None]:
+    """Check the arguments once and return a function that launches the kernel.
 
-    ``blocks``: size of the grid, (x, y) or x; if it is 0, nothing is launched. ``arguments``: Pointers, ints (converted to 32
-    bits) and NumPy numbers (passed unchanged).
+    That function takes further ints, such as the step. ``blocks``: size of the grid, (x, y) or x; if it is 0,
+    nothing is launched. ``arguments``: Pointers, ints (converted to 32 bits) and NumPy numbers (passed
+    unchanged).
 
     Raises DtypeError, ShapeError or BackendError, naming the kernel and the argument.
     """

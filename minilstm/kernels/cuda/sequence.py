@@ -1,9 +1,10 @@
 """One layer and one direction over a whole batch on a device: the code shared by all cells.
 
-Forward: x is copied to time-major order (with 0 at padded steps), one product computes the contribution of the inputs at all
-steps, then the kernel runs through the steps. Backward: the kernel runs backwards and stores dz, the gradient with respect to
-each step's products; then products over all steps compute dW and dx from dz. The plan chooses the kernel: a persistent one,
-launched once, or a fused one with one product per step.
+Forward: x is copied to time-major order (with 0 at padded steps), one product computes the contribution of
+the inputs at all steps, then the kernel runs through the steps. Backward: the kernel runs backwards and
+stores dz, the gradient with respect to each step's products; then products over all steps compute dW and dx
+from dz. The plan chooses the kernel: a persistent one, launched once, or a fused one with one product per
+step.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Plan(NamedTuple):
     dtype: np.dtype
     lengths: Array | None       # (N,) int32 on the device
     pre: int                    # 1: the padding is in front
-    rows: int                   # of the batch, that a block of the persistent kernel takes; 0: the fused kernels
+    rows: int                   # of the batch per block of the persistent kernel; 0: the fused kernels
 
     @property
     def states(self) -> tuple[int, int]:
@@ -44,30 +45,32 @@ class Plan(NamedTuple):
     def persistent(self, direction: str) -> tuple[Kernel, int, int]:
         """Return the persistent kernel "forward" or "backward", its blocks and their threads."""
         macros = plans.defines(self.cell, self.H, self.rows, self.dtype)
-        return (kernel(self.cell, f"{self.cell}_{direction}", self.dtype, **macros), -(-self.N // self.rows),
-                plans.GATES[self.cell] * self.H)
+        chosen = kernel(self.cell, f"{self.cell}_{direction}", self.dtype, **macros)
+        return chosen, -(-self.N // self.rows), plans.GATES[self.cell] * self.H
 
     def fused(self, direction: str) -> tuple[Kernel, int, int]:
         """Return the kernel of one step "forward" or "backward", its blocks and their threads."""
-        return kernel(self.cell, f"{self.cell}_{direction}_step", self.dtype), blocks_for(self.N * self.H), THREADS
+        chosen = kernel(self.cell, f"{self.cell}_{direction}_step", self.dtype)
+        return chosen, blocks_for(self.N * self.H), THREADS
 
 
 class DeviceCache(NamedTuple):
-    """What backward needs, time-major; after a forward with ``keep=False``, only ``last``, the final states (N, H)."""
+    """What backward needs, time-major; after a forward with ``keep=False``, the final states alone."""
 
     plan: Plan
-    last: list[Array]
-    W: Array                    # a reference: do not change it between forward and backward
-    x: Array | None             # (T, N, D), 0 at padded steps
-    h: Array | None             # (T+1, N, H), row t the state before step t
-    values: tuple[Array, ...]   # the other values that the cell keeps for each step
-    relu: int = 0               # an RNN's nonlinearity
+    last: list[Array]               # (N, H) each
+    W: Array                        # a reference: do not change it between forward and backward
+    x: Array | None = None          # (T, N, D), 0 at padded steps
+    h: Array | None = None          # (T+1, N, H), row t the state before step t
+    values: tuple[Array, ...] = ()  # the other values that the cell keeps for each step
+    relu: int = 0                   # an RNN's nonlinearity
 
 
 def device_lengths(lengths: Array | None, T: int, like: Array) -> Array | None:
     """Return lengths (N,) as int32 on the device, or None if every step is known to be real.
 
-    Lengths on a device are not checked, because that would make the host wait; the kernels clip them to the range 0 to T.
+    Lengths on a device are not checked, because that would make the host wait; the kernels clip them to the
+    range 0 to T.
     """
     if lengths is None:
         return None
@@ -85,7 +88,7 @@ def make_plan(cell: str, x: Array, W: Array, lengths: Array | None, padding: str
 
 
 def ready(array: Array | None, plan: Plan) -> Array | None:
-    """Return an array as the kernels need it, contiguous and of the plan's dtype; it is copied only if necessary."""
+    """Return an array as the kernels need it, contiguous and of the plan's dtype."""
     return None if array is None else get_array_module(array).ascontiguousarray(array, dtype=plan.dtype)
 
 
@@ -107,17 +110,18 @@ def input_products(x: Array, W_x: Array, plan: Plan) -> Array:
 
 
 def start_rows(value: Array | None, plan: Plan, rows: int, like: Array) -> Array:
-    """Return an array for ``rows`` states (N, H); the first is set to the initial state ``value`` (None: 0)."""
+    """Return an array for ``rows`` states (N, H); the first is the initial state ``value`` (None: 0)."""
     states = get_array_module(like).empty((rows, *plan.states), dtype=plan.dtype)
     states[0] = 0 if value is None else value
     return states
 
 
 def step_forward(plan: Plan, h: Array, W_h: Array, arguments: Callable[[Pointer], tuple[Any, ...]]) -> None:
-    """Run the fused kernel for all steps; ``arguments`` returns the cell's own kernel arguments, given h_{t-1} W_h."""
+    """Run the fused kernel for all steps; ``arguments`` returns its own arguments, given h_{t-1} W_h."""
     xp, rows, columns = get_array_module(h), len(h), W_h.shape[1]
     from_h = xp.empty((plan.N, columns), dtype=plan.dtype)
-    step = prepare(*plan.fused("forward"), *arguments(Pointer(from_h, from_h.shape)), plan.N, plan.T, plan.H, rows)
+    special = arguments(Pointer(from_h, from_h.shape))
+    step = prepare(*plan.fused("forward"), *special, plan.N, plan.T, plan.H, rows)
     for t in range(plan.T):
         xp.dot(h[t % rows], W_h, out=from_h)
         step(t)
@@ -127,14 +131,14 @@ def step_backward(plan: Plan, W_hT: Array, dh_last: Array | None, to_h: Callable
                   arguments: Callable[[Pointer, Pointer], tuple[Any, ...]]) -> Array:
     """Run the fused kernel backwards through all steps and return dh0 (N, H).
 
-    ``to_h`` returns the gradients of a step that are multiplied by W_hT. ``arguments`` returns the cell's own kernel
-    arguments, given from_later and carried, the two parts of the gradient of h.
+    ``to_h`` returns the gradients of a step that are multiplied by W_hT. ``arguments`` returns the cell's own
+    kernel arguments, given from_later and carried, the two parts of the gradient of h.
     """
     xp = get_array_module(W_hT)
     from_later = xp.empty(plan.states, dtype=plan.dtype)
     carried = start_rows(dh_last, plan, 1, W_hT)[0]
-    step = prepare(*plan.fused("backward"), *arguments(Pointer(from_later, plan.states), Pointer(carried, plan.states)),
-                   plan.N, plan.T, plan.H)
+    special = arguments(Pointer(from_later, plan.states), Pointer(carried, plan.states))
+    step = prepare(*plan.fused("backward"), *special, plan.N, plan.T, plan.H)
     for t in range(plan.T - 1, -1, -1):
         step(t)
         xp.dot(to_h(t), W_hT, out=from_later)
