@@ -35,9 +35,9 @@ READ = {        # how many places, and whose text it is
     "gradients/diagnosis/wrong_lines.py": (8, NOTATION),
     "gradients/targets/failures.py": (1, "names of files"),
     "gradients/targets/make.py": (1, NAMES),
-    "gradients/targets/names.py": (3, NAMES),
+    "gradients/targets/names.py": (5, NAMES),
     "gradients/targets/target.py": (2, "the repr of a student's object"),
-    "student/arrays.py": (22, NAMES),
+    "student/arrays.py": (21, NAMES),
     "student/gradcheck.py": (2, f"{COMMAND}, and {NAMES}"),
     "student/load.py": (5, "a student's file"),
 }

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from minilstm.backend.errors import ArgumentError, BackendError
+from minilstm.backend.errors import ArgumentError, BackendError, DtypeError
 
 Array = Any     # numpy.ndarray or cupy.ndarray, of whatever float, complex or integer dtype the caller uses
 BACKENDS = ("numpy", "cupy")
@@ -26,6 +26,16 @@ _cupy: ModuleType | None = None     # filled by require("cupy") once a device ha
 
 def _is_device_array(x: object) -> bool:
     return type(x).__module__.partition(".")[0] == "cupy"
+
+
+def refuse_other_arithmetic(name: str, x: Any) -> None:
+    """Raise DtypeError for masked arrays and np.matrix."""
+    if type(x) is np.ndarray:
+        return
+    if isinstance(x, np.ma.MaskedArray):
+        raise DtypeError(f"{name}: a masked array would lose its mask; give filled(...) values, or lengths")
+    if isinstance(x, np.matrix):
+        raise DtypeError(f"{name}: expected an array, got np.matrix, whose * multiplies matrices; use asarray")
 
 
 def get_array_module(*arrays: Array) -> Any:
@@ -38,6 +48,7 @@ def get_array_module(*arrays: Array) -> Any:
     for x in arrays:
         if isinstance(x, np.ndarray):
             host = True
+            refuse_other_arithmetic("array", x)
         elif _is_device_array(x):
             device = True
     if device and host:
@@ -121,6 +132,7 @@ def asarray(x: Any, backend: str = "numpy", dtype: Any = None) -> Array:
 
 def to_numpy(x: Any) -> Any:
     """Return ``x`` as a NumPy array on the host (waits for the device where it has to)."""
+    refuse_other_arithmetic("array", x)
     return x.get() if _is_device_array(x) else np.asarray(x)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from minilstm.backend.arrays import Array, backend_name
+from minilstm.backend.arrays import Array, backend_name, refuse_other_arithmetic
 from minilstm.backend.errors import ArgumentError, DtypeError, ShapeError
 
 # float16 and long doubles, by their dtype characters.
@@ -50,16 +50,6 @@ def as_array(name: str, x: Any) -> Array:
     if not (x.dtype.isnative and x.flags.aligned):
         x = x.astype(x.dtype.newbyteorder("="), order="C")
     return x
-
-
-def refuse_other_arithmetic(name: str, x: Any) -> None:
-    """Raise DtypeError for masked arrays and np.matrix."""
-    if isinstance(x, np.ma.MaskedArray):
-        raise DtypeError(f"{name}: a masked array would lose its mask; give its filled(...) values, "
-                         "or lengths for padding")
-    if isinstance(x, np.matrix):
-        raise DtypeError(f"{name}: expected an array, got np.matrix, whose * is a matrix product; "
-                         "give np.asarray of it")
 
 
 def as_floating(name: str, x: Any) -> Array:
@@ -152,7 +142,7 @@ def axis_names(ndim: int, *last: str) -> str:
 
 def is_number(value: Any) -> bool:
     """Return whether ``value`` is one real number, and not a bool; 0-d arrays count."""
-    if isinstance(value, np.ndarray) and value.ndim == 0:
+    if type(value) is np.ndarray and value.ndim == 0:
         return value.dtype.kind in "iuf"
     return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
 

@@ -84,9 +84,10 @@ def run_in_process(function: Callable[..., Answer], *arguments: Any, seconds: fl
 
 
 def _paths() -> list[str]:
-    """Return Python's paths but for the folder it was started in: a random.py there is none of ours."""
+    """Return Python's paths but for the folder it was started in: a random.py there is none of ours. But
+    PYTHONPATH may name it."""
     here = Path.cwd()
-    ours = (here / "minilstm").is_dir()
+    ours = (here / "minilstm").is_dir() or str(here) in os.environ.get("PYTHONPATH", "").split(os.pathsep)
     return [path for path in sys.path if path and (ours or Path(path).resolve() != here)]
 
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from minilstm.backend.checks import check_choice, check_positive_int, refuse_other_arithmetic
+from minilstm.backend.arrays import refuse_other_arithmetic
+from minilstm.backend.checks import check_choice, check_positive_int
 from minilstm.backend.errors import ArgumentError, DtypeError, ShapeError
 
 
@@ -57,6 +58,11 @@ def pad_sequences(sequences: Sequence[Any], maxlen: int | None = None, dtype: An
         maxlen = check_positive_int("maxlen", maxlen)
     if isinstance(value, str) and dtype.kind not in "OUS":
         raise ArgumentError(f"value: the string {value!r} does not fit dtype {dtype}; use dtype=object")
+    refuse_other_arithmetic("value", value)
+    kinds = "biufcUS" if dtype.kind in "US" else f"biufc{dtype.kind}"
+    if isinstance(value, (list, tuple)) or np.ndim(value) or (
+            dtype.kind != "O" and np.asarray(value).dtype.kind not in kinds):
+        raise ArgumentError(f"value: expected one value of dtype {dtype}, got {value!r}")
     if not _fits(np.asarray(value), dtype):
         raise ArgumentError(f"value: {value!r} does not fit dtype {dtype}")
     first = next((number for number, row in enumerate(rows) if len(row)), None)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from minilstm.backend.arrays import asarray, backend_name, to_numpy
+from minilstm.backend.arrays import asarray, backend_name, refuse_other_arithmetic, to_numpy
 from minilstm.backend.checks import is_array
 from minilstm.backend.errors import ArgumentError, ShapeError
 
@@ -156,6 +156,7 @@ def _take(array: Any, rows: np.ndarray) -> Any:
     if hasattr(array, "iloc"):      # pandas: plain brackets would look up labels
         return array.iloc[rows]
     if is_array(array):
+        refuse_other_arithmetic("array", array)
         return array[asarray(rows, backend_name(array))]
     items: Sequence[Any] = array
     return [items[row] for row in rows]

@@ -115,7 +115,7 @@ def describe_wrong(target: Target, wrong: list[Comparison], analytic: dict[str, 
 
 def _hint(target: Target, c: Comparison, analytic: Array) -> str:
     """Name the mistakes that show in the numbers."""
-    if c.numeric != 0.0 and not to_numpy(analytic).any():
+    if c.analytic == 0.0 != c.numeric and not to_numpy(analytic).any():
         return "; it is zero everywhere"
     if c.numeric == 0.0 and c.name in target.parameters:
         name = target.as_written(c.name)

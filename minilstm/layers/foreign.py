@@ -1,9 +1,10 @@
-"""Keywords that PyTorch's and Keras' layers take and these do not, each with what to write here."""
+"""Keywords that PyTorch's and Keras' layers and optimisers take and these do not; what to write here."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from minilstm.backend.errors import ArgumentError
 
@@ -44,14 +45,26 @@ INSTEAD = {
 }
 
 
-def refuse_foreign(cls: type, options: Iterable[str]) -> None:
+BETAS, CLIPPED, OUT = "write betas=(beta_1, beta_2)", "call clip_grad_norm before the step", "leave it out"
+OPTIMIZER_INSTEAD = {
+    "amsgrad": OUT, "beta_1": BETAS, "beta_2": BETAS, "capturable": OUT, "clipnorm": CLIPPED,
+    "clipvalue": CLIPPED, "decay": "use a schedule, such as ExponentialLR", "differentiable": OUT,
+    "epsilon": "write eps", "error_if_nonfinite": "step() raises NonFiniteError", "foreach": OUT,
+    "fused": OUT, "global_clipnorm": CLIPPED, "jit_compile": OUT, "learning_rate": "write lr",
+    "maximize": "change the sign of the loss", "name": OUT, "norm_type": "the norm is L2; leave it out",
+    "parameters": "give the model, first", "params": "give the model, first",
+    "use_ema": "use the callback AveragedWeights"}
+
+
+def refuse_foreign(cls: Any, options: Iterable[str], instead: Mapping[str, str] = INSTEAD) -> None:
     """Raise ArgumentError, saying what to write instead, if a keyword is another library's and not one of
-    this layer's."""
-    foreign = [name for name in options if name in INSTEAD]
+    of its own."""
+    foreign = [name for name in options if name in instead]
     if not foreign:
         return
-    constructors = [vars(base)["__init__"] for base in cls.__mro__[:-1] if "__init__" in vars(base)]
+    bases = getattr(cls, "__mro__", ())[:-1]        # a function has none
+    constructors = [vars(base)["__init__"] for base in bases if "__init__" in vars(base)]
     own = {name for constructor in constructors for name in inspect.signature(constructor).parameters}
     for name in foreign:
         if name not in own:
-            raise ArgumentError(f"{cls.__name__}: {name} is not an argument here: {INSTEAD[name]}")
+            raise ArgumentError(f"{cls.__name__}: {name} is not an argument here: {instead[name]}")

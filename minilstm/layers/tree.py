@@ -6,11 +6,12 @@ dotted, as in ``encoder.cells.0.W``. A module that occurs twice counts once, whe
 
 from __future__ import annotations
 
+import gc
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from operator import attrgetter
-from types import ModuleType, NoneType
+from types import FunctionType, ModuleType, NoneType
 from typing import Any, Self
 
 import numpy as np
@@ -23,8 +24,8 @@ from minilstm.layers.summary import Summary, summarize
 
 # A walk passes by attributes of these types, and those of these names: they hold no modules.
 PLAIN = frozenset({bool, int, float, str, NoneType, np.random.Generator})
+BOXES: tuple[type, ...] = (list, tuple, deque, dict, set, frozenset, map, type(iter([])))
 NO_CHILDREN = frozenset({"params", "grads", "_caches"})
-KEEP = "keep them in a list or a dict"
 
 
 def _setting(name: str) -> Any:
@@ -42,11 +43,18 @@ class Tree:
 
     def children(self) -> dict[str, Any]:
         """Return the modules this one is made of, by attribute name. Raises ArgumentError for modules where
-        they are not looked for: in sets, arrays and objects that are no modules."""
+        they are not looked for: in sets, arrays, functions, and objects that are no modules."""
         found: dict[str, Any] = {}
+        hidden: dict[str, Any] = {}
         for name, value in vars(self).items():
             if type(value) not in PLAIN and name not in NO_CHILDREN:
-                _collect(f"{type(self).__name__}.{name}", name, value, found, ())
+                _collect(name, value, found, hidden, ())
+        known = self, *found.values()
+        for name, value in hidden.items():
+            if any(isinstance(part, Tree) and part not in known for part in _held(value)):
+                raise ArgumentError(f"{type(self).__name__}.{name}: layers in this {type(value).__name__} would "
+                                    "not be trained; keep them in a list or a dict, or derive the class from "
+                                    "ml.Module")
         return found
 
     def modules(self, prefix: str = "") -> list[tuple[str, Any]]:
@@ -171,8 +179,10 @@ def restored_modes(model: Tree) -> Iterator[None]:
             module.training = mode
 
 
-def _collect(where: str, name: str, value: Any, found: dict[str, Any], outer: tuple[Any, ...]) -> None:
-    """Add to ``found`` the modules in ``value``, by dotted name; ``outer``: the containers that it is in."""
+def _collect(name: str, value: Any, found: dict[str, Any], hidden: dict[str, Any],
+             outer: tuple[Any, ...]) -> None:
+    """Add to ``found`` the modules in ``value``, by dotted name, to ``hidden`` what may hold others;
+    ``outer``: the containers that it is in."""
     if isinstance(value, Tree):
         found[name] = value
     elif isinstance(value, (list, tuple, deque, Mapping)):
@@ -180,13 +190,22 @@ def _collect(where: str, name: str, value: Any, found: dict[str, Any], outer: tu
             return
         for key, part in value.items() if isinstance(value, Mapping) else enumerate(value):
             if type(part) not in PLAIN:
-                _collect(where, f"{name}.{key}", part, found, (*outer, value))
-    elif isinstance(value, (set, frozenset)) and any(isinstance(part, Tree) for part in value):
-        raise ArgumentError(f"{where}: layers in a set have no order and no names; {KEEP}")
-    elif isinstance(value, np.ndarray):
-        if value.dtype.kind == "O" and any(isinstance(part, Tree) for part in value.flat):
-            raise ArgumentError(f"{where}: layers in an array are not found; {KEEP}")
-    elif not isinstance(value, (type, ModuleType)) and hasattr(value, "__dict__"):
-        if any(isinstance(part, Tree) for part in vars(value).values()):
-            raise ArgumentError(f"{where}: a {type(value).__name__} holds layers but is no ml.Module, so its "
-                                "parameters would not be found; derive the class from ml.Module")
+                _collect(f"{name}.{key}", part, found, hidden, (*outer, value))
+    elif type(value) is not np.ndarray or value.dtype.kind == "O":
+        hidden[name] = value
+
+
+def _held(value: Any) -> list[Any]:
+    """Return what an object holds, by itself or in containers."""
+    if isinstance(value, (type, ModuleType)):
+        return []
+    parts: list[Any]
+    if isinstance(value, FunctionType):     # whose globals are not theirs
+        parts = [cell.cell_contents for cell in value.__closure__ or ()]
+    else:
+        parts = list(value.flat) if isinstance(value, np.ndarray) else gc.get_referents(value)
+    found = parts
+    for _ in range(3):
+        parts = gc.get_referents(*(part for part in parts if isinstance(part, BOXES)))
+        found = found + parts
+    return found

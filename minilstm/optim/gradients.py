@@ -14,6 +14,7 @@ from minilstm.backend.arrays import Array, get_array_module, to_numpy
 from minilstm.backend.checks import check_writeable, is_number
 from minilstm.backend.errors import ArgumentError, DtypeError, NonFiniteError, ShapeError
 from minilstm.backend.subnormals import flush_to_zero
+from minilstm.layers.foreign import OPTIMIZER_INSTEAD, refuse_foreign
 from minilstm.layers.module import Module
 from minilstm.layers.tree import located
 
@@ -84,7 +85,8 @@ def check_finite(gradients: Trainable, largest: Callable[[Any], float]) -> None:
         "no weight was changed. Clip gradients first: clip_grad_norm(model, 1.0)")
 
 
-def clip_grad_norm(model: Module, max_norm: float, *, modules: list[tuple[str, Any]] | None = None) -> Array:
+def clip_grad_norm(model: Module, max_norm: float, *, modules: list[tuple[str, Any]] | None = None,
+                   **foreign: Any) -> Array:
     """Scale the gradients of ``model`` so that their common L2 norm is at most ``max_norm``; return the norm
     before.
 
@@ -105,6 +107,9 @@ def clip_grad_norm(model: Module, max_norm: float, *, modules: list[tuple[str, A
     >>> print(model.grads["W"].round(3), model.grads["b"].round(3))
     [[0.6]] [0.8]
     """
+    refuse_foreign(clip_grad_norm, foreign, OPTIMIZER_INSTEAD)
+    if foreign:
+        raise TypeError(f"clip_grad_norm() got an unexpected keyword argument {min(foreign)!r}")
     if not isinstance(model, Module):
         raise DtypeError(f"clip_grad_norm: expected a minilstm Module, got {type(model).__name__}")
     if max_norm != math.inf:

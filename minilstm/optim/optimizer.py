@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from minilstm.backend.arrays import Array, asarray, backend_name, get_array_module
 from minilstm.backend.errors import ArgumentError, DtypeError, ShapeError
+from minilstm.layers.foreign import OPTIMIZER_INSTEAD, refuse_foreign
 from minilstm.layers.module import Module
 from minilstm.layers.tree import outdate
 from minilstm.optim import saving
@@ -40,6 +41,10 @@ class Optimizer:
     """
 
     _hyper: tuple[str, ...] = ("lr",)
+
+    def __new__(cls, *args: Any, **options: Any) -> Self:
+        refuse_foreign(cls, options, OPTIMIZER_INSTEAD)
+        return super().__new__(cls)
 
     def __init__(self, model: Module, **hyper: Any) -> None:
         who = type(self).__name__

@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minilstm.gradients.targets.names import INPUT, short_name
+
 SIZES = {"N": 2, "T": 4, "D": 3, "H": 5, "V": 7}
 # Names in lower case, without underscores.
-INPUT = re.compile("^(x|xs|xt|xseq|xin|inputs?|seq|sequences?|data|tokens?|ids|words|batch)$")
 TARGET = re.compile("^(y|ys|yt|t|targets?|labels?|ytrue)$")
 STATE = re.compile("^(h|a|c|s|hidden|cell|state|memory)(0|init|prev|last)$|"
                    "^(hidden|cell|state|memory)(state|h|c)?$|"
@@ -78,31 +79,33 @@ class OnDemand(dict[str, Any]):
 
 
 class Maker:
-    """Makes the arrays of one layout. ``names``: all arguments; one can tell what another means."""
+    """Makes the arrays of one layout. ``names``: all arguments; one can tell what another means. ``ids``: the
+    one that is token ids, whatever it is called."""
 
     def __init__(self, layout: Layout, names: list[str], sizes: Mapping[str, int],
-                 given: Mapping[str, tuple[int, ...]], seed: int) -> None:
-        self.layout, self.given, self.sizes = layout, given, {**sizes, "1": 1}
-        self.names = [_short(name) for name in names]
+                 given: Mapping[str, tuple[int, ...]], seed: int, ids: str = "") -> None:
+        self.ids, self.layout, self.given, self.sizes = ids, layout, given, {**sizes, "1": 1}
+        self.names = [short_name(name) for name in names]
         self.rng, self.asked = np.random.default_rng(seed), set(names)     # and, later, the keys of a dict
         if layout.tokens and not any(EMBEDDING.match(name) for name in self.names):
             self.sizes["D"] = sizes["V"]        # one-hot vectors
 
     def make(self, name: str) -> Any:
         """Return the value of an argument. Raises KeyError for a name that says nothing."""
-        short, axes = _short(name), self.layout.x
+        short, axes = short_name(name), self.layout.x
         self.asked.add(name)
         self.names.append(short)        # the keys of a dict are only known when they are asked for
-        if name in self.given:
+        is_target, is_input = TARGET.match(short), name == self.ids or INPUT.match(short)
+        if name in self.given and name != self.ids:
             return self._numbers(self.given[name])
-        if TARGET.match(short):
+        if is_target:
             axes = axes.replace("D", "").replace("1", "")
         elif STORE.match(short):
             return OnDemand(self.make)
-        elif not INPUT.match(short):
+        elif not is_input:
             return self._numbers(self._shape(name, short))
-        shape = [self.sizes[axis] for axis in axes]
-        if TARGET.match(short) or self.layout.tokens:
+        shape = self.given.get(name, [self.sizes[axis] for axis in axes])
+        if is_target or self.layout.tokens or name == self.ids:
             ids = self.rng.integers(self.sizes["V"], size=shape)
             return ids.tolist() if self.layout.tokens == "list" else ids
         return self._numbers(shape)
@@ -150,11 +153,7 @@ class Maker:
         return self.layout.reads[short.startswith(("u", "r"))]
 
 
-def _short(name: str) -> str:
-    return name.replace("_", "").lower()
-
-
 def size_of(name: str) -> str | None:
     """Return which size a constructor's argument is ("H" for hidden_size); None if its name does not tell."""
-    short = _short(name)
+    short = short_name(name)
     return next((size for size, names in SIZE_NAMES.items() if re.fullmatch(names, short)), None)

@@ -34,7 +34,7 @@ from minilstm.gradients.gradcheck import check_target
 from minilstm.gradients.targets.arguments import arrange, pass_on
 from minilstm.gradients.targets.failures import errors_located
 from minilstm.gradients.targets.make import make_target
-from minilstm.gradients.targets.names import required_names
+from minilstm.gradients.targets.names import all_names, required_names
 from minilstm.gradients.targets.target import Target
 from minilstm.student.arrays import SIZES, Layout, Maker, OnDemand, layouts, size_of
 from minilstm.student.load import load
@@ -122,8 +122,11 @@ def make(named: Any, request: Request) -> Trial:
     for layout in layouts("NT" if request.tokens and not by_hand else None):
         try:
             given = _build(named, layout, sizes, request) if builds else named
-            names = required(_forward_of(given))
-            maker = Maker(layout, names, sizes, request.arrays, request.seed)
+            forward = _forward_of(given)
+            names = required(forward)
+            names += [name for name in all_names(forward) if name in request.arrays and name not in names]
+            first = "".join(names[:1])
+            maker = Maker(layout, names, sizes, request.arrays, request.seed, first * bool(request.tokens))
             inputs = {name: maker.make(name) for name in names}
         except KeyError as error:
             raise _unknown_name(error.args[0]) from None
@@ -133,8 +136,8 @@ def make(named: Any, request: Request) -> Trial:
         if shapes in seen and not wanted[len(request.arguments):] and not _on_demand(inputs):
             continue
         seen.add(shapes)
-        trials.append(_try(given, inputs, None if by_hand else layout.x))
-        unknown = set(request.arrays) - maker.asked
+        trials.append(_try(given, inputs, None if by_hand or first in request.arrays else layout.x))
+        unknown = set(request.arrays) - maker.asked - {*wanted}
         if unknown and trials[-1].forward is None:
             raise ArgumentError(f"--array {min(unknown)}: forward takes no array of this name")
         if trials[-1].forward is None and trials[-1].backward is None:

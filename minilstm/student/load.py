@@ -12,6 +12,7 @@ import ast
 import builtins
 import json
 import linecache
+import os
 import re
 import sys
 import tokenize
@@ -40,7 +41,11 @@ def load(file: Path, problems: list[str] | None = None, *, definitions: bool = F
     module = types.ModuleType(file.stem)
     module.__file__ = str(file)
     sys.modules.setdefault(file.stem, module)       # pickle and dataclasses look it up
-    sys.path.insert(0, str(file.resolve().parent))
+    folder = root = file.resolve().parent
+    while (root / "__init__.py").is_file():         # a package is imported from the folder that it lies in
+        root = root.parent
+    module.__package__ = ".".join(folder.relative_to(root).parts)
+    sys.path[:] = [str(folder), str(root), *sys.path, os.getcwd()]      # last: it may hide a library
     known = set(dir(builtins))
     is_notebook = file.suffix.lower() == ".ipynb"
     for number, (name, source) in enumerate(cells.items(), 1):

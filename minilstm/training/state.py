@@ -85,7 +85,7 @@ def restore(run: Run, path: PathLike, data: Mapping[str, Any] | None = None) -> 
     where = os.fspath(path)
     if meta.get("kind") != _KIND:
         raise CheckpointError(f"{where}: is no training checkpoint (its kind is {meta.get('kind')!r})")
-    before = None
+    before, pending = None, [(module, module._caches, module._outdated) for _, module in run.model.modules()]
     try:
         _check_fits(run, arrays, meta, data)
         before = capture(run)
@@ -93,12 +93,16 @@ def restore(run: Run, path: PathLike, data: Mapping[str, Any] | None = None) -> 
     except BaseException as error:      # behind a valid digest, a field can still be anything
         if before is not None:
             _put(run, *before)
+        for module, caches, outdated in pending:
+            module._caches, module._outdated = caches, outdated
         if not isinstance(error, Exception):        # Ctrl-C
             raise
         words = str(error)
         if not isinstance(error, MinilstmError):
             words = f"its state is damaged ({type(error).__name__}: {error})"
         raise CheckpointError(f"{where}: cannot be resumed: {' '.join(words.split())[:500]}") from None
+    run.model.zero_grad()
+    run.model.drop_caches()
 
 
 def _check_fits(run: Run, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any],
@@ -172,8 +176,6 @@ def _put(run: Run, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) ->
     history = History(meta["history"])
     run.model.load_state_dict(under("model.", arrays))
     run.model.load_rng_state(meta["rng"])
-    run.model.zero_grad()
-    run.model.drop_caches()
     if run.scheduler is not None:       # before the optimiser, whose own rate may have been set by hand
         run.scheduler.load_state_dict(meta["scheduler"])
     run.optimizer.load_state_dict({"arrays": under("optimizer.", arrays), "meta": meta["optimizer"]})

@@ -191,7 +191,7 @@ class Trainer:
         source = self.run_dir if path is None else as_path("resume", path)
         if source is None:
             raise ArgumentError("resume: give a checkpoint, or give the Trainer a run_dir")
-        file = source / run_folder.LAST if path is None or source.is_dir() else source
+        file = source / run_folder.LAST if path is None or os.path.isdir(source) else source
         settings = state.settings(self.run)
         state.restore(self.run, file, data)
         for name, now in state.settings(self.run).items():

@@ -63,3 +63,14 @@ def test_importing_needs_numpy_alone() -> None:
 def test_unknown_names_are_attribute_errors() -> None:
     with pytest.raises(AttributeError, match="GRUU"):
         ml.GRUU
+
+
+@pytest.mark.parametrize("x", [np.ma.array([[1.0], [2.0]]), np.ones((2, 1)).view(np.matrix)])
+@pytest.mark.parametrize("take", [
+    ml.asarray, ml.to_numpy, ml.relu, ml.sigmoid, ml.get_array_module,
+    lambda x: ml.train_test_split(x, [1, 2]), lambda x: ml.diagnose((abs, abs), (x,)),
+    lambda x: ml.gradcheck((lambda v: (v, v), lambda dy, v: dy), (x,)),
+    lambda x: ml.gradcheck(ml.Tanh(), np.ones((2, 1)), upstream=[x])])
+def test_masked_arrays_and_matrices_are_refused_everywhere(take: Any, x: Any) -> None:
+    with pytest.raises(ml.DtypeError, match="masked array|np.matrix"):
+        take(x)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import minilstm as ml
+from minilstm.backend import process
 from minilstm.backend.process import run_in_process
 from minilstm.student.gradcheck import Request, check_file
 
@@ -47,3 +48,12 @@ def test_whatever_it_does_is_one_sentence(code: str, words: str, tmp_path: Path)
 def test_memory_is_limited(tmp_path: Path) -> None:
     with pytest.raises(ml.ArgumentError, match="MemoryError|memory"):
         check(tmp_path, "big = np.ones(10 ** 9)", megabytes=500)
+
+
+def test_the_folder_it_starts_in_is_a_path_if_pythonpath_names_it(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    for named, paths in ((tmp_path / "other", []), (tmp_path, [str(tmp_path)])):
+        monkeypatch.setenv("PYTHONPATH", str(named))
+        assert process._paths() == paths

@@ -102,3 +102,12 @@ def test_cut_middle_keeps_both_ends():
     assert [row.tolist() for row in got] == [[0, 8], [0, 1]] and len(rows[0]) == 9
     with pytest.raises(ArgumentError, match="tail"):
         cut_middle(rows, 2, 0)
+
+
+@pytest.mark.parametrize("value", [None, [1, 2], [1, 2, 3], [[1], [2, 3]], np.array([1, 2]),
+                                   np.datetime64("NaT"), {}, np.ma.array(1.0)])
+def test_a_fill_value_is_one_number(value: Any) -> None:
+    with pytest.raises((ArgumentError, DtypeError), match="value|array"):
+        pad_sequences([[1], [2, 3]], value=value)
+    if value is None:
+        assert pad_sequences([["a"], ["b", "c"]], dtype=object, value=value)[0, 0] is None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections import deque
+from collections import UserList, deque
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -156,14 +158,27 @@ def test_frozen_layers_say_so_and_reach_down() -> None:
 
 
 def test_layers_where_nobody_looks_are_refused() -> None:
-    class Other:
+    class Slots:
+        __slots__ = ("inner",)
+
         def __init__(self) -> None:
             self.inner = ml.Tanh()
-    model = ml.Module()
-    for kept, words in (({ml.Tanh()}, "set"), (np.array([ml.Tanh()], dtype=object), "array"), (Other(), "Other holds layers")):
-        model.kept = kept                   # type: ignore[attr-defined]
+    layer, model = ml.Tanh(), ml.Module()
+    for kept, words in (({layer}, "set"), (np.array([[layer], 0], dtype=object), "array"), (Slots(), "Slots"),
+                        (UserList([layer]), "UserList"), (SimpleNamespace(inner=[layer]), "SimpleNamespace"),
+                        (partial(layer), "partial"), (layer.forward, "method"),
+                        (lambda x: layer(x), "function"), ({"a": layer}.values(), "dict_values"),
+                        (map(id, [layer]), "map")):
+        model.kept = kept
         with pytest.raises(ml.ArgumentError, match=f"Module.kept: .*{words}"):
             model.named_parameters()
+    model.kept = [{layer}, np.tanh]         # the first of several
+    with pytest.raises(ml.ArgumentError, match=r"Module.kept.0: .*set"):
+        model.children()
+    model.kept = [model.forward, SimpleNamespace(model=model), np.tanh, ml, ml.Tanh]
+    assert model.children() == {}
+    model.layer, model.kept = layer, layer.forward
+    assert list(model.children()) == ["layer"]          # that is found
 
 
 def test_names_that_are_not_there_are_said_in_words() -> None:

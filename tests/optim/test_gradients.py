@@ -83,3 +83,11 @@ def test_clipping_checks_its_arguments() -> None:
             ml.clip_grad_norm(tiny_model(), bad)
     with pytest.raises(ml.DtypeError):
         ml.clip_grad_norm([np.ones(3)], 1.0)
+
+
+def test_keywords_of_pytorchs_clipping_are_answered() -> None:
+    for keyword in ("norm_type", "error_if_nonfinite", "foreach"):
+        with pytest.raises(ml.ArgumentError, match=f"^clip_grad_norm: {keyword} is not an argument here"):
+            ml.clip_grad_norm(ml.Linear(1, 1, rng=0), 1.0, **{keyword: 2})
+    with pytest.raises(TypeError, match="unexpected keyword argument 'foo'"):
+        ml.clip_grad_norm(ml.Linear(1, 1, rng=0), 1.0, foo=2)

@@ -38,6 +38,52 @@ def test_what_a_name_does_not_tell_is_asked_for() -> None:
     assert make(pair, Request(arrays={"foo": (3, 2)})).inputs["foo"].shape == (3, 2)
 
 
+def test_every_argument_can_be_given() -> None:
+    def forward(x: Any, W: Any, h: Any = 0.0) -> Any:
+        return x @ W + h, (x, W)
+
+    def backward(dy: Any, cache: Any) -> Any:
+        return {"dx": dy @ cache[1].T, "dW": cache[0].T @ dy, "dh": dy}
+    made = make((forward, backward), Request(arrays={"x": (2, 3), "W": (3, 6), "h": (2, 6)}))
+    assert [value.shape for value in made.inputs.values()] == [(2, 3), (3, 6), (2, 6)] and made.axes is None
+    assert ml.gradcheck(made.given, made.inputs, axes=made.axes).entries == 36
+
+
+def test_token_ids_under_any_name() -> None:
+    def forward(review: Any, E: Any) -> Any:
+        return E[review], (review, E)
+
+    def backward(dy: Any, cache: Any) -> Any:
+        dE = np.zeros_like(cache[1])
+        np.add.at(dE, cache[0], dy)
+        return {"dE": dE}
+    for arrays, shape in (({}, (2, 4)), ({"review": (5, 2)}, (5, 2))):
+        made = make((forward, backward), Request(tokens=7, arrays=arrays))
+        assert made.inputs["review"].shape == shape and ml.gradcheck(made.given, made.inputs).right
+
+
+def test_a_constructors_array_can_be_given() -> None:
+    class Layer:
+        def __init__(self, foo: Any) -> None:
+            self.W = foo
+
+        def forward(self, x: Any) -> Any:
+            self.x = x
+            return x @ self.W
+
+        def backward(self, dy: Any) -> Any:
+            self.dW = self.x.T @ dy
+            return dy @ self.W.T
+    made = make(Layer, Request(arrays={"foo": (3, 6), "x": (2, 3)}))
+    assert ml.gradcheck(made.given, made.inputs).sizes == {"x": (2, 3), "W": (3, 6)}
+
+
+def test_steps_as_a_list_may_come_back_for_an_array() -> None:
+    pair = (lambda X, Wx: ([x @ Wx for x in X], (X, Wx))), lambda dY, cache: {
+        "dX": [dy @ cache[1].T for dy in dY], "dWx": sum(x.T @ dy for x, dy in zip(cache[0], dY))}
+    assert ml.gradcheck(pair, (np.ones((4, 2, 3)), np.ones((3, 5)))).sizes["X"] == (4, 2, 3)
+
+
 def test_sizes_are_set() -> None:
     pair = (lambda x, Wx: (x @ Wx, (x, Wx)), lambda dy, cache: (dy @ cache[1].T, np.einsum("ntd,nth->dh", cache[0], dy)))
     made = make(pair, Request(sizes={"N": 3, "T": 6, "D": 2, "H": 4}))

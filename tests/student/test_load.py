@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -118,3 +119,21 @@ def test_what_fails_is_named_and_costs_nothing_else(name: str, tmp_path: Path) -
 def test_definitions_alone(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text("def one():\n    return 1\nwhile True: pass", encoding="utf-8")
     assert load(tmp_path / "a.py", [], definitions=True).one() == 1
+
+
+@pytest.mark.parametrize("line", ["from kit.act import twice", "from .act import twice"])
+@pytest.mark.parametrize("init", [True, False])
+def test_a_module_imports_from_the_projects_root(line: str, init: bool, tmp_path: Path,
+                                                 monkeypatch: pytest.MonkeyPatch) -> None:
+    if line.startswith("from .") and not init:
+        return      # no package without __init__.py
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    (tmp_path / "kit").mkdir()
+    for name, text in {"act": "twice = 2", "cell": line, **({"__init__": ""} if init else {})}.items():
+        Path("kit", f"{name}.py").write_text(text, encoding="utf-8")
+    try:
+        assert load(Path("kit/cell.py")).twice == 2
+    finally:
+        for name in ("kit", "kit.act", "act", "cell"):
+            sys.modules.pop(name, None)

@@ -177,3 +177,23 @@ def test_frozen_layers_are_part_of_the_run(tmp_path: Path) -> None:
     again.fit(*loaders(), epochs=2, resume=True)
     t.fit(*loaders(), epochs=2)
     assert everything(again) == everything(t)
+
+
+def test_a_refused_resume_leaves_gradients_and_pending_forwards(tmp_path: Path) -> None:
+    trainer(tmp_path).fit(*loaders(), epochs=1)
+    arrays, meta = ml.load_checkpoint(tmp_path / runs.LAST)
+    meta["optimizer"]["lr"] = "x"
+    ml.save_checkpoint(tmp_path / runs.LAST, arrays, meta)
+    t = trainer(tmp_path, seed=9)
+    y = t.model(next(iter(loaders()[0]))[0])
+    for gradient in t.model.named_gradients().values():
+        gradient[...] = 1.5
+    with pytest.raises(CheckpointError, match="lr: expected"):
+        t.resume()
+    assert all((gradient == 1.5).all() for gradient in t.model.named_gradients().values())
+    t.model.backward(0 * y + 1)
+
+
+def test_a_name_too_long_for_a_file_is_no_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="xxx"):
+        trainer(tmp_path).resume("x" * 5000)

@@ -71,7 +71,7 @@ def check(target: Target, settings: Settings) -> Checked:
     analytic = _copies(target.gradients(used, handed))
     effects += _overwritten(used, tensors) + _upstream_overwritten(handed, weights)
     _check_form(target, analytic)
-    comparisons = compare_all(target, analytic, weights, settings.method, settings.tolerance)
+    comparisons = compare_all(target, analytic, weights, settings.method, settings.limits)
     effects += _unused(target, analytic, settings.allow_unused)
     effects += target.check_second_backward(analytic, _copies(tensors), _copy_list(weights))
     wrong = [c for c in comparisons if not c.error <= settings.limits[c.method]]

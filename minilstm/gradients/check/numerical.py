@@ -21,7 +21,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from minilstm.backend.arrays import Array, get_array_module
+from minilstm.backend.arrays import Array, get_array_module, to_numpy
 from minilstm.backend.errors import MinilstmError
 from minilstm.gradients.targets.target import Tensors
 
@@ -40,28 +40,29 @@ class OutOfRangeError(Exception):
 
 
 def _weigh(upstream: list[Array | None], outputs: list[Array]) -> complex:
-    total = 0j
-    for u, y in zip(upstream, outputs):
-        if u is not None:
-            total += complex((u * y).sum())
-    return total
+    return complex(sum(_terms(upstream, outputs)))
+
+
+def _terms(upstream: list[Array | None], outputs: list[Array]) -> np.ndarray:
+    """Return the terms of Σ u·y, one for each entry of the outputs."""
+    terms = [to_numpy(u * y).ravel() for u, y in zip(upstream, outputs) if u is not None]
+    return np.concatenate(terms) if terms else np.zeros(1)
 
 
 def finite_difference(run: Run, tensors: Tensors, name: str, upstream: list[Array | None],
-                      eps: float = EPS) -> tuple[Array, Array, Array]:
+                      eps: float = EPS) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return d(Σ u·y)/d(tensors[name]) by central differences: (low, high, noise), each shaped like the
     tensor (float64).
 
-    low and high are equal except on a kink, where they are the two one-sided slopes. noise bounds what
-    rounding the outputs, which may be large numbers, can have changed. Raises OutOfRangeError where the
-    function refuses a point beside this one.
+    low and high are equal except on a kink, where they bound the slopes between the two one-sided ones; each
+    entry of the outputs may take another. noise bounds what rounding the outputs, which may be large numbers,
+    can have changed. Raises OutOfRangeError where the function refuses a point beside this one.
     """
     probe = tensors[name].copy()
     moved = {**tensors, name: probe}
     here = [y.copy() for y in run(tensors)]
-    rounding = 4 * float(np.finfo(np.float64).eps) * _weigh(
-        [None if u is None else abs(u) for u in upstream], [abs(y) for y in here]).real
-    low, high, noise = get_array_module(probe).zeros((3, *probe.shape))
+    rounding = 4 * float(np.finfo(np.float64).eps) * abs(_terms(upstream, here))
+    low, high, noise = (np.zeros(probe.shape) for _ in range(3))
     for index in np.ndindex(probe.shape):
         value = float(probe[index])
         for step in (eps, eps / 10, eps / 100):
@@ -74,16 +75,17 @@ def finite_difference(run: Run, tensors: Tensors, name: str, upstream: list[Arra
                 entry = f"{name}[{', '.join(map(str, index))}]"
                 words = f"the forward cannot be evaluated beside {entry} = {value:g}: {error}"
                 raise OutOfRangeError(words) from None
-            slope_right = _weigh(upstream, [a - b for a, b in zip(up, here)]).real / right
-            slope_left = _weigh(upstream, [a - b for a, b in zip(here, down)]).real / left
-            noise[index] = rounding / min(left, right)
-            steeper = max(abs(slope_right), abs(slope_left), 1e-3)
-            smooth = abs(slope_right - slope_left) <= 1e-2 * steeper + 2 * noise[index]
-            if smooth:
+            above = _terms(upstream, [a - b for a, b in zip(up, here)]).real / right
+            below = _terms(upstream, [a - b for a, b in zip(here, down)]).real / left
+            rounded = rounding / min(left, right)
+            steeper = np.maximum(np.maximum(abs(above), abs(below)), 1e-3)
+            smooth = abs(above - below) <= 1e-2 * steeper + 2 * rounded
+            if smooth.all():
                 break
-        central = _weigh(upstream, [a - b for a, b in zip(up, down)]).real / (right + left)
-        low[index] = central if smooth else min(slope_left, slope_right)
-        high[index] = central if smooth else max(slope_left, slope_right)
+        central = _terms(upstream, [a - b for a, b in zip(up, down)]).real / (right + left)
+        low[index] = np.where(smooth, central, np.minimum(below, above)).sum()
+        high[index] = np.where(smooth, central, np.maximum(below, above)).sum()
+        noise[index] = rounded.sum()
         probe[index] = value
     return low, high, noise
 

@@ -13,17 +13,35 @@ from minilstm.gradients.targets.trees import children, flatten, name_leaves
 GRADIENT_NAMES = (
     "d{}", "{}_grad", "{}_diff", "d_{}", "grad_{}", "g{}", "g_{}", "grad{}", "{}grad", "{}_gradient", "dL{}",
     "dLd{}", "dL_d{}", "delta_{}", "D_{}", "nabla_{}", "d{}_", "_d{}", "d{}_sum", "{}_g", "{}")
+# What data is called, in lower case, without underscores.
+INPUT = re.compile("^(x|xs|xt|xseq|xin|inputs?|seq|sequences?|data|tokens?|ids|words|batch)$")
 CACHE_NAME = re.compile("(?i)^_?(cache|ctx|context|memory|mem|tape|saved|stored|store|record|history)")
+
+
+def all_names(function: Any) -> dict[str, inspect.Parameter]:
+    """Return a function's arguments by name; none where it hides them."""
+    try:
+        return dict(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return {}
 
 
 def required_names(function: Any, keyword_only: bool = False) -> list[str]:
     """Return the names of a function's required arguments, on request those by keyword only too."""
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):         # it hides them
-        return []
-    return [p.name for p in parameters if p.default is p.empty and (
+    return [p.name for p in all_names(function).values() if p.default is p.empty and (
         p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) or keyword_only and p.kind is p.KEYWORD_ONLY)]
+
+
+def short_name(name: str) -> str:
+    """Return a name in lower case, without underscores."""
+    return name.replace("_", "").lower()
+
+
+def is_data(name: str, backward: Any) -> bool:
+    """Tell from its name whether this input is data, and backward has no variable for its gradient."""
+    own = name.partition("[")[0]
+    variables = getattr(getattr(backward, "__code__", None), "co_varnames", ())
+    return bool(INPUT.match(short_name(own))) and find_key(own, variables, GRADIENT_NAMES[:-1]) is None
 
 
 def is_cache(name: str) -> bool:
@@ -37,12 +55,13 @@ def takes_cache(backward: Any) -> bool:
 
 
 def find_key(name: str, keys: Iterable[str], forms: Iterable[str] = GRADIENT_NAMES) -> str | None:
-    """Return the key of the gradient of ``name`` (of ``layer1.W[0]``: ``layer1.dW[0]``), or None."""
+    """Return the key of the gradient of ``name`` (of ``a.W[0]``: ``a.dW[0]``, ``da.dW[0]``), or None."""
     keys = set(keys)
     stem, bracket, place = name.partition("[")
     parent, dot, own = stem.rpartition(".")
     candidates = (key for form in forms
-                  for key in (f"{parent}{dot}{form.format(own)}{bracket}{place}", form.format(name)))
+                  for above in (parent, form.format(parent) if dot else "")
+                  for key in (f"{above}{dot}{form.format(own)}{bracket}{place}", form.format(name)))
     return next((key for key in candidates if key in keys), None)
 
 

@@ -18,11 +18,12 @@ import numpy as np
 from minilstm.backend.arrays import Array, get_array_module, to_numpy
 from minilstm.gradients.targets.arguments import HandOver
 from minilstm.gradients.targets.failures import errors_located
-from minilstm.gradients.targets.names import look_up, split_gradients, takes_cache
+from minilstm.gradients.targets.names import all_names, look_up, split_gradients, takes_cache
 from minilstm.gradients.targets.object_arrays import stored_arrays
 from minilstm.gradients.targets.target import Target, Tensors, outputs_of, title_of
 from minilstm.gradients.targets.trees import is_floating
 
+RATES = ("lr", "learning_rate", "alpha", "eta", "step_size")
 Run = tuple[tuple[Any, ...], tuple[Any, ...]]       # the outputs of a forward, and its caches
 
 
@@ -76,6 +77,15 @@ class ObjectTarget(Target):
         kept = stored_arrays(thing)
         has_gradient = {name for name, entry in kept.items()
                         if entry.gradient is not None or look_up(name, returned) is not None}
+        self.updated = {name for name in lasting if name not in has_gradient and name in kept
+                        and to_numpy(kept[name].array).tobytes() != values[name]}
+        if self.updated:
+            names = ", ".join(sorted(self.updated))
+            self.add_note(f"gradients of {names} are those of backward's update")
+            if not self._rate():
+                raise self.failure(f"backward changes {names}, and the learning rate is not found: name it "
+                                   "lr, with a default, or keep it in self.lr", thing.backward)
+        has_gradient |= self.updated
         missing = [entry.path for name, entry in kept.items() if entry.declared and name not in has_gradient]
         if missing:
             empty = not len(getattr(thing, "grads", "nested"))
@@ -95,6 +105,12 @@ class ObjectTarget(Target):
         for name in filter(self.depends_on, states):
             self.add_note(f"the forward reads and replaces {self.as_written(name)}: it is taken for a state, "
                           "not compared")
+
+    def _rate(self) -> float:
+        """Return the learning rate of an update: the default of an argument, or an attribute; else 0."""
+        defaults = {name: p.default for name, p in all_names(self.thing.backward).items()}
+        found = [defaults.get(name, getattr(self.thing, name, None)) for name in RATES]
+        return next((rate for rate in found if isinstance(rate, (int, float))), 0)
 
     def _fresh(self, tensors: Tensors) -> Any:
         """Return a copy of the object, parameters from ``tensors`` and gradients 0.
@@ -132,7 +148,7 @@ class ObjectTarget(Target):
         return outputs_of(self.title, self.function, self._forward(self._fresh(tensors), tensors)[0])
 
     def gradients(self, tensors: Tensors, upstream: list[Array | None]) -> dict[str, Array]:
-        thing = self._fresh(tensors)
+        thing = self._fresh({**tensors, **{name: tensors[name].copy() for name in self.updated}})
         returned = self._back(thing, self._forward(thing, tensors), upstream)
         named = {}
         if returned is None and self.is_loss and self.parameters:       # those of a whole network are in it
@@ -144,10 +160,12 @@ class ObjectTarget(Target):
         for name in self.parameters:
             gradient = kept[name].gradient
             gradient = look_up(name, by_name) if gradient is None else gradient
+            if name in self.updated:
+                gradient = (tensors[name] - kept[name].array) / self._rate()
             if not hasattr(gradient, "shape"):
                 raise self.failure(f"the gradient of {self.as_written(name)} is {type(gradient).__name__}, "
                                    "expected an array", thing.backward)
-            named[name] = gradient
+            named[name] = self.fitted(name, gradient)
         return named
 
     def value_of(self, name: str) -> Array:

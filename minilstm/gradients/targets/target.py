@@ -6,6 +6,7 @@ Target hides that. It works on a float64 copy, so the caller's object stays as i
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections import Counter
 from collections.abc import Mapping
@@ -13,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from minilstm.backend.arrays import Array, get_array_module, to_numpy
+from minilstm.backend.arrays import Array, get_array_module, refuse_other_arithmetic, to_numpy
 from minilstm.backend.checks import is_array
 from minilstm.backend.errors import ArgumentError, GradientError
 from minilstm.gradients.targets.arguments import HandOver, arrange, pass_on, read_upstream
 from minilstm.gradients.targets.failures import check_returned, definition_site, errors_located
-from minilstm.gradients.targets.names import GRADIENT_NAMES, find_key, split_gradients
+from minilstm.gradients.targets.names import GRADIENT_NAMES, find_key, is_data, split_gradients
 from minilstm.gradients.targets.side_effects import SideEffect
 from minilstm.gradients.targets.trees import flatten, is_floating, name_leaves, rebuild
 
@@ -45,6 +46,10 @@ def outputs_of(title: str, forward: Any, tree: Any) -> list[Array]:
             raise ArgumentError(f"gradcheck {title}: forward returned {type(leaf).__name__}, expected arrays"
                                 f"{definition_site(forward)}")
     return leaves
+
+
+def _shape(leaf: Any) -> tuple[int, ...]:
+    return tuple(getattr(leaf, "shape", ()))
 
 
 class Target:
@@ -80,6 +85,8 @@ class Target:
             if times > 1:
                 raise self.refusal(f"{times} inputs are called {name}; rename them")
         self.leaves = dict(zip(self.input_names, flatten(self.inputs.values)))
+        for name, leaf in self.leaves.items():
+            refuse_other_arithmetic(name, leaf)
         self.tensors: dict[str, Array] = {
             name: leaf.astype(np.float64) for name, leaf in self.leaves.items() if is_floating(leaf)}
         self.floating = list(self.tensors)      # the names of the inputs among the tensors
@@ -122,27 +129,36 @@ class Target:
         floating = ", ".join(self.floating)
         if self.floating:
             check_returned(self.title, "backward", backward, gradients, f"gradients ({floating})")
-        entries, rest = split_gradients(gradients)
+        entries, rest = split_gradients(self._by_input(gradients))
         keys = {name: key for name in self.floating if (key := find_key(name, entries)) is not None}
         found = {name: entries[key] for name, key in keys.items()}
         names = [name for name in self.input_names if name not in found]
         if len(rest) != len(names):
             names = [name for name in names if name in self.floating]
+        data = [name for name in self.floating if name not in found and is_data(name, backward)]
         if rest or not entries:
+            kept, missing = {name: _shape(self.leaves[name]) for name in names if name not in data}, []
+            if rest and sorted(map(_shape, rest)) == sorted(kept.values()) and not {*kept.values()} & {
+                    _shape(self.leaves[name]) for name in data}:        # else which one is left out?
+                names, missing = [*kept], data
             if not self.gradient_count_fits(len(rest), len(names)):
                 advice = "; give what needs no gradient as a keyword argument of gradcheck" * self.is_loss
                 raise self.failure(f"backward returned {len(rest)} gradients for {len(names)} inputs "
                                    f"({', '.join(names)}){advice}", backward)
-            found.update(zip(names, rest))
+            found.update(zip(names, self._in_order(names, rest, backward)))
         else:
-            self.missing = [name for name in self.floating if name not in found]
-            needed = [name for name in self.missing if self.depends_on(name, self.covered)]
-            if needed:
-                form = GRADIENT_NAMES[0].format(needed[0])
-                raise self.failure(
-                    f"backward returned {len(found)} gradients for {len(self.floating)} inputs ({floating}): "
-                    f"no key names the gradient of {', '.join(needed)}, such as {form}; its keys are "
-                    f"{', '.join(entries)}", backward)
+            missing = [name for name in self.floating if name not in found]
+        needed = [name for name in missing if self.depends_on(name, self.covered)]
+        if needed and set(needed) <= {*data} and (found or self.parameters):
+            self.add_note(f"no gradient of {', '.join(needed)} was returned; taken for data, not checked")
+            missing = []
+        elif needed:
+            form = GRADIENT_NAMES[0].format(needed[0])
+            raise self.failure(
+                f"backward returned {len(found)} gradients for {len(self.floating)} inputs ({floating}): "
+                f"no key names the gradient of {', '.join(needed)}, such as {form}; its keys are "
+                f"{', '.join(entries)}", backward)
+        self.missing = missing
         known = {*keys.values(), *(find_key(name, entries) for name in self.parameters)}
         others = [key for key in entries if key not in known]
         if others:
@@ -151,8 +167,54 @@ class Target:
             if not is_array(leaf) and not np.isscalar(leaf) and name in self.floating:
                 got = type(leaf).__name__
                 raise self.failure(f"backward returned {got} for {name}, expected an array", backward)
-        return {name: found[name] if is_array(found[name]) else np.asarray(found[name])
+        return {name: self.fitted(name, found[name] if is_array(found[name]) else np.asarray(found[name]))
                 for name in self.floating if name in found}
+
+    def _by_input(self, gradients: Any) -> Any:
+        """Return what backward returned; those of two dicts of the same keys under the dicts' names; those of
+        time steps in an array or in a list, as the input has them."""
+        def steps(name: str, gradient: Any) -> Any:
+            value = values.get(name)
+            if isinstance(value, (tuple, list)) and _shape(gradient)[:1] == (len(value),):
+                return list(gradient)
+            if isinstance(gradient, list) and _shape(value) == (len(gradient), *_shape(gradient[0])):
+                return get_array_module(value).stack(gradient)
+            return gradient
+        values = dict(zip(self.inputs.names, self.inputs.values))
+        if isinstance(gradients, dict):
+            names = {find_key(name, gradients): name for name in values}
+            return {key: steps(names.get(key, ""), gradient) for key, gradient in gradients.items()}
+        if not isinstance(gradients, (tuple, list)) or hasattr(gradients, "_fields"):
+            return gradients
+        if len(gradients) == len(values):
+            gradients = list(map(steps, values, gradients))
+        dicts = [name for name, value in values.items() if isinstance(value, dict)]
+        given = [part for part in gradients if isinstance(part, dict)]
+        if len(given) != len(dicts) or len(dicts) < 2:
+            return gradients
+        return [*(part for part in gradients if not isinstance(part, dict)), dict(zip(dicts, given))]
+
+    def _in_order(self, names: list[str], gradients: list[Any], backward: Any) -> list[Any]:
+        """Return the gradients in the order of the names, if need be by their shapes."""
+        if not set(names) <= set(self.floating):
+            return gradients
+        wanted, shapes = [self.tensors[name].shape for name in names], list(map(_shape, gradients))
+        if shapes == wanted or sorted(shapes) != sorted(wanted):
+            return gradients
+        if len(set(wanted)) < len(wanted):
+            raise self.failure("backward returned gradients in another order than "
+                               f"{', '.join(names)}; some shapes are alike: return a dict by name", backward)
+        self.add_note("gradients in another order, told apart by their shapes")
+        return [gradients[shapes.index(shape)] for shape in wanted]
+
+    def fitted(self, name: str, gradient: Array) -> Array:
+        """Return a gradient in its tensor's shape where only axes of length 1 differ, and harmlessly so."""
+        want, got = self.tensors[name].shape, gradient.shape
+        if got == want or [n for n in got if n > 1] != [n for n in want if n > 1] or math.prod(
+                np.broadcast_shapes(got, want)) > gradient.size:        # in an update it makes a matrix
+            return gradient
+        self.add_note(f"the gradient of {name} has shape {got}, {name} {want}")
+        return gradient.reshape(want)
 
     def add_note(self, note: str) -> None:
         """Add a remark to the report, once."""

@@ -1,0 +1,142 @@
+"""Gradients as students give them: in another order, with other axes, left out for data, in an update."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minilstm as ml
+
+FORMS = {
+    "another order": (lambda dx, dW, db: (dW, db, dx), "told apart by their shapes"),
+    "an axis of length 1": (lambda dx, dW, db: (dx, dW, db[None]), r"of b has shape \(1, 4\), b \(4,\)"),
+    "no dx": (lambda dx, dW, db: (dW, db), "no gradient of x was returned"),
+    "no dx by name": (lambda dx, dW, db: {"dW": dW, "db": db}, "no gradient of x was returned")}
+REFUSED = {
+    "a column": (lambda dx, dW, db: (dx, dW, db[:, None]), r"of b has shape \(4, 1\), expected \(4,\)"),
+    "no dW": (lambda dx, dW, db: {"dx": dx, "db": db}, "no key names the gradient of W"),
+    "no db": (lambda dx, dW, db: (dx, dW), "returned 2 gradients for 3 inputs"),
+    "nothing": (lambda dx, dW, db: {"foo": dx}, "returned 0 gradients")}
+
+
+def forward(x: Any, W: Any, b: Any) -> Any:
+    y = np.tanh(x @ W + b)
+    return y, (x, y, W)
+
+
+def backward(form: Any, factor: float = 1.0) -> Any:
+    def back(dy: Any, cache: Any) -> Any:
+        x, y, W = cache
+        dz = dy * (1 - y * y)
+        return form(dz @ W.T, factor * x.T @ dz, dz.sum(0))
+    return back
+
+
+@pytest.fixture
+def inputs(rng: np.random.Generator) -> tuple[Any, ...]:
+    return rng.standard_normal((2, 3)), rng.standard_normal((3, 4)), np.zeros(4)
+
+
+@pytest.mark.parametrize(("form", "note"), FORMS.values(), ids=FORMS)
+def test_right_gradients_in_another_form(form: Any, note: str, inputs: tuple[Any, ...]) -> None:
+    with pytest.raises(ml.GradientError, match="the gradient of W is wrong"):
+        ml.gradcheck((forward, backward(form, 2.0)), inputs)
+    report = ml.gradcheck((forward, backward(form)), inputs)
+    assert re.search(note, report.note) and "W" in report.sizes
+
+
+@pytest.mark.parametrize(("form", "words"), REFUSED.values(), ids=REFUSED)
+def test_a_form_that_is_none(form: Any, words: str, inputs: tuple[Any, ...]) -> None:
+    with pytest.raises(ml.GradientError, match=words):
+        ml.gradcheck((forward, backward(form)), inputs)
+
+
+def test_a_gradient_of_data_that_is_computed_is_forgotten(inputs: tuple[Any, ...]) -> None:
+    def forgets(dy: Any, cache: Any) -> Any:
+        dx = dy @ cache[2].T        # noqa: F841
+        return {"dW": cache[0].T @ dy, "db": dy.sum(0)}
+    with pytest.raises(ml.GradientError, match="no key names the gradient of x"):
+        ml.gradcheck((forward, forgets), inputs)
+
+
+def test_an_order_that_shapes_do_not_tell_is_asked_for(rng: np.random.Generator) -> None:
+    def back(dy: Any, cache: Any) -> Any:
+        x, U, V = cache
+        return x.T @ (dy @ V.T), (x @ U).T @ dy, dy @ V.T @ U.T
+    given = tuple(map(rng.standard_normal, ((2, 3), (3, 3), (3, 3))))
+    with pytest.raises(ml.GradientError, match="in another order than x, U, V; some shapes are alike"):
+        ml.gradcheck((lambda x, U, V: (x @ U @ V, (x, U, V)), back), given)
+
+
+@pytest.mark.parametrize("form", ["positions", "names", "d + names", "data last"])
+@pytest.mark.parametrize("factor", [1.0, 2.0])
+def test_two_dicts_of_the_same_keys(form: str, factor: float, rng: np.random.Generator) -> None:
+    def two(x: Any, p: Any, q: Any) -> Any:
+        h = x @ p["W"]
+        return h @ q["W"], (x, h, p, q)
+
+    def back(dy: Any, cache: Any) -> Any:
+        x, h, p, q = cache
+        dh = dy @ q["W"].T
+        dx, dp, dq = dh @ p["W"].T, {"dW": x.T @ dh}, {"dW": factor * h.T @ dy}
+        return {"positions": (dx, dp, dq), "names": {"x": dx, "p": dp, "q": dq},
+                "d + names": {"dx": dx, "dp": dp, "dq": dq}, "data last": (dp, dq, dx)}[form]
+    x, W1, W2 = map(rng.standard_normal, ((2, 3), (3, 4), (4, 5)))
+    given = x, {"W": W1}, {"W": W2}
+    report = ml.gradcheck((two, back), given, raise_exception=False)
+    assert list(report.sizes) == ["x", "p.W", "q.W"] and report.wrong == ("q.W",) * (factor == 2)
+
+
+@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize("factor", [1.0, 2.0])
+def test_the_gradients_of_a_list_of_steps_in_one_array(named: bool, factor: float,
+                                                       rng: np.random.Generator) -> None:
+    def back(dY: Any, cache: Any) -> Any:
+        X, W = cache
+        gradients = factor * np.stack([dy @ W.T for dy in dY]), sum(x.T @ dy for x, dy in zip(X, dY))
+        return dict(zip(("dX", "dW"), gradients)) if named else gradients
+    given = list(rng.standard_normal((3, 2, 4))), rng.standard_normal((4, 5))
+    report = ml.gradcheck((lambda X, W: ([x @ W for x in X], (X, W)), back), given, raise_exception=False)
+    assert report.wrong == ("X[0]", "X[1]", "X[2]") * (factor == 2)
+
+
+class Updates:
+    """Its backward moves W itself."""
+
+    def __init__(self, factor: float = 1.0, **rate: float) -> None:
+        self.W, self.factor = np.random.default_rng(0).standard_normal((3, 5)), factor
+        vars(self).update(rate)
+
+    def forward(self, x: Any) -> Any:
+        self.x, self.h = x, np.tanh(x @ self.W)
+        return self.h
+
+    def backward(self, dh: Any) -> Any:
+        return self.move(dh, getattr(self, "eta", 0.3))
+
+    def move(self, dh: Any, lr: float) -> Any:
+        dz = dh * (1 - self.h ** 2)
+        dx = dz @ self.W.T
+        self.W -= lr * self.factor * (self.x.T @ dz)
+        return dx
+
+
+class ByArgument(Updates):
+    def backward(self, dh: Any, lr: float = 0.01) -> Any:
+        return self.move(dh, lr)
+
+
+@pytest.mark.parametrize("factor", [1.0, 2.0])
+@pytest.mark.parametrize("make", [ByArgument, lambda factor: Updates(factor, eta=0.5)])
+def test_gradients_are_read_from_an_update_in_backward(make: Any, factor: float) -> None:
+    report = ml.gradcheck(make(factor), np.ones((2, 3)), raise_exception=False)
+    assert list(report.sizes) == ["x", "W"] and report.wrong == ("W",) * (factor == 2)
+    assert "gradients of W are those of backward's update" in report.note
+
+
+def test_an_update_whose_learning_rate_is_hidden() -> None:
+    with pytest.raises(ml.GradientError, match="changes W, and the learning rate is not found: name it lr"):
+        ml.gradcheck(Updates(), np.ones((2, 3)))
