@@ -214,7 +214,7 @@ def _unfinished(error: Unanswered, cell: CellExercise, forward: Any = None) -> U
     if ran.wrong is not None and not ran.wrong.returned and ran.wrong.line not in left:
         verdict = verdict._replace(detail=f"{verdict.detail}, one of them is wrong",
                                    hint=f"{_place(function, ran.wrong)}: {ANY_QUESTION}")
-    elif ran.result is not None and len(left) < BLANKS[function.__name__]:
+    elif ran.result is not None and len(left) < BLANKS.get(function.__name__, 0):
         got = ran.result[:len(right)]
         open_results = sum(not equal_results(*pair) for pair in zip(got, right))
         if open_results <= sum(not changed_at(function, line) for line in left):
