@@ -35,7 +35,7 @@ def refuse_other_arithmetic(name: str, x: Any) -> None:
     if isinstance(x, np.ma.MaskedArray):
         raise DtypeError(f"{name}: a masked array would lose its mask; give filled(...) values, or lengths")
     if isinstance(x, np.matrix):
-        raise DtypeError(f"{name}: expected an array, got np.matrix, whose * multiplies matrices; use asarray")
+        raise DtypeError(f"{name}: expected an array, got np.matrix, whose * is another; use asarray")
 
 
 def get_array_module(*arrays: Array) -> Any:

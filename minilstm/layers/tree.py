@@ -6,12 +6,11 @@ dotted, as in ``encoder.cells.0.W``. A module that occurs twice counts once, whe
 
 from __future__ import annotations
 
-import gc
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from operator import attrgetter
-from types import FunctionType, ModuleType, NoneType
+from types import NoneType
 from typing import Any, Self
 
 import numpy as np
@@ -20,11 +19,11 @@ from minilstm.backend.arrays import Array
 from minilstm.backend.checks import check_writeable
 from minilstm.backend.errors import ArgumentError
 from minilstm.backend.passes import thread
+from minilstm.layers.containers import held
 from minilstm.layers.summary import Summary, summarize
 
 # A walk passes by attributes of these types, and those of these names: they hold no modules.
 PLAIN = frozenset({bool, int, float, str, NoneType, np.random.Generator})
-BOXES: tuple[type, ...] = (list, tuple, deque, dict, set, frozenset, map, type(iter([])))
 NO_CHILDREN = frozenset({"params", "grads", "_caches"})
 
 
@@ -51,10 +50,10 @@ class Tree:
                 _collect(name, value, found, hidden, ())
         known = self, *found.values()
         for name, value in hidden.items():
-            if any(isinstance(part, Tree) and part not in known for part in _held(value)):
-                raise ArgumentError(f"{type(self).__name__}.{name}: layers in this {type(value).__name__} would "
-                                    "not be trained; keep them in a list or a dict, or derive the class from "
-                                    "ml.Module")
+            if any(isinstance(part, Tree) and part not in known for part in held(value)):
+                raise ArgumentError(f"{type(self).__name__}.{name}: layers in this {type(value).__name__} "
+                                    "would not be trained; keep them in a list or a dict, or derive the "
+                                    "class from ml.Module")
         return found
 
     def modules(self, prefix: str = "") -> list[tuple[str, Any]]:
@@ -193,19 +192,3 @@ def _collect(name: str, value: Any, found: dict[str, Any], hidden: dict[str, Any
                 _collect(f"{name}.{key}", part, found, hidden, (*outer, value))
     elif type(value) is not np.ndarray or value.dtype.kind == "O":
         hidden[name] = value
-
-
-def _held(value: Any) -> list[Any]:
-    """Return what an object holds, by itself or in containers."""
-    if isinstance(value, (type, ModuleType)):
-        return []
-    parts: list[Any]
-    if isinstance(value, FunctionType):     # whose globals are not theirs
-        parts = [cell.cell_contents for cell in value.__closure__ or ()]
-    else:
-        parts = list(value.flat) if isinstance(value, np.ndarray) else gc.get_referents(value)
-    found = parts
-    for _ in range(3):
-        parts = gc.get_referents(*(part for part in parts if isinstance(part, BOXES)))
-        found = found + parts
-    return found

@@ -107,8 +107,8 @@ def clip_grad_norm(model: Module, max_norm: float, *, modules: list[tuple[str, A
     >>> print(model.grads["W"].round(3), model.grads["b"].round(3))
     [[0.6]] [0.8]
     """
-    refuse_foreign(clip_grad_norm, foreign, OPTIMIZER_INSTEAD)
     if foreign:
+        refuse_foreign(clip_grad_norm, foreign, OPTIMIZER_INSTEAD)
         raise TypeError(f"clip_grad_norm() got an unexpected keyword argument {min(foreign)!r}")
     if not isinstance(model, Module):
         raise DtypeError(f"clip_grad_norm: expected a minilstm Module, got {type(model).__name__}")
