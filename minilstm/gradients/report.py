@@ -119,7 +119,8 @@ def _hint(target: Target, c: Comparison, analytic: Array) -> str:
         return "; it is zero everywhere"
     if c.numeric == 0.0 and c.name in target.parameters:
         name = target.as_written(c.name)
-        return f"; the forward does not seem to read {name} at this entry (a copy kept elsewhere is not followed)"
+        return (f"; the forward does not seem to read {name} at this entry "
+                "(a copy kept elsewhere is not followed)")
     value = float(to_numpy(target.tensors[c.name])[c.entry])
     if value != 0.0 and math.isclose(c.analytic, c.numeric + value, rel_tol=1e-5):
         return f"; it looks like the gradient plus {c.name} itself"

@@ -88,7 +88,8 @@ def test_nobody_is_lost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     book = json.dumps({"cells": [{"cell_type": "code", "source": "# mine\n" + RIGHT}], "nbformat": 4})
     files = {"ada/hw.zip": "PK", "ben.pdf": "%PDF", "cem.tar.gz": "", "eva.ipynb": book[:12], "fay.ipynb": book,
              "gül/step06_embedding.txt": RIGHT, "hal.py": "# def embedding_forward(\nx = 1", "ida.ipynb": '"a": ' + book,
-             "jon/STEP06_EMBEDDING.PY": RIGHT, "kim.ipynb": json.dumps({"nbformat": 4}), "lee/mine.py": RIGHT, "lee/data.zip": ""}
+             "jon/STEP06_EMBEDDING.PY": RIGHT, "kim.ipynb": json.dumps({"nbformat": 4}), "lee/mine.py": RIGHT,
+             "lee/data.zip": ""}
     for name, words in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(words, encoding="utf-8")
@@ -98,12 +99,14 @@ def test_nobody_is_lost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     out = tmp_path.parent / f"{tmp_path.name}.csv"
     assert main(["grade", str(tmp_path), "--csv", str(out), "--jobs", "2"]) == 1
     assert out.read_bytes().startswith(b"\xef\xbb\xbfsubmission,step06,")
-    rows = {row["submission"]: (row["total"], row["mistakes"]) for row in csv.DictReader(out.read_text("utf-8-sig").splitlines())}
+    table = csv.DictReader(out.read_text("utf-8-sig").splitlines())
+    rows = {row["submission"]: (row["total"], row["mistakes"]) for row in table}
     assert rows == {
         "ada": ("0", "holds hw.zip: unpack it"), "ben.pdf": ("0", "neither a Python file (.py) nor a notebook (.ipynb)"),
         "cem.tar.gz": ("0", "an archive: unpack it"), "dan": ("0", "an empty folder"),
         "eva.ipynb": ("0", "eva.ipynb: not a notebook: JSON ends at character 12"), "fay.ipynb": ("10", ""),
-        "gül": ("0", "holds only step06_embedding.txt, no .py or .ipynb file"), "hal.py": ("0", "defines none of the functions"),
+        "gül": ("0", "holds only step06_embedding.txt, no .py or .ipynb file"),
+        "hal.py": ("0", "defines none of the functions"),
         "ida.ipynb": ("0", "ida.ipynb: not a notebook: JSON is broken at character 3"), "jon": ("10", ""),
         "kim.ipynb": ("0", "kim.ipynb: not a notebook: it has no cells"), "lee": ("10", ""),
         "mia.py": ("0", "mia.py: cannot be read: not UTF-8, nor does it name another encoding"),

@@ -68,8 +68,10 @@ def test_a_file_says_in_which_encoding_it_is(tmp_path: Path) -> None:
     ("a.py", "import no_such_package", r"a\.py: cannot be imported: ModuleNotFoundError.*line 1: import no_such_package"),
     ("a.py", "x = (1", r"a\.py, line 1: x = \(1: SyntaxError"), ("a.py", "1 / 0", r"ZeroDivisionError.*line 1: 1 / 0"),
     ("a.py", "raise SystemExit(0)", "SystemExit: 0"), ("a.txt", "", r"expected a Python file \(\.py\) or a notebook"),
-    ("a.ipynb", "{}", "not a notebook: it has no cells"), ("a.ipynb", '{"cells": [', "not a notebook: JSON ends at character 11"),
-    ("a.ipynb", '{"cells": ["abc', "JSON ends at character 15"), ("a.ipynb", "import numpy", "JSON is broken at character 0"), ("a.py", "x = 1\0", "null bytes")])
+    ("a.ipynb", "{}", "not a notebook: it has no cells"),
+    ("a.ipynb", '{"cells": [', "not a notebook: JSON ends at character 11"),
+    ("a.ipynb", '{"cells": ["abc', "JSON ends at character 15"),
+    ("a.ipynb", "import numpy", "JSON is broken at character 0"), ("a.py", "x = 1\0", "null bytes")])
 def test_what_cannot_be_read_is_one_sentence(name: str, text: str, words: str, tmp_path: Path) -> None:
     path = tmp_path / name
     path.write_text(text, encoding="utf-8")

@@ -97,5 +97,6 @@ def test_a_notebook_shows_the_sentences() -> None:
     found = Diagnosis("LSTM", "an LSTM", 1, True, (slip,), side_effects=(SideEffect("overwritten", ("dh",)),))
     assert found._repr_html_() == (
         "<p>Diagnosis</p><ul><li>the forward is that of an LSTM</li><li>it is exactly what you get with dz_f = df &lt;b&gt;; "
-        "line 6 of the derivation says dz_f = df * f * (1 - f)</li><li>the derivation: help(minilstm.cells.lstm)</li><li>dh was overwritten; "
+        "line 6 of the derivation says dz_f = df * f * (1 - f)</li><li>the derivation: help(minilstm.cells.lstm)</li>"
+        "<li>dh was overwritten; "
         "forward and backward must not write into their inputs</li></ul>")
