@@ -24,7 +24,7 @@ bottom up, with σ' = σ(1-σ) and tanh' = 1-tanh²:
      5. dr      = da_n * q_t
      4. da_z    = dz * z_t * (1 - z_t)                  through the sigmoids
      3. da_r    = dr * r_t * (1 - r_t)
-     2. dW_r, dW_z = Σ_t [h_{t-1}, x_t]ᵀ da_t,  dW_nh = Σ_t h_{t-1}ᵀ dq_t,  dW_nx = Σ_t x_tᵀ da_n;  db: Σ_t
+     2. dW_r, dW_z = Σ_t [h_{t-1}, x_t]ᵀ da_t,  dW_nh = Σ_t h_{t-1}ᵀ dq_t,  dW_nx = Σ_t x_tᵀ da_n,  b alike
      da_t
      1. dh_prev += [da_r, da_z, dq] W_hᵀ,  dx = [da_r, da_z, da_n] W_xᵀ
 
