@@ -51,7 +51,8 @@ def test_a_notebook_gives_its_definitions(tmp_path: Path, capsys: pytest.Capture
         module.Cell().forward(1)
 
 
-def test_what_else_stands_in_notebooks(tmp_path: Path) -> None:
+def test_what_else_stands_in_notebooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cupy", None)          # not installed, whatever other tests have put there
     module = load(notebook(tmp_path / "odd.ipynb", ODD))
     assert module.config.size == 5 and module.f(2).tolist() == [1, 1]
     cells = [{"cell_type": "code", "input": ["y = 2"]}]
