@@ -1,0 +1,169 @@
+"""The gradients that a repair has to give: all of them at one point, and in random directions at others.
+
+The forward alone tells them, once; a change of the backward is then judged by one run of it.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minilstm.backend.arrays import Array
+from minilstm.gradients.check.numerical import finite_difference
+from minilstm.gradients.repair.program import NoRepairError, close
+from minilstm.gradients.targets.target import Target
+
+ENTRIES = 3000          # of all tensors: a run of more numbers takes too long to be made thousands of times
+TOLERANCE = 1e-6        # of a tensor's norm, as in gradcheck
+EPS = 1e-5
+
+
+class Trial(NamedTuple):
+    """A point, its upstream gradients, and for each tensor two directions with the slopes along them."""
+
+    tensors: dict[str, Any]
+    upstream: list[Array | None]
+    slopes: dict[str, list[tuple[np.ndarray, float]]]
+
+
+class Problem:
+    """A target's gradients: what its backward gives, and what is right."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self.rng = np.random.default_rng(0)
+        if not all(isinstance(value, np.ndarray) for value in target.tensors.values()):
+            raise NoRepairError("the arrays are not NumPy's")
+        if sum(value.size for value in target.tensors.values()) > ENTRIES:
+            raise NoRepairError(f"the arrays have more than {ENTRIES:,} numbers: give smaller ones")
+        self.tensors: dict[str, Any] = {**target.leaves, **target.tensors}
+        self.outputs = self.forward()
+        self.upstream = self._draw(self.outputs)
+        found = self.gradients()
+        self.names = list(found)
+        right = {name: sum(finite_difference(target.run, target.tensors, name, self.upstream)[:2]) / 2
+                 for name in self.names}
+        self.shapes = {name: value.shape for name, value in right.items()}
+        self.right = np.concatenate([value.ravel() for value in right.values()])
+        sizes = [max(1, value.size) for value in right.values()]
+        self.starts = np.cumsum([0, *sizes[:-1]])
+        norms = np.sqrt(np.add.reduceat(self.right ** 2, self.starts))
+        limits = TOLERANCE * np.maximum(norms, 1e-3 * np.sqrt(sizes))
+        self.limits, self.entry = limits ** 2, np.repeat(limits / np.sqrt(sizes), sizes)
+        self._trials: list[Trial] | None = None
+
+    def _copies(self, tensors: dict[str, Any] | None = None) -> dict[str, Any]:
+        return copy.deepcopy(self.tensors if tensors is None else tensors)
+
+    def _draw(self, outputs: list[Any]) -> list[Array | None]:
+        if self.target.is_loss:
+            return [np.array(1.0)]
+        covered = len(outputs) if self.target.covered is None else self.target.covered
+        return [self.rng.standard_normal(np.shape(y)) if k < covered else None for k, y in enumerate(outputs)]
+
+    def gradients(self, scale: float = 1.0) -> dict[str, np.ndarray]:
+        """Return the gradients of the target as it now is, made from fresh copies."""
+        return self.target.gradients(self._copies(), [None if u is None else scale * u for u in self.upstream])
+
+    def forward(self) -> list[np.ndarray]:
+        """Return the outputs."""
+        return [np.array(y) for y in self.target.run(self._copies())]
+
+    def run(self, scale: float = 1.0) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
+        """Return outputs and gradients."""
+        outputs = self.forward()
+        return outputs, {name: np.array(value) for name, value in self.gradients(scale).items()}
+
+    def errors(self, gradients: dict[str, np.ndarray]) -> tuple[set[str], int]:
+        """Return the names of the wrong gradients, and how many entries of all are right."""
+        parts = [gradients[name] if name in gradients and np.shape(gradients[name]) == shape
+                 else np.full(shape, np.nan) for name, shape in self.shapes.items()]
+        gap = np.concatenate([np.ravel(part) for part in parts]) - self.right
+        wrong = ~(np.add.reduceat(gap * gap, self.starts) <= self.limits)
+        return {name for name, bad in zip(self.names, wrong) if bad}, int((abs(gap) <= self.entry).sum())
+
+    def is_proved(self, forward: bool = False) -> bool:
+        """Return whether every gradient of the target as it now is is right at every trial; with
+        ``forward``, of the forward as it now is."""
+        if self._trials is None or forward:
+            trials = list(map(self._trial, [self.target.tensors, *self._points()]))
+            self._trials = self._trials if forward else trials
+        else:
+            trials = self._trials
+        if forward and not any(value for trial in trials for pairs in trial.slopes.values() for _, value in pairs):
+            return False        # an output that depends on nothing
+        return all(map(self._agrees, trials))
+
+    def _trial(self, tensors: dict[str, Any]) -> Trial:
+        whole = {**self.tensors, **tensors}
+        upstream = self._draw(self.target.run(self._copies(whole)))
+        slopes: dict[str, list[tuple[np.ndarray, float]]] = {}
+        for name in self.names:
+            for _ in range(2):
+                way = self.rng.standard_normal(whole[name].shape)
+                slope, again = (self._slope(whole, name, way, upstream, eps) for eps in (EPS, EPS / 4))
+                if abs(slope - again) <= 1e-5 * max(abs(slope), 1e-3):      # no kink lies between
+                    slopes.setdefault(name, []).append((way, slope))
+        return Trial(whole, upstream, slopes)
+
+    def _slope(self, tensors: dict[str, Any], name: str, way: np.ndarray, upstream: list[Array | None],
+               eps: float) -> float:
+        ends = [self.target.run(self._copies({**tensors, name: tensors[name] + by * way})) for by in (eps, -eps)]
+        return sum(float((u * (a - b)).sum()) for u, a, b in zip(upstream, *ends) if u is not None) / (2 * eps)
+
+    def _agrees(self, trial: Trial) -> bool:
+        used = self._copies(trial.tensors)
+        found = self.target.gradients(used, copy.deepcopy(trial.upstream))
+        if any(not np.array_equal(used[name], trial.tensors[name]) for name in self.target.tensors):
+            return False        # it writes into what it was given
+        for name, pairs in trial.slopes.items():
+            if name not in found or np.shape(found[name]) != np.shape(trial.tensors[name]):
+                return False
+            norm = float(np.linalg.norm(found[name]))
+            for way, slope in pairs:
+                if not abs(float((found[name] * way).sum()) - slope) <= 1e-5 * max(abs(slope), 0.1 * norm, 1e-3):
+                    return False
+        return True
+
+    def _points(self) -> Iterator[dict[str, Any]]:
+        """Yield other numbers, and other sizes: each size as 1, and as more than all others."""
+        arrays = {name: np.asarray(value) for name, value in self.tensors.items()
+                  if isinstance(value, np.ndarray)}
+        free = [value.shape for name, value in arrays.items() if name not in self.target.parameters]
+        sizes = sorted({n for shape in free for n in shape if n > 1})
+        yield self._numbers(arrays, {})
+        for old in sizes:
+            for new in (1, max(sizes) + 2):
+                multiples = {k * old: k * new for k in (2, 3, 4) if k * old in sizes}
+                sums = {old + other: new + other for other in sizes if old + other in sizes}
+                for follow in ({}, multiples, sums, {**multiples, **sums}):
+                    try:
+                        point = self._numbers(arrays, {old: new, **follow})
+                        outputs = self.target.run(self._copies({**self.tensors, **point}))
+                        self.target.gradients(self._copies({**self.tensors, **point}), self._draw(outputs))
+                    except Exception:       # these axes belong together
+                        continue
+                    if all(np.isfinite(y).all() for y in outputs):
+                        yield point
+                        break
+
+    def _numbers(self, arrays: dict[str, np.ndarray], sizes: dict[int, int]) -> dict[str, Any]:
+        """Return arrays of other sizes, of numbers such as stand in them."""
+        point = {}
+        for name, value in arrays.items():
+            changes = name not in self.target.parameters
+            shape = tuple(sizes.get(n, n) if changes else n for n in value.shape)
+            if value.dtype.kind == "f" and changes:
+                point[name] = self.rng.choice(value.ravel(), shape) * self.rng.uniform(0.8, 1.2, shape)
+            elif value.dtype.kind in "iu":
+                point[name] = self.rng.choice(value.ravel(), shape)
+        return point
+
+
+def same_outputs(problem: Problem) -> bool:
+    """Return whether the forward still gives what it gave."""
+    outputs = problem.target.run(copy.deepcopy(problem.tensors))
+    return len(outputs) == len(problem.outputs) and all(map(close, outputs, problem.outputs))

@@ -1,0 +1,246 @@
+"""The search: edits are compiled into the live functions, run, and proved."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from types import CodeType
+from typing import Any, NamedTuple
+
+from minilstm.gradients.repair.edits import Edit, edits
+from minilstm.gradients.repair.problem import Problem, same_outputs
+from minilstm.gradients.repair.program import Program, Unit, get, put, units_of
+
+TOGETHER = 64           # edits of one place that are compiled together
+AFTERWARDS = 500        # candidates that are tried after the first repair
+PAIRS = 6               # edits that bring progress, to which a second one is looked for
+
+
+class Endless(BaseException):
+    """A candidate runs many more steps of loops than the program itself."""
+
+
+class Repair(NamedTuple):
+    """One change that makes every gradient right: where, the key of the mistake, and the line before and
+    after."""
+
+    file: str
+    line: int
+    key: str
+    before: str
+    after: str
+
+
+@dataclass
+class Result:
+    """What a search found: repairs, the most likely first, or pairs of them."""
+
+    repairs: list[tuple[Repair, ...]] = field(default_factory=list)
+    in_forward: bool = False
+    tried: int = 0
+    guilty: list[int] = field(default_factory=list)     # lines that influence all wrong gradients
+    wrong: list[str] = field(default_factory=list)
+
+
+class Search:
+    """A search for single edits."""
+
+    def __init__(self, problem: Problem, units: list[Unit], forward: bool = False) -> None:
+        self.problem, self.forward = problem, forward
+        self.ticks, self.most = 0, 1_000_000
+        builtins.__tick__ = self._tick          # type: ignore[attr-defined]
+        self.program = Program(problem.run, units, problem.forward if problem.target.is_loss else None)
+        for unit in units:
+            for node in ast.walk(unit.tree):
+                if isinstance(node, (ast.For, ast.While)):
+                    node.body.insert(0, _located(ast.parse("__tick__()").body[0], node.lineno))
+        self.program.study()
+        self.ticks = 0
+        self.base = problem.gradients()
+        self.most = 10 * self.ticks + 1000
+        self.wrong, self.good = problem.errors(self.base)
+        self.tried = 0
+        self.progress: list[tuple[int, int, float, Edit]] = []
+
+    def _tick(self) -> None:
+        self.ticks += 1
+        if self.ticks > self.most:
+            raise Endless
+
+    def repairs(self, limit: int) -> Iterator[Edit]:
+        """Yield the edits that make every gradient right, of ``limit`` candidates."""
+        best, last = None, limit
+        for group in _groups(edits(self.program, self.wrong, self.forward)):
+            if self.tried >= last or best is not None and group[0].cost > best:
+                return
+            unit = group[0].statement.unit
+            try:
+                code, group = compiled(group)
+            except (SyntaxError, ValueError, TypeError, RecursionError):
+                continue
+            for k, edit in enumerate(group):
+                self.tried += 1
+                builtins.__choice__ = k         # type: ignore[attr-defined]
+                if self._is_repair(unit, code, edit):
+                    if best is None:
+                        best, last = edit.cost, min(limit, self.tried + AFTERWARDS)
+                    yield edit
+
+    def _is_repair(self, unit: Unit, code: CodeType, edit: Edit) -> bool:
+        self.ticks = 0
+        try:
+            unit.use(code)
+            if self.forward:
+                return self.problem.is_proved(forward=True)
+            wrong, good = self.problem.errors(self.problem.gradients())
+            if wrong <= self.wrong and good > self.good:
+                self.progress.append((len(wrong), -good, edit.cost, edit))
+            self.most, most = 100_000_000, self.most
+            try:
+                return not wrong and same_outputs(self.problem) and self.problem.is_proved()
+            finally:
+                self.most = most
+        except (Exception, Endless):
+            return False
+        finally:
+            unit.use(unit.original)
+
+
+def _groups(found: list[Edit]) -> list[list[Edit]]:
+    """Return edits of one place together, where the first of them stands."""
+    groups: dict[tuple[Any, ...], list[list[Edit]]] = {}
+    for edit in found:
+        alone = (id(edit),) if edit.how == "order" else ()
+        chunks = groups.setdefault((edit.cost, edit.how, id(edit.target), *alone), [[]])
+        if len(chunks[-1]) >= TOGETHER:
+            chunks.append([])
+        chunks[-1].append(edit)
+    return [chunk for chunks in groups.values() for chunk in chunks]
+
+
+def compiled(group: list[Edit]) -> tuple[CodeType, list[Edit]]:
+    """Compile edits of one place, chosen by ``__choice__``; leave out those that are no Python."""
+    hook, new, group = edited(group)
+    old = get(hook)
+    put(hook, new)
+    try:
+        return group[0].statement.unit.compiled(), group
+    finally:
+        put(hook, old)
+
+
+def edited(group: list[Edit]) -> tuple[tuple[Any, str, int | None], Any, list[Edit]]:
+    """Return where edits of one place hang, what has to stand there, and the edits that can be parsed."""
+    how, target, statement = group[0].how, group[0].target, group[0].statement
+    if how == "order":
+        return (_Body(statement.body), "nodes", None), target, group
+    nodes, kept = [], []
+    for edit in group:
+        try:
+            parsed = ast.parse(f"({edit.text})", mode="eval").body if how == "expression" else (
+                ast.parse(edit.text).body)
+        except SyntaxError:
+            continue
+        kept.append(edit)
+        nodes.append(parsed)
+    if not kept:
+        raise SyntaxError("none of them")
+    new: Any = nodes[-1]
+    for k in reversed(range(len(nodes) - 1)):
+        test = ast.parse(f"__choice__ == {k}", mode="eval").body
+        new = ast.IfExp(test, nodes[k], new) if how == "expression" else [ast.If(test, nodes[k], new)]
+    if how == "expression":
+        return target.hook, _located(new, statement.number), kept
+    for node in new:
+        _located(node, statement.number)
+    body = statement.node.body if how == "end" else statement.body     # type: ignore[attr-defined]
+    at = len(body) if how == "end" else body.index(statement.node)
+    return (_Body(body), "nodes", None), [*body[:at], *new, *body[at + (how == "statement"):]], kept
+
+
+class _Body:
+    """A list of statements, exchanged in place."""
+
+    def __init__(self, body: list[ast.stmt]) -> None:
+        self.__dict__["body"] = body
+
+    def __getattr__(self, name: str) -> list[ast.stmt]:
+        return list(self.__dict__["body"])
+
+    def __setattr__(self, name: str, nodes: list[ast.stmt]) -> None:
+        self.__dict__["body"][:] = nodes
+
+
+def _located(node: Any, line: int) -> Any:
+    for inner in ast.walk(node):
+        if isinstance(inner, (ast.expr, ast.stmt, ast.keyword)):
+            inner.lineno = inner.end_lineno = line
+            inner.col_offset = inner.end_col_offset = 0
+    return node
+
+
+def told(edit: Edit) -> Repair:
+    """Return an edit as a repair of the student's line."""
+    statement, how = edit.statement, edit.how
+    before = _head(statement.node)
+    line = edit.target.line if how == "expression" else statement.line
+    if how == "expression":
+        old = get(edit.target.hook)
+        put(edit.target.hook, ast.parse(f"({edit.text})", mode="eval").body)
+        after = _head(statement.node)
+        put(edit.target.hook, old)
+    elif how == "order":
+        at, to = statement.body.index(statement.node), edit.target.index(statement.node)
+        after = f"{before}      # {abs(to - at)} lines further {'down' if to > at else 'up'}"
+    elif how == "statement":
+        after = "" if edit.text == "pass" else edit.text.partition("\n")[0]
+    else:
+        after = f"{edit.text}\n{before}" if how == "before" else f"{before} ... {edit.text}"
+    return Repair(statement.unit.original.co_filename, line, edit.key, before, after)
+
+
+def _head(node: ast.AST) -> str:
+    return ast.unparse(node).partition("\n")[0]
+
+
+def search(problem: Problem, limit: int, thorough: bool) -> Result:
+    """Look for one change; with ``thorough`` also for two, and for one of the forward."""
+    units = units_of(problem.run)
+    first = Search(problem, units)
+    result = Result(wrong=sorted(first.wrong))
+    if not first.wrong:
+        return result
+    result.repairs = [(told(edit),) for edit in first.repairs(limit)]
+    result.tried = first.tried
+    program = first.program
+    result.guilty = sorted({place.line for place in program.places if place.touches is not None
+                            and not place.forward and place.touches >= first.wrong})
+    if result.repairs or not thorough:
+        return result
+    seen: set[tuple[int, int]] = set()
+    for count, good, _, edit in sorted(first.progress, key=lambda each: each[:3]):
+        if (count, good) in seen or len(seen) >= PAIRS:
+            continue
+        seen.add((count, good))
+        unit = edit.statement.unit
+        hook, new, _ = edited([edit])
+        old = get(hook)
+        put(hook, new)
+        original, unit.original = unit.original, unit.compiled()
+        unit.use(unit.original)
+        try:
+            second = Search(problem, units)
+            result.repairs = [(told(edit), told(other)) for other in second.repairs(limit // 4)]
+        finally:
+            put(hook, old)
+            unit.original = original
+            unit.use(original)
+        result.tried += second.tried
+        if result.repairs:
+            return result
+    backward = Search(problem, units, forward=True)
+    result.repairs = [(told(edit),) for edit in backward.repairs(limit)]
+    result.in_forward = bool(result.repairs)
+    return result
