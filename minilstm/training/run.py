@@ -29,6 +29,7 @@ class Run:
             training.
         validates: whether the current ``fit`` has validation data.
         data: settings of the loaders of this run, by role; None before the first ``fit``.
+        batch: the latest training batch, (x, y, keyword arguments of the model); None before the first.
     """
 
     model: Module
@@ -46,3 +47,4 @@ class Run:
     stop: str | None = None
     validates: bool = False
     data: dict[str, Any] | None = None
+    batch: Any = None

@@ -256,6 +256,7 @@ class Trainer:
         Returns the loss and the gradient norm. They are fetched together before the update: the only time
         that a step waits for a device.
         """
+        self.run.batch = x, y, options
         with np.errstate(**QUIET):
             modules = self.model.modules()
             zero_gradients(modules)
