@@ -32,7 +32,7 @@ from minilstm.training.progress import say
 from minilstm.training.run import Run
 
 STEPS = 200         # until the loss may be called stuck, and between two looks, each as dear as two steps
-SEQUENCES = 8       # looked at
+SEQUENCES = 4       # looked at
 
 
 class Advice(Callback):
@@ -73,19 +73,20 @@ class Advice(Callback):
     def _findings(self, run: Run, row: Row) -> Iterator[tuple[str, str]]:
         """Yield (kind, text), the most urgent first."""
         history, norm, first = run.history, max(self._norms), max(self._first)
-        loss = float(max(np.convolve(self._losses, [0.1] * 10, "valid")))       # 0.1 of their sum where they are fewer
+        loss = max(np.convolve(self._losses, [0.1] * 10, "valid"))      # less where they are fewer
         usual = float(np.median(self._norms)) if len(history) == 1 else history.rows[0]["grad_norm"]
         exploded = run.clip_norm is None and norm > 100 * usual > 0
         if exploded:
             yield "exploding", (f"the gradient's norm was {norm:.3g} in step {self._norms.index(norm) + 1} "
                                 f"(usual: {usual:.2g}); limit it with clip_norm")
         elif loss > 2 * first > 0:
-            yield "jump", (f"the loss jumped to {loss:.4g} (it began with {first:.4g}), and no gradient exploded: "
-                           f"the learning rate, {row['lr']:g}, is too high")
-        binary = isinstance(run.criterion, (BCELoss, BCEWithLogitsLoss)) and run.criterion.reduction == "mean"
+            yield "jump", (f"the loss jumped to {loss:.4g} (it began with {first:.4g}), and no gradient "
+                           f"exploded: the learning rate, {row['lr']:g}, is too high")
+        criterion = run.criterion
+        binary = isinstance(criterion, (BCELoss, BCEWithLogitsLoss)) and criterion.reduction == "mean"
         if binary and self._steps >= STEPS and abs(row["train_loss"] - math.log(2)) < 0.005:
-            yield "stuck", (f"the loss, {row['train_loss']:.4f}, is ln 2: the model knows nothing of the labels"
-                            + _on_padding(run))
+            yield "stuck", (f"the loss, {row['train_loss']:.4f}, is ln 2: the model knows nothing of the "
+                            f"labels{_on_padding(run)}")
         layer = _recurrent(run.model)
         due = self._steps - self._looked >= STEPS
         if due and type(layer) in CELL_OF and layer.num_layers * layer.directions == 1:
@@ -100,7 +101,8 @@ class Advice(Callback):
 
 def _recurrent(model: Any) -> Any:
     """Return the one recurrent layer of a Sequential, if it returns its last state; else None."""
-    found = [layer for layer in model if isinstance(layer, Recurrent)] if isinstance(model, Sequential) else []
+    layers = model.layers if isinstance(model, Sequential) else []
+    found = [layer for layer in layers if isinstance(layer, Recurrent)]
     return found[0] if len(found) == 1 and not found[0].return_sequences else None
 
 
@@ -110,7 +112,8 @@ def _on_padding(run: Run) -> str:
     if options or _recurrent(run.model) is None:
         return ""
     count = int((x[:, -1] == 0).reshape(len(x), -1).all(axis=1).sum())
-    return f"; {count} of {len(x)} last states stand on padding" + ": give lengths, or pad in front" * (count > 0)
+    text = f"; {count} of {len(x)} last states stand on padding"
+    return f"{text}: give lengths, or pad in front" if count else text
 
 
 def _look(run: Run) -> Iterator[tuple[str, str]]:
@@ -123,11 +126,12 @@ def _look(run: Run) -> Iterator[tuple[str, str]]:
         flow = backward_flow(unrolled, *check_upstream(unrolled, None, upstream["dh_last"], None))
         size = norms(flow.dh) if flow.dc is None else np.maximum(norms(flow.dh), norms(flow.dc))
         share = np.median(size / size.max(axis=0), axis=1)
-    yield from _saturated(unrolled, flow.real) if getattr(layer, "nonlinearity", "tanh") == "tanh" else ()
+    if getattr(layer, "nonlinearity", "tanh") == "tanh":
+        yield from _saturated(unrolled, flow.real)
     T, lost = len(size) - 1, int(np.argmax(share > 1e-6))       # at the steps before, it is less
     if lost > T / 2:
-        yield "vanishing", (f"of the gradient at step {T}, {share[T // 2]:.0e} is left at step {T // 2}, so what "
-                            f"happens before step {lost} is hardly learned")
+        yield "vanishing", (f"of the gradient at step {T}, {share[T // 2]:.0e} is left at step {T // 2}, so "
+                            f"what happens before step {lost} is hardly learned")
 
 
 def _saturated(unrolled: Unrolled, real: np.ndarray) -> Iterator[tuple[str, str]]:
