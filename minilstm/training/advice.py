@@ -88,7 +88,7 @@ class Advice(Callback):
             yield "stuck", (f"the loss, {row['train_loss']:.4f}, is ln 2: the model knows nothing of the "
                             f"labels{_on_padding(run)}")
         layer = _recurrent(run.model)
-        due = self._steps - self._looked >= STEPS
+        due = self._steps - self._looked >= STEPS and not run.carry_state
         if due and type(layer) in CELL_OF and layer.num_layers * layer.directions == 1:
             self._looked = self._steps
             yield from _look(run)
