@@ -102,8 +102,9 @@ def _layers_of(layer: Any) -> list[Module]:
     kind, activation = type(cell).__name__, getattr(getattr(cell, "activation", None), "__name__", "linear")
     if kind in KERAS.values():
         named = {"nonlinearity": activation} if kind == "SimpleRNN" and activation in ("tanh", "relu") else {}
-        return [KINDS[kind.removeprefix("Simple")](shapes[0][0], cell.units, bidirectional=cell is not layer,
-                            return_sequences=cell.return_sequences, **named)]
+        return [KINDS[kind.removeprefix("Simple")](
+            shapes[0][0], cell.units, bidirectional=cell is not layer, return_sequences=cell.return_sequences,
+            **named)]
     made: dict[str, Callable[[], list[Module]]] = {
         "InputLayer": list, "Masking": list, "Activation": list, "Embedding": lambda: [Embedding(*shapes[0])],
         "Dense": lambda: [Linear(*shapes[0], bias=len(shapes) > 1)], "Dropout": lambda: [Dropout(layer.rate)]}
