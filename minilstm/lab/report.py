@@ -73,13 +73,6 @@ class Equations(Block):
 
 
 @dataclass(frozen=True)
-class Code(Block):
-    """Lines of text in a fixed-width font."""
-
-    text: str
-
-
-@dataclass(frozen=True)
 class Quote(Block):
     """A quotation, with a line about it."""
 
@@ -149,7 +142,7 @@ def typeset(text: str) -> str:
 
     Everything else is escaped, so the result is safe in a page.
     """
-    text = text.replace("/∂", "/\u2060∂")       # where no line may break
+    text = re.sub(r"(?<=\d) (?=%)", "\u00a0", text.replace("/∂", "/\u2060∂"))      # where no line may break
     text = re.sub(r"(?<!\w)([^\W\d_]\u0303?)_(?:\{([^{}]*)\}|([^\W_]|max)(?!\w))",
                   lambda m: f"{m[1]}<sub>{m[2] or m[3]}</sub>", html.escape(text))
     text = re.sub(r"(?<![\w.])(\d+(?:\.\d+)?)e([+-])0*(\d+)\b",

@@ -15,10 +15,11 @@ from minilstm.lab import conclusions, gradient_tables, imdb_results, lag_results
 from minilstm.lab.cells import CELLS
 from minilstm.lab.gradient_axes import default_rows, finish
 from minilstm.lab.gradient_figures import FIGURES, SHOWS
-from minilstm.lab.report import Code, Equations, Figure, Findings, Heading, Items, Quote, Section, Table, Text
+from minilstm.lab.report import Equations, Figure, Findings, Heading, Items, Quote, Section, Table, Text
 from minilstm.lab.words import WordTrace
 from minilstm.lab.words_figure import draw_words, draw_words_down
 from minilstm.layers.module import Module
+from minilstm.layers.summary import layer_rows
 from minilstm.losses.metrics import confusion_matrix, precision_recall_f1
 from minilstm.training.curves import TRAIN, VALIDATION, draw_epochs, legend_below, new_figure
 from minilstm.training.history import History
@@ -133,7 +134,9 @@ def model(network: Module, settings: Mapping[str, Any]) -> Section:
     return Section("Model", [
         Text("Input, Embedding, recurrent layer (its last hidden state), Dropout, Linear, Sigmoid; "
              "binary cross-entropy; Adam."),
-        Code(str(network.summary((settings["batch_size"], settings["max_length"])))),
+        Table(("layer", "output shape", "parameters"),
+              layer_rows(network, (settings["batch_size"], settings["max_length"])),
+              f"{network.num_parameters():,} parameters."),
         Table(("setting", "value"), shown, "Settings of the training.")])
 
 
@@ -194,7 +197,7 @@ def paddings(frame: pandas.DataFrame) -> Section:
             Table.of(imdb_results.table(group),
                      f"{cell.upper()}: validation accuracy in percent, best epoch (number of seeds)."),
             Figure.of(imdb_results.draw(group)[f"paddings-{cell}"],
-                      "Only reviews that are shorter than this number of tokens are padded at all.")]
+                      "Only reviews that are shorter than this are padded at all.")]
     return Section("Padding in front or behind, at several lengths",
                    blocks or [Text("Only one way to pad was tried.")])
 
@@ -253,8 +256,8 @@ def gradients(frames: Mapping[str, pandas.DataFrame]) -> Section:
         most = gates[["left", "right"]].mean().max().max()
         for name, caption in CAPTIONS.items():
             if name == "gate-saturation" and most < SATURATED:
-                blocks.append(Text("No gate is below 0.1 or above 0.9 at more than "
-                                   f"{conclusions.percent(most)} of the units and steps."))
+                blocks.append(Text("No gate saturates: at most "
+                                   f"{conclusions.percent(most)} of its values are near 0 or 1."))
             elif cells & set(SHOWS.get(name, CELLS)):
                 draw = FIGURES[name]
                 narrow = draw(frames, problem, columns=1)
