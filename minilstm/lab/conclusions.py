@@ -92,9 +92,10 @@ def about_cells(summary: pandas.DataFrame) -> list[str]:
         ranked = listed([f"the {_name(row)} ({percent(row['mean'])})" for row in others])
         sentences.append(f"With {long} tokens the {_name(first)} is best, {percent(first['mean'])}, "
                          f"before {ranked}; the gap to the second is {_gap(first, others[0])}.")
-    before = {row["cell"]: row for row in by_length[short]}
-    changes = [f"the {_name(row)} {_change(row, before[row['cell']])}" for row in by_length[long]
-               if row["cell"] in before]
+    before = {row["cell"]: row["mean"] for row in by_length[short]}
+    changes = [f"the {_name(row)} {'gains' if row['mean'] >= before[row['cell']] else 'loses'} "
+               f"{points(row['mean'] - before[row['cell']])}"
+               for row in by_length[long] if row["cell"] in before]
     guessing = [_name(row) for row in by_length[long] if abs(row["mean"] - 0.5) <= CHANCE]
     reason = ""
     if guessing:
@@ -107,11 +108,6 @@ def about_cells(summary: pandas.DataFrame) -> list[str]:
 
 def _name(row: Mapping[Any, Any]) -> str:
     return str(row["cell"]).upper()
-
-
-def _change(row: Mapping[Any, Any], before: Mapping[Any, Any]) -> str:
-    change = row["mean"] - before["mean"]
-    return f"{'gains' if change >= 0 else 'loses'} {points(change)}"
 
 
 def _gap(a: Mapping[Any, Any], b: Mapping[Any, Any]) -> str:
@@ -159,13 +155,10 @@ def about_tasks(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         late = ""
         if (reach.get("rnn") or 0) > (reach.get("lstm") or 0) and "lstm" in reach:
             late = "; this budget ends before the LSTM has learned what the simple RNN learns in it"
-        by = listed([f"by the {cell.upper()} {_up_to(lag)}" for cell, lag in reach.items()])
+        by = listed([f"by the {cell.upper()} {f'up to lag {lag}' if lag else 'at none of the lags tried'}"
+                     for cell, lag in reach.items()])
         sentences.append(f"{task}: solved with every seed {by}{late}.")
     return sentences
-
-
-def _up_to(lag: int | None) -> str:
-    return "at none of the lags tried" if lag is None else f"up to lag {lag}"
 
 
 def about_gradients(rows: Sequence[Mapping[str, Any]]) -> list[str]:

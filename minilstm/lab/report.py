@@ -92,7 +92,8 @@ class Table(Block):
     @property
     def wide(self) -> bool:
         """Whether its rows are too long for a phone, where each value then gets a line of its own."""
-        return sum(max(map(len, column)) for column in list(zip(*self.rows))[1:]) > 36
+        first = max((len(word) for row in self.rows for word in row[0].split()), default=0)
+        return first + sum(max(map(len, column)) for column in list(zip(*self.rows))[1:]) > 40
 
     @classmethod
     def of(cls, frame: pandas.DataFrame, caption: str, bold: Sequence[int] = ()) -> Table:

@@ -171,7 +171,7 @@ def comparison(frame: pandas.DataFrame, config: Mapping[str, Any]) -> Section:
                  "Validation accuracy in percent, best epoch: mean ± standard deviation (number of seeds). "
                  f"After the last epoch it is at most {conclusions.points((best - last).max())} lower."),
         Figure.of(imdb_results.draw(usual)["accuracy"],
-                  "Where the bars of two cells overlap, their seeds do not tell them apart.")])
+                  "Where bars overlap, the seeds do not tell the cells apart.")])
 
 
 def budget_of(budget: Mapping[str, Any]) -> str:
