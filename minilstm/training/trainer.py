@@ -41,13 +41,8 @@ from minilstm.training.progress import say
 from minilstm.training.run import Run
 
 
-def _of_run(name: str) -> Any:
-    """Return a property of the Trainer that reads and writes an attribute of its run."""
-    return property(lambda self: getattr(self.run, name), lambda self, value: setattr(self.run, name, value))
-
-
-class Trainer:
-    """Train a model epoch by epoch, and record the results.
+class Trainer(Run):
+    """Train a model epoch by epoch, and record the results. It is the ``Run`` that callbacks receive.
 
     Args:
         model, criterion, optimizer: the model, its loss and the optimizer; any objects with the same methods
@@ -67,9 +62,7 @@ class Trainer:
         verbose: print a line after each epoch and a summary at the end.
         print_fn: function that prints these lines; None: print to standard output without breaking the bars.
 
-    Attributes:
-        run: the ``Run``; its attributes (history, epoch, step, stop and so on) are also available on the
-            Trainer.
+    Attributes: those of a ``Run`` (history, epoch, step, stop and so on).
 
     >>> import numpy as np
     >>> import minilstm as ml
@@ -84,11 +77,6 @@ class Trainer:
     >>> trainer.predict(x).shape
     (32, 1)
     """
-
-    model, criterion, optimizer, scheduler, metric, clip_norm, callbacks, config = map(_of_run, (
-        "model", "criterion", "optimizer", "scheduler", "metric", "clip_norm", "callbacks", "config"))
-    history, epoch, step, sums, stop, validates, data = map(_of_run, (
-        "history", "epoch", "step", "sums", "stop", "validates", "data"))
 
     def __init__(self, model: Module, criterion: Any, optimizer: Any, *, scheduler: Any = None,
                  clip_norm: float | None = None, callbacks: Iterable[Callback] = (),
@@ -114,10 +102,10 @@ class Trainer:
         if getattr(optimizer, "model", model) is not model:
             raise ArgumentError("Trainer: the optimizer was made for another model; give both the whole "
                                 "model, and set layer.frozen = True where a layer is not to learn")
-        self.run = Run(model, criterion, optimizer, scheduler,
-                       metric=accuracy_of(criterion) if metric == "accuracy" else metric,
-                       clip_norm=None if clip_norm is None else float(clip_norm),
-                       callbacks=callbacks, config=dict(config or {}))
+        super().__init__(model, criterion, optimizer, scheduler,
+                         metric=accuracy_of(criterion) if metric == "accuracy" else metric,
+                         clip_norm=None if clip_norm is None else float(clip_norm),
+                         callbacks=callbacks, config=dict(config or {}))
         self.run_dir = None if run_dir is None else as_path("run_dir", run_dir)
         self.progress, self.verbose, self._say = progress, verbose, print_fn or say
         self._resumed = False                       # the state comes from a checkpoint
@@ -192,9 +180,9 @@ class Trainer:
         if source is None:
             raise ArgumentError("resume: give a checkpoint, or give the Trainer a run_dir")
         file = source / run_folder.LAST if path is None or os.path.isdir(source) else source
-        settings = state.settings(self.run)
-        state.restore(self.run, file, data)
-        for name, now in state.settings(self.run).items():
+        settings = state.settings(self)
+        state.restore(self, file, data)
+        for name, now in state.settings(self).items():
             if settings.get(name) != now:
                 warnings.warn(
                     f"{file}: the run continues with its own {name}, {now!r}, not with "
@@ -324,7 +312,7 @@ class Trainer:
 
     def _call(self, hook: str, *args: Any) -> None:
         for callback in self.callbacks:
-            getattr(callback, hook)(self.run, *args)
+            getattr(callback, hook)(self, *args)
 
     def _tell(self, text: str) -> None:
         if self.verbose:
@@ -342,15 +330,15 @@ class Trainer:
     def _open_run(self) -> None:
         if self.run_dir is not None and self._recorded:
             run_folder.clean_run(self.run_dir)
-            run_folder.update_config(self.run, self.run_dir)
+            run_folder.update_config(self, self.run_dir)
         elif self.run_dir is not None:
-            run_folder.create_run(self.run, self.run_dir)
+            run_folder.create_run(self, self.run_dir)
             self._recorded = True
             self._save(run_folder.LAST)
 
     def _save(self, *names: str) -> None:
         if self.run_dir is not None and self._recorded:
-            run_folder.save_run(self.run, self.run_dir, *names)
+            run_folder.save_run(self, self.run_dir, *names)
 
     def _draw(self) -> None:
         if self.run_dir is None or not len(self.history):
