@@ -49,7 +49,6 @@ HOST_ONLY: dict[str, str] = {
     "data/test_imdb.py": "archives and downloads",
     "data/test_padding.py": "lists of numbers",
     "data/test_split.py": "index arrays as scikit-learn draws them, before anything is uploaded",
-    "data/test_tasks.py": "sequences drawn on the host; no layer sees them",
     "data/test_tokenizer.py": "text and token lists",
     **dict.fromkeys(["gradients/targets", "gradients/diagnosis", "gradients/check/test_compare.py",
                      "repair_set", "test_zoo_cases.py"],
