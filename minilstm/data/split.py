@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from minilstm.backend.arrays import asarray, backend_name, refuse_other_arithmetic
-from minilstm.backend.checks import is_array
+from minilstm.backend.checks import is_array, is_whole
 from minilstm.backend.errors import ArgumentError, ShapeError
 
 
@@ -68,8 +68,7 @@ def _size(name: str, array: Any) -> int:
 def _random_state(seed: Any) -> np.random.RandomState:
     if isinstance(seed, np.random.RandomState):
         return seed
-    whole = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)
-    if seed is None or (whole and 0 <= seed < 2**32):
+    if seed is None or is_whole(seed) and 0 <= seed < 2**32:
         return np.random.RandomState(seed)
     raise ArgumentError("random_state: expected None, a RandomState or a whole number in [0, 2**32), "
                         f"got {seed!r}")
@@ -100,8 +99,7 @@ def _part_sizes(n: int, test_size: Any, train_size: Any) -> tuple[int, int]:
 def _rows(name: str, size: Any, n: int, rounding: Any) -> int | None:
     if size is None:
         return None
-    whole = isinstance(size, (int, np.integer)) and not isinstance(size, bool)
-    if whole and 0 < size < n:
+    if is_whole(size) and 0 < size < n:
         return int(size)
     if isinstance(size, (float, np.floating)) and 0 < size < 1:
         return int(rounding(size * n))

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minilstm.backend.checks import check_choice, check_positive_int
+from minilstm.backend.checks import check_choice, check_number, check_positive_int
 from minilstm.backend.errors import ArgumentError, NonFiniteError
 from minilstm.data.loader import DataLoader
 from minilstm.gradients.instruments.flow import model_upstream, norms
@@ -31,7 +31,7 @@ from minilstm.layers.sequential import Sequential
 from minilstm.losses.binary_cross_entropy import BCELoss
 from minilstm.losses.squared_error import MSELoss
 from minilstm.optim.adam import Adam
-from minilstm.optim.gradients import check_number, clip_grad_norm
+from minilstm.optim.gradients import clip_grad_norm
 from minilstm.training.reference import LAYERS
 
 PROBLEMS = ("imdb", "adding")
