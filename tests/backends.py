@@ -1,7 +1,7 @@
 """One test body for every backend: helpers that put a test's arrays on NumPy or on a device, and bring the results back.
 
 A test file listed in ``BOTH`` runs three times: on NumPy, on the strict stand-in for CuPy (tests/cuda/standin), and, if there
-is one, on a GPU (``pytest -m gpu``; skipped elsewhere). Its test functions make arrays with ``xp`` or ``put``, call the
+is one, on a GPU (``pytest -m gpu``; left out elsewhere). Its test functions make arrays with ``xp`` or ``put``, call the
 library, and compare results that ``host`` has fetched. In addition, each array fetched from a device is compared with the one
 that the same line fetched on NumPy: float64 to 1e-12, float32 to 1e-5, whatever tolerance the test itself allows. Files that
 need no arrays of the library, or concern only the host, are in ``HOST_ONLY``, each with the reason; tests/test_backends.py
