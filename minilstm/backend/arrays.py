@@ -132,7 +132,7 @@ def to_numpy(x: Any) -> Any:
     return x.get() if _is_device_array(x) else np.asarray(x)
 
 
-def fetch(scalars: list[Any]) -> list[float]:
+def to_floats(scalars: list[Any]) -> list[float]:
     """Return 0-d arrays and numbers as floats, with a single transfer for all that are on a device."""
     xp = get_array_module(*scalars)
     if xp is np:

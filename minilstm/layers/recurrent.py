@@ -145,7 +145,7 @@ class Recurrent(Module):
                 masks.append(dropout_mask(self.rng, tuple(x.shape), self.dropout, x) if drops else None)
                 x = x if masks[-1] is None else x * masks[-1]
             every = self.return_sequences or layer + 1 < self.num_layers    # every step's output is needed
-            options = {} if pair is self.readable else {"outputs": every, "keep": self.keeps}
+            options = {} if pair is self.readable else {"outputs": every, "keep": self.caches_needed}
             outputs = []
             for direction in range(self.directions):
                 cell = len(caches)

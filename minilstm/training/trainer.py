@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from minilstm.backend.arrays import Array, fetch
+from minilstm.backend.arrays import Array, to_floats
 from minilstm.backend.checks import check_positive_int, is_number
 from minilstm.backend.errors import ArgumentError, CheckpointError, NonFiniteError
 from minilstm.backend.paths import as_path
@@ -142,7 +142,7 @@ class Trainer(Run):
         elif self.data is not None and (self._resumed or self.step):
             check_data(self.data, data)
         self.data, self.validates, self._resumed = data, val_loader is not None, False
-        with self._alone("fit"), self._guard, restored_modes(self.model):
+        with self._only_thread("fit"), self._guard, restored_modes(self.model):
             try:
                 self._call("on_train_begin")
                 self._open_run()
@@ -241,8 +241,8 @@ class Trainer(Run):
     def train_step(self, x: Array, y: Array, options: dict[str, Any]) -> tuple[float, float]:
         """Make one update of the weights, unless the loss or a gradient is not finite, and count the step.
 
-        Returns the loss and the gradient norm. They are fetched together before the update: the only time
-        that a step waits for a device.
+        Returns the loss and the gradient norm. They come to the host together, before the update: the only
+        time that a step waits for a device.
         """
         with np.errstate(**QUIET):
             modules = self.model.modules()
@@ -257,9 +257,9 @@ class Trainer(Run):
             norm = clip_grad_norm(self.model, max_norm, modules=modules)
             samples = samples_of(self.criterion, y, len(x))
             if isinstance(samples, int):
-                loss, score, norm = fetch([loss, score, norm])
+                loss, score, norm = to_floats([loss, score, norm])
             else:
-                loss, score, norm, samples = fetch([loss, score, norm, samples])
+                loss, score, norm, samples = to_floats([loss, score, norm, samples])
             if not (math.isfinite(loss) and math.isfinite(norm)):
                 words = explain_step(self.model, loss, x, y, options)
                 self.model.drop_caches()
@@ -299,7 +299,7 @@ class Trainer(Run):
                                 "has returned, or give a copy of the model to another Trainer")
 
     @contextmanager
-    def _alone(self, what: str) -> Iterator[None]:
+    def _only_thread(self, what: str) -> Iterator[None]:
         self._refuse_beside_fit(what)
         before, self._trainer_thread = self._trainer_thread, threading.get_ident()
         try:
