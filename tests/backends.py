@@ -36,7 +36,7 @@ BOTH: tuple[str, ...] = (
     *(f"losses/test_{name}.py" for name in ("binary_cross_entropy", "cross_entropy", "loss", "metrics", "squared_error")),
     *(f"optim/test_{name}.py" for name in ("adam", "gradients", "optimizer", "sgd")),
     *(f"training/test_{name}.py" for name in (
-        "averaging", "callbacks", "evaluation", "interrupt", "nonfinite", "resume", "run_folder",
+        "averaging", "callbacks", "characters", "evaluation", "interrupt", "nonfinite", "resume", "run_folder",
         "torch_parity", "trainer")),
     "training/weights/test_devices.py", "data/test_loader.py", "examples/test_imdb_lstm.py", "gradients/test_gradcheck.py")
 
@@ -45,6 +45,7 @@ HOST_ONLY: dict[str, str] = {
     "cuda": "about the device already: its own tests choose the stand-in, the emulator or a GPU",
     "backend": "threads and BLAS of the host, and which backend pretended arrays belong to",
     "kernels": "the fast twins for CPUs",
+    "data/test_contiguous.py": "whole numbers in another order, before anything is uploaded",
     "data/test_csv_rows.py": "files on a disk",
     "data/test_imdb.py": "archives and downloads",
     "data/test_padding.py": "lists of numbers",

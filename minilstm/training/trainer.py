@@ -50,6 +50,9 @@ class Trainer(Run):
         scheduler: a learning-rate schedule, stepped after each epoch (ReduceLROnPlateau with the validation
             loss, or with the training loss if there is no validation data).
         clip_norm: rescale gradients whose total norm is larger than this; None: never.
+        carry_state: begin each batch in the states in which the one before it ended, the first of an epoch
+            and of an evaluation with zeros (truncated BPTT; see ``contiguous_batches``). The model is called
+            with ``state0`` and ``return_state=True``, as recurrent layers and Sequential can be.
         callbacks: ``Callback`` objects, called in this order.
         metric: function (prediction, target) -> mean over the batch, logged as accuracy; None: no metric. The
             default is the accuracy that fits the loss: probabilities are thresholded at 0.5, logits at 0, and
@@ -79,7 +82,8 @@ class Trainer(Run):
     """
 
     def __init__(self, model: Module, criterion: Any, optimizer: Any, *, scheduler: Any = None,
-                 clip_norm: float | None = None, callbacks: Iterable[Callback] = (),
+                 clip_norm: float | None = None, carry_state: bool = False,
+                 callbacks: Iterable[Callback] = (),
                  metric: Callable[[Array, Array], Any] | Literal["accuracy"] | None = "accuracy",
                  run_dir: PathLike | None = None,
                  config: Mapping[str, Any] | None = None, progress: bool = True, verbose: bool = True,
@@ -105,7 +109,7 @@ class Trainer(Run):
         super().__init__(model, criterion, optimizer, scheduler,
                          metric=accuracy_of(criterion) if metric == "accuracy" else metric,
                          clip_norm=None if clip_norm is None else float(clip_norm),
-                         callbacks=callbacks, config=dict(config or {}))
+                         carry_state=bool(carry_state), callbacks=callbacks, config=dict(config or {}))
         self.run_dir = None if run_dir is None else as_path("run_dir", run_dir)
         self.progress, self.verbose, self._say = progress, verbose, print_fn or say
         self._resumed = False                       # the state comes from a checkpoint
@@ -136,6 +140,9 @@ class Trainer(Run):
         run; CheckpointError if the run cannot be recorded or resumed.
         """
         epochs = check_positive_int("epochs", epochs)
+        if self.carry_state and getattr(train_loader, "shuffle", False):
+            raise ArgumentError("carry_state: the training loader shuffles its rows, but each batch must "
+                                "continue the one before it; leave out shuffle=True")
         data = {"training": describe_loader(train_loader), "validation": describe_loader(val_loader)}
         if resume:
             self.resume(data=data)
@@ -204,6 +211,7 @@ class Trainer(Run):
         epoch = self.epoch + 1
         self.model.train()
         if self.step == 0:
+            self.state = None
             self._call("on_epoch_begin", epoch)
         with evaluation.bar_for(train_loader, f"Epoch {epoch}/{epochs}", self.step, self.progress) as bar:
             for batch in batches_of(train_loader, self.epoch, self.step):
@@ -249,7 +257,11 @@ class Trainer(Run):
             zero_gradients(modules)
             for _, module in modules:       # forwards made before are not meant
                 module._caches = []
-            prediction = self.model(x, **options)
+            state = None
+            if self.carry_state:
+                prediction, state = self.model(x, state0=self.state, return_state=True, **options)
+            else:
+                prediction = self.model(x, **options)
             loss = self.criterion(prediction, y)
             self.model.backward(self.criterion.backward())
             score = 0.0 if self.metric is None else self.metric(prediction, y)
@@ -270,6 +282,7 @@ class Trainer(Run):
                 self.optimizer.step(checked=min(norm, max_norm) < 1e18, modules=modules)
             else:
                 self.optimizer.step()
+        self.state = state
         weight = loss_weight(self.criterion, samples)
         self.sums = [self.sums[0] + loss * weight, self.sums[1] + score * samples, self.sums[2] + norm,
                      self.sums[3] + int(samples)]
@@ -284,7 +297,7 @@ class Trainer(Run):
         without a metric."""
         self._refuse_beside_fit("evaluate")
         return evaluation.evaluate(self.model, self.criterion, loader, self.metric, progress=self.progress,
-                                   after_batch=self._stop_if_interrupted)
+                                   carry_state=self.carry_state, after_batch=self._stop_if_interrupted)
 
     def predict(self, x: Any, batch_size: int = 256, *, lengths: Any = None) -> Any:
         """Return the model's output for ``x`` (N, ...) as a host array (N, ...), computed in batches in
