@@ -36,7 +36,8 @@ BOTH: tuple[str, ...] = (
     *(f"losses/test_{name}.py" for name in ("binary_cross_entropy", "cross_entropy", "loss", "metrics", "squared_error")),
     *(f"optim/test_{name}.py" for name in ("adam", "gradients", "optimizer", "sgd")),
     *(f"training/test_{name}.py" for name in (
-        "averaging", "callbacks", "characters", "evaluation", "interrupt", "nonfinite", "resume", "run_folder",
+        "advice", "averaging", "callbacks", "characters", "evaluation", "interrupt", "nonfinite", "resume",
+        "run_folder",
         "torch_parity", "trainer")),
     "training/weights/test_devices.py", "data/test_loader.py", "examples/test_imdb_lstm.py", "gradients/test_gradcheck.py")
 

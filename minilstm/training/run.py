@@ -30,6 +30,7 @@ class Run:
         validates: whether the current ``fit`` has validation data.
         state: with ``carry_state``, the final state of the last batch of this epoch; None: zeros.
         data: settings of the loaders of this run, by role; None before the first ``fit``.
+        batch: the latest training batch, (x, y, keyword arguments of the model); None before the first.
     """
 
     model: Module
@@ -49,3 +50,4 @@ class Run:
     validates: bool = False
     state: Any = None
     data: dict[str, Any] | None = None
+    batch: Any = None
