@@ -252,7 +252,7 @@ class Trainer(Run):
         Returns the loss and the gradient norm. They come to the host together, before the update: the only
         time that a step waits for a device.
         """
-        self.run.batch = x, y, options
+        self.batch = x, y, options
         with np.errstate(**QUIET):
             modules = self.model.modules()
             zero_gradients(modules)
