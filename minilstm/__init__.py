@@ -50,6 +50,7 @@ _PUBLIC = {
     "optim.schedules": ("CosineAnnealingLR", "ExponentialLR", "LambdaLR", "LinearLR", "MultiStepLR",
                         "StepLR"),
     "optim.sgd": ("SGD",),
+    "training.advice": ("Advice",),
     "training.averaging": ("AveragedWeights",),
     "training.callbacks": ("Callback", "EarlyStopping"),
     "training.checkpoint": ("load_checkpoint", "save_checkpoint"),
