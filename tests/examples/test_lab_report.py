@@ -155,7 +155,7 @@ def test_a_report_on_folders_that_are_there(example: Any, out: Path, reviews: Pa
     other = tmp_path / "other.csv"
     other.write_text(reviews.read_text().replace("plot", "story"))
     words = refused(example, capsys, *there, "--out", str(tmp_path / "b"), "--data", str(other))
-    assert "trained on other reviews" in words
+    assert "trained on other texts" in words
     (gradients / "trials.jsonl").unlink()
     words = refused(example, capsys, *there, "--out", str(tmp_path / "c"))
     assert "holds no finished trial of examples/vanishing_gradients.py" in words
