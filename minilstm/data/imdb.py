@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minilstm.backend.errors import DataError
+from minilstm.backend.errors import DataError, one_line
 from minilstm.data.csv_rows import read_rows
 
 DATASET = "lakshmi25npathi/imdb-dataset-of-50k-movie-reviews"
@@ -153,7 +153,7 @@ def _kaggle_download(timeout: float) -> tuple[Path | None, str]:
         finally:
             logger.setLevel(level)
     except Exception as error:      # kagglehub's layers raise many kinds of errors; all of them mean: no data
-        return None, f"the download failed ({' '.join(str(error).split())[:120] or type(error).__name__})"
+        return None, f"the download failed ({one_line(error)})"
     if not (folder / FILE).is_file():
         return None, f"{folder} has no file {FILE!r}"
     return folder / FILE, "downloaded"

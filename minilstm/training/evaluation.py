@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from minilstm.backend.arrays import Array, asarray, backend_name, fetch, to_numpy
+from minilstm.backend.arrays import Array, asarray, backend_name, to_floats, to_numpy
 from minilstm.backend.checks import as_array, check_positive_int, is_array
 from minilstm.backend.errors import ArgumentError, NonFiniteError, ShapeError, TokenError
 from minilstm.backend.passes import evaluating
@@ -53,7 +53,7 @@ def evaluate(model: Module, criterion: Any, loader: Any,
             after_batch()
     if not batches:
         raise ArgumentError("evaluate: the loader gave no batch")
-    loss, score, count = fetch([*totals, samples])
+    loss, score, count = to_floats([*totals, samples])
     mean_loss, mean_score = loss / max(count, 1), score / max(count, 1)
     if not math.isfinite(mean_loss):
         reason = explain_parameters(model)

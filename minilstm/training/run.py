@@ -1,7 +1,6 @@
 """A training run as plain data: what is trained, how, and how far it has progressed.
 
-The Trainer works on this object. Callbacks, checkpoints and the run folder use it, and do not access the
-Trainer itself.
+Callbacks, checkpoints and the run folder use this much of a Trainer, which is a run that trains itself.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from minilstm.layers.module import Module
 from minilstm.training.history import History
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Run:
     """The parts of a training run and its progress.
 

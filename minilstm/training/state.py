@@ -30,7 +30,7 @@ from minilstm.training.run import Run
 _KIND = "minilstm training state 1"
 
 
-def _word(thing: Any) -> str | None:
+def _fingerprint(thing: Any) -> str | None:
     """Return a description of a part of the run that is the same in every process."""
     if thing is None or isinstance(thing, (int, float, str)):
         return None if thing is None else str(thing)
@@ -42,11 +42,11 @@ def _word(thing: Any) -> str | None:
 
 def describe(run: Run) -> dict[str, str | None]:
     """Return a description of the parts that must be the same when a run is resumed."""
-    return {"model": _word(run.model), "criterion": _word(run.criterion),
+    return {"model": _fingerprint(run.model), "criterion": _fingerprint(run.criterion),
             "optimizer": type(run.optimizer).__qualname__,
             "scheduler": None if run.scheduler is None else type(run.scheduler).__qualname__,
-            "metric": _word(run.metric), "clip_norm": _word(run.clip_norm),
-            "carry_state": _word(run.carry_state or None)}
+            "metric": _fingerprint(run.metric), "clip_norm": _fingerprint(run.clip_norm),
+            "carry_state": _fingerprint(run.carry_state or None)}
 
 
 def _remembering(callbacks: Iterable[Callback]) -> list[tuple[Callback, dict[str, Any]]]:
@@ -146,21 +146,21 @@ def _check_position(meta: Mapping[str, Any]) -> None:
     need(isinstance(meta["history"], list) and len(meta["history"]) == epoch, "epoch and history")
     History(meta["history"])
     need(isinstance(sums, list) and len(sums) == 4
-         and all(is_number(one) and -1e300 < one < 1e300 for one in sums)
+         and all(is_number(total) and -1e300 < total < 1e300 for total in sums)
          and type(sums[3]) is int and 0 <= sums[3] < 2 ** 63 and (step > 0 or not any(sums)), "sums")
     need(meta["stop"] is None or isinstance(meta["stop"], str), "reason to stop")
     need(isinstance(meta["config"], dict), "config")
     need(data is None or isinstance(data, dict) and set(data) == {"training", "validation"}, "data")
     for facts in (data or {}).values():
         need(facts is None or isinstance(facts, dict)
-             and all(isinstance(one, (int, str)) for one in facts.values()), "data")
+             and all(isinstance(fact, (int, str)) for fact in facts.values()), "data")
         batches = (facts or {}).get("batches", step)
         need(facts is not data["training"] or type(batches) is int and step <= batches, "step")
     for part in ("optimizer", "rng"):
         need(isinstance(meta[part], dict), part)
     need(isinstance(meta["callbacks"], list)
-         and all(isinstance(one, list) and [type(part) for part in one] == [str, dict]
-                 for one in meta["callbacks"]), "callbacks")
+         and all(isinstance(entry, list) and [type(part) for part in entry] == [str, dict]
+                 for entry in meta["callbacks"]), "callbacks")
 
 
 def _first_difference(saved: str, now: str) -> str:
