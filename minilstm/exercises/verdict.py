@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minilstm.gradients.diagnosis.mistakes import MISTAKES
-from minilstm.gradients.targets.failures import student_line
+from minilstm.gradients.targets.failures import at_line
 from minilstm.student.load import CELLS
 
 # What is not a mistake in the mathematics, by key.
@@ -90,27 +90,28 @@ def blanks(function: Any) -> list[int]:
 
 
 def failed(name: str, error: BaseException, question: str, place: str = "") -> Verdict:
-    """Return the verdict on a function that raised, or went wrong at a place before."""
+    """Return the verdict on a function that raised; ``place``: a line that is proved wrong."""
     if isinstance(error, NotImplementedError):
         return Verdict(0.0, ("not written",), str(error) or name, f"{name}: {question}")
-    words = " ".join(str(error).split())[:300]
+    words = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}{at_line(error)}"
     asked = [question for kind, question in QUESTIONS if isinstance(error, kind)]
     asked.append("which values come here, and of which kind?")
-    return Verdict(0.0, ("error",), f"{type(error).__name__}: {words}",
-                   f"{place or student_line(error) or name}: {asked[0]}")
+    return Verdict(0.0, ("error",), words, f"{place or name}: {asked[0]}")
 
 
-def assignment_line(function: Any, *targets: str) -> str:
-    """Return the line, with its text, that last changes the first of these names that occurs."""
-    statements = _statements(function)
-    for target in targets:
-        for line, node in reversed(statements):
-            if target in changed(node):
-                return statement_at(function, line)
-    function = inspect.unwrap(function)
-    if not statements:
-        return str(function.__name__)
-    return f"{_line(function, inspect.getsourcelines(function)[1])}, {function.__name__}"
+def other_results(outputs: Iterable[str]) -> Verdict:
+    """Return the verdict on a forward that returns no cache, or too little else."""
+    return Verdict(0.0, ("other results",), f"expected {', '.join(outputs)} and the cache",
+                   "the return line: what does the docstring promise?")
+
+
+def place_of(function: Any, lines: Iterable[Any] | None) -> str:
+    """Return the first of these lines (function, number) in words, of a function or one that it calls; ""
+    for none."""
+    for name, number in lines or ():
+        scope = inspect.unwrap(function).__globals__
+        return statement_at(scope.get(name, function), number)
+    return ""
 
 
 def changed_at(function: Any, line: int) -> set[str]:
@@ -155,21 +156,18 @@ def _statements(function: Any) -> list[tuple[int, ast.stmt]]:
 
 
 def changed(node: ast.stmt) -> set[str]:
-    """Return the names that a statement may change; "for" or "return" for one of these."""
-    if isinstance(node, (ast.For, ast.Return)):
-        return {type(node).__name__.lower()}
-    if isinstance(node, ast.Expr):
-        return {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
+    """Return the names that a statement may change: of an expression, all that are in it."""
     targets: list[ast.expr] = node.targets if isinstance(node, ast.Assign) else []
     if isinstance(node, (ast.AugAssign, ast.AnnAssign)):
         targets = [node.target]
+    elif isinstance(node, ast.Expr):
+        return {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
     found = set()
-    parts = [part for target in targets for part in getattr(target, "elts", [target])]
-    for target in parts:
-        while isinstance(target, (ast.Subscript, ast.Attribute)):
-            target = target.value
-        if isinstance(target, ast.Name):
-            found.add(target.id)
+    for target in (part for whole in targets for part in ast.walk(whole)):
+        if isinstance(getattr(target, "ctx", None), ast.Store):
+            while isinstance(target, (ast.Subscript, ast.Attribute)):
+                target = target.value
+            found |= {target.id} if isinstance(target, ast.Name) else set()
     return found
 
 

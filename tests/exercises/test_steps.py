@@ -135,8 +135,8 @@ def test_checking_oneself_is_allowed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("line, mistake, score", [
     ("dh *= 1 - h * h; dz = dh", "right, with a bad habit", 3), ("dz = 0 * dh", "a gradient stays zero", 0),
-    ("dz = dh * (1 - h * h) + 0.1", "weight decay inside backward", 0),
-    ("dz = dh * (1 - h); hx = np.hstack([h, hx[:, h.shape[1]:]])",
+    ("dz = dh * (1 - h * h) + 0.1", "a wrong gradient", 3),
+    ("dz = dh * (1 - h)\n    hx = np.hstack([h, hx[:, h.shape[1]:]])",
      "tanh' of the activated value; h_t for h_{t-1} in dW", 0)])
 def test_habits_and_zeros(line: str, mistake: str, score: float, tmp_path: Path) -> None:
     path = tmp_path / FILES[1].name
@@ -193,7 +193,7 @@ POINTED_AT = (
     (5, "dc_next = dc_last", "dc_next = np.zeros((N, H))", [4, 3], None),
     (5, "dh_next, dc_next, dW_t, db_t = lstm", "dh_next, _, dW_t, db_t = lstm", [4, 3], "line 60, dx[:, t], dh_next, _"),
     (5, "caches[t])", "caches[-1])", [4, 3], "caches[-1])"),
-    (5, "reversed(range(T))", "range(T)", [4, 0], "for t in range(T)"),
+    (5, "reversed(range(T))", "range(T)", [4, 3], "for t in range(T)"),
     (5, "dhx[:, :H], dc * f, hx", "dhx[:, :H], dc, hx", [4, 3], "return dhx[:, H:], dhx[:, :H], dc, hx"),
     (5, "x[:, t], h, c, W, b)", "x[:, t], h0, c, W, b)", [0, 6], "lstm_step(x[:, t], h0, c, W, b)"),
     (5, "out[:, t] = h", "out[:, t] = c", [0, 6], None), (4, "db = dz.sum(axis=0)", "db = dz", [5], None),
