@@ -20,8 +20,8 @@ from minilstm.backend.errors import GradientError, MinilstmError
 from minilstm.exercises import cell_answers as right
 from minilstm.exercises.intermediates import Line, writing_line, wrong_lines
 from minilstm.exercises.verdict import (BLANKS, Names, Unanswered, Verdict, blanks, changed_at,
-                                        difference_in_words, equal_results, failed, other_results, place_of,
-                                        question_about, statement_at, student_function)
+                                        difference_in_words, equal_results, failed, hint_about,
+                                        other_results, question_about, statement_at, student_function)
 from minilstm.gradients.diagnosis.derivation import CELLS, translate
 from minilstm.gradients.diagnosis.diagnose import Diagnosis, diagnose
 from minilstm.gradients.diagnosis.findings import Finding
@@ -33,6 +33,8 @@ from minilstm.gradients.targets.side_effects import SideEffect
 N, T, D, H = 3, 4, 5, 2         # all different, so that no transposed matrix passes
 # for naming a mistake, at most; usual ones take less than 0.5 on an idle processor
 SECONDS = 2.5
+FACTORS = "what does the exercise's equation for this have, factor by factor?"
+SHAPES = "which shape must each gradient have?"
 ANY_QUESTION = "Which operation of the forward stands here, and what are its inputs?"
 # What to ask about a blank, where no mistake's question is about its line.
 BLANK_QUESTIONS = {
@@ -59,7 +61,7 @@ class CellExercise(NamedTuple):
 
     def lines(self, function: Any, forward: Any = None, blanks: Sequence[Line] = (),
               missing: int = 0) -> list[Line] | None:
-        """Return the lines of a student's function that are proved wrong; of a backward behind ``forward``."""
+        """Return the lines of a function that are proved wrong, of a backward behind ``forward``."""
         if forward is None:
             return wrong_lines(function, self.inputs(), self.forward, self.inputs(), blanks, missing)
         above, right = self.above(), self.forward(*self.inputs())[-1]
@@ -101,44 +103,44 @@ def judge_forward(names: Names, name: str, question: str, cell: CellExercise) ->
     try:
         got = function(*cell.inputs())
     except Exception as error:
-        return failed(name, error, question, place_of(function, cell.lines(function)))
+        return failed(name, error, question, function, cell.lines(function))
     if not isinstance(got, (tuple, list)) or len(got) != len(want) + 1:
         return other_results(cell.outputs)
     got = tuple(got[:-1])
     if equal_results(got, want):
         return Verdict(1.0)
-    place = place_of(function, cell.lines(function)) or name
+    lines = cell.lines(function)
     outputs = [np.asarray(y) for y in got]
     if all(y.dtype.kind == "f" and y.shape == right.shape for y, right in zip(outputs, want)):
-        named = _named_forward(function, got, outputs, cell, place)
+        named = _named_forward(function, got, outputs, cell, lines)
         if named is not None:
             return named
     words = difference_in_words(got, want, cell.outputs)
-    return Verdict(0.0, ("wrong_forward",), words, f"{place}: {question}")
+    return Verdict(0.0, ("wrong_forward",), words, hint_about(name, function, lines, "", question))
 
 
 def _named_forward(function: Any, got: Any, outputs: list[np.ndarray], cell: CellExercise,
-                   place: str) -> Verdict | None:
+                   lines: Sequence[Line] | None) -> Verdict | None:
     """Return the verdict on a wrong forward where one can say what is wrong, else None."""
+    own = cell.forward.__name__
     for name in cell.sizes:
         doubled = [2 * value if key == name else value for key, value in zip(cell.sizes, cell.inputs())]
         if equal_results(function(*doubled)[:-1], got):
             return Verdict(0.0, ("wrong_forward",), f"{name} makes no difference",
-                           f"{place}: where does the equation have {name}?")
+                           hint_about(own, function, lines, f"where does the equation have {name}?"))
     inputs = dict(zip(cell.sizes, cell.inputs()))
     reading = recognise(inputs, {}, outputs)
     if reading is not None and reading.cell.name == cell.name and not reading.cell.variants and (
             not reading.h_first or reading.order != tuple(range(len(reading.order)))):
         return Verdict(0.0, ("another arrangement",), f"it is the forward of {reading.words()}",
-                       f"{function.__name__}: in which order do the exercise's gates stand, and the rows of "
-                       "W?")
+                       f"{own}: in which order do the exercise's gates stand, and the rows of W?")
     reading = reading or recognise_wrong(inputs, {}, outputs, time.perf_counter() + SECONDS / 2)
     if reading is None or reading.cell.name != cell.name:
         return None
     for now, line in zip(reading.cell.forward, CELLS[cell.name].forward):
         if now != line:
             return Verdict(0.0, ("wrong_forward",), f"exactly what {now} gives",
-                           f"{place}: what does the exercise's equation for this have, factor by factor?")
+                           hint_about(own, function, lines, FACTORS))
     return None
 
 
@@ -192,7 +194,7 @@ def _unfinished(error: Unanswered, cell: CellExercise, forward: Any = None) -> U
     lines = cell.lines(function, forward, [Line(function.__name__, line) for line in left], missing)
     if lines:
         verdict = verdict._replace(detail=f"{verdict.detail}, one of them is wrong",
-                                   hint=f"{place_of(function, lines)}: {ANY_QUESTION}")
+                                   hint=hint_about("", function, lines, ANY_QUESTION))
     elif lines is not None and len(left) < BLANKS.get(function.__name__, 0):
         verdict = verdict._replace(detail=f"{verdict.detail}, those are right")
     return Unanswered(verdict)
@@ -216,70 +218,62 @@ def _is_right(forward: Any, cell: CellExercise) -> bool:
 
 def _checked(forward: Any, backward: Any, cell: CellExercise, question: str) -> Verdict:
     """Return the verdict on a backward that is not right. One wrong line costs half, whatever it changes."""
-    name, pair = backward.__name__, (forward, backward)
-    lines = cell.lines(backward, forward)
-    place, half = place_of(backward, lines) or name, 0.5 * (len(lines or ()) == 1)
+    name, pair, lines = backward.__name__, (forward, backward), cell.lines(backward, forward)
+    half = 0.5 * (len(lines or ()) == 1)
+
+    def verdict(key: str, words: str, asked: str = "", score: float = half) -> Verdict:
+        return Verdict(score, (key,), words, hint_about(name, backward, lines, asked, question))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             report = gradcheck(pair, cell.inputs(), diagnose=False, raise_exception=False)
         except GradientError as error:
             if error.__cause__ is not None:
-                return failed(name, error.__cause__, question, place)._replace(score=half)
-            return _wrong_gradient(str(error).splitlines()[0], place, half)
+                return failed(name, error.__cause__, question, backward, lines)._replace(score=half)
+            return verdict("wrong gradient", str(error).splitlines()[0], SHAPES)
         except MinilstmError as error:
-            return Verdict(0.0, ("not checked",), str(error), f"{place}: {question}")
+            return verdict("not checked", str(error), score=0.0)
+        if report.right:
+            return Verdict(1.0)
         if not report.wrong:
-            return _of_side_effects(report.side_effects, place, backward, forward, cell)
+            return _of_side_effects(report.side_effects, backward, forward, cell)
         try:
             found = diagnose(pair, cell.inputs(), seconds=SECONDS)
         except Exception:       # at other sizes it may raise anything
             found = Diagnosis(None)
     if found.side_effects and not found.slips:
-        mistake, words = MISTAKES.get(found.side_effects[0].mistake), "; and ".join(found.habits)
-        if mistake is None:
-            return _wrong_gradient(words, place, half)
-        return Verdict(half, (mistake.key,), words, f"{place}: {mistake.question}")
+        mistake = MISTAKES.get(found.side_effects[0].mistake)
+        return verdict(mistake.key if mistake else "wrong gradient", "; and ".join(found.habits),
+                       mistake.question if mistake else "")
     if found.smallest_t is None:
-        return _wrong_gradient(f"the gradient of {', '.join(report.wrong)} is wrong", place, half)
+        return verdict("wrong gradient", f"the gradient of {', '.join(report.wrong)} is wrong")
     if not found.named:
         arrays = ", ".join(dict.fromkeys(part.array for part in found.wrong))
         T = found.smallest_t
         when = f"from {T} time steps on" if T > 1 else "already with one time step"
-        return Verdict(half, ("no name",), f"wrong {when}: {arrays}", f"{place}: {question}")
-    return _of_findings(found.slips, place, lines)
+        return verdict("no name", f"wrong {when}: {arrays}")
+    keys = tuple(dict.fromkeys(map(_key, found.slips)))
+    if half and len(keys) > 1:          # one mistake, and what comes of it has several names
+        keys = ("wrong line",)
+    first = MISTAKES.get(keys[0])
+    asked = ANY_QUESTION if len(keys) > 1 else first.question if first else ""
+    words = f"exactly this: {'; and '.join(map(_without_answer, found.slips))}"
+    return verdict("", words, asked, half or 0.5 * (len(found.slips) == 1))._replace(mistakes=keys)
 
 
-def _wrong_gradient(detail: str, place: str, score: float) -> Verdict:
-    question = "which shape must each gradient have?" if "shape" in detail else ANY_QUESTION
-    return Verdict(score, ("wrong gradient",), detail, f"{place}: {question}")
-
-
-def _of_side_effects(effects: Sequence[SideEffect], place: str, backward: Any, forward: Any,
+def _of_side_effects(effects: Sequence[SideEffect], backward: Any, forward: Any,
                      cell: CellExercise) -> Verdict:
     """Return the verdict on a backward whose values are right."""
+    name = backward.__name__
     if effects[0].mistake == "upstream_written":
         written = list(inspect.signature(backward).parameters)[effects[0].values[0]]
         line = writing_line(backward, [*cell.above(), forward(*cell.inputs())[-1]])
-        where = place_of(backward, [line] if line else []) or backward.__name__
         return Verdict(0.5, ("side effect",), f"{written} is overwritten: the array of the caller changes",
-                       f"{where}: is {written} a copy?")
+                       hint_about(name, backward, [line] if line else None, f"is {written} a copy?"))
     mistake, words = MISTAKES.get(effects[0].mistake), "; and ".join(map(str, effects))
     if mistake is None or mistake.key == "cache_changed":
-        return Verdict(0.5, ("side effect",), words, f"{place}: what is written to?")
-    return Verdict(0.5, (mistake.key,), words, f"{place}: {mistake.question}")
-
-
-def _of_findings(found: Sequence[Finding], place: str, lines: Sequence[Line] | None) -> Verdict:
-    """Return the verdict on a backward whose mistakes have been found."""
-    keys = tuple(dict.fromkeys(map(_key, found)))
-    single = len(found) == 1 or len(lines or ()) == 1
-    if single and len(keys) > 1:        # one mistake, and what comes of it has several names
-        keys = ("wrong line",)
-    first = MISTAKES.get(keys[0])
-    question = first.question if first and len(keys) == 1 else ANY_QUESTION
-    words = "; and ".join(map(_without_answer, found))
-    return Verdict(0.5 * (single and keys != ("zero",)), keys, f"exactly this: {words}", f"{place}: {question}")
+        return Verdict(0.5, ("side effect",), words, f"{name}: what is written to?")
+    return Verdict(0.5, (mistake.key,), words, f"{name}: {mistake.question}")
 
 
 def _key(finding: Finding) -> str:

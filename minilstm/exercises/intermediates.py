@@ -104,7 +104,7 @@ class Trace(ast.NodeTransformer):
                 self.trusted[name] = _is_sigmoid(value) or None
         return scope[function.__name__]
 
-    def _note(self, node: Any, names: Collection[str], targets: Sequence[str] = ()) -> int | None:
+    def _note(self, node: Any, names: Collection[str], targets: Sequence[str] = ()) -> int:
         """Add a statement that changes names; return its number, as it is reported."""
         walked = list(ast.walk(getattr(node, "iter", node)))
         inside = {part.id for each in walked if isinstance(each, ast.comprehension)
@@ -113,17 +113,17 @@ class Trace(ast.NodeTransformer):
         reads |= set(names) if isinstance(node, ast.AugAssign) else set()
         self.count.update((self.here, name) for name in names)
         numbered = tuple((name, self.count[self.here, name]) for name in names)
-        self.statements.append(Statement(
-            Line(self.here, node.lineno), node.end_lineno, numbered, frozenset(reads - inside), tuple(targets)))
+        self.statements.append(Statement(Line(self.here, node.lineno), node.end_lineno, numbered,
+                                         frozenset(reads - inside), tuple(targets)))
         return len(self.statements) - 1
 
-    def _report(self, node: Any, k: int, value: str | ast.expr) -> Any:
-        """Return the call that reports the k-th statement, without its value where that is replaced."""
-        call: Any = ast.parse(f"_seen({k}, ({value if isinstance(value, str) else 'None'},))", mode="eval").body
+    def _report(self, node: Any, k: int, *values: ast.expr) -> Any:
+        """Return the call that reports the k-th statement, without its values where it is replaced."""
+        call: Any = ast.parse(f"_seen({k}, (None,))", mode="eval").body
         if Line(self.here, node.lineno) in self.replaced:
             call.args[1] = ast.Constant(None)
-        elif not isinstance(value, str):
-            call.args[1].elts = [value]
+        else:
+            call.args[1].elts = list(values)
         return call
 
     def _assigned(self, node: Any) -> list[Any]:
@@ -136,9 +136,11 @@ class Trace(ast.NodeTransformer):
                     names |= {name for name, _ in other.names} & self.local
         if not names:
             return [node]
-        k = self._note(node, sorted(names))
-        target: Any = ast.Tuple([ast.Name(name, ast.Store()) for name in sorted(names)], ast.Store())
-        report = ast.copy_location(ast.Assign([target], self._report(node, k, ", ".join(sorted(names)))), node)
+        stored: Any
+        stored, loaded = ([ast.Name(name, context) for name in sorted(names)]
+                          for context in (ast.Store(), ast.Load()))
+        value = self._report(node, self._note(node, sorted(names)), *loaded)
+        report = ast.copy_location(ast.Assign([ast.Tuple(stored, ast.Store())], value), node)
         return [report] if is_replaced else [node, report]
 
     visit_Assign = visit_AugAssign = visit_AnnAssign = visit_Expr = _assigned

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minilstm.exercises.intermediates import has_cache, without_cache, wrong_lines
+from minilstm.exercises.intermediates import Line, has_cache, without_cache, wrong_lines
 from minilstm.exercises.verdict import (Names, Unanswered, Verdict, blanks, changed_at, difference_in_words,
-                                        equal_results, failed, other_results, place_of, question_about,
+                                        equal_results, failed, hint_about, other_results, question_about,
                                         statement_at, student_function)
 
 
@@ -98,13 +98,13 @@ def _judge(function: Any, name: str, question: str, task: Task, cases: Sequence[
     full = [_run(task.right, case) for case in right_cases]
     wanted, got = [without_cache(want, want) for want in full], []
 
-    def place(k: int) -> str:
-        return place_of(function, wrong_lines(function, cases[k], task.right, right_cases[k])) or name
+    def lines(k: int) -> list[Line] | None:
+        return wrong_lines(function, cases[k], task.right, right_cases[k])
     for k, (case, want) in enumerate(zip(cases, full)):
         try:
             result = _run(function, case)
         except Exception as error:
-            return failed(name, error, question, place(k))
+            return failed(name, error, question, function, lines(k))
         if has_cache(want) and (not isinstance(result, (tuple, list)) or len(result) != len(want)):
             return other_results(task.outputs)
         got.append(without_cache(result, want))
@@ -117,9 +117,9 @@ def _judge(function: Any, name: str, question: str, task: Task, cases: Sequence[
         numbers = [without_cache(_run(made, case), want) for case, want in zip(right_cases, full)]
         if all(map(equal_results, got, numbers)):
             return Verdict(0.0, (mistake.name,), "exactly the numbers that this mistake gives",
-                           f"{place(first)}: {mistake.question}")
+                           hint_about(name, function, lines(first), mistake.question))
     return Verdict(0.0, ("no name",), difference_in_words(got[first], wanted[first], task.outputs),
-                   f"{place(first)}: {question}")
+                   hint_about(name, function, lines(first), "", question))
 
 
 def _run(function: Callable[..., Any], case: tuple[Any, ...]) -> Any:

@@ -10,7 +10,7 @@ import ast
 import functools
 import inspect
 import textwrap
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -89,14 +89,15 @@ def blanks(function: Any) -> list[int]:
     return [line for line, node in _statements(function) if _is_blank(node)]
 
 
-def failed(name: str, error: BaseException, question: str, place: str = "") -> Verdict:
-    """Return the verdict on a function that raised; ``place``: a line that is proved wrong."""
+def failed(name: str, error: BaseException, question: str, function: Any = None,
+           lines: Sequence[Any] | None = None) -> Verdict:
+    """Return the verdict on a function that raised; ``lines``: those that are proved wrong."""
     if isinstance(error, NotImplementedError):
         return Verdict(0.0, ("not written",), str(error) or name, f"{name}: {question}")
     words = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}{at_line(error)}"
     asked = [question for kind, question in QUESTIONS if isinstance(error, kind)]
     asked.append("which values come here, and of which kind?")
-    return Verdict(0.0, ("error",), words, f"{place or name}: {asked[0]}")
+    return Verdict(0.0, ("error",), words, hint_about(name, function, lines, asked[0]))
 
 
 def other_results(outputs: Iterable[str]) -> Verdict:
@@ -105,13 +106,16 @@ def other_results(outputs: Iterable[str]) -> Verdict:
                    "the return line: what does the docstring promise?")
 
 
-def place_of(function: Any, lines: Iterable[Any] | None) -> str:
-    """Return the first of these lines (function, number) in words, of a function or one that it calls; ""
-    for none."""
-    for name, number in lines or ():
-        scope = inspect.unwrap(function).__globals__
-        return statement_at(scope.get(name, function), number)
-    return ""
+def hint_about(name: str, function: Any, lines: Sequence[Any] | None, asked: str,
+               question: str = "") -> str:
+    """Return the first of these lines (function, number), of a function or one that it calls, and what to ask
+    about it: ``asked``, else its own question; without lines, the function and ``question``."""
+    if not lines:
+        return f"{name}: {asked or question}"
+    where, number = lines[0]
+    own = inspect.unwrap(function).__globals__.get(where, function)
+    asked = asked or question_about(sorted(changed_at(own, number))) or question
+    return f"{statement_at(own, number)}: {asked}"
 
 
 def changed_at(function: Any, line: int) -> set[str]:
@@ -131,8 +135,9 @@ def statement_at(function: Any, line: int) -> str:
 
 
 def question_about(names: Iterable[str]) -> str:
-    """Return a question about the line of these variables where there is none of its own."""
-    return f"Which equation gives {', '.join(names)}, and from which values?"
+    """Return a question about the line of these variables where there is none of its own; "" for none."""
+    words = ", ".join(names)
+    return f"Which equation gives {words}, and from which values?" if words else ""
 
 
 def _line(function: Any, line: int) -> str:

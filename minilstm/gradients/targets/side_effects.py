@@ -21,7 +21,7 @@ KINDS = {
     "random": Kind("forward and backward again give other gradients: random numbers are drawn again, without "
                    "a seed",
                    "mask_drawn_again"),
-    "added": Kind("not zero where the gradients from above are zero: something else is added to the gradient"),
+    "added": Kind("not zero where the gradients from above are zero: something else is added"),
     "decay": Kind("not zero where the gradients from above are zero: a multiple of the parameter is added, "
                   "as weight decay does", "weight_decay"),
     "clipped": Kind("not linear in the gradients from above: large ones are clipped", "clipping"),
