@@ -20,8 +20,8 @@ from minilstm.backend.errors import GradientError, MinilstmError
 from minilstm.exercises import cell_answers as right
 from minilstm.exercises.intermediates import Line, writing_line, wrong_lines
 from minilstm.exercises.verdict import (BLANKS, Names, Unanswered, Verdict, blanks, changed_at,
-                                        difference_in_words, equal_results, failed, hint_about,
-                                        other_results, question_about, statement_at, student_function)
+                                        difference_in_words, equal_results, failed, hint_about, other_results,
+                                        question_about, statement_at, student_function)
 from minilstm.gradients.diagnosis.derivation import CELLS, translate
 from minilstm.gradients.diagnosis.diagnose import Diagnosis, diagnose
 from minilstm.gradients.diagnosis.findings import Finding

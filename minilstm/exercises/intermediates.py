@@ -59,6 +59,7 @@ class Trace(ast.NodeTransformer):
         self.values: dict[Any, list[Any]] = defaultdict(list)   # of the right run, by function and variable
         self.seen: Counter[Any] = Counter()
         self.count: Counter[tuple[str, str]] = Counter()        # assignments, by function and variable
+        self.unknown: dict[str, dict[str, None]] = {}           # the variables of each function
         self.status: dict[str, dict[str, bool | None]] = defaultdict(dict)
         self.trusted: dict[str, bool | None] = {}               # functions that are called
         self.statements: list[Statement] = []
@@ -83,6 +84,7 @@ class Trace(ast.NodeTransformer):
         for name in {function.__name__, *CALLED & own.keys()}:
             one = function if name == function.__name__ else inspect.unwrap(own[name])
             self.here, self.local = name, {*one.__code__.co_varnames, *one.__code__.co_cellvars}
+            self.unknown[name] = dict.fromkeys(self.local)
             lines, first = inspect.getsourcelines(one)
             tree = ast.increment_lineno(ast.parse(textwrap.dedent("".join(lines))), first - 1)
             if any(isinstance(node, BRANCHES) for node in ast.walk(tree)):
@@ -184,9 +186,8 @@ class Trace(ast.NodeTransformer):
     def _reads_right(self, statement: Statement) -> bool | None:
         """Return whether all that a statement reads is right; None if that is not known."""
         function = statement.line.function
-        found = [self.status[function][name] if name in self.status[function] else
-                 None if (function, name) in self.count else self.trusted.get(name, True)
-                 for name in statement.reads]
+        known = {**self.trusted, **self.unknown[function], **self.status[function]}
+        found = [known.get(name, True) for name in statement.reads]
         return False if False in found else None if None in found else True
 
     def _seen(self, k: int, values: tuple[Any, ...] | None) -> tuple[Any, ...]:
