@@ -105,8 +105,9 @@ def train(settings: dict[str, Any], folder: Path | None, resume: bool, progress:
     # 6. Train, and validate after each epoch.
     folder = folder or new_folder(settings["cell"])
     save_tokenizer(tokenizer, folder, resume)
+    callbacks = [*extras.pop("callbacks", ()), ml.Advice()]
     trainer = ml.Trainer(model, criterion, optimizer, clip_norm=settings["clip_norm"], run_dir=folder, config=settings,
-                         progress=progress, **extras)
+                         progress=progress, callbacks=callbacks, **extras)
     history = trainer.fit(train_loader, val_loader, epochs=settings["epochs"], resume=resume)
     if "test" in parts:
         test(model, folder, settings, {name: (x[rows], lengths[rows], [texts[k] for k in rows], labels[rows])

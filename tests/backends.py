@@ -1,7 +1,7 @@
 """One test body for every backend: helpers that put a test's arrays on NumPy or on a device, and bring the results back.
 
 A test file listed in ``BOTH`` runs three times: on NumPy, on the strict stand-in for CuPy (tests/cuda/standin), and, if there
-is one, on a GPU (``pytest -m gpu``; skipped elsewhere). Its test functions make arrays with ``xp`` or ``put``, call the
+is one, on a GPU (``pytest -m gpu``; left out elsewhere). Its test functions make arrays with ``xp`` or ``put``, call the
 library, and compare results that ``host`` has fetched. In addition, each array fetched from a device is compared with the one
 that the same line fetched on NumPy: float64 to 1e-12, float32 to 1e-5, whatever tolerance the test itself allows. Files that
 need no arrays of the library, or concern only the host, are in ``HOST_ONLY``, each with the reason; tests/test_backends.py
@@ -36,7 +36,8 @@ BOTH: tuple[str, ...] = (
     *(f"losses/test_{name}.py" for name in ("binary_cross_entropy", "cross_entropy", "loss", "metrics", "squared_error")),
     *(f"optim/test_{name}.py" for name in ("adam", "gradients", "optimizer", "sgd")),
     *(f"training/test_{name}.py" for name in (
-        "averaging", "callbacks", "evaluation", "interrupt", "nonfinite", "resume", "run_folder",
+        "advice", "averaging", "callbacks", "characters", "evaluation", "interrupt", "nonfinite", "resume",
+        "run_folder",
         "torch_parity", "trainer")),
     "training/weights/test_devices.py", "data/test_loader.py", "examples/test_imdb_lstm.py", "gradients/test_gradcheck.py")
 
@@ -45,11 +46,11 @@ HOST_ONLY: dict[str, str] = {
     "cuda": "about the device already: its own tests choose the stand-in, the emulator or a GPU",
     "backend": "threads and BLAS of the host, and which backend pretended arrays belong to",
     "kernels": "the fast twins for CPUs",
+    "data/test_contiguous.py": "whole numbers in another order, before anything is uploaded",
     "data/test_csv_rows.py": "files on a disk",
     "data/test_imdb.py": "archives and downloads",
     "data/test_padding.py": "lists of numbers",
     "data/test_split.py": "index arrays as scikit-learn draws them, before anything is uploaded",
-    "data/test_tasks.py": "sequences drawn on the host; no layer sees them",
     "data/test_tokenizer.py": "text and token lists",
     **dict.fromkeys(["gradients/targets", "gradients/diagnosis", "gradients/check/test_compare.py",
                      "repair_set", "test_zoo_cases.py"],
