@@ -39,7 +39,8 @@ BOTH: tuple[str, ...] = (
         "advice", "averaging", "callbacks", "characters", "evaluation", "interrupt", "nonfinite", "resume",
         "run_folder",
         "torch_parity", "trainer")),
-    "training/weights/test_devices.py", "data/test_loader.py", "examples/test_imdb_lstm.py", "gradients/test_gradcheck.py")
+    "training/weights/test_devices.py", "data/test_loader.py", "examples/test_char_lm.py", "examples/test_imdb_lstm.py",
+    "gradients/test_gradcheck.py")
 
 # Nothing of these would be different on a device.
 HOST_ONLY: dict[str, str] = {
@@ -103,6 +104,9 @@ HOST_ONLY_TESTS: dict[str, str] = {
         "all_settings_survive_a_config", "messages_speak_of_numbers_not_of_functions", "a_config_with_nonsense_is_named",
         "reviews_of_one_kind_are_refused", "one_review_is_too_few")},
     "examples/test_imdb_lstm.py::test_cupy_without_a_gpu_is_one_line": "about a machine without a device",
+    **{f"examples/test_char_lm.py::test_{name}": "arguments and files, before any array" for name in (
+        "mistakes_give_one_line_and_status_2", "without_a_file_it_reads_the_reviews")},
+    "examples/test_char_lm.py::test_it_learns_whole_words": "hundreds of steps: minutes when emulated",
     "layers/test_gradients.py::test_twenty_steps_two_layers":
         "as test_recurrent_layers beside it, T = 20: minutes when emulated"}
 
