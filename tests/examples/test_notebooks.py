@@ -23,8 +23,8 @@ def test_it_runs_without_a_warning(path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.delenv("MINILSTM_NOTEBOOK", raising=False)
     monkeypatch.setenv("PYTHONWARNINGS", "error")
     notebook = nbformat.read(path, as_version=4)
-    client = nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(FOLDER)}})
-    client.execute()
+    place = {"metadata": {"path": str(FOLDER)}}
+    nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3", resources=place).execute()
     said = [output.text for cell in notebook.cells for output in cell.get("outputs", ()) if output.get("name") == "stderr"]
     assert not said
 
