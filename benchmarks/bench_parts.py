@@ -20,7 +20,7 @@ from bench_imdb import BATCH, batches, encode, minilstm_model, turn
 
 import minilstm as ml
 from minilstm.kernels import compiled
-from minilstm.kernels.cpu import buffers, products, sequence
+from minilstm.kernels.cpu import buffers, sequence
 from minilstm.layers import embedding
 
 
@@ -69,7 +69,6 @@ PARTS = [
     Part("embedding gradient compiled", 2, lambda: [changed(embedding, "embedding_twin", nothing)]),
     Part("in NumPy: a second core", 2, lambda: [on_threads(1)], False),
     Part("in NumPy: memory that serves again", 2, lambda: [changed(buffers.Memory, "give", nothing)], False),
-    Part("in NumPy: products in pieces (AVX-512)", 2, lambda: [changed(products, "_has_small_kernels", nothing)], False),
 ]
 
 

@@ -53,13 +53,13 @@ class Ours:
         self.trainer = ml.Trainer(self.model, self.criterion, self.optimizer, clip_norm=1.0, callbacks=callbacks,
                                   verbose=False)
         for callback in callbacks:
-            callback.on_train_begin(self.trainer.run)
+            callback.on_train_begin(self.trainer)
 
     def train(self, x: Any, batch: Batch) -> None:
         self.model.train()
         self.trainer.train_step(x, batch[1], {"lengths": batch[2]})
         for callback in self.trainer.callbacks:
-            callback.on_step_end(self.trainer.run, 1, 1, 0.0, 0.0)
+            callback.on_step_end(self.trainer, 1, 1, 0.0, 0.0)
 
     def evaluate(self, x: Any, batch: Batch) -> Any:
         self.model.eval()

@@ -1,7 +1,7 @@
 """One test body for every backend: helpers that put a test's arrays on NumPy or on a device, and bring the results back.
 
 A test file listed in ``BOTH`` runs three times: on NumPy, on the strict stand-in for CuPy (tests/cuda/standin), and, if there
-is one, on a GPU (``pytest -m gpu``; skipped elsewhere). Its test functions make arrays with ``xp`` or ``put``, call the
+is one, on a GPU (``pytest -m gpu``; left out elsewhere). Its test functions make arrays with ``xp`` or ``put``, call the
 library, and compare results that ``host`` has fetched. In addition, each array fetched from a device is compared with the one
 that the same line fetched on NumPy: float64 to 1e-12, float32 to 1e-5, whatever tolerance the test itself allows. Files that
 need no arrays of the library, or concern only the host, are in ``HOST_ONLY``, each with the reason; tests/test_backends.py
@@ -36,20 +36,21 @@ BOTH: tuple[str, ...] = (
     *(f"losses/test_{name}.py" for name in ("binary_cross_entropy", "cross_entropy", "loss", "metrics", "squared_error")),
     *(f"optim/test_{name}.py" for name in ("adam", "gradients", "optimizer", "sgd")),
     *(f"training/test_{name}.py" for name in (
-        "averaging", "callbacks", "evaluation", "interrupt", "nonfinite", "resume", "run_folder",
-        "torch_parity", "trainer")),
-    "training/weights/test_devices.py", "data/test_loader.py", "examples/test_imdb_lstm.py", "gradients/test_gradcheck.py")
+        "advice", "averaging", "callbacks", "characters", "evaluation", "interrupt", "nonfinite", "resume",
+        "run_folder", "torch_parity", "trainer")),
+    "training/weights/test_devices.py", "data/test_loader.py", "examples/test_char_lm.py", "examples/test_imdb_lstm.py",
+    "gradients/test_gradcheck.py")
 
 # Nothing of these would be different on a device.
 HOST_ONLY: dict[str, str] = {
     "cuda": "about the device already: its own tests choose the stand-in, the emulator or a GPU",
     "backend": "threads and BLAS of the host, and which backend pretended arrays belong to",
     "kernels": "the fast twins for CPUs",
+    "data/test_contiguous.py": "whole numbers in another order, before anything is uploaded",
     "data/test_csv_rows.py": "files on a disk",
     "data/test_imdb.py": "archives and downloads",
     "data/test_padding.py": "lists of numbers",
     "data/test_split.py": "index arrays as scikit-learn draws them, before anything is uploaded",
-    "data/test_tasks.py": "sequences drawn on the host; no layer sees them",
     "data/test_tokenizer.py": "text and token lists",
     **dict.fromkeys(["gradients/targets", "gradients/diagnosis", "gradients/check/test_compare.py",
                      "repair_set", "test_zoo_cases.py"],
@@ -90,6 +91,7 @@ HOST_ONLY: dict[str, str] = {
     "test_readme.py": "runs the README's lines as they are printed, in processes of their own",
     "test_sdist.py": "an archive of files",
     "optim/test_schedules.py": "one number an epoch, no array",
+    "examples/test_notebooks.py": "notebooks, in processes of their own",
     "examples/test_vanishing_gradients.py": "a program of the laboratory, whose trials are on the CPU",
     "examples/test_word_by_word.py": "a program of the laboratory that reads a checkpoint on the CPU"}
 
@@ -102,6 +104,9 @@ HOST_ONLY_TESTS: dict[str, str] = {
         "all_settings_survive_a_config", "messages_speak_of_numbers_not_of_functions", "a_config_with_nonsense_is_named",
         "reviews_of_one_kind_are_refused", "one_review_is_too_few")},
     "examples/test_imdb_lstm.py::test_cupy_without_a_gpu_is_one_line": "about a machine without a device",
+    **{f"examples/test_char_lm.py::test_{name}": "arguments and files, before any array" for name in (
+        "mistakes_give_one_line_and_status_2", "without_a_file_it_reads_the_reviews")},
+    "examples/test_char_lm.py::test_it_learns_whole_words": "hundreds of steps: minutes when emulated",
     "layers/test_gradients.py::test_twenty_steps_two_layers":
         "as test_recurrent_layers beside it, T = 20: minutes when emulated"}
 

@@ -13,6 +13,7 @@ import signal
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from minilstm.kernels import compiled
 os.environ.setdefault("KERAS_BACKEND", "torch")     # read when keras is first imported; the oracles extra brings torch
 
 FEWER = 8       # times fewer examples on a device
+left_out: dict[str, int] = {}       # how many tests, by their mark
 
 # nohup and some CI runners start a process with Ctrl-C ignored, and its children inherit that: tests send the signal to both.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
@@ -51,6 +53,35 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return LoadFileScheduling(config, log)
 
 
+@cache
+def why_no_gpu() -> str:
+    """Return why tests with the mark ``gpu`` cannot run, or "" if they can."""
+    try:
+        library.require("cupy")
+    except BackendError as error:
+        return str(error)
+    return ""
+
+
+@pytest.hookimpl(trylast=True)          # when -k and -m have left out what they leave out
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests that need a GPU, where there is none."""
+    unable = [item for item in items if item.get_closest_marker("gpu") is not None]
+    if not unable or not why_no_gpu():
+        return
+    items[:] = [item for item in items if item.get_closest_marker("gpu") is None]
+    config.hook.pytest_deselected(items=unable)
+    left_out["gpu"] = len(unable)
+    if hasattr(config, "workeroutput"):
+        config.workeroutput.update(left_out)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """With ``-n``, each process has collected, and left out, the same tests."""
+    left_out.update({mark: n for mark, n in getattr(node, "workeroutput", {}).items() if mark == "gpu"})
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run the tests of the files in BOTH three times."""
     file = Path(str(metafunc.module.__file__)).relative_to(Path(__file__).parent).as_posix()
@@ -68,11 +99,6 @@ def on_backend(request: pytest.FixtureRequest) -> Iterator[str]:
             if shutil.which("g++") is None:
                 pytest.skip("kernels are emulated with g++, which is not installed")
             stack.enter_context(standing_in())
-        elif name == "gpu":
-            try:
-                library.require("cupy")
-            except BackendError as error:
-                pytest.skip(str(error))
         stack.enter_context(running("numpy" if name == "numpy" else "cupy", None))      # for fixtures of the whole file
         yield name
 
@@ -99,6 +125,8 @@ def compared_with_numpy(on_backend: str, request: pytest.FixtureRequest) -> Iter
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for dtype, (number, largest) in sorted(compared.items()):
         terminalreporter.write_line(f"{number} arrays of {dtype} on a device differ from NumPy's by at most {largest:.1e}")
+    if "gpu" in left_out:
+        terminalreporter.write_line(f"{left_out['gpu']} tests for a GPU were not run: {why_no_gpu()}")
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from minilstm.backend.errors import ArgumentError, BackendError, DtypeError
+from minilstm.backend.errors import ArgumentError, BackendError, DtypeError, one_line
 
 Array = Any     # numpy.ndarray or cupy.ndarray, of whatever float, complex or integer dtype the caller uses
 BACKENDS = ("numpy", "cupy")
@@ -83,13 +83,13 @@ def _probe_cupy() -> ModuleType:
             if isinstance(error, ImportError) and error.name in (None, "cupy") and not cupy_wheels():
                 reason = "the cupy backend needs CuPy, which is not installed"
                 raise BackendError(reason, fix, "not installed") from None
-            reason = f"CuPy is installed but cannot be imported: {_one_line(error)}"
+            reason = f"CuPy is installed but cannot be imported: {one_line(error)}"
             raise BackendError(reason, _mend(fix), "import") from None
         try:
             usable = cupy.cuda.is_available() and float(cupy.ones((2, 2)).dot(cupy.ones((2, 2))).sum()) == 8.0
             reason = "no CUDA driver or GPU was found"
         except (ImportError, RuntimeError, OSError, AttributeError) as error:
-            usable, reason = False, _one_line(error)
+            usable, reason = False, one_line(error)
     if not usable:
         advice = _mend(fix) if len(cupy_wheels()) > 1 else f"CuPy must match the driver's CUDA: {fix}"
         raise BackendError(f"the cupy backend needs a working NVIDIA GPU: {reason}", advice, "device")
@@ -113,10 +113,6 @@ def _mend(fix: str) -> str:
     return f"reinstall it: {fix}"
 
 
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
-
-
 def backend_name(x: Array) -> str:
     """Return "numpy" or "cupy": where this array lives."""
     return "cupy" if _is_device_array(x) else "numpy"
@@ -136,7 +132,7 @@ def to_numpy(x: Any) -> Any:
     return x.get() if _is_device_array(x) else np.asarray(x)
 
 
-def fetch(scalars: list[Any]) -> list[float]:
+def to_floats(scalars: list[Any]) -> list[float]:
     """Return 0-d arrays and numbers as floats, with a single transfer for all that are on a device."""
     xp = get_array_module(*scalars)
     if xp is np:

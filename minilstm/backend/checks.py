@@ -7,13 +7,14 @@ wait for a device.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from minilstm.backend.arrays import Array, backend_name, refuse_other_arithmetic
-from minilstm.backend.errors import ArgumentError, DtypeError, ShapeError
+from minilstm.backend.errors import ArgumentError, DtypeError, ShapeError, one_line
 
 # float16 and long doubles, by their dtype characters.
 _PROMOTED = {"e": np.float32, "g": np.float64, "G": np.complex128}
@@ -41,8 +42,8 @@ def as_array(name: str, x: Any) -> Array:
             array = np.asarray(x)
         except Exception as error:      # whatever such an object raises: a tensor on a GPU, a ragged list
             hint = " (ragged lists: see pad_sequences)" if isinstance(x, (list, tuple)) else ""
-            reason = " ".join(str(error).split())[:200]
-            raise DtypeError(f"{name}: expected an array, got {type(x).__name__}{hint}: {reason}") from None
+            raise DtypeError(f"{name}: expected an array, got {type(x).__name__}{hint}: "
+                             f"{one_line(error)}") from None
         if array.dtype.kind == "O":
             raise DtypeError(f"{name}: expected an array of numbers, got {type(x).__name__}, "
                              "with dtype object")
@@ -147,11 +148,32 @@ def is_number(value: Any) -> bool:
     return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
 
 
+def check_number(name: str, value: Any, low: float = 0.0, below: float = math.inf) -> float:
+    """Return ``value`` as a Python float; raise ArgumentError unless low <= value < below (NaN never is)."""
+    try:
+        found = float(value) if is_number(value) else math.nan
+    except OverflowError:           # an int that is larger than any float
+        found = math.inf
+    if not low <= found < below:
+        raise ArgumentError(f"{name}: expected a number >= {low:g} and < {below:g}, got {repr(value)[:50]}")
+    return found
+
+
+def is_whole(value: Any) -> bool:
+    """Return whether ``value`` is a whole number, and not a bool."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def check_whole(name: str, value: Any, low: int = 0) -> int:
+    """Return ``value`` as an int; raise ArgumentError unless it is a whole number of at least ``low``."""
+    if not is_whole(value) or value < low:
+        raise ArgumentError(f"{name}: expected a whole number of at least {low}, got {value!r}")
+    return int(value)
+
+
 def check_positive_int(name: str, value: Any) -> int:
     """Return ``value`` as an int; raise ArgumentError unless it is a whole number of at least 1."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise ArgumentError(f"{name}: expected a whole number of at least 1, got {value!r}")
-    return int(value)
+    return check_whole(name, value, 1)
 
 
 def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:

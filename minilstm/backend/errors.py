@@ -16,6 +16,11 @@ def reason_of(error: BaseException) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
+def one_line(error: BaseException) -> str:
+    """Return somebody else's message on one line, cut where it is long."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
 class MinilstmError(Exception):
     """Base class of every error minilstm raises on purpose."""
 

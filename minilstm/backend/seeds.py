@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from minilstm.backend.checks import is_whole
 from minilstm.backend.errors import ArgumentError
 
 
@@ -16,7 +17,7 @@ def as_generator(rng: Any) -> np.random.Generator:
     """Return a generator: ``rng`` itself, or seeded with the int ``rng``, or with fresh entropy (None)."""
     if rng is None or isinstance(rng, np.random.Generator):
         return np.random.default_rng(rng)
-    if isinstance(rng, (int, np.integer)) and not isinstance(rng, (bool, np.bool_)) and rng >= 0:
+    if is_whole(rng) and rng >= 0:
         return np.random.default_rng(int(rng))
     raise ArgumentError("rng: expected None, a whole number of at least 0 or a numpy.random.Generator, "
                         f"got {rng!r}")

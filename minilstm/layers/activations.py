@@ -35,7 +35,7 @@ class _Activation(Module):
         empty."""
         y = self.activate(as_not_empty("x", x))
         # The caller may write into y, so the cache keeps its own copy.
-        self.push(ActivationCache(y.copy()) if self.keeps else None)
+        self.push(ActivationCache(y.copy()) if self.caches_needed else None)
         return y
 
     @flush_to_zero

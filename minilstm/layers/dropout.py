@@ -15,8 +15,7 @@ import numpy as np
 
 from minilstm.backend.arrays import Array, asarray, backend_name, get_array_module
 from minilstm.backend.checks import (as_floating, as_gradient, as_integers, as_not_empty, axis_names,
-                                     check_shape)
-from minilstm.backend.errors import ArgumentError
+                                     check_number, check_shape, check_whole)
 from minilstm.backend.seeds import as_generator
 from minilstm.backend.subnormals import flush_to_zero
 from minilstm.layers.module import Module
@@ -28,21 +27,6 @@ class DropoutCache(NamedTuple):
     mask: Array | None
     shape: tuple[int, ...]
     dtype: Any
-
-
-def check_probability(name: str, p: Any) -> float:
-    """Return ``p`` as a float. Raises ArgumentError unless 0 <= p < 1."""
-    number = isinstance(p, (int, float, np.integer, np.floating)) and not isinstance(p, bool)
-    if not number or not 0.0 <= p < 1.0:
-        raise ArgumentError(f"{name}: expected a probability in [0, 1), got {p!r}")
-    return float(p)
-
-
-def check_token(name: str, token: Any) -> int:
-    """Return ``token`` as an int. Raises ArgumentError unless it is a whole number of at least 0."""
-    if isinstance(token, (bool, np.bool_)) or not isinstance(token, (int, np.integer)) or token < 0:
-        raise ArgumentError(f"{name}: expected a whole number of at least 0, got {token!r}")
-    return int(token)
 
 
 def dropout_mask(rng: np.random.Generator, shape: tuple[int, ...], p: float, like: Array) -> Array:
@@ -89,7 +73,7 @@ class Dropout(Module):
 
     def __init__(self, p: float = 0.5, *, rng: Any = None) -> None:
         super().__init__()
-        self.p = check_probability("p", p)
+        self.p = check_number("p", p, below=1.0)
         self.rng = as_generator(rng)
 
     def extra_repr(self) -> str:
@@ -165,9 +149,9 @@ class WordDropout(Module):
 
     def __init__(self, p: float, *, token: int = 1, padding_idx: int | None = 0, rng: Any = None) -> None:
         super().__init__()
-        self.p, self.rng = check_probability("p", p), as_generator(rng)
-        self.token = check_token("token", token)
-        self.padding_idx = None if padding_idx is None else check_token("padding_idx", padding_idx)
+        self.p, self.rng = check_number("p", p, below=1.0), as_generator(rng)
+        self.token = check_whole("token", token)
+        self.padding_idx = None if padding_idx is None else check_whole("padding_idx", padding_idx)
 
     def extra_repr(self) -> str:
         return f"p={self.p:g}"

@@ -17,7 +17,7 @@ import numpy as np
 
 from minilstm.backend.arrays import Array, get_array_module
 from minilstm.backend.checks import (as_floating, as_gradient, as_integers, axis_names, check_choice,
-                                     check_dtype, check_positive_int, check_shape)
+                                     check_dtype, check_positive_int, check_shape, is_whole)
 from minilstm.backend.errors import ArgumentError, ShapeError, TokenError
 from minilstm.backend.seeds import as_generator
 from minilstm.backend.subnormals import flush_to_zero
@@ -38,8 +38,7 @@ class EmbeddingCache(NamedTuple):
 
 def check_padding_idx(padding_idx: Any, V: int) -> None:
     """Raise ArgumentError unless ``padding_idx`` is None or a token from 0 to V - 1."""
-    whole = isinstance(padding_idx, (int, np.integer)) and not isinstance(padding_idx, bool)
-    if padding_idx is not None and not (whole and 0 <= padding_idx < V):
+    if padding_idx is not None and not (is_whole(padding_idx) and 0 <= padding_idx < V):
         raise ArgumentError(f"padding_idx: expected a token from 0 to {V - 1}, got {padding_idx!r}")
 
 

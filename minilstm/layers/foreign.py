@@ -36,7 +36,7 @@ INSTEAD = {
     "scale_grad_by_freq": "gradients are plain sums; leave it out",
     "seed": "write rng=seed",
     "sparse": "gradients are dense; leave it out",
-    "stateful": "carry the states yourself: y, state = layer(x, state, return_state=True)",
+    "stateful": "write y, state = layer(x, state, return_state=True), or Trainer(..., carry_state=True)",
     "time_major": "arrays are always batch-first here, (N, T, D); leave it out",
     "unit_forget_bias": "init=\"default\" starts the forget bias at 1; leave it out",
     "units": "write LSTM(input_size, hidden_size) or Linear(in_features, out_features)",

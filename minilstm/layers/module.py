@@ -89,13 +89,13 @@ class Module(Saved):
         self.grads[name] = get_array_module(value).zeros_like(self.params[name])
 
     @property
-    def keeps(self) -> bool:
+    def caches_needed(self) -> bool:
         """Whether ``push`` keeps caches: in training mode, or inside a module that is in training mode."""
         return thread.current is not None or self.training
 
     def push(self, cache: Any) -> None:
         """Keep what backward will need; evaluation mode keeps nothing."""
-        if not self.keeps:
+        if not self.caches_needed:
             return
         number = thread.current or begin()
         if number != self._pass:

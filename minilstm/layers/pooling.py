@@ -128,7 +128,7 @@ class PoolOverTime(Module):
     def forward(self, x: Array, *, lengths: Any = None, padding: str | None = None) -> Array:
         """Return y (N, H) or (N, 2H) for x (N, T, H). Raises ShapeError, DtypeError, ArgumentError."""
         padding = self.padding if padding is None else padding
-        y, cache = pool_forward(x, lengths, mode=self.mode, padding=padding, keep=self.keeps)
+        y, cache = pool_forward(x, lengths, mode=self.mode, padding=padding, keep=self.caches_needed)
         self.push(cache)
         return y
 

@@ -16,14 +16,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minilstm.backend.arrays import Array, get_array_module
-from minilstm.backend.checks import check_choice, check_dtype, check_positive_int
+from minilstm.backend.checks import check_choice, check_dtype, check_number, check_positive_int
 from minilstm.backend.errors import ArgumentError
 from minilstm.backend.seeds import as_generator
 from minilstm.backend.subnormals import flush_to_zero
 from minilstm.cells.gates import SequencePair, gate_columns
 from minilstm.cells.padding import check_padding
 from minilstm.kernels import twins
-from minilstm.layers.dropout import check_probability, dropout_mask
+from minilstm.layers.dropout import dropout_mask
 from minilstm.layers.initial_weights import check_recurrent_init, recurrent_weights
 from minilstm.layers.module import Module
 from minilstm.layers.recurrent_arguments import backward_arguments, forward_arguments, stack_states
@@ -63,7 +63,7 @@ class Recurrent(Module):
         self.input_size = check_positive_int("input_size", input_size)
         self.hidden_size = check_positive_int("hidden_size", hidden_size)
         self.num_layers = check_positive_int("num_layers", num_layers)
-        self.dropout = check_probability("dropout", dropout)
+        self.dropout = check_number("dropout", dropout, below=1.0)
         check_padding(padding)
         check_recurrent_init(type(self).__name__, init, t_max, self.keep_gate)
         if self.dropout and self.num_layers == 1:
@@ -145,7 +145,7 @@ class Recurrent(Module):
                 masks.append(dropout_mask(self.rng, tuple(x.shape), self.dropout, x) if drops else None)
                 x = x if masks[-1] is None else x * masks[-1]
             every = self.return_sequences or layer + 1 < self.num_layers    # every step's output is needed
-            options = {} if pair is self.readable else {"outputs": every, "keep": self.keeps}
+            options = {} if pair is self.readable else {"outputs": every, "keep": self.caches_needed}
             outputs = []
             for direction in range(self.directions):
                 cell = len(caches)

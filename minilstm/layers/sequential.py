@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from minilstm.backend.arrays import Array
-from minilstm.backend.errors import ArgumentError, DtypeError
+from minilstm.backend.errors import ArgumentError, DtypeError, ShapeError
 from minilstm.layers.module import Module
 
 
@@ -49,14 +49,31 @@ class Sequential(Module):
         """Return one layer, or a Sequential of a slice of them (the same layers, not copies)."""
         return Sequential(*self.layers[position]) if isinstance(position, slice) else self.layers[position]
 
-    def forward(self, x: Array, **options: Any) -> Array:
-        """Return the last layer's output for input ``x``; ``options`` go to the layers that take them."""
-        for option in options:
+    def forward(self, x: Array, *, state0: Any = None, return_state: bool = False, **options: Any) -> Any:
+        """Return the last layer's output for input ``x``; ``options`` go to the layers that take them.
+
+        With ``return_state=True``, return (output, states): a list of the final states of each layer that has
+        some. ``state0`` is such a list, with which these layers begin (None: zeros).
+        """
+        carries = return_state or state0 is not None
+        for option in [*options, *["return_state"] * carries]:
             if not self.accepts(option):
                 raise ArgumentError(f"Sequential: no layer takes the option {option!r}")
-        for layer in self.layers:
-            x = layer(x, **{name: value for name, value in options.items() if layer.accepts(name)})
-        return x
+        recurrent = [carries and layer.accepts("return_state") for layer in self.layers]
+        states0 = [None] * sum(recurrent) if state0 is None else state0
+        if not isinstance(states0, (list, tuple)) or len(states0) != sum(recurrent):
+            size = f" of {len(states0)}" if isinstance(states0, (list, tuple)) else ""
+            raise ShapeError(f"state0: expected a list of {sum(recurrent)} states, one for each layer that "
+                             f"has some, got a {type(states0).__name__}{size}")
+        before, states = iter(states0), []
+        for layer, has_state in zip(self.layers, recurrent):
+            given = {name: value for name, value in options.items() if layer.accepts(name)}
+            if has_state:
+                x, state = layer(x, state0=next(before), return_state=True, **given)
+                states.append(state)
+            else:
+                x = layer(x, **given)
+        return (x, states) if return_state else x
 
     def accepts(self, option: str) -> bool:
         return any(layer.accepts(option) for layer in self.layers)
@@ -64,6 +81,7 @@ class Sequential(Module):
     def backward(self, dy: Array) -> Array:
         """Return the gradient of the input, None for tokens, given ``dy``, the gradient of the output.
 
+        The states are constants: none of their gradients goes in or comes out (truncated BPTT).
         If a layer refuses its gradient, all layers are left as they were: gradients and caches.
         """
         leaves = Counter(self._leaves())
@@ -77,6 +95,7 @@ class Sequential(Module):
         try:
             for layer in reversed(self.layers):
                 dy = layer.backward(dy)
+                dy = dy[0] if isinstance(dy, tuple) else dy         # (dx, dstate0)
         except BaseException:
             for layer, kept in caches:
                 layer._caches = kept

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from minilstm.backend.arrays import Array, get_array_module
-from minilstm.backend.checks import as_floating, as_integers, check_choice
+from minilstm.backend.checks import as_floating, as_integers, check_choice, is_whole
 from minilstm.backend.errors import ArgumentError, ShapeError
 from minilstm.backend.subnormals import flush_to_zero
 from minilstm.losses.loss import Loss
@@ -40,8 +38,7 @@ def cross_entropy_forward(prediction: Array, target: Array, *, reduction: str = 
     check_choice("reduction", reduction, REDUCTIONS)
     prediction = as_floating("cross_entropy: prediction", prediction)
     target = as_integers("cross_entropy: target", target)
-    whole = isinstance(ignore_index, (int, np.integer)) and not isinstance(ignore_index, bool)
-    if ignore_index is not None and not whole:
+    if ignore_index is not None and not is_whole(ignore_index):
         raise ArgumentError("cross_entropy: ignore_index must be None or a whole number, "
                             f"got {ignore_index!r}")
     shape, got = tuple(prediction.shape), tuple(target.shape)

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from minilstm.backend.arrays import Array, get_array_module
+from minilstm.backend.checks import check_number
 from minilstm.backend.errors import ArgumentError
 from minilstm.backend.subnormals import flush_to_zero
 from minilstm.kernels import adam_twin
 from minilstm.layers.module import Module
-from minilstm.optim.gradients import check_number
 from minilstm.optim.optimizer import Optimizer
 
 

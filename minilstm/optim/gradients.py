@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from minilstm.backend.arrays import Array, get_array_module, to_numpy
-from minilstm.backend.checks import check_writeable, is_number
+from minilstm.backend.checks import check_number, check_writeable
 from minilstm.backend.errors import ArgumentError, DtypeError, NonFiniteError, ShapeError
 from minilstm.backend.subnormals import flush_to_zero
 from minilstm.layers.foreign import OPTIMIZER_INSTEAD, refuse_foreign
@@ -19,17 +19,6 @@ from minilstm.layers.module import Module
 from minilstm.layers.tree import located
 
 Trainable = list[tuple[str, Any, Array, Array]]     # name, layer, parameter, gradient
-
-
-def check_number(name: str, value: Any, low: float = 0.0, below: float = math.inf) -> float:
-    """Return ``value`` as a Python float; raise ArgumentError unless low <= value < below (NaN never is)."""
-    try:
-        found = float(value) if is_number(value) else math.nan
-    except OverflowError:           # an int that is larger than any float
-        found = math.inf
-    if not low <= found < below:
-        raise ArgumentError(f"{name}: expected a number >= {low:g} and < {below:g}, got {repr(value)[:50]}")
-    return found
 
 
 def trainable(modules: list[tuple[str, Any]]) -> Trainable:

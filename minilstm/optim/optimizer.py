@@ -13,12 +13,13 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 
 from minilstm.backend.arrays import Array, asarray, backend_name, get_array_module
+from minilstm.backend.checks import check_number
 from minilstm.backend.errors import ArgumentError, DtypeError, ShapeError
 from minilstm.layers.foreign import OPTIMIZER_INSTEAD, refuse_foreign
 from minilstm.layers.module import Module
 from minilstm.layers.tree import outdate
 from minilstm.optim import saving
-from minilstm.optim.gradients import check_apart, check_finite, check_number, trainable
+from minilstm.optim.gradients import check_apart, check_finite, trainable
 
 
 class ParameterUpdate(NamedTuple):

@@ -6,9 +6,8 @@ import math
 from typing import Any
 
 from minilstm.backend.arrays import to_numpy
-from minilstm.backend.checks import check_choice
+from minilstm.backend.checks import check_choice, check_number, check_whole
 from minilstm.backend.errors import ArgumentError
-from minilstm.optim.gradients import check_number
 from minilstm.optim.optimizer import Optimizer
 from minilstm.optim.schedules import Schedule
 
@@ -28,10 +27,7 @@ class ReduceLROnPlateau(Schedule):
         check_choice("mode", mode, ("min", "max"))
         self.mode = mode
         self.reduction = check_number("factor", factor, below=1.0)
-        for name, epochs in (("patience", patience), ("cooldown", cooldown)):
-            if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 0:
-                raise ArgumentError(f"{name}: expected a whole number of epochs, at least 0, got {epochs!r}")
-        self.patience, self.cooldown = patience, cooldown
+        self.patience, self.cooldown = check_whole("patience", patience), check_whole("cooldown", cooldown)
         self.threshold = check_number("threshold", threshold)
         self.min_lr = check_number("min_lr", min_lr)
         self.best: float | None = None

@@ -25,9 +25,8 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from minilstm.backend.checks import check_positive_int
+from minilstm.backend.checks import check_number, check_positive_int
 from minilstm.backend.errors import ArgumentError, CheckpointError, DtypeError
-from minilstm.optim.gradients import check_number
 from minilstm.optim.optimizer import Optimizer
 
 

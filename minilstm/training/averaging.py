@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from minilstm.backend.arrays import Array, asarray, backend_name, to_numpy
+from minilstm.backend.checks import check_number
 from minilstm.backend.errors import ArgumentError, CheckpointError
 from minilstm.backend.subnormals import flush_to_zero
-from minilstm.optim.gradients import check_number
 from minilstm.training.callbacks import Callback, EarlyStopping
 from minilstm.training.run import Run
 

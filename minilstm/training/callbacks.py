@@ -6,11 +6,10 @@ exactly as long for an improvement as a run that was never interrupted.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
-from minilstm.backend.checks import check_choice, check_positive_int, is_number
+from minilstm.backend.checks import check_choice, check_number, check_positive_int, is_number
 from minilstm.backend.errors import ArgumentError, CheckpointError
 from minilstm.training.history import FIELDS, Row
 from minilstm.training.run import Run
@@ -88,10 +87,8 @@ class EarlyStopping(Callback):
         check_choice("monitor", monitor, FIELDS[1:])
         mode = mode or ("max" if monitor.endswith("acc") else "min")
         check_choice("mode", mode, ("min", "max"))
-        if not 0 <= min_delta < math.inf:
-            raise ArgumentError(f"min_delta: expected a finite number of at least 0, got {min_delta!r}")
-        self.monitor, self.mode = monitor, mode
-        self.min_delta, self.restore_best = float(min_delta), restore_best
+        self.min_delta = check_number("min_delta", min_delta)
+        self.monitor, self.mode, self.restore_best = monitor, mode, restore_best
         self.best: float | None = None
         self.best_epoch: int | None = None
         self.best_weights: dict[str, Any] = {}

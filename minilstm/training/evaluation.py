@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from minilstm.backend.arrays import Array, asarray, backend_name, fetch, to_numpy
+from minilstm.backend.arrays import Array, asarray, backend_name, to_floats, to_numpy
 from minilstm.backend.checks import as_array, check_positive_int, is_array
 from minilstm.backend.errors import ArgumentError, NonFiniteError, ShapeError, TokenError
 from minilstm.backend.passes import evaluating
@@ -25,22 +25,26 @@ from minilstm.training.progress import open_bar
 
 def evaluate(model: Module, criterion: Any, loader: Any,
              metric: Callable[[Array, Array], Any] | None = None, *, progress: bool = False,
+             carry_state: bool = False,
              after_batch: Callable[[], Any] = lambda: None) -> tuple[float, float | None]:
     """Return (loss, metric) over the samples of ``loader``; batches are weighted by their size.
 
     Where targets are ignored (``ignore_index``), that size is the number of the others, so that the result
     does not depend on the batch size. The layers' modes and the criterion's cache are the same afterwards as
-    before. ``after_batch`` is called after each batch. Raises NonFiniteError if the loss is not finite,
-    ArgumentError if there is no batch.
+    before. ``carry_state`` is the Trainer's. ``after_batch`` is called after each batch. Raises
+    NonFiniteError if the loss is not finite, ArgumentError if there is no batch.
     """
     totals: list[Any] = [0.0, 0.0]
-    batches = 0
+    batches, state = 0, None
     samples: Any = 0
     criterion = copy.copy(criterion)        # so that the caller's criterion keeps its own cache
     with evaluating(), bar_for(loader, "Validation", 0, progress) as bar, np.errstate(**QUIET):
         for batch in batches_of(loader, 0, 0):
             x, y, options = unpack(batch)
-            prediction = model(x, **options)
+            if carry_state:
+                prediction, state = model(x, state0=state, return_state=True, **options)
+            else:
+                prediction = model(x, **options)
             loss, score = criterion(prediction, y), 0.0 if metric is None else metric(prediction, y)
             n = samples_of(criterion, y, len(x))
             totals = [totals[0] + _double(loss) * loss_weight(criterion, n), totals[1] + _double(score) * n]
@@ -49,7 +53,7 @@ def evaluate(model: Module, criterion: Any, loader: Any,
             after_batch()
     if not batches:
         raise ArgumentError("evaluate: the loader gave no batch")
-    loss, score, count = fetch([*totals, samples])
+    loss, score, count = to_floats([*totals, samples])
     mean_loss, mean_score = loss / max(count, 1), score / max(count, 1)
     if not math.isfinite(mean_loss):
         reason = explain_parameters(model)

@@ -9,11 +9,12 @@ restored.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
+from minilstm.backend.arrays import Array, asarray, backend_name, to_numpy
 from minilstm.backend.checks import is_number
 from minilstm.backend.errors import CheckpointError, MinilstmError
 from minilstm.layers.module import Module
@@ -29,7 +30,7 @@ from minilstm.training.run import Run
 _KIND = "minilstm training state 1"
 
 
-def _word(thing: Any) -> str | None:
+def _fingerprint(thing: Any) -> str | None:
     """Return a description of a part of the run that is the same in every process."""
     if thing is None or isinstance(thing, (int, float, str)):
         return None if thing is None else str(thing)
@@ -41,10 +42,11 @@ def _word(thing: Any) -> str | None:
 
 def describe(run: Run) -> dict[str, str | None]:
     """Return a description of the parts that must be the same when a run is resumed."""
-    return {"model": _word(run.model), "criterion": _word(run.criterion),
+    return {"model": _fingerprint(run.model), "criterion": _fingerprint(run.criterion),
             "optimizer": type(run.optimizer).__qualname__,
             "scheduler": None if run.scheduler is None else type(run.scheduler).__qualname__,
-            "metric": _word(run.metric), "clip_norm": _word(run.clip_norm)}
+            "metric": _fingerprint(run.metric), "clip_norm": _fingerprint(run.clip_norm),
+            "carry_state": _fingerprint(run.carry_state or None)}
 
 
 def _remembering(callbacks: Iterable[Callback]) -> list[tuple[Callback, dict[str, Any]]]:
@@ -64,6 +66,7 @@ def capture(run: Run) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     optimizer = run.optimizer.state_dict()
     arrays = {f"model.{name}": value for name, value in run.model.state_dict().items()}
     arrays.update({f"optimizer.{name}": value for name, value in optimizer["arrays"].items()})
+    arrays.update({f"state.{name}": to_numpy(value) for name, value in _flat(run.state)})
     callbacks = []
     for number, (callback, state) in enumerate(_remembering(run.callbacks)):
         arrays.update({f"callback{number}.{name}": value for name, value in state.get("arrays", {}).items()})
@@ -111,7 +114,7 @@ def _check_fits(run: Run, arrays: Mapping[str, np.ndarray], meta: Mapping[str, A
     if "gradients" in meta["parts"]:
         raise CheckpointError("it was trained on adversarial noise, which versions before 0.3 could add")
     for part, now in parts.items():
-        saved = meta["parts"][part]
+        saved = meta["parts"].get(part)         # versions before 0.3 could not carry states
         if saved != now:
             raise CheckpointError(f"the {part} differs: {_first_difference(str(saved), str(now))}")
     expected = {name: (tuple(p.shape), np.dtype(p.dtype)) for name, p in run.model.named_parameters().items()}
@@ -143,21 +146,21 @@ def _check_position(meta: Mapping[str, Any]) -> None:
     need(isinstance(meta["history"], list) and len(meta["history"]) == epoch, "epoch and history")
     History(meta["history"])
     need(isinstance(sums, list) and len(sums) == 4
-         and all(is_number(one) and -1e300 < one < 1e300 for one in sums)
+         and all(is_number(total) and -1e300 < total < 1e300 for total in sums)
          and type(sums[3]) is int and 0 <= sums[3] < 2 ** 63 and (step > 0 or not any(sums)), "sums")
     need(meta["stop"] is None or isinstance(meta["stop"], str), "reason to stop")
     need(isinstance(meta["config"], dict), "config")
     need(data is None or isinstance(data, dict) and set(data) == {"training", "validation"}, "data")
     for facts in (data or {}).values():
         need(facts is None or isinstance(facts, dict)
-             and all(isinstance(one, (int, str)) for one in facts.values()), "data")
+             and all(isinstance(fact, (int, str)) for fact in facts.values()), "data")
         batches = (facts or {}).get("batches", step)
         need(facts is not data["training"] or type(batches) is int and step <= batches, "step")
     for part in ("optimizer", "rng"):
         need(isinstance(meta[part], dict), part)
     need(isinstance(meta["callbacks"], list)
-         and all(isinstance(one, list) and [type(part) for part in one] == [str, dict]
-                 for one in meta["callbacks"]), "callbacks")
+         and all(isinstance(entry, list) and [type(part) for part in entry] == [str, dict]
+                 for entry in meta["callbacks"]), "callbacks")
 
 
 def _first_difference(saved: str, now: str) -> str:
@@ -172,6 +175,23 @@ def under(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray
     return {name[len(prefix):]: value for name, value in arrays.items() if name.startswith(prefix)}
 
 
+def _flat(state: Any, name: str = "") -> Iterator[tuple[str, Array]]:
+    """Yield the arrays of a state, an array or lists of such, with their positions as names: "0.1."."""
+    if isinstance(state, (list, tuple)):
+        for position, part in enumerate(state):
+            yield from _flat(part, f"{name}{position}.")
+    elif state is not None:
+        yield name, state
+
+
+def _nested(arrays: Mapping[str, np.ndarray], backend: str) -> Any:
+    """The inverse of ``_flat``: lists of arrays of a backend."""
+    if not arrays or "" in arrays:
+        return asarray(arrays[""], backend) if arrays else None
+    positions = sorted({int(name.partition(".")[0]) for name in arrays})
+    return [_nested(under(f"{position}.", arrays), backend) for position in positions]
+
+
 def _put(run: Run, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
     history = History(meta["history"])
     run.model.load_state_dict(under("model.", arrays))
@@ -182,6 +202,7 @@ def _put(run: Run, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) ->
     for number, (callback, _) in enumerate(_remembering(run.callbacks)):
         _, saved = meta["callbacks"][number]
         callback.load_state_dict({"arrays": under(f"callback{number}.", arrays), "meta": saved})
+    run.state = _nested(under("state.", arrays), backend_name(next(iter(run.model.parameters()), None)))
     run.history, run.data, run.stop = history, meta["data"], meta["stop"]
     run.epoch, run.step, run.sums = meta["epoch"], meta["step"], list(meta["sums"])
     run.config = run.config or dict(meta["config"])

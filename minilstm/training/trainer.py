@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from minilstm.backend.arrays import Array, fetch
+from minilstm.backend.arrays import Array, to_floats
 from minilstm.backend.checks import check_positive_int, is_number
 from minilstm.backend.errors import ArgumentError, CheckpointError, NonFiniteError
 from minilstm.backend.paths import as_path
@@ -41,13 +41,8 @@ from minilstm.training.progress import say
 from minilstm.training.run import Run
 
 
-def _of_run(name: str) -> Any:
-    """Return a property of the Trainer that reads and writes an attribute of its run."""
-    return property(lambda self: getattr(self.run, name), lambda self, value: setattr(self.run, name, value))
-
-
-class Trainer:
-    """Train a model epoch by epoch, and record the results.
+class Trainer(Run):
+    """Train a model epoch by epoch, and record the results. It is the ``Run`` that callbacks receive.
 
     Args:
         model, criterion, optimizer: the model, its loss and the optimizer; any objects with the same methods
@@ -55,6 +50,9 @@ class Trainer:
         scheduler: a learning-rate schedule, stepped after each epoch (ReduceLROnPlateau with the validation
             loss, or with the training loss if there is no validation data).
         clip_norm: rescale gradients whose total norm is larger than this; None: never.
+        carry_state: begin each batch in the states in which the one before it ended, the first of an epoch
+            and of an evaluation with zeros (truncated BPTT; see ``contiguous_batches``). The model is called
+            with ``state0`` and ``return_state=True``, as recurrent layers and Sequential can be.
         callbacks: ``Callback`` objects, called in this order.
         metric: function (prediction, target) -> mean over the batch, logged as accuracy; None: no metric. The
             default is the accuracy that fits the loss: probabilities are thresholded at 0.5, logits at 0, and
@@ -67,9 +65,7 @@ class Trainer:
         verbose: print a line after each epoch and a summary at the end.
         print_fn: function that prints these lines; None: print to standard output without breaking the bars.
 
-    Attributes:
-        run: the ``Run``; its attributes (history, epoch, step, stop and so on) are also available on the
-            Trainer.
+    Attributes: those of a ``Run`` (history, epoch, step, stop and so on).
 
     >>> import numpy as np
     >>> import minilstm as ml
@@ -85,13 +81,9 @@ class Trainer:
     (32, 1)
     """
 
-    model, criterion, optimizer, scheduler, metric, clip_norm, callbacks, config = map(_of_run, (
-        "model", "criterion", "optimizer", "scheduler", "metric", "clip_norm", "callbacks", "config"))
-    history, epoch, step, sums, stop, validates, data = map(_of_run, (
-        "history", "epoch", "step", "sums", "stop", "validates", "data"))
-
     def __init__(self, model: Module, criterion: Any, optimizer: Any, *, scheduler: Any = None,
-                 clip_norm: float | None = None, callbacks: Iterable[Callback] = (),
+                 clip_norm: float | None = None, carry_state: bool = False,
+                 callbacks: Iterable[Callback] = (),
                  metric: Callable[[Array, Array], Any] | Literal["accuracy"] | None = "accuracy",
                  run_dir: PathLike | None = None,
                  config: Mapping[str, Any] | None = None, progress: bool = True, verbose: bool = True,
@@ -114,10 +106,10 @@ class Trainer:
         if getattr(optimizer, "model", model) is not model:
             raise ArgumentError("Trainer: the optimizer was made for another model; give both the whole "
                                 "model, and set layer.frozen = True where a layer is not to learn")
-        self.run = Run(model, criterion, optimizer, scheduler,
-                       metric=accuracy_of(criterion) if metric == "accuracy" else metric,
-                       clip_norm=None if clip_norm is None else float(clip_norm),
-                       callbacks=callbacks, config=dict(config or {}))
+        super().__init__(model, criterion, optimizer, scheduler,
+                         metric=accuracy_of(criterion) if metric == "accuracy" else metric,
+                         clip_norm=None if clip_norm is None else float(clip_norm),
+                         carry_state=bool(carry_state), callbacks=callbacks, config=dict(config or {}))
         self.run_dir = None if run_dir is None else as_path("run_dir", run_dir)
         self.progress, self.verbose, self._say = progress, verbose, print_fn or say
         self._resumed = False                       # the state comes from a checkpoint
@@ -148,13 +140,16 @@ class Trainer:
         run; CheckpointError if the run cannot be recorded or resumed.
         """
         epochs = check_positive_int("epochs", epochs)
+        if self.carry_state and getattr(train_loader, "shuffle", False):
+            raise ArgumentError("carry_state: the training loader shuffles its rows, but each batch must "
+                                "continue the one before it; leave out shuffle=True")
         data = {"training": describe_loader(train_loader), "validation": describe_loader(val_loader)}
         if resume:
             self.resume(data=data)
         elif self.data is not None and (self._resumed or self.step):
             check_data(self.data, data)
         self.data, self.validates, self._resumed = data, val_loader is not None, False
-        with self._alone("fit"), self._guard, restored_modes(self.model):
+        with self._only_thread("fit"), self._guard, restored_modes(self.model):
             try:
                 self._call("on_train_begin")
                 self._open_run()
@@ -192,9 +187,9 @@ class Trainer:
         if source is None:
             raise ArgumentError("resume: give a checkpoint, or give the Trainer a run_dir")
         file = source / run_folder.LAST if path is None or os.path.isdir(source) else source
-        settings = state.settings(self.run)
-        state.restore(self.run, file, data)
-        for name, now in state.settings(self.run).items():
+        settings = state.settings(self)
+        state.restore(self, file, data)
+        for name, now in state.settings(self).items():
             if settings.get(name) != now:
                 warnings.warn(
                     f"{file}: the run continues with its own {name}, {now!r}, not with "
@@ -216,6 +211,7 @@ class Trainer:
         epoch = self.epoch + 1
         self.model.train()
         if self.step == 0:
+            self.state = None
             self._call("on_epoch_begin", epoch)
         with evaluation.bar_for(train_loader, f"Epoch {epoch}/{epochs}", self.step, self.progress) as bar:
             for batch in batches_of(train_loader, self.epoch, self.step):
@@ -253,15 +249,20 @@ class Trainer:
     def train_step(self, x: Array, y: Array, options: dict[str, Any]) -> tuple[float, float]:
         """Make one update of the weights, unless the loss or a gradient is not finite, and count the step.
 
-        Returns the loss and the gradient norm. They are fetched together before the update: the only time
-        that a step waits for a device.
+        Returns the loss and the gradient norm. They come to the host together, before the update: the only
+        time that a step waits for a device.
         """
+        self.batch = x, y, options
         with np.errstate(**QUIET):
             modules = self.model.modules()
             zero_gradients(modules)
             for _, module in modules:       # forwards made before are not meant
                 module._caches = []
-            prediction = self.model(x, **options)
+            state = None
+            if self.carry_state:
+                prediction, state = self.model(x, state0=self.state, return_state=True, **options)
+            else:
+                prediction = self.model(x, **options)
             loss = self.criterion(prediction, y)
             self.model.backward(self.criterion.backward())
             score = 0.0 if self.metric is None else self.metric(prediction, y)
@@ -269,9 +270,9 @@ class Trainer:
             norm = clip_grad_norm(self.model, max_norm, modules=modules)
             samples = samples_of(self.criterion, y, len(x))
             if isinstance(samples, int):
-                loss, score, norm = fetch([loss, score, norm])
+                loss, score, norm = to_floats([loss, score, norm])
             else:
-                loss, score, norm, samples = fetch([loss, score, norm, samples])
+                loss, score, norm, samples = to_floats([loss, score, norm, samples])
             if not (math.isfinite(loss) and math.isfinite(norm)):
                 words = explain_step(self.model, loss, x, y, options)
                 self.model.drop_caches()
@@ -282,6 +283,7 @@ class Trainer:
                 self.optimizer.step(checked=min(norm, max_norm) < 1e18, modules=modules)
             else:
                 self.optimizer.step()
+        self.state = state
         weight = loss_weight(self.criterion, samples)
         self.sums = [self.sums[0] + loss * weight, self.sums[1] + score * samples, self.sums[2] + norm,
                      self.sums[3] + int(samples)]
@@ -296,7 +298,7 @@ class Trainer:
         without a metric."""
         self._refuse_beside_fit("evaluate")
         return evaluation.evaluate(self.model, self.criterion, loader, self.metric, progress=self.progress,
-                                   after_batch=self._stop_if_interrupted)
+                                   carry_state=self.carry_state, after_batch=self._stop_if_interrupted)
 
     def predict(self, x: Any, batch_size: int = 256, *, lengths: Any = None) -> Any:
         """Return the model's output for ``x`` (N, ...) as a host array (N, ...), computed in batches in
@@ -311,7 +313,7 @@ class Trainer:
                                 "has returned, or give a copy of the model to another Trainer")
 
     @contextmanager
-    def _alone(self, what: str) -> Iterator[None]:
+    def _only_thread(self, what: str) -> Iterator[None]:
         self._refuse_beside_fit(what)
         before, self._trainer_thread = self._trainer_thread, threading.get_ident()
         try:
@@ -324,7 +326,7 @@ class Trainer:
 
     def _call(self, hook: str, *args: Any) -> None:
         for callback in self.callbacks:
-            getattr(callback, hook)(self.run, *args)
+            getattr(callback, hook)(self, *args)
 
     def _tell(self, text: str) -> None:
         if self.verbose:
@@ -342,15 +344,15 @@ class Trainer:
     def _open_run(self) -> None:
         if self.run_dir is not None and self._recorded:
             run_folder.clean_run(self.run_dir)
-            run_folder.update_config(self.run, self.run_dir)
+            run_folder.update_config(self, self.run_dir)
         elif self.run_dir is not None:
-            run_folder.create_run(self.run, self.run_dir)
+            run_folder.create_run(self, self.run_dir)
             self._recorded = True
             self._save(run_folder.LAST)
 
     def _save(self, *names: str) -> None:
         if self.run_dir is not None and self._recorded:
-            run_folder.save_run(self.run, self.run_dir, *names)
+            run_folder.save_run(self, self.run_dir, *names)
 
     def _draw(self) -> None:
         if self.run_dir is None or not len(self.history):

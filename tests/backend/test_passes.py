@@ -230,7 +230,7 @@ def test_evaluation_of_one_thread_is_not_that_of_another() -> None:
         thread = threading.Thread(target=lambda: seen.append(m.training))
         thread.start()
         thread.join()
-        assert not m.training and not m.keeps
+        assert not m.training and not m.caches_needed
     assert seen == [True] and m.training
 
 

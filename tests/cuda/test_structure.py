@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import minilstm as ml
+from minilstm.training.characters import character_model
 from minilstm.training.trainer import Trainer
 
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="kernels are emulated with g++, which is not installed")
@@ -97,6 +98,18 @@ def test_an_evaluation_waits_once(standin: Any) -> None:
     with standin.counted() as counts:
         trainer.evaluate(loader)
     assert counts.syncs == 1
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_the_character_model_carries_its_states_without_a_wait(cell: str, standin: Any) -> None:
+    model = character_model(V, cell=cell, embedding_size=D, hidden_size=PERSISTENT, dropout=0.2, rng=0).to("cupy")
+    x, y = ml.contiguous_batches(np.arange(200) % V, 4, 9)
+    trainer = Trainer(model, ml.CrossEntropyLoss(), ml.Adam(model), clip_norm=1.0, metric=None, carry_state=True)
+    model.train()
+    for number, (inputs, targets) in enumerate(ml.DataLoader(x, y, batch_size=4, backend="cupy")):
+        with standin.counted() as counts:
+            trainer.train_step(inputs, targets, {})
+        assert number == 0 or counts.syncs == 1, str(counts)
 
 
 def test_a_hidden_wait_is_seen(standin: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from reference import CELLS, one_direction
 
 import minilstm as ml
-from minilstm.kernels.cpu import gru, lstm, products, rnn
+from minilstm.kernels.cpu import gru, lstm, rnn
 from minilstm.kernels.cpu.sequence import SequenceCache
 
 pytestmark = pytest.mark.usefixtures("steps")
@@ -87,19 +87,6 @@ def digests(arrays: Any) -> list[str]:
 def test_twin_equals_the_readable_functions(kind: str, shape: tuple[int, int, int, int], padding: str) -> None:
     compare(make(kind, shape, padding, states=False))
     compare(make(kind, shape, padding))
-
-
-@pytest.mark.parametrize("small_kernels", [True, False])
-@pytest.mark.parametrize("shape", [(35, 5, 64, 64), (70, 3, 64, 128), (33, 3, 192, 128)])       # whose products are cut
-@pytest.mark.parametrize("kind", ["lstm", "gru", "tanh"])
-def test_twin_with_products_in_pieces(kind: str, shape: tuple[int, int, int, int], small_kernels: bool,
-                                      monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(products, "_has_small_kernels", lambda: small_kernels)
-    if kind == "lstm":
-        N, _, D, H = shape
-        rows, splits = products.pieces(H + D, 4 * H, 32, 8)
-        assert (rows < H + D and splits > 1) == small_kernels
-    compare(make(kind, shape, "post"))
 
 
 @pytest.mark.parametrize("kind", KINDS)

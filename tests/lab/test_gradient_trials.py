@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 import minilstm as ml
-from minilstm.data.tasks import adding
 from minilstm.gradients.instruments.flow import model_gradient_flow
 from minilstm.gradients.instruments.jacobians import jacobian_spectrum
 from minilstm.gradients.instruments.paths import model_gradient_paths
 from minilstm.gradients.instruments.saturation import gate_statistics
 from minilstm.lab.gradient_trials import (GradientTrial, Reviews, build_model, measure, measured_training,
                                           places)
+from minilstm.lab.tasks import adding
 
 PLAIN = {"init": "default", "forget_bias": None, "recurrent": "orthogonal", "gain": 1.0, "clip_norm": None}
 ADDING: dict[str, Any] = {**PLAIN, "problem": "adding", "cell": "lstm", "T": 8, "hidden_size": 5, "steps": 3,

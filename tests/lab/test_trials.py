@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 import minilstm as ml
-from minilstm.data import tasks
-from minilstm.lab import trials
+from minilstm.lab import tasks, trials
 from minilstm.lab.cells import CELLS
 from minilstm.lab.problems import TASKS, Batch, make_problem
 from minilstm.lab.sizes import hidden_size_for, recurrent_parameters

@@ -35,7 +35,7 @@ def test_it_is_pytorchs_average() -> None:
     module = torch.nn.Linear(3, 2).double()
     theirs = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(0.5))      # 0.5: no step is a plain mean
     model = put(ml.Linear(3, 2, dtype=np.float64))
-    run, average = ml.Trainer(model, ml.MSELoss(), ml.SGD(model, 0.1)).run, ml.AveragedWeights(0.5)
+    run, average = ml.Trainer(model, ml.MSELoss(), ml.SGD(model, 0.1)), ml.AveragedWeights(0.5)
     run.callbacks = [average]
     average.on_train_begin(run)
     rng = np.random.default_rng(0)

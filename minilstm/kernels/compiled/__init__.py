@@ -31,6 +31,8 @@ from typing import Any
 
 import numpy as np
 
+from minilstm.backend.errors import one_line
+
 SWITCH = "MINILSTM_NUMBA"           # the environment variable; "0" means NumPy only
 HERE = Path(__file__).parent
 DTYPES = "f"                        # characters of the dtypes that are compiled
@@ -54,7 +56,7 @@ def _load(char: str) -> tuple[Any | None, str]:
         except PackageNotFoundError as error:
             return None, f"{error.name} is not installed"
         except Exception as error:      # any error: training works without Numba
-            return None, f"{type(error).__name__}: {' '.join(str(error).split())}"
+            return None, f"{type(error).__name__}: {one_line(error)}"
 
 
 def _file(dtype: str) -> Path | None:

@@ -188,7 +188,7 @@ def _forward_chunk(cell: Cell, x: np.ndarray, state0: Sequence[np.ndarray | None
                    chunk: Chunk) -> None:
     """Make all steps of a chunk, and fill its rows of y and last."""
     H, D, n, T = cell.H, cell.D, chunk.hx.shape[2], x.shape[1]
-    size, product = _block_size(T, n), packed or Product(weights, n)
+    size, product = _block_size(T, n), packed or Product(weights)
     scratch = np.empty((2, size, H, n), x.dtype) if keep else None
     states = [np.zeros((H, 1), x.dtype) if s is None else s[chunk.rows].T for s in state0]
     for t0, t1 in _blocks(T, size):
@@ -213,7 +213,7 @@ def _backward_chunk(cell: Cell, dy: np.ndarray | None, dlast: list[np.ndarray | 
     """Go back through a chunk, and fill its rows of dx and d0. Return [dW_h, dW_x, db] of it, (GH, H+D+1)."""
     H, D, n, T = cell.H, cell.D, chunk.hx.shape[2], dx.shape[1]
     GH, K, dtype = weights.shape[1], H + D + 1, weights.dtype
-    size, product = _block_size(T, n), packed or Product(weights, n)
+    size, product = _block_size(T, n), packed or Product(weights)
     dh, *others = [np.zeros((H, n), dtype) if d is None else d[chunk.rows].T.astype(dtype, order="C")
                    for d in dlast]
     dhx, above = np.empty((size + 1, H + D, n), dtype), np.empty((size, H, n), dtype)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from minilstm.backend.arrays import Array, require, to_numpy
+from minilstm.backend.errors import one_line
 from minilstm.cells import gru, lstm, rnn
 from minilstm.cells.gates import SequencePair
 from minilstm.kernels import cuda
@@ -58,7 +59,7 @@ def _try(family: str, dtype: np.dtype, cupy: Any) -> str:
                 return "they give other shapes, or NaN"
             worst = max(worst, float(np.abs(got - want).max()) / max(1.0, float(np.abs(want).max())))
     except Exception as error:          # CuPy's compiler, driver and runtime have errors of their own
-        return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        return f"{type(error).__name__}: {one_line(error)}"
     return "" if worst <= BOUNDS[dtype.char] else f"they differ from the readable functions by {worst:.0e}"
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import minilstm as ml
-from minilstm.data import reber, tasks
+from minilstm.lab import reber, tasks
 
 # A Reber string as a regular expression, found by eliminating states 5, 3 and 4 from the graph by hand.
 STATE_4 = "(?:XT*VP)*(?:S|XT*VV)"
