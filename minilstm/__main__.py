@@ -78,6 +78,10 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     parser.add_argument("--method", choices=METHODS, default="both",
                         help="method of numerical differentiation (default: both)")
     parser.add_argument("--seconds", type=positive, default=SECONDS, help=f"limit (default: {SECONDS:g})")
+    parser.add_argument("--thorough", action="store_true", help="try more changes of a wrong backward (15,000, "
+                        "pairs of lines, the forward): up to a minute")
+    parser.add_argument("--show-repair", action="store_true", help="show the changed line that makes every "
+                        "gradient right")
     parser.add_argument("--json", action="store_true", help="print JSON, for programs that grade "
                         "(minilstm/student/gradcheck.py documents it)")
     return parser
@@ -105,7 +109,8 @@ def run_gradcheck(arguments: argparse.Namespace) -> int:
     request = Request(
         arguments.target, arguments.arguments, sizes=arguments.shape if by_letter else {},
         shape=None if by_letter else arguments.shape, arrays=dict(arguments.array), tokens=arguments.tokens,
-        seed=arguments.seed, method=arguments.method, allow_unused=arguments.allow_unused)
+        seed=arguments.seed, method=arguments.method, allow_unused=arguments.allow_unused,
+        show_repair=arguments.show_repair, thorough=arguments.thorough)
     try:
         found = run_in_process(check_file, request, seconds=arguments.seconds)
     except ArgumentError as error:

@@ -25,6 +25,7 @@ from minilstm.backend.paths import NOT_THEIRS
 SECONDS, MEGABYTES = 60.0, 2048
 FILE_MEGABYTES = 100        # how much a file may grow: what the code prints in an endless loop goes into one
 SHOWN = 400                 # how many letters of what the code prints are passed on
+OWN = "MINILSTM_OWN_PROCESS"        # set in the environment there
 REQUEST, ANSWER, TRACE = "request", "answer", "trace"       # files between the two processes
 Answer = dict[str, Any]
 
@@ -126,7 +127,8 @@ def _serve(work: Path) -> None:
     faulthandler.enable(trace)
     faulthandler.dump_traceback_later(seconds, exit=True, file=trace)
     if megabytes is not None:
-        _limit_memory(megabytes)
+        limit_resources(megabytes)
+    os.environ[OWN] = "1"
     try:
         answer = function(*arguments)
     except MinilstmError as error:
@@ -146,13 +148,21 @@ def _no_answer(error: str, failure: Failure) -> Answer:
     return {"error": error, "failure": failure.value}
 
 
-def _limit_memory(megabytes: int) -> None:
-    """Limit the address space to ``megabytes`` more than is in use, and files, where that is possible."""
+def in_own_process() -> bool:
+    """Return whether this is a process that ``run_in_process`` made."""
+    return os.environ.get(OWN) == "1"
+
+
+def limit_resources(megabytes: int, file_megabytes: int = FILE_MEGABYTES, cpu_seconds: int | None = None) -> None:
+    """Limit the address space to ``megabytes`` more than is in use, files, and the time, where possible."""
     try:
         import resource
     except ImportError:         # Windows
         return
-    resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_MEGABYTES * 2 ** 20, resource.RLIM_INFINITY))
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)       # writing more raises OSError
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file_megabytes * 2 ** 20, resource.RLIM_INFINITY))
+    if cpu_seconds is not None:
+        resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
     used = 0
     if os.path.exists("/proc/self/statm"):
         pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0])

@@ -16,13 +16,13 @@ consistent with it; ``ml.diagnose`` compares the forward with the equations of a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
-
-import numpy as np
 
 from minilstm.backend.errors import GradientError
 from minilstm.gradients.check.check import COMPLEX_TOLERANCE, FINITE_TOLERANCE, Settings, check
 from minilstm.gradients.diagnosis.diagnose import Diagnosis, diagnosis_of
+from minilstm.gradients.repair.repair import find_repair
 from minilstm.gradients.report import GradcheckReport, describe_wrong
 from minilstm.gradients.targets.make import make_target
 from minilstm.gradients.targets.target import Target
@@ -31,7 +31,7 @@ from minilstm.gradients.targets.target import Target
 def gradcheck(target: Any, inputs: Any, *, method: str = "both", upstream: Any = None,
               tolerance: float = FINITE_TOLERANCE, complex_tolerance: float = COMPLEX_TOLERANCE, rng: Any = 0,
               allow_unused: Sequence[str] = (), axes: str | None = None, diagnose: bool = True,
-              raise_exception: bool = True, **options: Any) -> GradcheckReport:
+              show_repair: bool = False, raise_exception: bool = True, **options: Any) -> GradcheckReport:
     """Check every gradient of ``target`` at ``inputs``, entry by entry; raise GradientError if one is wrong.
 
     Args:
@@ -62,8 +62,10 @@ def gradcheck(target: Any, inputs: Any, *, method: str = "both", upstream: Any =
         axes: what the axes of the first input are, for messages: "NTD" (sequences, time, features), "DNT",
             "ND", .... By default "NTD" for three axes if the output begins with the same two; else no message
             names a time step.
-        diagnose: where a gradient of an RNN, GRU or LSTM is wrong, look for at most 2 s for the mistake
-            (``ml.diagnose``); its name is part of the message, and the error's ``diagnosis`` has it.
+        diagnose: where a gradient is wrong, look for the one change of the source that makes every gradient
+            right (2,000 are tried), and in an RNN, GRU or LSTM for the wrong line of the derivation; what is
+            found is part of the message, and the error's ``diagnosis`` has it. ``ml.diagnose`` tries more.
+        show_repair: tell the changed line, too.
         raise_exception: False returns the report where a gradient is wrong, too: its ``right`` is False then,
             and a notebook shows it as a table with the wrong tensors marked. What cannot be checked at all is
             an error all the same.
@@ -114,16 +116,17 @@ def gradcheck(target: Any, inputs: Any, *, method: str = "both", upstream: Any =
     """
     settings = Settings(method, upstream, tolerance, complex_tolerance, rng, allow_unused, axes)
     __tracebackhide__ = True        # of pytest: what is wrong is in the lines that it tells of, not in ours
-    return check_target(make_target(target, inputs, options), settings, diagnose, raise_exception)
+    return check_target(make_target(target, inputs, options), settings, diagnose, raise_exception,
+                        show_repair)
 
 
-def check_target(target: Target, settings: Settings, diagnose: bool = True,
-                 raise_exception: bool = True) -> GradcheckReport:
-    """As ``gradcheck``, for a Target."""
+def check_target(target: Target, settings: Settings, diagnose: bool = True, raise_exception: bool = True,
+                 show_repair: bool = False, thorough: bool = False) -> GradcheckReport:
+    """As ``gradcheck``, for a Target. ``thorough``: look for repairs as ``ml.diagnose`` does."""
     __tracebackhide__ = True
     checked = check(target, settings)
     wrong, effects = checked.wrong, list(map(str, checked.side_effects))
-    found = _diagnosis(target) if wrong and diagnose else None
+    found = _diagnosis(target, show_repair, thorough) if wrong and diagnose else None
     problem = ""
     if wrong:
         first = describe_wrong(target, wrong, checked.gradients, settings.limits)
@@ -146,11 +149,10 @@ def check_target(target: Target, settings: Settings, diagnose: bool = True,
     return report
 
 
-def _diagnosis(target: Target) -> Diagnosis | None:
-    """Return what is wrong by name, or None where that cannot be tried."""
-    if not all(isinstance(value, np.ndarray) for value in target.tensors.values()):
-        return None
+def _diagnosis(target: Target, show_repair: bool, thorough: bool) -> Diagnosis:
+    """Return what is wrong by name, and which change makes it right."""
     try:
-        return diagnosis_of(target)
+        found = diagnosis_of(target)
     except Exception:       # at other sizes it may raise anything; the wrong gradients must be told
-        return None
+        found = Diagnosis(None)
+    return replace(found, repair=find_repair(target, thorough), show_repair=show_repair)

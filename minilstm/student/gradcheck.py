@@ -59,6 +59,8 @@ class Request(NamedTuple):
     seed: int = 0
     method: str = "both"
     allow_unused: Sequence[str] = ()
+    show_repair: bool = False
+    thorough: bool = False
 
 
 class Trial(NamedTuple):
@@ -77,10 +79,9 @@ def check_file(request: Request) -> dict[str, Any]:
     made = make(find(request.target), request)
     assert made.target is not None
     settings = Settings(request.method, rng=request.seed, allow_unused=request.allow_unused, axes=made.axes)
-    report = check_target(made.target, settings, raise_exception=False)
+    report = check_target(made.target, settings, raise_exception=False, show_repair=request.show_repair,
+                          thorough=request.thorough)
     message, found = str(report), report.diagnosis
-    if found is not None and found.cell is None and not found.side_effects:
-        message += f"\n{found}"
     if report.right:                # a forward that is wrong together with its backward passes the check
         with contextlib.suppress(Exception):        # at other sizes it may raise anything
             found = diagnosis_of(made.target, seconds=1.0)

@@ -19,6 +19,8 @@ from minilstm.gradients.diagnosis.reading import Reading
 from minilstm.gradients.diagnosis.recognise import recognise, recognise_wrong
 from minilstm.gradients.diagnosis.search import Explanation, SearchProblem, explanation_of, search
 from minilstm.gradients.diagnosis.simulate import Block
+from minilstm.gradients.repair import repair
+from minilstm.gradients.repair.search import Result
 from minilstm.gradients.targets.make import make_target
 from minilstm.gradients.targets.side_effects import SideEffect
 from minilstm.gradients.targets.target import Target
@@ -41,6 +43,8 @@ class Diagnosis:
         wrong: the gradients that are wrong at ``smallest_t``.
         side_effects: what is wrong with the backward whatever it computes.
         from_zero: whether a state before the first step is zero, and hides what it is multiplied with.
+        repair: which change of the source makes every gradient right; None where none was looked for.
+        show_repair: whether the words tell the changed line.
     """
 
     cell: str | None
@@ -52,6 +56,8 @@ class Diagnosis:
     wrong: tuple[Part, ...] = ()
     side_effects: tuple[SideEffect, ...] = ()
     from_zero: bool = False
+    repair: Result | None = None
+    show_repair: bool = False
 
     @property
     def habits(self) -> tuple[str, ...]:
@@ -65,20 +71,25 @@ class Diagnosis:
                 "slips": [slip.as_dict() for slip in self.slips],
                 "others": [[slip.as_dict() for slip in slips] for slips in self.others],
                 "wrong": [str(part) for part in self.wrong], "habits": list(self.habits),
-                "side_effects": [effect.key for effect in self.side_effects]}
+                "side_effects": [effect.key for effect in self.side_effects],
+                "repair": None if self.repair is None else repair.as_dict(self.repair, self.show_repair)}
 
     def __str__(self) -> str:
-        return "diagnosis: " + "\n  ".join([*self._sentences(), *self.habits])
+        return "diagnosis: " + "\n  ".join(self._sentences())
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the sentences as a list."""
-        items = "".join(f"<li>{html.escape(words)}</li>" for words in (*self._sentences(), *self.habits))
+        items = "".join(f"<li>{html.escape(words)}</li>" for words in self._sentences())
         return f"<p>Diagnosis</p><ul>{items}</ul>"
 
     def _sentences(self) -> list[str]:
+        mended = [] if self.repair is None else repair.sentences(self.repair, self.show_repair)
+        return [*self._of_the_derivation(bool(mended)), *mended, *self.habits]
+
+    def _of_the_derivation(self, mended: bool) -> list[str]:
         if self.cell is None:
             unknown = "the forward is none of the RNN, GRU and LSTM of minilstm.cells"
-            return [] if self.side_effects else [f"{unknown}, so the mistake cannot be named"]
+            return [] if self.side_effects or mended else [f"{unknown}, so the mistake cannot be named"]
         first = f"the forward is that of {self.conventions}"
         if self.smallest_t is None:
             small = "small " * bool(self.side_effects)      # which say what becomes of large ones
@@ -93,13 +104,14 @@ class Diagnosis:
             if self.from_zero and T > 1:
                 words += ", or a line of the cell that the first state, zero, hides at the first step"
             arrays = ", ".join(dict.fromkeys(part.array for part in self.wrong))
-            return [first, f"the gradients in {arrays} are wrong {words}",
-                    "the mistake is none of those that are recognised"]
+            unknown = [] if mended else ["the mistake is none of those that are recognised"]
+            return [first, f"the gradients in {arrays} are wrong {words}", *unknown]
         lines = [first]
         starts = ("it is exactly what you get with", *["or with"] * (SHOWN - 1))
-        for start, slips in zip(starts, (self.slips, *self.others)):
+        others = () if self.repair and self.repair.repairs else self.others     # which the repair rules out
+        for start, slips in zip(starts, (self.slips, *others)):
             lines += [f"{start} {slips[0]}", *(f"and with {slip}" for slip in slips[1:])]
-        more = len(self.others) + 1 - SHOWN
+        more = len(others) + 1 - SHOWN
         if more > 0:
             lines.append(f"{more} further explanation{'s' * (more > 1)} cannot be told apart from these")
         if any(slip.line for slip in self.slips):
@@ -107,7 +119,7 @@ class Diagnosis:
         return lines
 
 
-def diagnose(target: Any, inputs: Any, *, seconds: float = SECONDS, rng: Any = 0,
+def diagnose(target: Any, inputs: Any, *, seconds: float = SECONDS, rng: Any = 0, show_repair: bool = False,
              **options: Any) -> Diagnosis:
     """Name the mistakes in the backward of ``target``, a layer or a pair of functions as for ``gradcheck``.
 
@@ -119,11 +131,18 @@ def diagnose(target: Any, inputs: Any, *, seconds: float = SECONDS, rng: Any = 0
         target, inputs, options: as for ``gradcheck``.
         seconds: how long to search, at most.
         rng: seed or Generator of the upstream gradients.
+        show_repair: tell the changed line of the source.
+
+    Then one change of the source of ``target`` is sought, whatever it computes, that makes every gradient
+    right; where there is none, two changes, or one of the forward that the backward belongs to. It takes some
+    seconds: at most 15,000 candidates are run, in a process apart.
 
     Returns a Diagnosis; ``named`` is False where the forward is another cell or the mistake is none of those
     that are known.
     """
-    return diagnosis_of(make_target(target, inputs, options), seconds, rng)
+    made = make_target(target, inputs, options)
+    return replace(diagnosis_of(made, seconds, rng), repair=repair.find_repair(made, thorough=True),
+                   show_repair=show_repair)
 
 
 def diagnosis_of(target: Target, seconds: float = SECONDS, rng: Any = 0) -> Diagnosis:

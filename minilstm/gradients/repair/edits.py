@@ -169,6 +169,7 @@ def terms(program: Program, place: Place) -> Found:
             if atom.degree == 0:
                 yield 2, "term_missing", f"({text} - {atom.text})"
         return
+    whole = [atom.text for atom in near.get(("int",), [])]
     for kind, atoms in near.items():
         if kind[0] != "float" or len(kind) == 1 or kind[1:] != place.shape[len(place.shape) - len(kind) + 1:]:
             continue
@@ -177,6 +178,8 @@ def terms(program: Program, place: Place) -> Found:
                 cost = 1.5 + (atom.degree is None) + (kind != place.kind)
                 yield cost, "term_missing", f"{text} + {atom.text}"
                 yield cost, "term_missing", f"{text} - {atom.text}"
+                for number in whole:
+                    yield 3, "term_missing", f"{text} + {atom.text} / {number}"
     if len(place.shape) > 1:
         for atom in near.get(place.kind, []):
             if atom.degree == 0 and place.degree == 1:      # what a softmax or a normalisation takes off
@@ -247,7 +250,7 @@ def factors(program: Program, place: Place) -> Found:
             another = place.degree == 0 and u != place.text
             yield 2 + cost + unlikely + another, FACTOR_KEYS.get(form, "factor_missing"), \
                 f"{text} * {form.format(u=u)}"
-    whole = [atom.text for atom in near.get(("int",), [])] + ["2"]
+    whole = [atom.text for atom in near.get(("int",), [])] + ["2", *program.scalars]
     if is_atom(node):
         whole += [f"{place.text}.shape[{k}]" for k in range(len(place.shape))]
     for number in whole:

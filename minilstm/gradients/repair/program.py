@@ -339,6 +339,8 @@ class Program:
         for statement in self.statements:
             visits = [seen.get(statement.number, []) for seen in scopes]
             statement.atoms = self._atoms(visits[0], visits[1:], constants)
+        self.scalars = sorted({place.text for place in self.places if place.kind in (("int",), ("float",))
+                               and isinstance(place.node, (ast.Call, ast.BinOp))}, key=len)[:8]
         self._move_each()
 
     def _constants(self) -> set[bytes]:

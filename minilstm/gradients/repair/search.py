@@ -35,13 +35,13 @@ class Repair(NamedTuple):
 
 @dataclass
 class Result:
-    """What a search found: repairs, the most likely first, or pairs of them."""
+    """What a search found: changes that suffice, the most likely first; of one line, or of two together."""
 
     repairs: list[tuple[Repair, ...]] = field(default_factory=list)
     in_forward: bool = False
     tried: int = 0
     guilty: list[int] = field(default_factory=list)     # lines that influence all wrong gradients
-    wrong: list[str] = field(default_factory=list)
+    reason: str = ""        # why there was no search
 
 
 class Search:
@@ -205,14 +205,28 @@ def _head(node: ast.AST) -> str:
     return ast.unparse(node).partition("\n")[0]
 
 
+def _one_a_line(found: Iterator[Repair]) -> list[tuple[Repair, ...]]:
+    """Return the shortest change of each line."""
+    lines: dict[tuple[str, int], Repair] = {}
+    for repair in found:
+        key = (repair.file, repair.line)
+        lines[key] = min(lines.get(key, repair), repair, key=lambda each: len(each.after))
+    return [(repair,) for repair in sorted(lines.values(), key=_length)]
+
+
+def _length(repair: Repair) -> int:
+    """Return how much longer the line becomes, in words."""
+    return max(0, len(repair.after) - len(repair.before)) // 10
+
+
 def search(problem: Problem, limit: int, thorough: bool) -> Result:
     """Look for one change; with ``thorough`` also for two, and for one of the forward."""
     units = units_of(problem.run)
     first = Search(problem, units)
-    result = Result(wrong=sorted(first.wrong))
+    result = Result()
     if not first.wrong:
         return result
-    result.repairs = [(told(edit),) for edit in first.repairs(limit)]
+    result.repairs = _one_a_line(map(told, first.repairs(limit)))
     result.tried = first.tried
     program = first.program
     result.guilty = sorted({place.line for place in program.places if place.touches is not None
@@ -241,6 +255,6 @@ def search(problem: Problem, limit: int, thorough: bool) -> Result:
         if result.repairs:
             return result
     backward = Search(problem, units, forward=True)
-    result.repairs = [(told(edit),) for edit in backward.repairs(limit)]
+    result.repairs = _one_a_line(map(told, backward.repairs(limit)))
     result.in_forward = bool(result.repairs)
     return result

@@ -43,6 +43,7 @@ class ObjectTarget(Target):
         self.movable: set[str] = set()              # the arrays that take their value from the tensors
         self.upstream: HandOver | None = None       # known once the forward has run
         self.rate: float = 0        # of an update in backward
+        self.updated: set[str] | None = None        # not known yet
         try:
             self._keep(copy.deepcopy(thing))
         except Exception as error:
@@ -138,6 +139,10 @@ class ObjectTarget(Target):
             arrays = outputs_of(self.title, self.function, outputs)
             upstream = [get_array_module(y).ones_like(y) for y in arrays]
         assert self.upstream is not None
+        arguments = self.upstream.hand_over(outputs, upstream)
+        if self.updated is not None and not self.updated:
+            with errors_located(self.title, "backward", thing.backward):
+                return thing.backward(*arguments, *caches)
         before = sys.getprofile()
 
         def look(frame: FrameType, event: str, argument: Any) -> None:
@@ -149,7 +154,7 @@ class ObjectTarget(Target):
         with errors_located(self.title, "backward", thing.backward):
             sys.setprofile(look)
             try:
-                return thing.backward(*self.upstream.hand_over(outputs, upstream), *caches)
+                return thing.backward(*arguments, *caches)
             finally:
                 sys.setprofile(before)
 
@@ -157,7 +162,7 @@ class ObjectTarget(Target):
         return outputs_of(self.title, self.function, self._forward(self._fresh(tensors), tensors)[0])
 
     def gradients(self, tensors: Tensors, upstream: list[Array | None]) -> dict[str, Array]:
-        thing = self._fresh({**tensors, **{name: tensors[name].copy() for name in self.updated}})
+        thing = self._fresh({**tensors, **{name: tensors[name].copy() for name in self.updated or ()}})
         returned = self._back(thing, self._forward(thing, tensors), upstream)
         named = {}
         if returned is None and self.is_loss and self.parameters:       # those of a whole network are in it
@@ -169,7 +174,7 @@ class ObjectTarget(Target):
         for name in self.parameters:
             gradient = kept[name].gradient
             gradient = look_up(name, by_name) if gradient is None else gradient
-            if gradient is None and name in self.updated:
+            if gradient is None and name in (self.updated or ()):
                 gradient = (tensors[name] - kept[name].array) / self.rate
             if not hasattr(gradient, "shape"):
                 raise self.failure(f"the gradient of {self.as_written(name)} is {type(gradient).__name__}, "
