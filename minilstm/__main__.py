@@ -78,8 +78,8 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     parser.add_argument("--method", choices=METHODS, default="both",
                         help="method of numerical differentiation (default: both)")
     parser.add_argument("--seconds", type=positive, default=SECONDS, help=f"limit (default: {SECONDS:g})")
-    parser.add_argument("--thorough", action="store_true", help="try more changes of a wrong backward (15,000, "
-                        "pairs of lines, the forward): up to a minute")
+    parser.add_argument("--thorough", action="store_true", help="try more changes of a wrong backward "
+                        "(15,000, pairs of lines, the forward): up to a minute")
     parser.add_argument("--show-repair", action="store_true", help="show the changed line that makes every "
                         "gradient right")
     parser.add_argument("--json", action="store_true", help="print JSON, for programs that grade "

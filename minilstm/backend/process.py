@@ -153,7 +153,8 @@ def in_own_process() -> bool:
     return os.environ.get(OWN) == "1"
 
 
-def limit_resources(megabytes: int, file_megabytes: int = FILE_MEGABYTES, cpu_seconds: int | None = None) -> None:
+def limit_resources(megabytes: int, file_megabytes: int = FILE_MEGABYTES,
+                    cpu_seconds: int | None = None) -> None:
     """Limit the address space to ``megabytes`` more than is in use, files, and the time, where possible."""
     try:
         import resource

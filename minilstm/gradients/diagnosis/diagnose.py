@@ -104,8 +104,8 @@ class Diagnosis:
             if self.from_zero and T > 1:
                 words += ", or a line of the cell that the first state, zero, hides at the first step"
             arrays = ", ".join(dict.fromkeys(part.array for part in self.wrong))
-            unknown = [] if mended else ["the mistake is none of those that are recognised"]
-            return [first, f"the gradients in {arrays} are wrong {words}", *unknown]
+            no_name = [] if mended else ["the mistake is none of those that are recognised"]
+            return [first, f"the gradients in {arrays} are wrong {words}", *no_name]
         lines = [first]
         starts = ("it is exactly what you get with", *["or with"] * (SHOWN - 1))
         others = () if self.repair and self.repair.repairs else self.others     # which the repair rules out

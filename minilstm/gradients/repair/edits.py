@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minilstm.gradients.repair.program import (Atom, Kind, Place, Program, Statement, get, is_atom, is_load,
-                                               kind_of, put)
+from minilstm.gradients.repair.program import (Atom, Kind, Place, Program, Statement, get, is_atom, kind_of,
+                                               own_names, put)
 
 Found = Iterator[tuple[float, str, str]]
-# What a derivative multiplies with, of a value u: itself, its complement, σ' and tanh' of what is activated and
-# of what is not, ReLU', and the square's rule.
+# What a derivative multiplies with, of a value u: itself, its complement, σ' and tanh' of what is activated
+# and of what is not, ReLU', and the square's rule.
 FACTORS = {"{u}": 0.0, "(1 - {u})": 0.0, "{u} * (1 - {u})": 0.0, "(1 - {u} ** 2)": 0.0, "np.tanh({u})": 1.0,
            "(1 - np.tanh({u}) ** 2)": 1.0, "({u} > 0)": 1.0, "{u} ** 2": 1.0}
 FACTOR_KEYS = {"{u} * (1 - {u})": "no_sigmoid_derivative", "(1 - {u} ** 2)": "no_tanh_derivative",
@@ -60,12 +60,13 @@ def edits(program: Program, wrong: set[str], forward: bool) -> list[Edit]:
         touched = wrong if forward else program.touched(place)
         if not place.values or place.forward != forward or not touched >= wrong:
             continue
-        texts = {place.text}
+        cheapest: dict[str, tuple[float, str]] = {}
         for make in EXPRESSIONS:
             for cost, key, text in make(program, place):
-                if text not in texts:
-                    texts.add(text)
-                    add(cost, key, place.statement, "expression", place, text, touched)
+                if text != place.text and (text not in cheapest or cost < cheapest[text][0]):
+                    cheapest[text] = (cost, key)
+        for text, (cost, key) in cheapest.items():
+            add(cost, key, place.statement, "expression", place, text, touched)
     for statement in () if forward else program.statements:
         touched = program.reached(statement)
         near = set().union(*(program.reached(node.statement) for node in statement.body
@@ -93,8 +94,8 @@ def bare(node: ast.AST) -> str:
     return ast.unparse(node) if simple else f"({ast.unparse(node)})"
 
 
-def symbol(node: ast.AST) -> str:
-    return SYMBOLS.get(type(getattr(node, "op", None)), "+")
+def symbol(node: ast.BinOp | ast.AugAssign) -> str:
+    return SYMBOLS.get(type(node.op), "+")
 
 
 def may_be(atom: Atom, degree: int | None) -> bool:
@@ -292,7 +293,7 @@ def arrays(program: Program, place: Place) -> Found:
     node, shape = place.node, place.shape
     if shape is not None and len(shape) == 2 and (is_atom(node) or isinstance(node, ast.Call)):
         turned = isinstance(node, ast.Attribute) and node.attr == "T"
-        yield 1, "not_transposed", bare(node.value) if turned else f"{place.text}.T"  # type: ignore[attr-defined]
+        yield 1, "not_transposed", place.text[:-2] if turned else f"{place.text}.T"
     if is_atom(node) and (shape or place.kind[0] in ("list", "tuple")):
         yield 1 + bool(shape), "order", f"{place.text}[::-1]"
         if shape and isinstance(place.hook[0], (ast.Assign, ast.Call, ast.Dict, ast.Tuple, ast.List)):
@@ -362,9 +363,9 @@ def numbers(program: Program, place: Place) -> Found:
     elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
         yield 1, "number", str(not node.value)
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        texts = {inner.value for inner in ast.walk(place.statement.unit.tree)
-                 if isinstance(inner, ast.Constant) and isinstance(inner.value, str) and len(inner.value) < 20}
-        for key in sorted(texts):       # a key of a dict; a letter of einsum
+        constants = {inner.value for inner in ast.walk(place.statement.unit.tree)
+                     if isinstance(inner, ast.Constant)}
+        for key in sorted(key for key in constants if isinstance(key, str) and len(key) < 20):
             yield 2, "another_value", repr(key)
     if isinstance(place.hook[0], (ast.For, ast.comprehension)) and place.hook[1] == "iter":
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "reversed":
@@ -432,7 +433,8 @@ def _indices(part: ast.expr, others: list[str]) -> Iterator[tuple[float, str]]:
         yield 1.5, other
 
 
-EXPRESSIONS: list[Callable[[Program, Place], Found]] = [values, operators, terms, factors, arrays, numbers, items]
+EXPRESSIONS: list[Callable[[Program, Place], Found]] = [
+    values, operators, terms, factors, arrays, numbers, items]
 
 
 # Statements
@@ -455,10 +457,10 @@ def statements(program: Program, statement: Statement) -> Found:
                 for cost, key, text in subscripts(target, statement):
                     yield cost, key, f"{''.join(before)}{bare(target.value)}[{text}]{after}"
     if isinstance(node, ast.AugAssign):
-        target, value, op = ast.unparse(node.target), bare(node.value), symbol(node)
-        yield 1, "carry_added_up", f"{target} = {value}"
-        yield 1, "upstream_written", f"{target} = {target} {op} {value}"
-        yield from ((1, "sign", f"{target} {other}= {value}") for other in "+-*" if other != op)
+        name, value, op = ast.unparse(node.target), bare(node.value), symbol(node)
+        yield 1, "carry_added_up", f"{name} = {value}"
+        yield 1, "upstream_written", f"{name} = {name} {op} {value}"
+        yield from ((1, "sign", f"{name} {other}= {value}") for other in "+-*" if other != op)
         if isinstance(node.target, ast.Subscript):
             for cost, key, text in subscripts(node.target, statement):
                 yield cost, key, f"{bare(node.target.value)}[{text}] {op}= {value}"
@@ -473,7 +475,7 @@ def statements(program: Program, statement: Statement) -> Found:
 
 
 def _several_places(statement: Statement) -> Found:
-    """Two values exchanged; a value, a function, a divisor or a transpose that is wrong wherever it stands."""
+    """Two values exchanged; a value, a function, a divisor or a transpose that is wrong in several places."""
     occurring: dict[str, list[Place]] = {}
     alike: dict[tuple[str, str], list[tuple[Place, ast.expr]]] = {}
     for place in statement.places:
@@ -531,8 +533,7 @@ def orders_of_lines(statement: Statement) -> Iterator[list[ast.stmt]]:
 
 def insertions(program: Program, statement: Statement) -> Found:
     """A line that is missing before the statement: a carry, a term, a factor, p - 1 at the target."""
-    own = {node.id for node in ast.walk(statement.unit.tree) if isinstance(node, ast.Name) and not is_load(node)}
-    own |= {node.arg for node in ast.walk(statement.unit.tree) if isinstance(node, ast.arg)}
+    own = own_names(statement.unit)
     near = read(program, statement)
     whole = [atom.text for atom in near.get(("int",), [])]
     targets = [atom.text for kind, atoms in near.items() if kind[:2] == ("array", "i")

@@ -43,9 +43,12 @@ class Problem:
         self.outputs = self.forward()
         self.upstream = self._draw(self.outputs)
         found = self.gradients()
+        self.effects = target.check_second_backward(found, self._copies(), copy.deepcopy(self.upstream))
         self.names = list(found)
-        right = {name: sum(finite_difference(target.run, target.tensors, name, self.upstream)[:2]) / 2
-                 for name in self.names}
+        right = {}
+        for name in self.names:
+            low, high, _ = finite_difference(target.run, target.tensors, name, self.upstream)
+            right[name] = (low + high) / 2
         self.shapes = {name: value.shape for name, value in right.items()}
         self.right = np.concatenate([value.ravel() for value in right.values()])
         sizes = [max(1, value.size) for value in right.values()]
@@ -66,7 +69,8 @@ class Problem:
 
     def gradients(self, scale: float = 1.0) -> dict[str, np.ndarray]:
         """Return the gradients of the target as it now is, made from fresh copies."""
-        return self.target.gradients(self._copies(), [None if u is None else scale * u for u in self.upstream])
+        upstream = [None if u is None else scale * u for u in self.upstream]
+        return self.target.gradients(self._copies(), upstream)
 
     def forward(self) -> list[np.ndarray]:
         """Return the outputs."""
@@ -93,8 +97,9 @@ class Problem:
             self._trials = self._trials if forward else trials
         else:
             trials = self._trials
-        if forward and not any(value for trial in trials for pairs in trial.slopes.values() for _, value in pairs):
-            return False        # an output that depends on nothing
+        if forward and any(not any(abs(slope) > 1e-9 for _, slope in pairs)
+                           for trial in trials for pairs in trial.slopes.values()):
+            return False        # a forward that does not depend on something, to which 0 belongs
         return all(map(self._agrees, trials))
 
     def _trial(self, tensors: dict[str, Any]) -> Trial:
@@ -111,20 +116,25 @@ class Problem:
 
     def _slope(self, tensors: dict[str, Any], name: str, way: np.ndarray, upstream: list[Array | None],
                eps: float) -> float:
-        ends = [self.target.run(self._copies({**tensors, name: tensors[name] + by * way})) for by in (eps, -eps)]
-        return sum(float((u * (a - b)).sum()) for u, a, b in zip(upstream, *ends) if u is not None) / (2 * eps)
+        above, below = (self.target.run(self._copies({**tensors, name: tensors[name] + step * way}))
+                        for step in (eps, -eps))
+        weighed = (u * (a - b) for u, a, b in zip(upstream, above, below) if u is not None)
+        return sum(float(part.sum()) for part in weighed) / (2 * eps)
 
     def _agrees(self, trial: Trial) -> bool:
         used = self._copies(trial.tensors)
         found = self.target.gradients(used, copy.deepcopy(trial.upstream))
         if any(not np.array_equal(used[name], trial.tensors[name]) for name in self.target.tensors):
             return False        # it writes into what it was given
+        if self.target.check_second_backward(found, used, copy.deepcopy(trial.upstream)) != self.effects:
+            return False        # a second backward gives something else
         for name, pairs in trial.slopes.items():
             if name not in found or np.shape(found[name]) != np.shape(trial.tensors[name]):
                 return False
             norm = float(np.linalg.norm(found[name]))
             for way, slope in pairs:
-                if not abs(float((found[name] * way).sum()) - slope) <= 1e-5 * max(abs(slope), 0.1 * norm, 1e-3):
+                gap = abs(float((found[name] * way).sum()) - slope)
+                if not gap <= 1e-5 * max(abs(slope), 0.1 * norm, 1e-3):
                     return False
         return True
 
@@ -155,7 +165,7 @@ class Problem:
         point = {}
         for name, value in arrays.items():
             changes = name not in self.target.parameters
-            shape = tuple(sizes.get(n, n) if changes else n for n in value.shape)
+            shape = tuple(sizes[n] if changes and n in sizes else n for n in value.shape)
             if value.dtype.kind == "f" and changes:
                 point[name] = self.rng.choice(value.ravel(), shape) * self.rng.uniform(0.8, 1.2, shape)
             elif value.dtype.kind in "iu":

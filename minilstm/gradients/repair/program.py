@@ -27,8 +27,8 @@ VISITS = 2                  # how many runs of a statement are looked at: a carr
 MODULES = {"numpy", "minilstm", "math", "cmath", "scipy", "copy", "itertools", "functools", "operator",
            "collections"}
 FORBIDDEN = {"open", "exec", "eval", "compile", "input", "exit", "quit", "breakpoint", "__import__"}
-FILES = {"load", "save", "savez", "savez_compressed", "savetxt", "loadtxt", "genfromtxt", "fromfile", "tofile",
-         "memmap", "dump", "save_weights", "load_weights", "save_checkpoint"}
+FILES = {"load", "save", "savez", "savez_compressed", "savetxt", "loadtxt", "genfromtxt", "fromfile",
+         "tofile", "memmap", "dump", "save_weights", "load_weights", "save_checkpoint"}
 
 
 class NoRepairError(Exception):
@@ -42,6 +42,7 @@ class Unit:
         self.functions, self.tree, self.owner = functions, tree, owner
         self.original = functions[0].__code__
         self.globals = functions[0].__globals__
+        self.indices: dict[str, CodeType] | None = None
 
     def compiled(self, tree: ast.FunctionDef | None = None) -> CodeType:
         """Compile the tree as it stands, with the same free names and in a class of the same name."""
@@ -85,7 +86,8 @@ def units_of(run: Callable[[], Any]) -> list[Unit]:
         trees = {}
         source = "".join(linecache.getlines(file))      # "" in a plain shell
         for tree, owner in _functions(ast.parse(source), ""):
-            trees[tree.name, min(node.lineno for node in [tree, *tree.decorator_list])] = (tree, owner)
+            first = min([tree.lineno, *(decorator.lineno for decorator in tree.decorator_list)])
+            trees[tree.name, first] = (tree, owner)
         for code, functions in live.items():
             if code.co_filename == file and (code.co_name, code.co_firstlineno) in trees:
                 tree, owner = trees[code.co_name, code.co_firstlineno]
@@ -96,7 +98,7 @@ def units_of(run: Callable[[], Any]) -> list[Unit]:
     for unit in units:
         _refuse_other_calls(unit)
     if not units:
-        raise NoRepairError("the source of these functions, written with def, is in no file and no notebook")
+        raise NoRepairError("their source, written with def, is in no file and no notebook")
     return sorted(units, key=lambda unit: (unit.original.co_filename, unit.tree.lineno))
 
 
@@ -110,8 +112,7 @@ def _functions(node: ast.AST, owner: str) -> Iterator[tuple[ast.FunctionDef, str
 
 def _refuse_other_calls(unit: Unit) -> None:
     """Raise NoRepairError where a function calls what no edit should run a thousand times."""
-    own = {node.id for node in ast.walk(unit.tree) if isinstance(node, ast.Name) and not is_load(node)}
-    own |= {node.arg for node in ast.walk(unit.tree) if isinstance(node, ast.arg)}
+    own = own_names(unit)
     for call in ast.walk(unit.tree):
         if not isinstance(call, ast.Call):
             continue
@@ -125,8 +126,15 @@ def _refuse_other_calls(unit: Unit) -> None:
         known = home.split(".")[0] in {*MODULES, "builtins"}
         if name in FORBIDDEN or isinstance(call.func, ast.Attribute) and call.func.attr in FILES or (
                 (foreign or isinstance(thing, ModuleType)) and not known):
-            raise NoRepairError(f"{unit.tree.name} calls {ast.unparse(call.func)}, and only functions of NumPy, "
-                                "arithmetic and each other are tried in other forms")
+            raise NoRepairError(f"{unit.tree.name} calls {ast.unparse(call.func)}, and only functions of "
+                                "NumPy, arithmetic and each other are tried in other forms")
+
+
+def own_names(unit: Unit) -> set[str]:
+    """Return the names that a unit assigns, and its arguments."""
+    nodes = list(ast.walk(unit.tree))
+    return {node.id for node in nodes if isinstance(node, ast.Name) and not is_load(node)} | {
+        node.arg for node in nodes if isinstance(node, ast.arg)}
 
 
 def is_load(node: Any) -> bool:
@@ -139,7 +147,9 @@ def is_atom(node: Any) -> bool:
 
 
 def is_floating(value: Any) -> bool:
-    return isinstance(value, float) or isinstance(value, (np.ndarray, np.floating)) and value.dtype.kind == "f"
+    if isinstance(value, (np.ndarray, np.floating)):
+        return value.dtype.kind == "f"
+    return isinstance(value, float)
 
 
 def is_whole(value: Any) -> bool:
@@ -171,10 +181,10 @@ class Statement:
 
     def __init__(self, number: int, node: ast.stmt, unit: Unit, body: list[ast.stmt], loops: int) -> None:
         self.number, self.node, self.unit, self.body, self.loops = number, node, unit, body, loops
-        self.line = node.lineno
+        self.line = getattr(node, "origin", node.lineno)
         self.atoms: dict[Kind, list[Atom]] = {}
         self.places: list[Place] = []       # in it, but not in its body
-        self.products: list[tuple[str, Kind, bool]] | None = None
+        self.products: list[tuple[str, Kind]] | None = None
 
 
 class Place:
@@ -183,7 +193,7 @@ class Place:
     def __init__(self, number: int, node: ast.expr, hook: tuple[ast.AST, str, int | None],
                  statement: Statement, above: Place | None) -> None:
         self.number, self.node, self.hook, self.statement, self.above = number, node, hook, statement, above
-        self.line = node.lineno
+        self.line = getattr(node, "origin", node.lineno)
         self.text = ast.unparse(node)
         self.values: list[Any] = []
         self.degree: int | None = None
@@ -220,8 +230,9 @@ class _Recorded(ast.NodeTransformer):
         place = getattr(node, "place", None)
         if place is None:
             return node
-        call = ast.Call(ast.Name("__value__", ast.Load()), [ast.Constant(place.number), node], [])
-        for new in (call, *call.args, call.func):
+        number: Any = ast.Constant(place.number)
+        call: Any = ast.Call(ast.Name("__value__", ast.Load()), [number, node], [])
+        for new in (call, number, call.func):
             ast.copy_location(new, node)
         return call
 
@@ -250,8 +261,7 @@ class Program:
                     unit.tree.name for unit in units}:
                 self.functions.setdefault(len(place.node.args), []).append(name)
         for unit in units:      # a copy of the tree, but not of its places
-            memo = {id(place): place for place in self.places}
-            memo |= {id(statement): statement for statement in self.statements}
+            memo: dict[int, Any] = {id(known): known for known in (*self.places, *self.statements)}
             self._recorded.append(unit.compiled(_Recorded().visit(copy.deepcopy(unit.tree, memo))))
 
     def _number(self, unit: Unit, body: list[ast.stmt], loops: int) -> None:
@@ -274,6 +284,7 @@ class Program:
 
     def _set_lines(self, node: ast.AST, number: int) -> None:
         if hasattr(node, "lineno"):
+            node.origin = getattr(node, "origin", node.lineno)      # type: ignore[attr-defined]
             node.lineno = node.end_lineno = number      # type: ignore[attr-defined]
             node.col_offset = node.end_col_offset = 0   # type: ignore[attr-defined]
         for child in ast.iter_child_nodes(node):
@@ -305,6 +316,8 @@ class Program:
 
     def study(self) -> None:
         """Make the three kinds of runs."""
+        self.outputs: list[np.ndarray] = []
+        self.gradients: dict[str, np.ndarray] = {}
         scopes: list[dict[int, list[dict[str, Any]]]] = []
         doubled: dict[int, list[Any]] = {}
         constants = self._constants() if self.forward else None
@@ -331,7 +344,8 @@ class Program:
                 found = self._run_recorded(record, scale)
             finally:
                 sys.settrace(before)
-            self.outputs, self.gradients = found if scale == 1.0 else (self.outputs, self.gradients)
+            if scale == 1.0:
+                self.outputs, self.gradients = found
         for place in self.places:
             if place.values:
                 place.kind = kind_of(place.values[-1])
@@ -391,7 +405,7 @@ class Program:
             values = [scope[text] for scope in visits if text in scope]
             kind = kind_of(values[-1])
             key = (kind, *(np.asarray(value).tobytes() for value in values))
-            if key not in known:
+            if key not in known or text.isidentifier():
                 known.add(key)
                 twice = [scope[text] for scopes in doubled for scope in scopes if text in scope]
                 found.setdefault(kind, []).append(Atom(text, values, _degree(values, twice, constants)))
@@ -407,13 +421,10 @@ class Program:
         return self.reached(place.statement)
 
     def reached(self, statement: Statement) -> set[str]:
-        """Return the gradients that a statement, with its body, influences."""
-        found: set[str] = set()
-        for node in ast.walk(statement.node):
-            place = getattr(node, "place", None)
-            if place is not None and place.touches and not place.forward:
-                found |= place.touches
-        return found
+        """Return the gradients that a statement influences, with its body; where nothing in it can be moved,
+        those of the whole body it stands in."""
+        own = _touched_in(statement.node)
+        return own or set().union(*map(_touched_in, statement.body))
 
     def _scope(self, statement: Statement, frame: Any) -> dict[str, Any]:
         """Return every number and array that the statement could read, by its text."""
@@ -439,7 +450,7 @@ class Program:
 
     def _expand(self, text: str, value: Any, found: dict[str, Any], depth: int) -> None:
         """Add a value and what is kept in it."""
-        if text in found or len(found) > 1000 or callable(value) or isinstance(value, ModuleType):
+        if text in found or len(found) > 1000 or isinstance(value, (ModuleType, type, FunctionType)):
             return
         found[text] = value
         if depth > 2:
@@ -458,27 +469,32 @@ class Program:
 
     def _indices(self, unit: Unit) -> dict[str, CodeType]:
         """Return the indices that stand in a unit, and t - 1 and t + 1 for an index t."""
-        if not hasattr(unit, "indices"):
-            texts = {}
+        if unit.indices is None:
+            texts = []
             for node in ast.walk(unit.tree):
                 if isinstance(node, ast.Subscript) and not isinstance(node.slice, ast.Constant):
                     text = ast.unparse(node.slice).strip("()")
-                    texts[text] = None
                     last = text.rpartition(", ")[2]
-                    if last.isidentifier():
-                        texts[f"{text} - 1"] = texts[f"{text} + 1"] = None
-            unit.indices = {}           # type: ignore[attr-defined]
+                    texts += [text, f"{text} - 1", f"{text} + 1"] if last.isidentifier() else [text]
+            unit.indices = {}
             for text in texts:
                 try:
-                    unit.indices[text] = compile(f"__at__[{text}]", "", "eval")     # type: ignore[attr-defined]
+                    unit.indices[text] = compile(f"__at__[{text}]", "", "eval")
                 except SyntaxError:
                     continue
-        return unit.indices             # type: ignore[attr-defined]
+        return unit.indices
+
+
+def _touched_in(node: ast.AST) -> set[str]:
+    places = [inner.place for inner in ast.walk(node) if hasattr(inner, "place")]
+    return set().union(*(place.touches for place in places if place.touches and not place.forward))
 
 
 def close(a: Any, b: Any) -> bool:
     """Return whether two arrays are the same but for rounding."""
-    return np.shape(a) == np.shape(b) and bool((abs(np.asarray(a) - b) <= 1e-9 * (1e-3 + abs(np.asarray(b)))).all())
+    if np.shape(a) != np.shape(b):
+        return False
+    return bool((abs(np.asarray(a) - b) <= 1e-9 * (1e-3 + abs(np.asarray(b)))).all())
 
 
 def _degree(values: list[Any], twice: list[Any] | None, constants: set[bytes] | None) -> int | None:

@@ -19,7 +19,7 @@ from minilstm.gradients.repair.program import NoRepairError
 from minilstm.gradients.repair.search import Repair, Result, search
 from minilstm.gradients.targets.target import Target
 
-FEW, MANY = 2_000, 15_000       # candidates: in gradcheck; in diagnose, which also tries pairs and the forward
+FEW, MANY = 2_000, 15_000       # candidates in gradcheck, and in diagnose
 MEGABYTES = 1024
 CPU_SECONDS = 300               # should a candidate hang in compiled code; loops are counted, not timed
 
@@ -86,8 +86,8 @@ def sentences(result: Result, show: bool = False) -> list[str]:
                 f"come through is in {where}"]
     first, *others = result.repairs
     if result.in_forward:
-        words = [f"backward is the derivative of another forward, which differs in {place(first[0])}: compare it "
-                 "with your notes"]
+        words = ["backward is the derivative of another forward, which differs in "
+                 f"{place(first[0])}: compare it with your notes"]
     else:
         lines = " and ".join(map(place, first))
         count = {1: "one change", 2: "two changes"}[len(first)]

@@ -136,10 +136,11 @@ def edited(group: list[Edit]) -> tuple[tuple[Any, str, int | None], Any, list[Ed
     how, target, statement = group[0].how, group[0].target, group[0].statement
     if how == "order":
         return (_Body(statement.body), "nodes", None), target, group
-    nodes, kept = [], []
+    nodes: list[Any] = []
+    kept = []
     for edit in group:
         try:
-            parsed = ast.parse(f"({edit.text})", mode="eval").body if how == "expression" else (
+            parsed: Any = ast.parse(f"({edit.text})", mode="eval").body if how == "expression" else (
                 ast.parse(edit.text).body)
         except SyntaxError:
             continue
@@ -215,8 +216,8 @@ def _one_a_line(found: Iterator[Repair]) -> list[tuple[Repair, ...]]:
 
 
 def _length(repair: Repair) -> int:
-    """Return how much longer the line becomes, in words."""
-    return max(0, len(repair.after) - len(repair.before)) // 10
+    """Return how much longer the line becomes, roughly."""
+    return (len(repair.after) - len(repair.before)) // 2 if repair.after else 0
 
 
 def search(problem: Problem, limit: int, thorough: bool) -> Result:

@@ -1,0 +1,256 @@
+"""One slip of each kind, in each form in which functions are written; what a search must leave alone."""
+
+from __future__ import annotations
+
+import builtins
+import itertools
+import linecache
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minilstm as ml
+from minilstm.gradients.diagnosis.mistakes import MISTAKES
+from minilstm.gradients.repair import repair
+from minilstm.gradients.repair.search import Result
+from minilstm.gradients.targets.make import make_target
+
+PAIR = """
+import numpy as np
+
+def forward(x, h, W, b):
+    hs, caches = [], []
+    for t in range(x.shape[1]):
+        both = np.hstack([h, x[:, t]])
+        s = np.tanh(both @ W + b)
+        caches.append((both, s))
+        h = s
+        hs.append(h)
+    return np.stack(hs, axis=1), (caches, W, h.shape[1])
+
+def backward(dhs, cache):
+    caches, W, H = cache
+    dx, dW, db = np.zeros((len(dhs), len(caches), len(W) - H)), np.zeros_like(W), np.zeros(H)
+    dnext = np.zeros_like(dhs[:, 0])
+    for t in reversed(range(len(caches))):
+        both, s = caches[t]
+        dh = dhs[:, t] + dnext
+        dz = dh * (1 - s ** 2)
+        dW += both.T @ dz
+        db += dz.sum(axis=0)
+        dboth = dz @ W.T
+        dnext = dboth[:, :H]
+        dx[:, t] = dboth[:, H:]
+    return dx, dnext, dW, db
+"""
+CLASS = """
+import numpy as np
+
+class Gate:
+    def __init__(self, W, b):
+        self.W, self.b = W, b
+
+    def __call__(self, x):
+        return self.forward(x)
+
+    def forward(self, x):
+        self.x = x
+        self.g = self.__squash(x @ self.W + self.b)
+        return x * self.g
+
+    def __squash(self, z):
+        return 1 / (1 + np.exp(-z))
+
+    def backward(self, dy):
+        dz = dy * self.x * self.g * (1 - self.g)
+        self.dW = self.x.T @ dz
+        self.db = dz.sum(axis=0)
+        return dy * self.g + dz @ self.W.T
+"""
+CLOSURE = """
+import numpy as np
+
+def layer(W, b):
+    s = np.maximum(W, 0) @ b
+    def backward(ds):
+        return np.outer(ds, b) * (W > 0), np.maximum(W, 0).T @ ds
+    return s, backward
+"""
+LOSS = """
+import numpy as np
+
+def forward(x, W, y):
+    z = x @ W
+    p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    return -np.log(p[np.arange(len(y)), y]).mean(), (x, W, y, p)
+
+def backward(cache):
+    x, W, y, p = cache
+    dz = p.copy()
+    dz[np.arange(len(y)), y] -= 1
+    dz /= len(y)
+    return dz @ W.T, x.T @ dz
+"""
+_fresh = itertools.count()
+Make = Callable[[ModuleType, Any], tuple[Any, Any]]
+
+
+def load(text: str) -> ModuleType:
+    """Return a module whose source linecache alone knows, as in a notebook."""
+    name = f"repair_{next(_fresh)}"
+    file = str(Path(__file__).with_name(f"{name}.py"))
+    linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
+    module = ModuleType(name)
+    sys.modules[name] = module
+    exec(compile(text, file, "exec"), module.__dict__)
+    return module
+
+
+def pair(module: ModuleType, draw: Any) -> tuple[Any, Any]:
+    return (module.forward, module.backward), (draw((2, 4, 3)), draw((2, 5)), draw((8, 5)), draw(5))
+
+
+def gate(module: ModuleType, draw: Any) -> tuple[Any, Any]:
+    return module.Gate(draw((4, 4)), draw(4)), (draw((3, 4)),)
+
+
+def closure(module: ModuleType, draw: Any) -> tuple[Any, Any]:
+    return module.layer, (draw((5, 3)), draw(3))
+
+
+def loss(module: ModuleType, draw: Any) -> tuple[Any, Any]:
+    return (module.forward, module.backward), {"x": draw((3, 4)), "W": draw((4, 5)), "y": np.array([1, 4, 0])}
+
+
+FORMS: dict[str, tuple[str, Make]] = {
+    "pair": (PAIR, pair), "class": (CLASS, gate), "closure": (CLOSURE, closure), "loss": (LOSS, loss)}
+
+
+def target_of(form: str, old: str, new: str) -> tuple[tuple[Any, Any], int]:
+    """Return what to check, and the line that is wrong in it."""
+    text, make = FORMS[form]
+    assert text.count(old) == 1
+    module = load(text.replace(old, new))
+    return make(module, np.random.default_rng(0).standard_normal), text[:text.index(old)].count("\n") + 1
+
+
+def found(form: str, old: str, new: str, thorough: bool = False) -> tuple[Result, int]:
+    target, line = target_of(form, old, new)
+    return repair.find_repair(make_target(*target, {}), thorough), line
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_right_code_has_nothing_to_repair(form: str) -> None:
+    target, _ = target_of(form, "import numpy as np\n", "import numpy as np\n")
+    assert ml.gradcheck(*target).right and not repair.find_repair(make_target(*target, {})).repairs
+
+
+@pytest.mark.parametrize("form, old, new, key", [
+    ("pair", "dhs[:, t] + dnext", "dhs[:, t]", "term_missing"),
+    ("pair", "dh * (1 - s ** 2)", "dh", "no_tanh_derivative"),
+    ("pair", "(1 - s ** 2)", "(1 - s) ** 2", "square"),
+    ("pair", "(1 - s ** 2)", "(s ** 2)", "another_factor"),
+    ("pair", "(1 - s ** 2)", "(1 - np.tanh(s) ** 2)", "function_too_many"),
+    ("pair", "dW += both", "dW = both", "sum_over_time"),
+    ("pair", "dz.sum(axis=0)", "dz.mean(axis=0)", "mean_over_batch"),
+    ("pair", "dz.sum(axis=0)", "dh.sum(axis=0)", "another_value"),
+    ("pair", "dboth[:, :H]", "dboth[:, -H:]", "slice"),
+    ("pair", "both, s = caches[t]", "both, s = caches[t - 1]", "index"),
+    ("pair", "reversed(range(len(caches)))", "range(len(caches))", "step_left_out"),
+    ("pair", "return dx, dnext, dW, db", "return dx, dnext, -dW, db", "sign"),
+    ("pair", "        db += dz.sum(axis=0)\n", "        db += dz.sum(axis=0) * 2\n", "factor_too_many"),
+    ("class", "self.x.T @ dz", "self.g.T @ dz", "another_value"),
+    ("class", "dz @ self.W.T", "dz @ self.W", "not_transposed"),
+    ("class", "dy * self.g + dz", "dy + dz", "factor_missing"),
+    ("closure", "np.outer(ds, b) * (W > 0)", "np.outer(ds, b) * W", "another_factor"),
+    ("loss", "    dz[np.arange(len(y)), y] -= 1\n", "", "p_without_y"),
+    ("loss", "dz /= len(y)", "dz /= len(y) + 1", "term_too_many")])
+def test_a_slip_of_each_kind(form: str, old: str, new: str, key: str) -> None:
+    result, line = found(form, old, new)
+    (first,), *_ = result.repairs
+    assert (first.key, first.line) == (key, line) and first.key in MISTAKES
+
+
+def test_two_slips_need_two_changes_and_a_wrong_forward_is_found_by_its_backward() -> None:
+    text = PAIR.replace("db += dz.sum(axis=0)", "db = dz.sum(axis=0)").replace("both.T @ dz", "-both.T @ dz")
+    target = pair(load(text), np.random.default_rng(0).standard_normal)
+    result = repair.find_repair(make_target(*target, {}), thorough=True)
+    assert {each.line for each in result.repairs[0]} == {22, 23} and not result.in_forward
+    result, line = found("closure", "np.maximum(W, 0) @ b", "np.maximum(W, 0) @ (2 * b)", thorough=True)
+    assert result.in_forward and result.repairs[0][0].line == line
+
+
+def test_what_is_told() -> None:
+    target, line = target_of("pair", "dh * (1 - s ** 2)", "dh")
+    with pytest.raises(ml.GradientError) as caught:
+        ml.gradcheck(*target)
+    message, name = str(caught.value), Path(target[0][0].__code__.co_filename).name
+    assert f"with one change in line {line} of {name} every gradient is right" in message
+    assert MISTAKES["no_tanh_derivative"].question in message and "dz = dh * (1 - s ** 2)" not in message
+    assert "dz = dh * (1 - s ** 2)" in str(ml.gradcheck(*target, show_repair=True, raise_exception=False))
+    diagnosis = caught.value.diagnosis.as_dict()
+    assert diagnosis["repair"]["repairs"][0][0]["line"] == line and "repaired" not in str(diagnosis["repair"])
+    result = Result(tried=12, guilty=[3, 7])
+    assert "no single change among 12" in repair.sentences(result)[0] and "lines 3 to 7" in repair.sentences(result)[0]
+
+
+def test_the_caller_keeps_what_it_has(tmp_path: Path) -> None:
+    text = PAIR.replace("dh * (1 - s ** 2)", "dh").replace("import numpy as np\n", "import numpy as np\nCALLS = []\n")
+    text = text.replace("    caches, W, H = cache", "    CALLS.append(0)\n    caches, W, H = cache")
+    module = load(text)
+    target = pair(module, np.random.default_rng(0).standard_normal)
+    made = make_target(*target, {})
+    codes, before = (module.forward.__code__, module.backward.__code__), [a.copy() for a in target[1]]
+    assert repair.find_repair(made).repairs
+    assert (module.forward.__code__, module.backward.__code__) == codes and not module.CALLS
+    assert all(map(np.array_equal, before, target[1]))
+    assert not {"__tick__", "__choice__", "__value__"} & set(vars(builtins))
+
+
+def test_the_answer_does_not_depend_on_the_clock() -> None:
+    first, again = (found("pair", "dh * (1 - s ** 2)", "dh * s")[0] for _ in range(2))
+    assert first.tried == again.tried and [each[0][1:] for each in first.repairs] == [
+        each[0][1:] for each in again.repairs]
+
+
+def test_a_candidate_without_end_is_left() -> None:
+    text = CLOSURE.replace("    def backward(ds):\n", "    def backward(ds):\n        k = 0\n        while k < 3:\n"
+                           "            k += 1\n").replace("(W > 0), np", "W, np")
+    result = repair.find_repair(make_target(*closure(load(text), np.random.default_rng(0).standard_normal), {}))
+    assert result.repairs and result.tried > 5
+
+
+@pytest.mark.parametrize("line, name", [("open('x', 'w')", "open"), ("np.save('x', W)", "np.save"),
+                                        ("subprocess.run(['true'])", "subprocess.run")])
+def test_code_that_does_more_than_arithmetic_is_not_tried(line: str, name: str) -> None:
+    text = LOSS.replace("    dz = p.copy()\n", f"    dz = p.copy()\n    0 if len(y) else {line}\n")
+    module = load(text.replace("import numpy as np", "import subprocess\nimport numpy as np"))
+    result = repair.find_repair(make_target(*loss(module, np.random.default_rng(0).standard_normal), {}))
+    assert not result.repairs and f"backward calls {name}" in result.reason
+
+
+def test_where_there_is_no_fork(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delattr(repair.os, "fork")
+    assert "cannot fork" in found("closure", "* (W > 0)", "")[0].reason
+    file = tmp_path / "mine.py"
+    file.write_text(PAIR.replace("dh * (1 - s ** 2)", "dh"), encoding="utf-8")
+    program = "import os, sys; del os.fork; import minilstm.__main__ as m; sys.exit(m.main(sys.argv[1:]))"
+    command = [sys.executable, "-c", program, "gradcheck", f"{file}:forward,backward", "--show-repair"]
+    printed = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert printed.returncode == 1 and "line 21 of mine.py" in printed.stdout
+    assert "repaired: dz = dh * (1 - s ** 2)" in printed.stdout
+
+
+def test_without_a_source_it_says_so() -> None:
+    scope: dict[str, Any] = {}
+    exec(LOSS.replace("dz /= len(y)", "dz /= 2"), scope)
+    draw = np.random.default_rng(0).standard_normal
+    target = make_target((scope["forward"], scope["backward"]), {"x": draw((3, 4)), "W": draw((4, 5)),
+                                                               "y": np.array([1, 4, 0])}, {})
+    assert "in no file and no notebook" in repair.find_repair(target).reason
