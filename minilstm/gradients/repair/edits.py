@@ -40,11 +40,14 @@ class Edit(NamedTuple):
     text: str
 
 
-def edits(program: Program, wrong: set[str], forward: bool) -> list[Edit]:
+def edits(program: Program, wrong: set[str], forward: bool, several: bool) -> list[Edit]:
     """Return the edits of every place that influences all wrong gradients, the most likely first.
 
-    ``forward``: of the places that the outputs depend on, instead.
+    ``forward``: of the places that the outputs depend on, instead. ``several``: of those, too, that influence
+    some, since another edit will be made.
     """
+    def matters(touched: set[str]) -> bool:
+        return bool(touched & wrong) if several else touched >= wrong
     right = set(program.gradients) - wrong
     found: list[tuple[float, Edit]] = []
     functions = {id(place.statement.unit.tree) for place in program.places if place.forward}
@@ -58,7 +61,7 @@ def edits(program: Program, wrong: set[str], forward: bool) -> list[Edit]:
 
     for place in program.places:
         touched = wrong if forward else program.touched(place)
-        if not place.values or place.forward != forward or not touched >= wrong:
+        if not place.values or place.forward != forward or not matters(touched):
             continue
         cheapest: dict[str, tuple[float, str]] = {}
         for make in EXPRESSIONS:
@@ -71,10 +74,10 @@ def edits(program: Program, wrong: set[str], forward: bool) -> list[Edit]:
         touched = program.reached(statement)
         near = set().union(*(program.reached(node.statement) for node in statement.body
                              if hasattr(node, "statement")))
-        if not near >= wrong:
+        if not matters(near):
             continue
         for cost, key, text in statements(program, statement):
-            if touched >= wrong or text == "pass":
+            if matters(touched) or text == "pass":
                 add(cost, key, statement, "statement", statement, text, touched or near)
         for order in orders_of_lines(statement):
             add(1.0, "order", statement, "order", order, "", touched or near)

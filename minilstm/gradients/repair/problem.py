@@ -6,6 +6,7 @@ The forward alone tells them, once; a change of the backward is then judged by o
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -56,7 +57,7 @@ class Problem:
         norms = np.sqrt(np.add.reduceat(self.right ** 2, self.starts))
         limits = TOLERANCE * np.maximum(norms, 1e-3 * np.sqrt(sizes))
         self.limits, self.entry = limits ** 2, np.repeat(limits / np.sqrt(sizes), sizes)
-        self._trials: list[Trial] | None = None
+        self._known: list[Trial] | None = None
 
     def _copies(self, tensors: dict[str, Any] | None = None) -> dict[str, Any]:
         return copy.deepcopy(self.tensors if tensors is None else tensors)
@@ -92,15 +93,20 @@ class Problem:
     def is_proved(self, forward: bool = False) -> bool:
         """Return whether every gradient of the target as it now is is right at every trial; with
         ``forward``, of the forward as it now is."""
-        if self._trials is None or forward:
-            trials = list(map(self._trial, [self.target.tensors, *self._points()]))
-            self._trials = self._trials if forward else trials
-        else:
-            trials = self._trials
-        if forward and any(not any(abs(slope) > 1e-9 for _, slope in pairs)
-                           for trial in trials for pairs in trial.slopes.values()):
-            return False        # a forward that does not depend on something, to which 0 belongs
-        return all(map(self._agrees, trials))
+        if forward:
+            return all(self._depends(trial) and self._agrees(trial) for trial in self._trials())
+        if self._known is None:
+            self._known = list(self._trials())
+        return all(map(self._agrees, self._known))
+
+    def _trials(self) -> Iterator[Trial]:
+        """Yield the given point, other numbers, and other sizes."""
+        for tensors in itertools.chain([self.target.tensors], self._points()):
+            yield self._trial(tensors)
+
+    def _depends(self, trial: Trial) -> bool:
+        """Return whether the outputs depend on everything; else a backward of zeros would belong to them."""
+        return all(any(abs(slope) > 1e-9 for _, slope in trial.slopes.get(name, ())) for name in self.names)
 
     def _trial(self, tensors: dict[str, Any]) -> Trial:
         whole = {**self.tensors, **tensors}

@@ -41,6 +41,7 @@ class Unit:
     def __init__(self, functions: list[FunctionType], tree: ast.FunctionDef, owner: str) -> None:
         self.functions, self.tree, self.owner = functions, tree, owner
         self.original = functions[0].__code__
+        self.file = self.original.co_filename
         self.globals = functions[0].__globals__
         self.indices: dict[str, CodeType] | None = None
 
@@ -52,7 +53,7 @@ class Unit:
             outer.body[0].body[-1].body = [tree or self.tree]
         else:
             outer.body[0].body[-1] = tree or self.tree
-        pending = [compile(outer, MARK, "exec")]
+        pending: list[CodeType] = [compile(outer, MARK, "exec")]
         while pending:
             code = pending.pop()
             if code.co_name == self.original.co_name:
@@ -231,7 +232,8 @@ class _Recorded(ast.NodeTransformer):
         if place is None:
             return node
         number: Any = ast.Constant(place.number)
-        call: Any = ast.Call(ast.Name("__value__", ast.Load()), [number, node], [])
+        call: Any = ast.parse("__value__()", mode="eval").body
+        call.args = [number, node]
         for new in (call, number, call.func):
             ast.copy_location(new, node)
         return call

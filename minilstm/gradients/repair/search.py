@@ -45,10 +45,11 @@ class Result:
 
 
 class Search:
-    """A search for single edits."""
+    """A search for single edits: of the backward, of the ``forward``, or for the first of ``several``."""
 
-    def __init__(self, problem: Problem, units: list[Unit], forward: bool = False) -> None:
-        self.problem, self.forward = problem, forward
+    def __init__(self, problem: Problem, units: list[Unit], forward: bool = False,
+                 several: bool = False) -> None:
+        self.problem, self.forward, self.several = problem, forward, several
         self.ticks, self.most = 0, 1_000_000
         builtins.__tick__ = self._tick          # type: ignore[attr-defined]
         self.program = Program(problem.run, units, problem.forward if problem.target.is_loss else None)
@@ -72,7 +73,7 @@ class Search:
     def repairs(self, limit: int) -> Iterator[Edit]:
         """Yield the edits that make every gradient right, of ``limit`` candidates."""
         best, last = None, limit
-        for group in _groups(edits(self.program, self.wrong, self.forward)):
+        for group in _groups(edits(self.program, self.wrong, self.forward, self.several)):
             if self.tried >= last or best is not None and group[0].cost > best:
                 return
             unit = group[0].statement.unit
@@ -199,7 +200,7 @@ def told(edit: Edit) -> Repair:
         after = "" if edit.text == "pass" else edit.text.partition("\n")[0]
     else:
         after = f"{edit.text}\n{before}" if how == "before" else f"{before} ... {edit.text}"
-    return Repair(statement.unit.original.co_filename, line, edit.key, before, after)
+    return Repair(statement.unit.file, line, edit.key, before, after)
 
 
 def _head(node: ast.AST) -> str:
@@ -234,12 +235,22 @@ def search(problem: Problem, limit: int, thorough: bool) -> Result:
                             and not place.forward and place.touches >= first.wrong})
     if result.repairs or not thorough:
         return result
+    ahead = Search(problem, units, forward=True)
+    result.repairs = _one_a_line(map(told, ahead.repairs(limit // 8)))      # each of many forward runs
+    result.tried += ahead.tried
+    if result.repairs:
+        result.in_forward = True
+        return result
+    first = Search(problem, units, several=True)
+    list(first.repairs(limit // 2))
+    result.tried += first.tried
     seen: set[tuple[int, int]] = set()
     for count, good, _, edit in sorted(first.progress, key=lambda each: each[:3]):
         if (count, good) in seen or len(seen) >= PAIRS:
             continue
         seen.add((count, good))
         unit = edit.statement.unit
+        before = told(edit)
         hook, new, _ = edited([edit])
         old = get(hook)
         put(hook, new)
@@ -247,15 +258,12 @@ def search(problem: Problem, limit: int, thorough: bool) -> Result:
         unit.use(unit.original)
         try:
             second = Search(problem, units)
-            result.repairs = [(told(edit), told(other)) for other in second.repairs(limit // 4)]
+            result.repairs = [(before, told(other)) for other in second.repairs(limit // 4)]
         finally:
             put(hook, old)
             unit.original = original
             unit.use(original)
         result.tried += second.tried
         if result.repairs:
-            return result
-    backward = Search(problem, units, forward=True)
-    result.repairs = _one_a_line(map(told, backward.repairs(limit)))
-    result.in_forward = bool(result.repairs)
+            break
     return result
