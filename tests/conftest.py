@@ -1,8 +1,8 @@
 """What all tests share: the backend they run on, a seeded generator, the hypothesis profile, and the backend Keras uses.
 
 On a CI machine (the environment variable ``CI`` is set), hypothesis draws the same examples each time, so that a new failure
-means that the code has changed, and does not look for a smaller one; elsewhere it keeps drawing new ones. There is no deadline, because a first call includes
-imports and fills caches.
+means that the code has changed, and does not look for a smaller one; elsewhere it keeps drawing new ones. There is no
+deadline, because a first call includes imports and fills caches.
 """
 
 from __future__ import annotations

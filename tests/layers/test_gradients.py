@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 import minilstm as ml
 
 
-@settings(max_examples=50)
+@settings(max_examples=40)
 @given(case=cases(num_layers=st.integers(1, 2)))
 def test_recurrent_layers(case: Case) -> None:
     options: dict[str, Any] = dict(case.options)
