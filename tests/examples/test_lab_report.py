@@ -32,6 +32,9 @@ STAGES = ("training", "comparison", "tasks", "gradients")
 NASTY = "<script>alert(1)</script><img src='http://example.org/x.png'>"
 
 
+pytestmark = pytest.mark.slow       # they share a small report, with all its stages
+
+
 @pytest.fixture(scope="module")
 def example() -> Any:
     for package in ("matplotlib", "pandas", "jinja2"):
@@ -116,7 +119,6 @@ def test_a_finished_report_trains_nothing_again(example: Any, out: Path, reviews
     assert capsys.readouterr().out.count("finished before") == len(STAGES)
 
 
-@pytest.mark.slow
 def test_a_report_that_is_interrupted_in_every_stage_goes_on(example: Any, out: Path, reviews: Path, tmp_path: Path,
                                                              monkeypatch: pytest.MonkeyPatch,
                                                              capsys: pytest.CaptureFixture[str]) -> None:
