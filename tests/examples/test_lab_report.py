@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from example_programs import refused
 from html_pages import outside_references
 
 import minilstm as ml
@@ -160,15 +161,6 @@ def test_a_report_on_folders_that_are_there(example: Any, out: Path, reviews: Pa
     (gradients / "trials.jsonl").unlink()
     words = refused(example, capsys, *there, "--out", str(tmp_path / "c"))
     assert "holds no finished trial of examples/vanishing_gradients.py" in words
-
-
-def refused(example: Any, capsys: pytest.CaptureFixture[str], *argv: str) -> str:
-    """Run with bad arguments; assert exit status 2 and one line on standard error; return that line."""
-    capsys.readouterr()
-    assert example.main(list(argv)) == 2
-    captured = capsys.readouterr()
-    assert captured.err.count("\n") == 1 and captured.err.startswith("lab_report.py: error: "), captured.err
-    return captured.err
 
 
 def test_mistakes_are_one_line(example: Any, out: Path, reviews: Path, tmp_path: Path,
