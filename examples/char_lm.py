@@ -115,7 +115,7 @@ def train(settings: dict[str, Any], folder: Path | None, resume: bool, progress:
     folder = folder or imdb_lstm.new_folder(f"char-{settings['cell']}")
     imdb_lstm.save_tokenizer(tokenizer, folder, resume, CHARACTERS)
     trainer = ml.Trainer(model, criterion, optimizer, scheduler=schedule, clip_norm=settings["clip_norm"], carry_state=True,
-                         metric=None, callbacks=[Sample(tokenizer, settings)], run_dir=folder, config=settings,
+                         metric=None, callbacks=[Sample(tokenizer, settings), ml.Advice()], run_dir=folder, config=settings,
                          progress=progress)
     history = trainer.fit(train_loader, val_loader, epochs=epochs, resume=resume)
     print(f"Curves, history and checkpoints are in {folder}")
