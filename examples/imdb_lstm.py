@@ -24,6 +24,7 @@ import json
 import os
 import shlex
 import sys
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ import numpy as np
 import minilstm as ml
 from minilstm.backend.arrays import BACKENDS, require
 from minilstm.cells.padding import PADDINGS
+from minilstm.lab.explorer import Shown, check_shown
 from minilstm.layers.initial_weights import RECURRENT_INITS
 from minilstm.layers.pooling import POOLINGS
 from minilstm.training.atomic_write import atomic_write
@@ -115,8 +117,18 @@ def train(settings: dict[str, Any], folder: Path | None, resume: bool, progress:
 
     # 7. Look at the curves.
     print(f"Curves, history and checkpoints are in {folder}")
+    with contextlib.suppress(ml.ArgumentError):     # the page cannot show every model
+        check_shown(as_shown(folder, model, tokenizer, settings))
+        program = os.path.relpath(Path(__file__).with_name("explorer.py"))
+        print(f"Look inside: python {shlex.quote(program)} {shlex.quote(str(folder))} -o lstm.html")
     show(*folder.glob(CURVES))      # in a notebook
     return history
+
+
+def as_shown(folder: Path, model: ml.Sequential, tokenizer: ml.Tokenizer, settings: dict[str, Any]) -> Shown:
+    """Return a run as the explorer's page takes it."""
+    return Shown(folder.resolve().name, model, tokenizer, *(settings[name] for name in (
+        "max_length", "padding", "mask", "head")))
 
 
 def choose(texts: list[str], labels: np.ndarray, protocol: str) -> tuple[list[str], np.ndarray]:
@@ -194,30 +206,30 @@ def new_folder(cell: str) -> Path:
     raise ml.ArgumentError(f"{RUNS / name}: too many runs were started in this second; name yours with --out")
 
 
-def check_new(folder: Path) -> None:
+def check_new(folder: Path, names: Sequence[str] = (TOKENIZER, PREDICTIONS)) -> None:
     """Raise ArgumentError, before any work, if a new run in ``folder`` would overwrite something or cannot be there."""
-    words = in_the_way(folder, [TOKENIZER, PREDICTIONS])
+    words = in_the_way(folder, names)
     if words is not None:
         raise ml.ArgumentError(f"--out {folder}: {words}; choose another --out, or go on with a run by --resume")
 
 
-def check_run(folder: Path, checkpoints: tuple[str, ...]) -> None:
+def check_run(folder: Path, checkpoints: tuple[str, ...], tokenizer: str = TOKENIZER) -> None:
     """Raise ArgumentError, before any work, unless ``folder`` holds a run with one of ``checkpoints``."""
-    for names in ((CONFIG,), (TOKENIZER,), checkpoints):
+    for names in ((CONFIG,), (tokenizer,), checkpoints):
         if not any((folder / name).is_file() for name in names):
             raise ml.ArgumentError(f"{folder}: is not the folder of a run: it has no {' or '.join(names)}")
 
 
-def save_tokenizer(tokenizer: ml.Tokenizer, folder: Path, resume: bool) -> None:
+def save_tokenizer(tokenizer: ml.Tokenizer, folder: Path, resume: bool, name: str = TOKENIZER) -> None:
     """Save the vocabulary of a new run; check that a resumed run has the same vocabulary."""
     config = tokenizer.to_config()
     if resume:
-        if load_tokenizer(folder).to_config() != config:
-            raise ml.DataError(f"{folder}: this run was trained on other reviews than those found now; name its file with "
+        if load_tokenizer(folder, name).to_config() != config:
+            raise ml.DataError(f"{folder}: this run was trained on other texts than those found now; name its file with "
                                "--data")
         return
     folder.mkdir(parents=True, exist_ok=True)
-    atomic_write(folder / TOKENIZER, [json.dumps({**config, "sha256": digest_of(config)}).encode("ascii")])
+    atomic_write(folder / name, [json.dumps({**config, "sha256": digest_of(config)}).encode("ascii")])
 
 
 def digest_of(config: dict[str, Any]) -> str:
@@ -225,15 +237,15 @@ def digest_of(config: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(config, sort_keys=True).encode("ascii")).hexdigest()
 
 
-def load_tokenizer(folder: Path) -> ml.Tokenizer:
+def load_tokenizer(folder: Path, name: str = TOKENIZER) -> ml.Tokenizer:
     """Return the vocabulary of a run."""
     try:
-        config = json.loads((folder / TOKENIZER).read_text(encoding="ascii"))
+        config = json.loads((folder / name).read_text(encoding="ascii"))
         if config.pop("sha256", None) not in (None, digest_of(config)):        # runs of version 0.1 have none
             raise ValueError("its contents do not match its SHA-256 digest")
         return ml.Tokenizer.from_config(config)
     except (ValueError, RecursionError, AttributeError, TypeError) as error:        # DataError, broken JSON, no dict at all
-        raise ml.DataError(f"{folder / TOKENIZER}: is damaged ({error})") from None
+        raise ml.DataError(f"{folder / name}: is damaged ({error})") from None
 
 
 def predict(texts: list[str], folder: Path, backend: str | None) -> None:
@@ -259,9 +271,9 @@ def predict(texts: list[str], folder: Path, backend: str | None) -> None:
         print(f"{'positive' if p >= 0.5 else 'negative'}  p={p:.4f}  {start[:60]}{'...' if len(start) > 60 else ''}{note}")
 
 
-def latest_run() -> Path:
-    """Return the latest run."""
-    found = [path.parent for path in RUNS.glob(f"*/{LAST}")]
+def latest_run(tokenizer: str = TOKENIZER) -> Path:
+    """Return the latest run of this program, or of the one whose vocabulary is in a file of the given name."""
+    found = [path.parent for path in RUNS.glob(f"*/{LAST}") if (path.parent / tokenizer).exists()]
     if not found:
         raise ml.ArgumentError(f"there is no run in {RUNS}{'/'} yet: train one first, or name one with --run")
     return max(found, key=lambda folder: (folder / LAST).stat().st_mtime)
@@ -327,15 +339,23 @@ def parse_arguments(argv: list[str] | None) -> dict[str, Any]:
     return vars(parser.parse_args(argv))
 
 
-def load_settings(folder: Path) -> dict[str, Any]:
-    """Return the settings of a run. Raises CheckpointError unless the command line would take them."""
+def load_settings(folder: Path, defaults: dict[str, Any] = DEFAULTS,
+                  parse: Callable[[list[str]], dict[str, Any]] = parse_arguments) -> dict[str, Any]:
+    """Return the settings of a run. Raises CheckpointError unless the command line, which ``parse`` reads, would take them."""
     config = load_config(folder)
-    saved = {name: config[name] for name in DEFAULTS if config.get(name) is not None and config[name] is not False}
+    saved = {name: config[name] for name in defaults if config.get(name) is not None and config[name] is not False}
     try:
-        return {**DEFAULTS, **parse_arguments([option(name) + ("" if value is True else f"={value}")
-                                               for name, value in saved.items()])}
+        return {**defaults, **parse([option(name) + ("" if value is True else f"={value}") for name, value in saved.items()])}
     except ml.ArgumentError as error:
         raise ml.CheckpointError(f"{folder / CONFIG}: {error}") from None
+
+
+def resumed_settings(given: dict[str, Any], saved: dict[str, Any], changeable: Sequence[str] = CHANGEABLE) -> dict[str, Any]:
+    """Return the settings with which a run goes on. Raises ArgumentError if a given one differs that may not change."""
+    for name, value in given.items():
+        if name not in changeable and value != saved[name]:
+            raise ml.ArgumentError(f"--resume: this run was started with {option(name)} {saved[name]}, not {value}")
+    return {**saved, **given}
 
 
 def read_lines() -> list[str]:
@@ -380,11 +400,7 @@ def run(argv: list[str] | None) -> None:
         if out:
             raise ml.ArgumentError("--resume goes on in its own folder; leave out --out")
         check_run(folder, (LAST,))
-        saved = load_settings(folder)
-        for name, value in given.items():
-            if name not in CHANGEABLE and value != saved[name]:
-                raise ml.ArgumentError(f"--resume: this run was started with {option(name)} {saved[name]}, not {value}")
-        settings = {**saved, **given}
+        settings = resumed_settings(given, load_settings(folder))
     if settings["padding"] == "post":
         settings["mask"] = True     # the last state of a post-padded review would be the result of padding only
     check_settings(settings)
@@ -404,12 +420,12 @@ def check_settings(settings: dict[str, Any]) -> None:
         raise ml.ArgumentError(f"--window {window}: expected a multiple of --batch-size, {batch_size}")
 
 
-def interrupted(error: KeyboardInterrupt) -> str:
+def interrupted(error: KeyboardInterrupt, program: str = __file__) -> str:
     """Return the message after Ctrl-C, which says how to continue."""
     if not isinstance(error, ml.Interrupted):
         return "Interrupted."
     return (f"Interrupted in epoch {error.epoch}, step {error.step}. Go on with: "
-            f"python {shlex.quote(__file__)} --resume {shlex.quote(str(error.run_dir))}")
+            f"python {shlex.quote(program)} --resume {shlex.quote(str(error.run_dir))}")
 
 
 def main(argv: list[str] | None = None) -> int:

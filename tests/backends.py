@@ -37,9 +37,9 @@ BOTH: tuple[str, ...] = (
     *(f"optim/test_{name}.py" for name in ("adam", "gradients", "optimizer", "sgd")),
     *(f"training/test_{name}.py" for name in (
         "advice", "averaging", "callbacks", "characters", "evaluation", "interrupt", "nonfinite", "resume",
-        "run_folder",
-        "torch_parity", "trainer")),
-    "training/weights/test_devices.py", "data/test_loader.py", "examples/test_imdb_lstm.py", "gradients/test_gradcheck.py")
+        "run_folder", "torch_parity", "trainer")),
+    "training/weights/test_devices.py", "data/test_loader.py", "examples/test_char_lm.py", "examples/test_imdb_lstm.py",
+    "gradients/test_gradcheck.py")
 
 # Nothing of these would be different on a device.
 HOST_ONLY: dict[str, str] = {
@@ -92,6 +92,7 @@ HOST_ONLY: dict[str, str] = {
     "test_readme.py": "runs the README's lines as they are printed, in processes of their own",
     "test_sdist.py": "an archive of files",
     "optim/test_schedules.py": "one number an epoch, no array",
+    "examples/test_notebooks.py": "notebooks, in processes of their own",
     "examples/test_vanishing_gradients.py": "a program of the laboratory, whose trials are on the CPU",
     "examples/test_word_by_word.py": "a program of the laboratory that reads a checkpoint on the CPU"}
 
@@ -103,7 +104,10 @@ HOST_ONLY_TESTS: dict[str, str] = {
         "mistakes_give_one_line_and_status_2", "runs_of_the_same_second_get_folders_of_their_own",
         "all_settings_survive_a_config", "messages_speak_of_numbers_not_of_functions", "a_config_with_nonsense_is_named",
         "reviews_of_one_kind_are_refused", "one_review_is_too_few")},
-    "examples/test_imdb_lstm.py::test_cupy_without_a_gpu_is_one_line": "about a machine without a device"}
+    "examples/test_imdb_lstm.py::test_cupy_without_a_gpu_is_one_line": "about a machine without a device",
+    **{f"examples/test_char_lm.py::test_{name}": "arguments and files, before any array" for name in (
+        "mistakes_give_one_line_and_status_2", "without_a_file_it_reads_the_reviews")},
+    "examples/test_char_lm.py::test_it_learns_whole_words": "hundreds of steps: minutes when emulated"}
 
 TOLERANCE = {"float64": 1e-12, "float32": 1e-5, "complex128": 1e-12, "complex64": 1e-5}
 _backend = "numpy"

@@ -212,7 +212,7 @@ def test_a_run_of_other_reviews_is_not_resumed(example: Any, run: Path, tmp_path
     other = tmp_path / "other.csv"
     other.write_text("review,sentiment\n" + "quite nice,positive\nnot nice,negative\n" * 50, encoding="utf-8")
     before = {path.name: path.read_bytes() for path in run.iterdir()}
-    assert "other reviews" in refused(example, capsys, "--resume", str(run), "--data", str(other), "--epochs", "9")
+    assert "other texts" in refused(example, capsys, "--resume", str(run), "--data", str(other), "--epochs", "9")
     assert {path.name: path.read_bytes() for path in run.iterdir()} == before
 
 
