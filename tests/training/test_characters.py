@@ -128,18 +128,18 @@ def test_what_cannot_be_carried_is_refused() -> None:
 
 def test_what_is_generated_follows_the_probabilities() -> None:
     model = build()
-    drawn = generate(model, [1, 2], 400, rng=0)
-    assert len(drawn) == 400 and set(drawn) == set(range(V))
-    assert generate(model, [1, 2], 400, rng=0) == drawn != generate(model, [1, 2], 400, rng=1)
+    drawn = generate(model, [1, 2], 60, rng=0)
+    assert len(drawn) == 60 and set(drawn) == set(range(V))
+    assert generate(model, [1, 2], 60, rng=0) == drawn != generate(model, [1, 2], 60, rng=1)
     cold = generate(model, [1, 2], 20, temperature=1e-9)
     text = [1, 2, *cold]
     scores = host(model.eval()(put(np.array([text]))))[0]
     assert [int(k) for k in scores[1:-1].argmax(axis=-1)] == cold       # each from all before it
     model.train()
-    logits = host(model(put(np.array([[1, 2]]))))[0, -1] / 2
+    logits, rng = host(model(put(np.array([[1, 2]]))))[0, -1] / 2, np.random.default_rng(0)
     expected = np.exp(logits) / np.exp(logits).sum()
-    counts = np.bincount([generate(model, [1, 2], 1, temperature=2.0, rng=k)[0] for k in range(1000)], minlength=V)
-    np.testing.assert_allclose(counts / 1000, expected, atol=0.06)
+    counts = np.bincount([generate(model, [1, 2], 1, temperature=2.0, rng=rng)[0] for _ in range(300)], minlength=V)
+    np.testing.assert_allclose(counts / 300, expected, atol=0.08)
 
 
 @pytest.mark.parametrize(("call", "words"), [
