@@ -37,9 +37,7 @@ FROM_WEIGHTS = {(1, 1): ml.RNN, (3, 4): ml.GRU, (4, 4): ml.LSTM}       # columns
 def of_run(folder: Path) -> Shown:
     """Return a run of examples/imdb_lstm.py, with the weights of its best epoch."""
     model, tokenizer, settings = word_by_word.load_run(folder)
-    if settings["head"] is not None:
-        raise ml.ArgumentError(f"{folder}: this run leaves out the middle of long reviews (--head); the page cannot show that")
-    return Shown(folder.resolve().name, model, tokenizer, settings["max_length"], settings["padding"], settings["mask"])
+    return imdb_lstm.as_shown(folder, model, tokenizer, settings)
 
 
 def of_weights(path: Path, words: Path) -> Shown:

@@ -34,6 +34,7 @@ import numpy as np
 import minilstm as ml
 from minilstm.backend.arrays import BACKENDS, require
 from minilstm.cells.padding import PADDINGS
+from minilstm.lab.explorer import Shown, check_shown
 from minilstm.layers.initial_weights import RECURRENT_INITS
 from minilstm.layers.pooling import POOLINGS
 from minilstm.training.atomic_write import atomic_write
@@ -116,8 +117,18 @@ def train(settings: dict[str, Any], folder: Path | None, resume: bool, progress:
 
     # 7. Look at the curves.
     print(f"Curves, history and checkpoints are in {folder}")
+    with contextlib.suppress(ml.ArgumentError):     # the page cannot show every model
+        check_shown(as_shown(folder, model, tokenizer, settings))
+        program = os.path.relpath(Path(__file__).with_name("explorer.py"))
+        print(f"Look inside: python {shlex.quote(program)} {shlex.quote(str(folder))} -o lstm.html")
     show(*folder.glob(CURVES))      # in a notebook
     return history
+
+
+def as_shown(folder: Path, model: ml.Sequential, tokenizer: ml.Tokenizer, settings: dict[str, Any]) -> Shown:
+    """Return a run as the explorer's page takes it."""
+    return Shown(folder.resolve().name, model, tokenizer, *(settings[name] for name in (
+        "max_length", "padding", "mask", "head")))
 
 
 def choose(texts: list[str], labels: np.ndarray, protocol: str) -> tuple[list[str], np.ndarray]:

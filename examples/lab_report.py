@@ -1,6 +1,6 @@
 """Make the whole lab report, from training to conclusions, as one self-contained HTML file.
 
-    python examples/lab_report.py --quick                          all of it on a small budget, in a few minutes
+    python examples/lab_report.py --quick                          all of it on a small budget, to try it out: minutes
     python examples/lab_report.py --data "IMDB Dataset.csv"        the full report: hours on a laptop; it can be interrupted
     python examples/lab_report.py --reference runs/NAME --comparison runs/imdb-comparison     with existing results
 
@@ -33,6 +33,7 @@ import minilstm as ml
 from minilstm.data.imdb import Reviews
 from minilstm.lab import imdb_results, lag_results
 from minilstm.lab import report_sections as sections
+from minilstm.lab.explorer import Shown, write_page
 from minilstm.lab.report import Section, write_report
 from minilstm.lab.stages import run_stage
 from minilstm.lab.words import model_parts
@@ -43,7 +44,9 @@ from minilstm.training.run_folder import BEST, HISTORY, LAST
 
 TITLE = "An LSTM for sequential data"
 PROGRAM = "lab_report.py"
-REPORT, RUN, TRIALS = "report.html", "run", "trials"
+REPORT, PAGE, RUN, TRIALS = "report.html", "explorer.html", "run", "trials"
+QUICK_NOTE = ("A quick run: a small model, few reviews and few epochs. Its numbers show what the report is like, not what the "
+              "cells can do; without --quick it is the full one. ")
 REVIEW = ("At first I thought this film would be terrible: the opening is slow, boring and badly acted. But then it becomes a "
           "wonderful story, beautifully shot, and the end moved me to tears. Highly recommended!")
 
@@ -122,13 +125,23 @@ def make_report(options: Options, tell: Callable[[str], Any] = print) -> Path:
                       work.tokenizer, settings),
         sections.model(work.model, settings), sections.training(work.history), sections.comparison(frame, config),
         sections.long_lags(tasks), flow(options, digest, tell), sections.paddings(frame),
-        sections.mistakes(work.val_texts, work.val_labels, probabilities), sections.words(traces),
+        sections.mistakes(work.val_texts, work.val_labels, probabilities),
+        sections.words(traces, explore(options.out, work.shown)),
     ]
     chapters.append(sections.conclude(chapters))
     subtitle = f"Made with minilstm {ml.__version__}, NumPy {np.__version__}, Python {platform.python_version()}."
     path = options.out / REPORT
-    write_report(path, TITLE, ("A quick run on a small budget. " if options.quick else "") + subtitle, chapters)
+    write_report(path, TITLE, (QUICK_NOTE if options.quick else "") + subtitle, chapters)
     return path
+
+
+def explore(out: Path, shown: Shown) -> str | None:
+    """Write the explorer's page of the model beside the report; return its name, or None for a model that it cannot show."""
+    try:
+        write_page([shown], out / PAGE)
+    except (ml.ArgumentError, ml.DataError):
+        return None
+    return PAGE
 
 
 def check_reviews(options: Options, settings: dict[str, Any], reviews: Reviews) -> None:
@@ -164,6 +177,7 @@ class Work:
         self.history = ml.History.read_csv(run / HISTORY)
         self.model = word_by_word.load_run(run)[0]
         model_parts(self.model)         # raises, early, for a model that cannot be read word by word
+        self.shown = imdb_lstm.as_shown(run, self.model, self.tokenizer, settings)
 
 
 # The stages ----------------------------------------------------------------------------------------------------------
@@ -253,8 +267,11 @@ def parse_arguments(argv: list[str] | None) -> Options:
     add("--out", help="folder of the report and its stages; an existing one is continued (default: runs/lab, or "
         "runs/lab-quick)", **folder)
     add("--data", help="CSV with columns review,sentiment (default: as examples/imdb_lstm.py)", type=path_name, metavar="CSV")
-    add("--quick", help="all of it on a small budget, in a few minutes", action="store_true")
-    add("--reference", help="a run of examples/imdb_lstm.py to use as the training (default: 25 epochs are trained)", **folder)
+    small, large = QUICK["training"], FULL["training"]
+    add("--quick", help=f"all of it on a small budget, in a few minutes, to try it out: {small['epochs']} epochs on "
+        f"{small['limit']:,} reviews, not {large['epochs']} on all, and the other stages alike", action="store_true")
+    add("--reference", help=f"a run of examples/imdb_lstm.py to use as the training (default: {large['epochs']} epochs are "
+        f"trained, {small['epochs']} with --quick)", **folder)
     add("--comparison", help="a folder of examples/imdb_comparison.py (default: it is made)", **folder)
     add("--tasks", help="folders of examples/long_dependencies.py (default: one is made)", nargs="+", default=(), **folder)
     add("--gradients", help="a folder of examples/vanishing_gradients.py (default: it is made)", **folder)

@@ -37,8 +37,7 @@ BOTH: tuple[str, ...] = (
     *(f"optim/test_{name}.py" for name in ("adam", "gradients", "optimizer", "sgd")),
     *(f"training/test_{name}.py" for name in (
         "advice", "averaging", "callbacks", "characters", "evaluation", "interrupt", "nonfinite", "resume",
-        "run_folder",
-        "torch_parity", "trainer")),
+        "run_folder", "torch_parity", "trainer")),
     "training/weights/test_devices.py", "data/test_loader.py", "examples/test_char_lm.py", "examples/test_imdb_lstm.py",
     "gradients/test_gradcheck.py")
 
@@ -94,6 +93,7 @@ HOST_ONLY: dict[str, str] = {
     "test_readme.py": "runs the README's lines as they are printed, in processes of their own",
     "test_sdist.py": "an archive of files",
     "optim/test_schedules.py": "one number an epoch, no array",
+    "examples/test_notebooks.py": "notebooks, in processes of their own",
     "examples/test_vanishing_gradients.py": "a program of the laboratory, whose trials are on the CPU",
     "examples/test_word_by_word.py": "a program of the laboratory that reads a checkpoint on the CPU"}
 

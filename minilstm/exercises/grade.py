@@ -110,7 +110,8 @@ def _lacks(path: Path) -> str:
     if any(map(_is_code, found)):
         return ""
     if not path.is_dir():
-        return "neither a Python file (.py) nor a notebook (.ipynb)"
+        kind = "a link that leads nowhere" if not path.exists() else f"a {path.suffix or 'strange'} file"
+        return f"{kind}, neither a Python file (.py) nor a notebook (.ipynb)"
     names = ", ".join(file.name for file in found[:3])
     return f"holds only {names}, no .py or .ipynb file" if found else "an empty folder"
 

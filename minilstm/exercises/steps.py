@@ -68,8 +68,8 @@ def _forward(cell: CellExercise) -> Callable[[Names, str, str], Verdict]:
     return partial(judge_forward, cell=cell)
 
 
-def _backward(cell: CellExercise, forward: str) -> Callable[[Names, str, str], Verdict]:
-    return partial(judge_backward, cell=cell, forward=forward)
+def _backward(cell: CellExercise) -> Callable[[Names, str, str], Verdict]:
+    return partial(judge_backward, cell=cell)
 
 
 def _task(task: Task) -> Callable[[Names, str, str], Verdict]:
@@ -80,21 +80,21 @@ STEPS = (
     Step("step01_rnn_step", "RNN step", (
         Function("rnn_step", 4, "which shape has [h, x] W?", _forward(RNN_STEP)),
         Function("rnn_step_backward", 6, "what is the last operation of the forward, and its derivative?",
-                 _backward(RNN_STEP, "rnn_step")))),
+                 _backward(RNN_STEP)))),
     Step("step02_rnn_through_time", "back through time", (
         Function("rnn_forward", 4, "which state does step t read, and where does it write?", _forward(RNN)),
         Function("rnn_backward", 6, "where does h_t go, besides the output?",
-                 _backward(RNN, "rnn_forward")))),
+                 _backward(RNN)))),
     Step("step03_lstm_step", "LSTM step", (
         Function("lstm_step", 10, "which columns of z belong to which gate?", _forward(LSTM_STEP)),)),
     Step("step04_lstm_step_backward", "LSTM step backward", (
         Function("lstm_step_backward", 10, "which equation of the forward is the last, and what does it "
                                            "multiply?",
-                 _backward(LSTM_STEP, "lstm_step")),)),
+                 _backward(LSTM_STEP)),)),
     Step("step05_lstm_through_time", "LSTM through time", (
         Function("lstm_forward", 4, "what does each step get from the one before?", _forward(LSTM)),
         Function("lstm_backward", 6, "what reaches h_t, and what c_t, from step t + 1?",
-                 _backward(LSTM, "lstm_forward")))),
+                 _backward(LSTM)))),
     Step("step06_embedding", "embedding", (
         Function("embedding_forward", 4, "which row does token 3 select?", _task(answers.EMBEDDING)),
         Function("embedding_backward", 6, "what do two places with the same word add to its row?",
@@ -112,7 +112,7 @@ STEPS = (
     Step("step09_gru", "GRU step", (
         Function("gru_step", 4, "which columns and which biases belong to which gate?", _forward(GRU_STEP)),
         Function("gru_step_backward", 6, "by how many ways does h_{t-1} reach h_t?",
-                 _backward(GRU_STEP, "gru_step")))),
+                 _backward(GRU_STEP)))),
     Step("step10_clipping_and_forget_bias", "clipping and forget bias", (
         Function("clip_by_norm", 4, "what is the norm of several arrays together?", _task(answers.CLIP)),
         Function("survival", 3, "between which numbers does a gate lie?", _task(answers.SURVIVAL)),

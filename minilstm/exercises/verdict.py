@@ -10,13 +10,13 @@ import ast
 import functools
 import inspect
 import textwrap
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from minilstm.gradients.diagnosis.mistakes import MISTAKES
-from minilstm.gradients.targets.failures import student_line
+from minilstm.gradients.targets.failures import at_line
 from minilstm.student.load import CELLS
 
 # What is not a mistake in the mathematics, by key.
@@ -89,28 +89,33 @@ def blanks(function: Any) -> list[int]:
     return [line for line, node in _statements(function) if _is_blank(node)]
 
 
-def failed(name: str, error: BaseException, question: str, place: str = "") -> Verdict:
-    """Return the verdict on a function that raised, or went wrong at a place before."""
+def failed(name: str, error: BaseException, question: str, function: Any = None,
+           lines: Sequence[Any] | None = None) -> Verdict:
+    """Return the verdict on a function that raised; ``lines``: those that are proved wrong."""
     if isinstance(error, NotImplementedError):
         return Verdict(0.0, ("not written",), str(error) or name, f"{name}: {question}")
-    words = " ".join(str(error).split())[:300]
+    words = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}{at_line(error)}"
     asked = [question for kind, question in QUESTIONS if isinstance(error, kind)]
     asked.append("which values come here, and of which kind?")
-    return Verdict(0.0, ("error",), f"{type(error).__name__}: {words}",
-                   f"{place or student_line(error) or name}: {asked[0]}")
+    return Verdict(0.0, ("error",), words, hint_about(name, function, lines, asked[0]))
 
 
-def assignment_line(function: Any, *targets: str) -> str:
-    """Return the line, with its text, that last changes the first of these names that occurs."""
-    statements = _statements(function)
-    for target in targets:
-        for line, node in reversed(statements):
-            if target in changed(node):
-                return statement_at(function, line)
-    function = inspect.unwrap(function)
-    if not statements:
-        return str(function.__name__)
-    return f"{_line(function, inspect.getsourcelines(function)[1])}, {function.__name__}"
+def other_results(outputs: Iterable[str]) -> Verdict:
+    """Return the verdict on a forward that returns no cache, or too little else."""
+    return Verdict(0.0, ("other results",), f"expected {', '.join(outputs)} and the cache",
+                   "the return line: what does the docstring promise?")
+
+
+def hint_about(name: str, function: Any, lines: Sequence[Any] | None, asked: str,
+               question: str = "") -> str:
+    """Return the first of these lines (function, number), of a function or one that it calls, and what to ask
+    about it: ``asked``, else its own question; without lines, the function and ``question``."""
+    if not lines:
+        return f"{name}: {asked or question}"
+    where, number = lines[0]
+    own = inspect.unwrap(function).__globals__.get(where, function)
+    asked = asked or question_about(sorted(changed_at(own, number))) or question
+    return f"{statement_at(own, number)}: {asked}"
 
 
 def changed_at(function: Any, line: int) -> set[str]:
@@ -130,8 +135,9 @@ def statement_at(function: Any, line: int) -> str:
 
 
 def question_about(names: Iterable[str]) -> str:
-    """Return a question about the line of these variables where there is none of its own."""
-    return f"Which equation gives {', '.join(names)}, and from which values?"
+    """Return a question about the line of these variables where there is none of its own; "" for none."""
+    words = ", ".join(names)
+    return f"Which equation gives {words}, and from which values?" if words else ""
 
 
 def _line(function: Any, line: int) -> str:
@@ -155,21 +161,18 @@ def _statements(function: Any) -> list[tuple[int, ast.stmt]]:
 
 
 def changed(node: ast.stmt) -> set[str]:
-    """Return the names that a statement may change; "for" or "return" for one of these."""
-    if isinstance(node, (ast.For, ast.Return)):
-        return {type(node).__name__.lower()}
-    if isinstance(node, ast.Expr):
-        return {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
+    """Return the names that a statement may change: of an expression, all that are in it."""
     targets: list[ast.expr] = node.targets if isinstance(node, ast.Assign) else []
     if isinstance(node, (ast.AugAssign, ast.AnnAssign)):
         targets = [node.target]
+    elif isinstance(node, ast.Expr):
+        return {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
     found = set()
-    parts = [part for target in targets for part in getattr(target, "elts", [target])]
-    for target in parts:
-        while isinstance(target, (ast.Subscript, ast.Attribute)):
-            target = target.value
-        if isinstance(target, ast.Name):
-            found.add(target.id)
+    for target in (part for whole in targets for part in ast.walk(whole)):
+        if isinstance(getattr(target, "ctx", None), ast.Store):
+            while isinstance(target, (ast.Subscript, ast.Attribute)):
+                target = target.value
+            found |= {target.id} if isinstance(target, ast.Name) else set()
     return found
 
 

@@ -147,7 +147,7 @@ def draw_gates(frames: Tables, problem: str, columns: int = 2) -> Any:
         edges = (0, low, 100 - high, 100)
         for start, end, colour in zip(edges, edges[1:], SATURATION.values()):
             axes.barh(place, end - start, left=start, color=colour, height=0.8)
-        axes.text(50, place, f"{low:.0f} % low, {high:.0f} % high", ha="center", va="center", fontsize=11)
+        axes.text(50, place, f"{low:.0f} % low, {high:.0f} % high", ha="center", va="center", fontsize=12)
     labels = [f"{CELL_NAMES[cell]}: {GATE_NAMES[gate]}, {when(step)}" for cell, gate, step in bars]
     axes.set_yticks(range(len(bars)), labels)
     axes.set_xlim(0, 100)

@@ -151,7 +151,7 @@ def words(table: pandas.DataFrame) -> pandas.DataFrame:
         "problem": row["problem"], "cell": CELL_NAMES[row["cell"]],
         "when": "before training" if row["step"] == 0 else f"after {row['step']} steps",
         "‖∂L/∂h_1‖/‖∂L/∂h_T‖": _or_dash(row["h_ratio"]), "‖∂L/∂c_1‖/‖∂L/∂c_T‖": _or_dash(row["c_ratio"]),
-        "along the state alone": _or_dash(row["alone"]), "σ_max ∂h_T/∂h_1": _power(row["jacobian"]),
+        "along the state alone": _share(row["alone"]), "σ_max ∂h_T/∂h_1": _power(row["jacobian"]),
         "loss": "-" if row["loss"] != row["loss"] else f"{row['loss']:.3f}",
     } for row in table.to_dict("records")])
 
@@ -189,6 +189,10 @@ def _ratio(a: float, b: float) -> float:
 
 def _or_dash(value: float) -> str:
     return "-" if value != value else rounded(value)
+
+
+def _share(value: float) -> str:
+    return "-" if value != value else f"{100 * value:z.1f} %"
 
 
 def _power(log10: float) -> str:

@@ -123,7 +123,7 @@ def draw(frame: pandas.DataFrame) -> dict[str, Any]:
 
 def draw_lines(summary: pandas.DataFrame, by: str, title: str) -> Any:
     """Draw mean ± sd against length, one line for each value of the column ``by``; return the Figure."""
-    figure = new_figure(7, 4.6)
+    figure = new_figure(6.5, 4.6)
     axes = figure.subplots()
     lengths = sorted(summary["length"].unique())
     names = list(dict.fromkeys(summary[by]))
@@ -133,7 +133,8 @@ def draw_lines(summary: pandas.DataFrame, by: str, title: str) -> Any:
         # Shift the lines slightly so that their error bars do not hide each other.
         x = [lengths.index(length) + 0.04 * (place - (len(names) - 1) / 2) for length in group["length"]]
         axes.errorbar(x, 100 * group["mean"], yerr=100 * group["sd"].astype(float), color=colour,
-                      linestyle=style, linewidth=2.5, marker=marker, markersize=8, capsize=5,
+                      linestyle=style if len(lengths) > 2 else "",         # two points are no trend
+                      linewidth=2.5, marker=marker, markersize=8, capsize=5,
                       label=CELL_NAMES[name] if by == "cell" else name)
     axes.axhline(50, color="#888888", linewidth=1, linestyle=":", zorder=1, label="guessing")
     axes.set_xticks(range(len(lengths)), [str(length) for length in lengths])

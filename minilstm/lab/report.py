@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).parent / "templates"
 DPI = 110           # of figures in a report: sharp on a laptop's screen, small in the file
+PIXELS = 73         # of the screen for an inch of a figure: letters of 12 points are 12 pixels high
 
 
 class Block:
@@ -36,9 +37,10 @@ class Block:
 
 @dataclass(frozen=True)
 class Text(Block):
-    """A paragraph."""
+    """A paragraph, or a link to a page beside this one."""
 
     text: str
+    href: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Items(Block):
 
 @dataclass(frozen=True)
 class Findings(Block):
-    """Sentences computed from a section's numbers. They stand in the conclusions, and nowhere else."""
+    """Sentences computed from a section's numbers. The first of them stands in the conclusions, too."""
 
     items: Sequence[str]
 
@@ -68,18 +70,6 @@ class Equations(Block):
 
     lines: Sequence[tuple[str, str]]
     title: str = ""
-
-
-@dataclass(frozen=True)
-class Code(Block):
-    """Lines of text in a fixed-width font."""
-
-    text: str
-
-    @property
-    def size(self) -> float:
-        """The size of letters, in percent of the screen's width, at which the longest line fits a phone."""
-        return round(140 / max(40, *map(len, self.text.splitlines())), 2)
 
 
 @dataclass(frozen=True)
@@ -102,7 +92,8 @@ class Table(Block):
     @property
     def wide(self) -> bool:
         """Whether its rows are too long for a phone, where each value then gets a line of its own."""
-        return sum(max(map(len, column)) for column in list(zip(*self.rows))[1:]) > 36
+        first = max((len(word) for row in self.rows for word in row[0].split()), default=0)
+        return first + sum(max(map(len, column)) for column in list(zip(*self.rows))[1:]) > 40
 
     @classmethod
     def of(cls, frame: pandas.DataFrame, caption: str, bold: Sequence[int] = ()) -> Table:
@@ -115,17 +106,23 @@ class Table(Block):
 
 @dataclass(frozen=True)
 class Figure(Block):
-    """A picture (WebP) with its caption, an alternative text, and the same picture drawn for a phone."""
+    """A picture (WebP) with its caption, an alternative text, and the same picture drawn for a phone.
+
+    ``width``: in pixels of the screen; ``heat``: colours that a dark scheme must not invert.
+    """
 
     picture: bytes
     caption: str
     alt: str = ""
     narrow: bytes | None = None
+    width: int = 0
+    heat: bool = False
 
     @classmethod
-    def of(cls, figure: Any, caption: str, alt: str = "", narrow: Any = None) -> Figure:
+    def of(cls, figure: Any, caption: str, alt: str = "", narrow: Any = None, heat: bool = False) -> Figure:
         """Return the block of a matplotlib Figure, and of another one, ``narrow``, for a phone."""
-        return cls(_webp(figure), caption, alt, None if narrow is None else _webp(narrow))
+        return cls(_webp(figure), caption, alt, None if narrow is None else _webp(narrow),
+                   round(PIXELS * figure.get_figwidth()), heat)
 
 
 @dataclass
@@ -146,6 +143,7 @@ def typeset(text: str) -> str:
 
     Everything else is escaped, so the result is safe in a page.
     """
+    text = re.sub(r"(?<=\d) (?=%)", "\u00a0", text.replace("/∂", "/\u2060∂"))      # where no line may break
     text = re.sub(r"(?<!\w)([^\W\d_]\u0303?)_(?:\{([^{}]*)\}|([^\W_]|max)(?!\w))",
                   lambda m: f"{m[1]}<sub>{m[2] or m[3]}</sub>", html.escape(text))
     text = re.sub(r"(?<![\w.])(\d+(?:\.\d+)?)e([+-])0*(\d+)\b",

@@ -13,12 +13,13 @@ from minilstm.cells import gru, lstm, rnn
 from minilstm.data.tokenizer import Tokenizer
 from minilstm.lab import conclusions, gradient_tables, imdb_results, lag_results
 from minilstm.lab.cells import CELLS
-from minilstm.lab.gradient_axes import finish
+from minilstm.lab.gradient_axes import default_rows, finish
 from minilstm.lab.gradient_figures import FIGURES, SHOWS
-from minilstm.lab.report import Code, Equations, Figure, Findings, Heading, Items, Quote, Section, Table, Text
+from minilstm.lab.report import Equations, Figure, Findings, Heading, Items, Quote, Section, Table, Text
 from minilstm.lab.words import WordTrace
-from minilstm.lab.words_figure import draw_words
+from minilstm.lab.words_figure import draw_words, draw_words_down
 from minilstm.layers.module import Module
+from minilstm.layers.summary import layer_rows
 from minilstm.losses.metrics import confusion_matrix, precision_recall_f1
 from minilstm.training.curves import TRAIN, VALIDATION, draw_epochs, legend_below, new_figure
 from minilstm.training.history import History
@@ -27,22 +28,22 @@ if TYPE_CHECKING:
     import pandas
 
 PROBLEM_WORDS = {"imdb": "the reviews", "adding": "the adding problem"}
-CAPTIONS = {        # of the figures of gradients
-    "gradient-flow": "Norm of the gradient at each step, before training and after it.",
-    "gradient-flow-during-training": "The same norms during training.",
-    "ways-back": "The whole gradient, the part that came only along the state, and the part that passed "
-                 "through a gate.",
-    "ways-of-one-step": "One step back: the share of each way.",
-    "jacobians": "Singular values of the Jacobians from step t to the last, with their bounds.",
-    "gates-over-time": "The mean of each gate at each step.",
-    "gate-saturation": "How often each gate is nearly shut or nearly open.",
-    "forget-bias": "Effect of the forget gate's initial bias on the gradient.",
-    "recurrent-weights": "Effect of the initial recurrent weights on a simple RNN's gradient.",
-    "clipping": "Gradient norms during training, and the effect of clipping.",
+CAPTIONS = {        # of the figures of gradients: how to read them
+    "gradient-flow": "The loss is at the right: what falls to the left vanishes, what rises explodes.",
+    "gradient-flow-during-training": "In the order of the legend: how training changes these lines.",
+    "ways-back": "Where the blue line is far below the grey one, nearly all of it came through gates.",
+    "ways-of-one-step": "The highest line is the way that most of it takes from the next step to this one.",
+    "jacobians": "The largest singular value limits what comes back; dashed: what weights or gates allow.",
+    "gates-over-time": "Dotted before training, solid after it: which gates it opened or shut.",
+    "gate-saturation": "A gate that is nearly shut or open passes hardly any gradient to its weights.",
+    "forget-bias": "How the forget bias changes the gradient, and whether the loss gains by it.",
+    "recurrent-weights": "How a simple RNN's initial weights change the gradient, and the loss.",
+    "clipping": "What is above the dashed line is cut down to it; at the end, what that does to the loss.",
 }
+SATURATED = 0.01        # share of units and steps from which it is drawn
 EARLY = 5               # epochs of the short training
 EXCERPT = 400           # characters of a review that are shown
-WORDS, WORDS_NARROW = 36, 14    # words of a review that a figure shows, on a laptop and on a phone
+WORDS = 36              # words of a review that a figure shows on a laptop; on a phone it shows all
 EQUATION = re.compile(r"^    (\S+) +(= .+?) {2,}(\S.*)$", re.MULTILINE)     # of a cell's docstring
 LEARNING_EQUATIONS = (
     ("p = σ(w h_T + b)", "answer, from the last hidden state"),
@@ -133,26 +134,27 @@ def model(network: Module, settings: Mapping[str, Any]) -> Section:
     return Section("Model", [
         Text("Input, Embedding, recurrent layer (its last hidden state), Dropout, Linear, Sigmoid; "
              "binary cross-entropy; Adam."),
-        Code(str(network.summary((settings["batch_size"], settings["max_length"])))),
+        Table(("layer", "output shape", "parameters"),
+              layer_rows(network, (settings["batch_size"], settings["max_length"])),
+              f"{network.num_parameters():,} parameters."),
         Table(("setting", "value"), shown, "Settings of the training.")])
 
 
 def training(history: History) -> Section:
-    """Return the epochs as tables and curves, early ones first."""
-    blocks: list[Any] = []
-    for count in sorted({min(EARLY, len(history)), len(history)}):
-        part = History(history.rows[:count])
-        best = part.best
-        rows = []
-        for row in part:
-            values = (row[name] for name in ("train_loss", "train_acc", "val_loss", "val_acc"))
-            rows.append([str(row["epoch"]), *("" if value is None else f"{value:.4f}" for value in values)])
-        blocks.append(Table(("epoch", "train loss", "train acc", "val loss", "val acc"), rows,
-                            f"{count} epochs; the best one by validation accuracy stands out.",
-                            [] if best is None else [best["epoch"] - part.rows[0]["epoch"]]))
-    blocks.append(Figure.of(draw_curve(history, "loss"), "Epoch vs loss."))
-    blocks.append(Figure.of(draw_curve(history, "acc"), "Epoch vs accuracy."))
-    return Section("Training", [*blocks, Findings(conclusions.about_training(history, EARLY))])
+    """Return the epochs as a table and as curves."""
+    rows, best = [], history.best
+    for row in history:
+        values = (row[name] for name in ("train_loss", "train_acc", "val_loss", "val_acc"))
+        rows.append([str(row["epoch"]), *("" if value is None else f"{value:.4f}" for value in values)])
+    return Section("Training", [
+        Findings(conclusions.about_training(history, EARLY)),
+        Table(("epoch", "train loss", "train acc", "val loss", "val acc"), rows,
+              "All epochs; the best one by validation accuracy stands out.",
+              [] if best is None else [best["epoch"] - history.rows[0]["epoch"]]),
+        Figure.of(draw_curve(history, "loss"), "Where the losses part, reviews are learned by heart.",
+                  "Epoch vs loss"),
+        Figure.of(draw_curve(history, "acc"), "What counts is the accuracy on reviews not trained on.",
+                  "Epoch vs accuracy")])
 
 
 def comparison(frame: pandas.DataFrame, config: Mapping[str, Any]) -> Section:
@@ -161,15 +163,15 @@ def comparison(frame: pandas.DataFrame, config: Mapping[str, Any]) -> Section:
     usual = frame[frame["treatment"] == "pre"]
     if not len(usual):
         return Section(title, [Text("No cells were compared with padding in front.")])
+    best, last = (imdb_results.summarize(usual, name)["mean"] for name in ("best_val_acc", "last_val_acc"))
     return Section(title, [
+        Findings(conclusions.about_cells(imdb_results.summarize(usual))),
         Text(budget_of(config["budget"])),
         Table.of(imdb_results.table(usual).drop(columns="padding"),
-                 "Validation accuracy in percent, best epoch: mean ± standard deviation (number of seeds)."),
-        Table.of(imdb_results.table(usual, "last_val_acc").drop(columns="padding"),
-                 "The same after the last epoch."),
+                 "Validation accuracy in percent, best epoch: mean ± standard deviation (number of seeds). "
+                 f"After the last epoch it is at most {conclusions.points((best - last).max())} lower."),
         Figure.of(imdb_results.draw(usual)["accuracy"],
-                  "Validation accuracy (best epoch) against the number of tokens used."),
-        Findings(conclusions.about_cells(imdb_results.summarize(usual)))])
+                  "Where bars overlap, the seeds do not tell the cells apart.")])
 
 
 def budget_of(budget: Mapping[str, Any]) -> str:
@@ -191,12 +193,11 @@ def paddings(frame: pandas.DataFrame) -> Section:
         if group["treatment"].nunique() < 2:
             continue
         blocks += [
+            Findings(conclusions.about_paddings(imdb_results.summarize(group))),
             Table.of(imdb_results.table(group),
                      f"{cell.upper()}: validation accuracy in percent, best epoch (number of seeds)."),
             Figure.of(imdb_results.draw(group)[f"paddings-{cell}"],
-                      "Validation accuracy (best epoch) against the number of tokens used, "
-                      "for each way to pad."),
-            Findings(conclusions.about_paddings(imdb_results.summarize(group)))]
+                      "Only reviews that are shorter than this are padded at all.")]
     return Section("Padding in front or behind, at several lengths",
                    blocks or [Text("Only one way to pad was tried.")])
 
@@ -205,16 +206,15 @@ def long_lags(studies: Sequence[tuple[Mapping[str, Any], pandas.DataFrame]]) -> 
     """Return which cells learn to remember, over how many steps; ``studies``: (budget, results) each."""
     blocks: list[Any] = [Text(
         "Tasks whose answer depends on much earlier steps, learned from fresh sequences until the published "
-        "criterion is met or the budget is used up. The cells have nearly the same number of parameters; "
-        "which of them fail holds only for this budget and these settings.")]
+        "criterion is met or the budget is used up; with another budget other cells may fail. The cells have "
+        "nearly the same number of parameters.")]
     for number, (budget, frame) in enumerate(studies, 1):
         rows = [{"task": lag_results.TITLES[row["task"]], "cell": row["cell"], "lag": row["T"] or None,
                  "solved": row["solved"], "seeds": row["seeds"]} for row in frame.to_dict("records")]
-        findings = conclusions.about_tasks(rows)
         if len(studies) > 1:
             blocks.append(Heading(f"Budget {number}"))
-            findings = [f"Budget {number}: {sentence}" for sentence in findings]
         blocks += [
+            Findings(conclusions.about_tasks(rows)),
             Text(f"At most {budget['steps']:,} steps of {budget['batch_size']} sequences, "
                  f"Adam {budget['lr']:g}, gradients clipped at norm {budget['clip_norm']:g}, "
                  f"{budget['init']} initial weights."),
@@ -226,9 +226,8 @@ def long_lags(studies: Sequence[tuple[Mapping[str, Any], pandas.DataFrame]]) -> 
         for task in dict.fromkeys(frame["task"]):
             blocks.append(Figure.of(
                 lag_results.draw(frame, task),
-                f"{lag_results.TITLES[task]}: share of seeds that solve it, and final error.",
+                "A cell that no longer remembers leaves the top; its error is that without memory.",
                 narrow=lag_results.draw(frame, task, columns=1)))
-        blocks.append(Findings(findings))
     return Section("Long-term dependencies", blocks)
 
 
@@ -236,31 +235,34 @@ def gradients(frames: Mapping[str, pandas.DataFrame]) -> Section:
     """Return how gradients change on their way back; ``frames``: from ``gradient_tables.tables``."""
     rows = gradient_tables.summary(frames)
     steps = frames["flow"].groupby("problem")["T"].first()
-    findings = []
-    for row in rows.to_dict("records"):
-        when = f"after {row['step']} steps" if row["step"] else "before training"
-        state = "c" if row["cell"] == "lstm" else "h"
-        findings.append({"cell": row["cell"], "when": f"{PROBLEM_WORDS[row['problem']]}, {when}",
-                         "steps": int(steps[row["problem"]]) - 1, "state": state,
-                         "ratio": row[f"{state}_ratio"], "alone": row["alone"]})
+    findings = [{"cell": row["cell"], "problem": PROBLEM_WORDS[row["problem"]], "trained": row["step"] > 0,
+                 "steps": steps[row["problem"]] - 1,
+                 "ratio": row["c_ratio"] if row["cell"] == "lstm" else row["h_ratio"]}
+                for row in rows.to_dict("records")]
     blocks: list[Any] = [
-        Text("∂L/∂h_t, and in the LSTM ∂L/∂c_t: the part of the gradient that reaches the state after step "
-             "t. Measured on sequences without padding, in float64, with the layers' own backward steps. "
-             "A gradient comes back along the state (by the factors f of an LSTM, z of a GRU) or through the "
-             "gates; both add up to the whole."),
+        Findings(conclusions.about_gradients(findings)),
+        Text("∂L/∂h_t, and in the LSTM ∂L/∂c_t, is what reaches the state after step t. It comes back along "
+             "the state (by the factors f of an LSTM, z of a GRU) or through the gates; both add up to the "
+             "whole. These models are trained for a few steps, on long reviews without padding: their losses "
+             "do not belong to the accuracies elsewhere in this report."),
         Table.of(gradient_tables.words(rows),
-                 "How much of the gradient is left at the first step; the share of it that never went "
-                 "through a gate; the largest singular value of the Jacobian from the first step to the "
-                 "last; and the training loss.")]
+                 "What is left at the first step; the share of it that never went through a gate, below zero "
+                 "where that part points against the whole; the largest singular value of the Jacobian from "
+                 "the first step to the last; and the training loss.")]
     for problem in dict.fromkeys(rows["problem"]):
         cells = set(rows[rows["problem"] == problem]["cell"])
         blocks.append(Heading(PROBLEM_WORDS[problem].capitalize()))
+        gates = default_rows(frames["gates"], problem).groupby(["cell", "gate", "step"])
+        most = gates[["left", "right"]].mean().max().max()
         for name, caption in CAPTIONS.items():
-            if cells & set(SHOWS.get(name, CELLS)):
+            if name == "gate-saturation" and most < SATURATED:
+                blocks.append(Text("No gate saturates: at most "
+                                   f"{conclusions.percent(most)} of its values are near 0 or 1."))
+            elif cells & set(SHOWS.get(name, CELLS)):
                 draw = FIGURES[name]
                 narrow = draw(frames, problem, columns=1)
                 blocks.append(Figure.of(draw(frames, problem), caption, narrow=narrow))
-    return Section("Gradients through time", [*blocks, Findings(conclusions.about_gradients(findings))])
+    return Section("Gradients through time", blocks)
 
 
 def mistakes(texts: Sequence[str], labels: np.ndarray, probabilities: np.ndarray, count: int = 3) -> Section:
@@ -270,10 +272,10 @@ def mistakes(texts: Sequence[str], labels: np.ndarray, probabilities: np.ndarray
     rows = [[f"truly {name}", *(f"{n:,}" for n in counts)]
             for name, counts in zip(("negative", "positive"), matrix)]
     blocks: list[Any] = [
+        Findings(conclusions.about_confusion(matrix.tolist())),
         Table(("", "predicted negative", "predicted positive"), rows,
               "Confusion matrix of the best epoch on the validation part. "
-              f"Precision {precision:.3f}, recall {recall:.3f}, F1 {f1:.3f} (positive)."),
-        Findings(conclusions.about_confusion(matrix.tolist()))]
+              f"Precision {precision:.3f}, recall {recall:.3f}, F1 {f1:.3f} (positive).")]
     errors = np.abs(probabilities - labels)
     for label, name in enumerate(("negative", "positive")):
         worst = [k for k in np.argsort(-errors, kind="stable") if labels[k] == label and errors[k] > 0.5]
@@ -288,10 +290,15 @@ def excerpt(text: str) -> str:
     return plain if len(plain) <= EXCERPT else plain[:EXCERPT].rsplit(" ", 1)[0] + " …"
 
 
-def words(traces: Sequence[tuple[str, WordTrace]]) -> Section:
-    """Return reviews read word by word, each with a line that says which review it is."""
+def words(traces: Sequence[tuple[str, WordTrace]], page: str | None = None) -> Section:
+    """Return reviews read word by word, each with a line that says which review it is.
+
+    ``page``: the file of the explorer's page of this model, beside the report.
+    """
     blocks: list[Any] = [Text("After each word: the model's answer if the review ended there, the state and "
                               "the gates.")]
+    if page is not None:
+        blocks.append(Text("Try it: this model as a page of its own, forwards and backwards", page))
     for about, trace in traces:
         order = np.argsort(trace.changes)
         up = [k for k in order[::-1][:5] if trace.changes[k] > 0]
@@ -302,21 +309,17 @@ def words(traces: Sequence[tuple[str, WordTrace]]) -> Section:
             Quote(excerpt(" ".join(trace.words)),
                   f"{about}; in the end p(positive) = {trace.prediction:.3f}"),
             Figure.of(draw_words(trace, count=WORDS),
-                      "The model's answer, its state and its gates after each word.",
-                      "Heat maps of a review, word by word", draw_words(trace, count=WORDS_NARROW)),
+                      "Blue is positive, or above one half, and red is negative. Gates go from dark to light "
+                      "as they open.",
+                      "Heat maps of a review, word by word", draw_words_down(trace), heat=True),
             Table(("word", "place", "p after it", "change"), rows, "The words that change the answer most.")]
     return Section("A review, word by word", blocks)
 
 
 def conclude(sections: Sequence[Section]) -> Section:
-    """Return the findings of all sections, under their titles."""
-    blocks: list[Any] = [Text("Each sentence is computed from the numbers above.")]
-    for section in sections:
-        findings = [block for block in section.blocks if isinstance(block, Findings)]
-        sentences = [sentence for block in findings for sentence in block.items]
-        if sentences:
-            blocks += [Heading(section.title), Items(sentences)]
-    return Section("Conclusions", blocks)
+    """Return the first finding of each section."""
+    return Section("Conclusions", [Items([block.items[0] for section in sections for block in section.blocks
+                                          if isinstance(block, Findings) and block.items])])
 
 
 # Figures
@@ -325,7 +328,7 @@ def conclude(sections: Sequence[Section]) -> Section:
 
 def draw_lengths(lengths: np.ndarray, max_length: int) -> Any:
     """Return the histogram of review lengths (n,) as a Figure; the longest hundredth counts as one bin."""
-    figure = new_figure(7, 4.2)
+    figure = new_figure(6.5, 4.2)
     axes = figure.subplots()
     top = max(float(np.quantile(lengths, 0.99)), max_length + 1.0)
     axes.hist(np.minimum(lengths, top), bins=50, color=TRAIN)
@@ -337,7 +340,7 @@ def draw_lengths(lengths: np.ndarray, max_length: int) -> Any:
 
 def draw_curve(history: History, kind: str) -> Any:
     """Return epoch vs loss (``kind`` "loss") or epoch vs accuracy ("acc") as a matplotlib Figure."""
-    figure = new_figure(7, 4.2)
+    figure = new_figure(6.5, 4.2)
     draw_epochs(figure.subplots(), history, kind)
     legend_below(figure)
     return figure

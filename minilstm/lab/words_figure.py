@@ -40,7 +40,7 @@ def draw_words(trace: WordTrace, start: int | None = None, count: int = 60) -> A
     window = slice(start, min(start + count, n))
     shown = window.stop - window.start
 
-    state = trace.h if trace.c is None else trace.c
+    name, state = ("hidden state h", trace.h) if trace.c is None else ("cell state c", trace.c)
     units = most_active(state, trace.probabilities)
     keeps = KEEPS.get(trace.cell)
     heights = {"review": 0.7} if shown < n else {}
@@ -54,32 +54,62 @@ def draw_words(trace: WordTrace, start: int | None = None, count: int = 60) -> A
     if "review" in panels:
         _whole(panels["review"], trace, window)
     _probability(panels["p"], trace, window)
-    name = "hidden state h" if trace.c is None else "cell state c"
     limit = float(np.abs(state[window][:, units]).max()) or 1.0
     _heat(figure, panels["state"], state[window][:, units].T,
           f"{name}: the {len(units)} units that move most", SIGNED, (-limit, limit))
-    panels["state"].set_yticks(range(len(units)), [str(unit) for unit in units], fontsize=7)
+    panels["state"].set_yticks(range(len(units)), [str(unit) for unit in units], fontsize=9)
     panels["state"].set_ylabel("unit")
     if keeps:
         means = np.stack([np.abs(gate[window]).mean(axis=1) for gate in trace.gates.values()])
         _heat(figure, panels["means"], means, "gates, mean over all units", OPEN, (0.0, 1.0))
         panels["means"].set_yticks(range(len(means)), [NAMES[gate] for gate in trace.gates], fontsize=9)
-        _heat(figure, panels["keeps"], trace.gates[keeps][window][:, units].T,
-              f"{NAMES[keeps]} of the same units", OPEN, (0.0, 1.0))
-        panels["keeps"].set_yticks(range(len(units)), [str(unit) for unit in units], fontsize=7)
+        kept = trace.gates[keeps][window][:, units].T
+        _heat(figure, panels["keeps"], kept, f"{NAMES[keeps]} of the same units", OPEN, _span(kept))
+        panels["keeps"].set_yticks(range(len(units)), [str(unit) for unit in units], fontsize=9)
         panels["keeps"].set_ylabel("unit")
     for panel in list(panels.values())[1 if "review" in panels else 0:]:
         panel.set_xlim(-0.5, shown - 0.5)
         panel.set_xticks(range(shown), [""] * shown)
-    shown_words = map(drawable, trace.words[window])
-    labels = [word if known else f"[{word}]" for word, known in zip(shown_words, trace.known[window])]
     bottom = list(panels.values())[-1]
-    bottom.set_xticks(range(shown), [_short(label) for label in labels], rotation=90, fontsize=10,
-                      parse_math=False)
+    bottom.set_xticks(range(shown), _labels(trace, window), rotation=90, fontsize=10, parse_math=False)
     part = "" if shown == n else f" {window.start + 1} to {window.stop} of {n}"
     unknown = "" if trace.known[window].all() else ", [unknown ones]"
     bottom.set_xlabel(f"words{part}{unknown}")
     return figure
+
+
+def draw_words_down(trace: WordTrace) -> Any:
+    """Return a Figure of the whole review for a phone, a word a line: answer, state and keeping gate."""
+    p, rows = trace.probabilities, range(len(trace.words))
+    name, state = ("h", trace.h) if trace.c is None else ("c", trace.c)
+    units = most_active(state, p)
+    limit = float(np.abs(state[:, units]).max()) or 1.0
+    panels = [("p(positive)", p[:, None], SIGNED, (-0.7, 1.7)),
+              (name, state[:, units], SIGNED, (-limit, limit))]
+    if keeps := KEEPS.get(trace.cell):
+        kept = trace.gates[keeps][:, units]
+        panels.append((NAMES[keeps], kept, OPEN, _span(kept)))
+    figure = new_figure(4.6, 0.6 + 0.17 * len(rows))
+    figure.subplots(1, len(panels), sharey=True)
+    for axes, (title, values, colours, (low, high)) in zip(figure.axes, panels):
+        axes.imshow(values, cmap=colours, vmin=low, vmax=high, aspect="auto",
+                    extent=(0, 1, len(rows) - 0.5, -0.5))
+        axes.set_title(title, fontsize=10)
+        axes.set_xticks([])
+    figure.axes[0].plot(p, rows, "o-", color="black", markersize=3)
+    figure.axes[0].set_yticks(rows, _labels(trace, slice(None)), fontsize=9, parse_math=False)
+    return figure
+
+
+def _labels(trace: WordTrace, window: slice) -> list[str]:
+    """Return words for an axis, unknown ones in brackets."""
+    return [_short(word if known else f"[{word}]")
+            for word, known in zip(map(drawable, trace.words[window]), trace.known[window])]
+
+
+def _span(gate: np.ndarray) -> tuple[float, float]:
+    """Return limits for the colours of a gate, which may hardly move."""
+    return float(np.floor(10 * gate.min()) / 10), float(np.ceil(10 * gate.max()) / 10)
 
 
 def drawable(word: str) -> str:

@@ -18,29 +18,34 @@ class Summary(str):
         return str(self)
 
 
-def summarize(model: Any, input_shape: tuple[int, ...] | None) -> Summary:
-    """Return the table of a Module: its layers in the order of the forward, each counted once.
+def layer_rows(model: Any, input_shape: tuple[int, ...] | None) -> list[tuple[str, str, str]]:
+    """Return (layer, output shape, parameters) of a Module's layers in the order of the forward.
 
-    With ``input_shape``, an input of zeros is run through the layers in evaluation mode. Raises
-    ArgumentError.
+    A layer is counted once. With ``input_shape``, an input of zeros is run through the layers in evaluation
+    mode; without it shapes are empty. Raises ArgumentError.
     """
-    layers, parameters = model.chain(), model.named_parameters()
+    layers = model.chain()
     modules = [layer for _, layer in layers]
     shapes = None if input_shape is None else _output_shapes(model, modules, input_shape)
-    rows = [("layer", "output shape", "parameters")]
+    rows = []
     counted: set[int] = set()
     for (name, layer), shape in zip(layers, shapes or [""] * len(layers)):
         count = "shared" if id(layer) in counted else f"{layer.num_parameters():,}"
         counted.add(id(layer))
         described = type(layer).__name__ if layer.children() else repr(layer)   # which shows its arguments
         rows.append((f"({name}) {described}" if name else described, shape, count))
-    if shapes is None:
-        rows = [(first, "", last) for first, _, last in rows]
+    return rows
+
+
+def summarize(model: Any, input_shape: tuple[int, ...] | None) -> Summary:
+    """Return ``layer_rows`` and the totals as text."""
+    rows = [("layer", "output shape" if input_shape is not None else "", "parameters"),
+            *layer_rows(model, input_shape)]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     lines = [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}".rstrip() if widths[1] else
              f"{a:<{widths[0]}}  {c:>{widths[2]}}" for a, b, c in rows]
     rule = "-" * max(map(len, lines))
-    numbers = parameters.values()
+    numbers = model.parameters()
     size = sum(int(p.nbytes) for p in numbers)
     dtypes = ", ".join(sorted({str(p.dtype) for p in numbers})) or "none"
     total = f"{sum(int(p.size) for p in numbers):,} parameters, {size / 2**20:.2f} MiB ({dtypes})"

@@ -21,6 +21,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,7 +47,7 @@ class Request(NamedTuple):
     """What to check: ``target`` is "FILE:NAME" or "FILE:FORWARD,BACKWARD".
 
     ``arguments``: of a class. ``sizes``: of N, T, D, H, V. ``shape``: of the first input. ``arrays``: shapes
-    by name. ``tokens``: the first input is ids below this number.
+    by name. ``tokens``: an input, the first that forward takes so, is ids below this number.
     """
 
     target: str = ""
@@ -119,24 +120,27 @@ def make(named: Any, request: Request) -> Trial:
     sizes, by_hand = _sizes(wanted, request), request.shape is not None
     trials: list[Trial] = []
     seen = set()
-    for layout in layouts("NT" if request.tokens and not by_hand else None):
+    places = range(9 if request.tokens else 1)      # which of the inputs is the ids
+    for layout, place in product(layouts("NT" if request.tokens and not by_hand else None), places):
         try:
             given = _build(named, layout, sizes, request) if builds else named
             forward = _forward_of(given)
             names = required(forward)
             names += [name for name in all_names(forward) if name in request.arrays and name not in names]
-            first = "".join(names[:1])
-            maker = Maker(layout, names, sizes, request.arrays, request.seed, first * bool(request.tokens))
+            if place and place >= len(names):
+                continue
+            first = {} if request.shape is None else dict.fromkeys(names[:1], request.shape)
+            shapes = {**first, **request.arrays}
+            ids = "".join(names[place:place + 1]) if request.tokens else ""
+            maker = Maker(layout, names, sizes, shapes, request.seed, ids)
             inputs = {name: maker.make(name) for name in names}
         except KeyError as error:
             raise _unknown_name(error.args[0]) from None
-        if by_hand and names:
-            inputs[names[0]] = _first_input(request)
-        shapes = repr([(name, _shape(value)) for name, value in inputs.items()])
-        if shapes in seen and not wanted[len(request.arguments):] and not _on_demand(inputs):
+        made = repr([(name, _shape(value)) for name, value in inputs.items()]) + ids
+        if made in seen and not wanted[len(request.arguments):] and not _on_demand(inputs):
             continue
-        seen.add(shapes)
-        trials.append(_try(given, inputs, None if by_hand or first in request.arrays else layout.x))
+        seen.add(made)
+        trials.append(_try(given, inputs, None if {*names[:1]} & {*shapes} else layout.x))
         unknown = set(request.arrays) - maker.asked - {*wanted}
         if unknown and trials[-1].forward is None:
             raise ArgumentError(f"--array {min(unknown)}: forward takes no array of this name")
@@ -147,7 +151,7 @@ def make(named: Any, request: Request) -> Trial:
 
 def _sizes(wanted: list[str], request: Request) -> dict[str, int]:
     """Return the sizes asked for, and those that a class is given (MyLSTM 3 5: so x has 3 features)."""
-    sizes = {**SIZES, **request.sizes}
+    sizes = {**SIZES, **({"V": request.tokens} if request.tokens else {}), **request.sizes}
     for name, value in zip(wanted, request.arguments):
         size = size_of(name)
         if size is not None and isinstance(value, int) and value > 0 and size not in request.sizes:
@@ -186,13 +190,6 @@ def _unknown_name(name: str) -> ArgumentError:
 
 def _forward_of(given: Any) -> Any:
     return given[0] if isinstance(given, (tuple, list)) else getattr(given, "forward", given)
-
-
-def _first_input(request: Request) -> np.ndarray:
-    rng = np.random.default_rng(request.seed)
-    if request.tokens is None:
-        return rng.standard_normal(request.shape)
-    return rng.integers(0, request.tokens, request.shape)
 
 
 def _shape(value: Any) -> str:

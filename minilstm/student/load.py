@@ -103,7 +103,7 @@ def sources(file: Path) -> dict[str, str]:
         book = json.loads(text)
         sheets = [book] if "cells" in book else book["worksheets"]
         cells = [cell for sheet in sheets for cell in sheet["cells"] if cell["cell_type"] == "code"]
-        found = [cell["source"] if "source" in cell else cell["input"] for cell in cells]
+        found = [cell.get("source") or cell.get("input", "") for cell in cells]
     except (ValueError, KeyError, TypeError) as error:
         words = _broken(text, error) if isinstance(error, json.JSONDecodeError) else "it has no cells"
         raise ArgumentError(f"{file}: not a notebook: {words}") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,9 @@ def refused(example: Any, capsys: pytest.CaptureFixture[str], *argv: str) -> str
 def test_a_page_of_several_runs(example: Any, run: Path, reviews: Path, tmp_path: Path,
                                 capsys: pytest.CaptureFixture[str]) -> None:
     other = train(example, reviews, tmp_path / "other", "--cell", "gru", "--mask")
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("Look inside: python ") and shlex.split(last)[4:] == [str(other), "-o", "lstm.html"]
+    assert Path(shlex.split(last)[3]).samefile(EXAMPLES / "explorer.py")
     out = tmp_path / "page.html"
     assert example.main([str(run), str(other), "-o", str(out), "--words", "7"]) == 0
     assert f"The page is {out}" in capsys.readouterr().out
@@ -110,8 +114,10 @@ def test_mistakes_are_one_line(example: Any, run: Path, reviews: Path, tmp_path:
     assert "--words" in refused(example, capsys, str(run), "--words", "some.json", *out)
     assert "--words" in refused(example, capsys, str(run), "--words", "0", *out)
     assert "no such folder" in refused(example, capsys, "--demo", "-o", str(tmp_path / "a" / "b.html"))
-    for option, words in ((["--bidirectional"], "one direction"), (["--head", "3"], "--head")):
-        assert words in refused(example, capsys, str(train(example, reviews, tmp_path / option[0], *option)), *out)
+    for option, words in ((["--bidirectional"], "one direction"), (["--head", "3"], "the middle of long reviews")):
+        run_dir = train(example, reviews, tmp_path / option[0], *option)
+        assert "Look inside" not in capsys.readouterr().out
+        assert words in refused(example, capsys, str(run_dir), *out)
     damaged = train(example, reviews, tmp_path / "damaged")
     for name in ("best.ckpt", "tokenizer.json", "config.json"):
         content = (damaged / name).read_bytes()

@@ -21,7 +21,7 @@ from minilstm.lab import report
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SIZES = {"num_words": 30, "max_length": 8, "embedding_size": 3, "hidden_size": 4, "batch_size": 16, "lr": 0.02}
 PLAN: dict[str, dict[str, Any]] = {
-    "training": {**SIZES, "epochs": 6},
+    "training": {**SIZES, "epochs": 6, "limit": 120},
     "comparison": {"train": 60, "validation": 20, "lengths": (4, 8), "seeds": 2, "epochs": 1, "num_words": 30,
                    "embedding_size": 3, "hidden_size": 4},
     "tasks": {"lags": (4, 6), "seeds": 1, "steps": 4, "evaluate_every": 2, "parameters": 60, "batch_size": 8},
@@ -150,7 +150,8 @@ def test_a_report_on_folders_that_are_there(example: Any, out: Path, reviews: Pa
     page = (tmp_path / "lab" / "report.html").read_text(encoding="utf-8")
     assert "Budget 2" in page and "The review that was given" in page
     assert "quick run" not in page
-    assert [path.name for path in (tmp_path / "lab").iterdir()] == ["report.html"]
+    assert sorted(path.name for path in (tmp_path / "lab").iterdir()) == ["explorer.html", "report.html"]
+    assert '<a href="explorer.html">' in page
     other = tmp_path / "other.csv"
     other.write_text(reviews.read_text().replace("plot", "story"))
     words = refused(example, capsys, *there, "--out", str(tmp_path / "b"), "--data", str(other))

@@ -102,7 +102,8 @@ def test_nobody_is_lost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     table = csv.DictReader(out.read_text("utf-8-sig").splitlines())
     rows = {row["submission"]: (row["total"], row["mistakes"]) for row in table}
     assert rows == {
-        "ada": ("0", "holds hw.zip: unpack it"), "ben.pdf": ("0", "neither a Python file (.py) nor a notebook (.ipynb)"),
+        "ada": ("0", "holds hw.zip: unpack it"),
+        "ben.pdf": ("0", "a .pdf file, neither a Python file (.py) nor a notebook (.ipynb)"),
         "cem.tar.gz": ("0", "an archive: unpack it"), "dan": ("0", "an empty folder"),
         "eva.ipynb": ("0", "eva.ipynb: not a notebook: JSON ends at character 12"), "fay.ipynb": ("10", ""),
         "gül": ("0", "holds only step06_embedding.txt, no .py or .ipynb file"),

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import runpy
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from wrong_answers import WRONG
 
-from minilstm.exercises import answers, cells
+from minilstm.exercises import answers, cell_answers, cells
 from minilstm.exercises.numbers import Task
 from minilstm.exercises.steps import STEPS, Graded, grade, steps_in
 from minilstm.exercises.verdict import BLANKS, blanks
@@ -62,6 +64,20 @@ def test_exercise_and_solution_differ_in_the_blanks_alone(number: int) -> None:
     for function in STEPS[number - 1].functions:
         pairs = zip(blank[function.name], solved[function.name], strict=True)
         assert all("..." in b and "..." not in s for b, s in pairs if b != s)
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_what_answers_are_compared_with_is_the_solution(number: int) -> None:
+    """And a mistake is made by changing what stands there once."""
+    def body(source: str) -> list[str]:
+        statements: list[Any] = ast.parse(source).body[0].body      # type: ignore[attr-defined]
+        return [ast.dump(one) for one in statements if not isinstance(getattr(one, "value", None), ast.Constant)]
+    for function in STEPS[number - 1].functions:
+        right = getattr(answers, function.name, None) or getattr(cell_answers, function.name)
+        assert body(inspect.getsource(right)) == body("\n".join(functions(solution(number))[function.name]))
+    for task in (task for task in vars(answers).values() if isinstance(task, Task)):
+        source = inspect.getsource(task.right)
+        assert all(source.count(old) == 1 for wrong in task.wrongs for old in wrong.changes)
 
 
 @pytest.mark.parametrize("number, right, wrong, mistake", WRONG)
@@ -134,9 +150,9 @@ def test_checking_oneself_is_allowed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("line, mistake, score", [
-    ("dh *= 1 - h * h; dz = dh", "right, with a bad habit", 3), ("dz = 0 * dh", "a gradient stays zero", 0),
-    ("dz = dh * (1 - h * h) + 0.1", "weight decay inside backward", 0),
-    ("dz = dh * (1 - h); hx = np.hstack([h, hx[:, h.shape[1]:]])",
+    ("dh *= 1 - h * h; dz = dh", "right, with a bad habit", 3), ("dz = 0 * dh", "a gradient stays zero", 3),
+    ("dz = dh * (1 - h * h) + 0.1", "a wrong gradient", 3),
+    ("dz = dh * (1 - h)\n    hx = np.hstack([h, hx[:, h.shape[1]:]])",
      "tanh' of the activated value; h_t for h_{t-1} in dW", 0)])
 def test_habits_and_zeros(line: str, mistake: str, score: float, tmp_path: Path) -> None:
     path = tmp_path / FILES[1].name
@@ -193,7 +209,7 @@ POINTED_AT = (
     (5, "dc_next = dc_last", "dc_next = np.zeros((N, H))", [4, 3], None),
     (5, "dh_next, dc_next, dW_t, db_t = lstm", "dh_next, _, dW_t, db_t = lstm", [4, 3], "line 60, dx[:, t], dh_next, _"),
     (5, "caches[t])", "caches[-1])", [4, 3], "caches[-1])"),
-    (5, "reversed(range(T))", "range(T)", [4, 0], "for t in range(T)"),
+    (5, "reversed(range(T))", "range(T)", [4, 3], "for t in range(T)"),
     (5, "dhx[:, :H], dc * f, hx", "dhx[:, :H], dc, hx", [4, 3], "return dhx[:, H:], dhx[:, :H], dc, hx"),
     (5, "x[:, t], h, c, W, b)", "x[:, t], h0, c, W, b)", [0, 6], "lstm_step(x[:, t], h0, c, W, b)"),
     (5, "out[:, t] = h", "out[:, t] = c", [0, 6], None), (4, "db = dz.sum(axis=0)", "db = dz", [5], None),
@@ -216,6 +232,20 @@ def test_hints_quote_the_wrong_line(number: int, right: str, wrong: str, points:
     got = graded(path, number)
     assert [one.score for one in got] == points
     assert (wrong.strip() if quoted is None else quoted) in "".join(one.hint for one in got)
+
+
+@pytest.mark.parametrize("right, wrong", [
+    ("dz = dh * (1 - h * h)", "slope = 1 + h * h\n    dz = dh * slope"),                    # which of the two is not known
+    ("dz = dh * (1 - h * h)", "dz = dh * (1 - h * h)\n    if H: dz = 2 * dz"),              # another line may be run
+    ("dz = dh * (1 - h * h)", "def slope():\n        return 1 + h * h\n    dz = dh * slope()"),
+    ("dz = dh * (1 - h * h)", "dz = 2 * dh * other(h)\n\n\ndef other(h):\n    return 1")])
+def test_where_nothing_is_proved_no_line_is_quoted(right: str, wrong: str, tmp_path: Path) -> None:
+    path = tmp_path / FILES[1].name
+    before, after = solution(1).read_text(encoding="utf-8").split(right)
+    inside, _, helper = wrong.partition("\n\n\n")
+    path.write_text(f"{before}{inside}{after}\n\n{helper}\n", encoding="utf-8")
+    hint = graded(path, 1)[1].hint
+    assert hint.startswith("rnn_step_backward: ") and hint.endswith("?")
 
 
 @pytest.mark.parametrize("number, lines, function, detail, hint", [

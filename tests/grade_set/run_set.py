@@ -28,7 +28,7 @@ from wrong import WRONG, Wrong
 
 FEW, WORDS, CHECK = (f"--{word}" in sys.argv for word in ("few", "words", "check"))
 ROOT = Path(__file__).parents[2]
-UNNAMED = re.compile("a wrong gradient|a gradient is wrong|not one that has a name|returns something else|"
+UNNAMED = re.compile("a wrong gradient|a wrong line|not one that has a name|returns something else|"
                      r"stops with an error|cannot be checked|lines? [\d, and]+ of the derivation.*")
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 ANY = "the forward is not the equations"
 ORDER, ADD, CARRY, CARRY_C = ("another arrangement", "= for += in dW or db", "dh of step t+1 is not added",
                               "dc of step t+1 is not added")
-TANH, SIGMA, BEFORE = ("tanh' is missing, or of the activated value", "σ' is missing",
+TANH, SIGMA, BEFORE = ("tanh' is missing|tanh' of the activated value", "σ' is missing",
                        "the gradient before the nonlinearity")
 MEAN, FACTOR = "mean for the sum over the batch", "1/N or 1/T forgotten, or twice"
 RULE, BLOCKS, GATE = ("tanh's rule for a sigmoid, or the reverse", "blocks of dz in another order",

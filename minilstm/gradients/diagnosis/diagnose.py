@@ -11,7 +11,7 @@ import numpy as np
 
 from minilstm.backend.arrays import to_numpy
 from minilstm.backend.checks import is_array
-from minilstm.gradients.check.linearity import CLIPPED, RANDOM, SMALL, check_linearity
+from minilstm.gradients.check.linearity import CLIPPED, MULTIPLIED, RANDOM, SMALL, check_linearity
 from minilstm.gradients.diagnosis.derivation import CELLS, Cell
 from minilstm.gradients.diagnosis.findings import Finding, Part
 from minilstm.gradients.diagnosis.mistakes import MISTAKES
@@ -145,7 +145,7 @@ def diagnosis_of(target: Target, seconds: float = SECONDS, rng: Any = 0) -> Diag
         reading = recognise_wrong(arrays, integers, outputs, time.perf_counter() + seconds / 2)
     if reading is None:
         return Diagnosis(None, side_effects=effects)
-    scale = SMALL if CLIPPED in effects else 1.0
+    scale = SMALL if {CLIPPED, MULTIPLIED} & {*effects} else 1.0
     problems = _problems(target, reading, {**arrays, **integers}, generator, scale)
     wrong = _first_wrong(problems)
     if wrong is not None and reading.cell.variants and not reading.cell.reset_first:

@@ -135,7 +135,7 @@ def _wrong_sum(cell: Cell, weights: Weights, steps: Sequence[dict[str, Any]], tr
             yield _one("another gate", total(inputs, source[k]), name)
     if cell.past != cell.behind:
         other = trace.dz if of_h else trace.past
-        yield _one("another factor", total(inputs, other[gate]), "x" if of_h else "h")
+        yield _one("another factor" if of_h else "factor of h", total(inputs, other[gate]))
     yield _one("dh", total(inputs, trace.dh))
     if N > 1:
         yield _one("one sequence", total(inputs[:, :1], rows[:, :1]), "first")
@@ -202,7 +202,8 @@ def _scaled(weights: Weights, steps: Sequence[dict[str, Any]], block: Block, rig
                  "1/(N T)": 1 / (N * T)}
         close_to = [name for name, value in known.items() if abs(value - factor) < 1e-6 * abs(value)]
         name = close_to[0] if close_to else f"{factor:.6g}"
-        return (Finding("1/N") if name == "1/N" else Finding("factor", (name,)),)
+        return (Finding("1/N") if name == "1/N" else
+                Finding("factor" if factor > 0 else "negative factor", (name,)),)
     limit = float(np.abs(got).max())
     if limit < float(np.abs(right).max()) and close(got, np.clip(right, -limit, limit)):
         return (Finding("clipped", (f"{limit:.6g}",)),)

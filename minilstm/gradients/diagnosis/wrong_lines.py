@@ -28,11 +28,10 @@ FOR_D_SIGMA = {
     "(1 - tanh²({s}))": "rules_exchanged", "{s} * (1 + {s})": "", "{s} * (1 - {s}) * {s} * (1 - {s})": "",
     "({s} * (1 - {s}))^½": ""}
 FOR_D_TANH = {
-    "": "no_tanh_derivative", "(1 - {s}) * (1 - {s})": "tanh_derivative",
+    "": "no_tanh_derivative", "(1 - {s}) * (1 - {s})": "",
     "(1 - tanh²({s}))": "tanh_derivative",
     "{s} * (1 - {s})": "rules_exchanged", "(1 - {s})": "tanh_derivative", "σ'({s})": "tanh_derivative",
-    "(1 + {s}²)": "tanh_derivative", "(1 - tanh(tanh({s}))²)": "tanh_derivative", "{s}²": "tanh_derivative",
-    "(1 - {s}²)^½": "tanh_derivative"}
+    "(1 + {s}²)": "", "(1 - tanh(tanh({s}))²)": "tanh_derivative", "{s}²": "", "(1 - {s}²)^½": ""}
 FOR_D_TANH_C = {
     "": "no_tanh_derivative", "(1 - tanh(c_t)) * (1 - tanh(c_t))": "", "(1 - c_t²)": "c_in_tanh_derivative",
     "(1 - h_t²)": "c_in_tanh_derivative", "(1 - tanh(tanh(c_t))²)": "c_in_tanh_derivative",

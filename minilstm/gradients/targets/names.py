@@ -37,11 +37,14 @@ def short_name(name: str) -> str:
     return name.replace("_", "").lower()
 
 
-def is_data(name: str, backward: Any) -> bool:
-    """Tell from its name whether this input is data, and backward has no variable for its gradient."""
-    own = name.partition("[")[0]
-    variables = getattr(getattr(backward, "__code__", None), "co_varnames", ())
-    return bool(INPUT.match(short_name(own))) and find_key(own, variables, GRADIENT_NAMES[:-1]) is None
+def is_data(name: str) -> bool:
+    """Tell from its name whether this input is data, or a step of it."""
+    return INPUT.match(short_name(whole(name))) is not None
+
+
+def whole(name: str) -> str:
+    """Return the name of the list that ``xs[0]`` is a step of, any other as it is."""
+    return name.partition("[")[0]
 
 
 def is_cache(name: str) -> bool:

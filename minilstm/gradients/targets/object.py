@@ -11,6 +11,8 @@ forward is checked as it is after that.
 from __future__ import annotations
 
 import copy
+import sys
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,7 @@ import numpy as np
 from minilstm.backend.arrays import Array, get_array_module, to_numpy
 from minilstm.gradients.targets.arguments import HandOver
 from minilstm.gradients.targets.failures import errors_located
-from minilstm.gradients.targets.names import all_names, look_up, split_gradients, takes_cache
+from minilstm.gradients.targets.names import look_up, split_gradients, takes_cache
 from minilstm.gradients.targets.object_arrays import stored_arrays
 from minilstm.gradients.targets.target import Target, Tensors, outputs_of, title_of
 from minilstm.gradients.targets.trees import is_floating
@@ -40,6 +42,7 @@ class ObjectTarget(Target):
         self.with_cache = takes_cache(thing.backward)
         self.movable: set[str] = set()              # the arrays that take their value from the tensors
         self.upstream: HandOver | None = None       # known once the forward has run
+        self.rate: float = 0        # of an update in backward
         try:
             self._keep(copy.deepcopy(thing))
         except Exception as error:
@@ -77,12 +80,12 @@ class ObjectTarget(Target):
         kept = stored_arrays(thing)
         has_gradient = {name for name, entry in kept.items()
                         if entry.gradient is not None or look_up(name, returned) is not None}
-        self.updated = {name for name in lasting if name not in has_gradient and name in kept
+        self.updated = {name for name in lasting if name in kept
                         and to_numpy(kept[name].array).tobytes() != values[name]}
-        if self.updated:
-            names = ", ".join(sorted(self.updated))
+        names = ", ".join(sorted(self.updated - has_gradient))
+        if names:
             self.add_note(f"gradients of {names} are those of backward's update")
-            if not self._rate():
+            if not self.rate:
                 raise self.failure(f"backward changes {names}, and the learning rate is not found: name it "
                                    "lr, with a default, or keep it in self.lr", thing.backward)
         has_gradient |= self.updated
@@ -105,12 +108,6 @@ class ObjectTarget(Target):
         for name in filter(self.depends_on, states):
             self.add_note(f"the forward reads and replaces {self.as_written(name)}: it is taken for a state, "
                           "not compared")
-
-    def _rate(self) -> float:
-        """Return the learning rate of an update: the default of an argument, or an attribute; else 0."""
-        defaults = {name: p.default for name, p in all_names(self.thing.backward).items()}
-        found = [defaults.get(name, getattr(self.thing, name, None)) for name in RATES]
-        return next((rate for rate in found if isinstance(rate, (int, float))), 0)
 
     def _fresh(self, tensors: Tensors) -> Any:
         """Return a copy of the object, parameters from ``tensors`` and gradients 0.
@@ -141,8 +138,20 @@ class ObjectTarget(Target):
             arrays = outputs_of(self.title, self.function, outputs)
             upstream = [get_array_module(y).ones_like(y) for y in arrays]
         assert self.upstream is not None
+        before = sys.getprofile()
+
+        def look(frame: FrameType, event: str, argument: Any) -> None:
+            """Note the learning rate: an argument or another variable, or an attribute."""
+            if event == "return" and frame.f_code is code:
+                known = [frame.f_locals.get(name, getattr(thing, name, None)) for name in RATES]
+                self.rate = next((rate for rate in known if isinstance(rate, (int, float))), 0)
+        code = getattr(thing.backward, "__code__", None)
         with errors_located(self.title, "backward", thing.backward):
-            return thing.backward(*self.upstream.hand_over(outputs, upstream), *caches)
+            sys.setprofile(look)
+            try:
+                return thing.backward(*self.upstream.hand_over(outputs, upstream), *caches)
+            finally:
+                sys.setprofile(before)
 
     def evaluate(self, tensors: Tensors) -> list[Array]:
         return outputs_of(self.title, self.function, self._forward(self._fresh(tensors), tensors)[0])
@@ -160,8 +169,8 @@ class ObjectTarget(Target):
         for name in self.parameters:
             gradient = kept[name].gradient
             gradient = look_up(name, by_name) if gradient is None else gradient
-            if name in self.updated:
-                gradient = (tensors[name] - kept[name].array) / self._rate()
+            if gradient is None and name in self.updated:
+                gradient = (tensors[name] - kept[name].array) / self.rate
             if not hasattr(gradient, "shape"):
                 raise self.failure(f"the gradient of {self.as_written(name)} is {type(gradient).__name__}, "
                                    "expected an array", thing.backward)

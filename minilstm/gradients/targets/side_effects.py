@@ -21,11 +21,11 @@ KINDS = {
     "random": Kind("forward and backward again give other gradients: random numbers are drawn again, without "
                    "a seed",
                    "mask_drawn_again"),
-    "added": Kind("not zero where the gradients from above are zero: something is added to the gradient, "
-                  "such as weight decay", "weight_decay"),
-    "clipped": Kind("not linear in the gradients from above: something is clipped, or two gradients are "
-                    "multiplied",
-                    "clipping"),
+    "added": Kind("not zero where the gradients from above are zero: something else is added"),
+    "decay": Kind("not zero where the gradients from above are zero: a multiple of the parameter is added, "
+                  "as weight decay does", "weight_decay"),
+    "clipped": Kind("not linear in the gradients from above: large ones are clipped", "clipping"),
+    "multiplied": Kind("not linear in the gradients from above: they are multiplied with each other"),
     "overwritten": Kind(f"%s {WRITES}"),
     "upstream overwritten": Kind(f"upstream gradient %s {WRITES}", "upstream_written"),
     "cache written": Kind("a second backward gives another gradient of %s: the first one wrote into the "

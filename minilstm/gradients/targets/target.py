@@ -6,6 +6,7 @@ Target hides that. It works on a float64 copy, so the caller's object stays as i
 
 from __future__ import annotations
 
+import inspect
 import math
 import warnings
 from collections import Counter
@@ -19,7 +20,7 @@ from minilstm.backend.checks import is_array
 from minilstm.backend.errors import ArgumentError, GradientError
 from minilstm.gradients.targets.arguments import HandOver, arrange, pass_on, read_upstream
 from minilstm.gradients.targets.failures import check_returned, definition_site, errors_located
-from minilstm.gradients.targets.names import GRADIENT_NAMES, find_key, is_data, split_gradients
+from minilstm.gradients.targets.names import GRADIENT_NAMES, find_key, is_data, split_gradients, whole
 from minilstm.gradients.targets.side_effects import SideEffect
 from minilstm.gradients.targets.trees import flatten, is_floating, name_leaves, rebuild
 
@@ -122,43 +123,49 @@ class Target:
 
     def match_gradients(self, gradients: Any, backward: Any) -> dict[str, Array]:
         """Give what backward returned names: the keys of a dict; else one for each input, or for each
-        floating input.
+        floating input. Data, by its name, may be left out.
 
         Raises GradientError when it returned too few, too many, or something that is no array.
         """
         floating = ", ".join(self.floating)
+        data = list(filter(is_data, self.floating))
+        if gradients is None and self.parameters and data == self.floating:
+            gradients = {}
         if self.floating:
             check_returned(self.title, "backward", backward, gradients, f"gradients ({floating})")
         entries, rest = split_gradients(self._by_input(gradients))
         keys = {name: key for name in self.floating if (key := find_key(name, entries)) is not None}
         found = {name: entries[key] for name, key in keys.items()}
-        names = [name for name in self.input_names if name not in found]
-        if len(rest) != len(names):
-            names = [name for name in names if name in self.floating]
-        data = [name for name in self.floating if name not in found and is_data(name, backward)]
-        if rest or not entries:
-            kept, missing = {name: _shape(self.leaves[name]) for name in names if name not in data}, []
-            if rest and sorted(map(_shape, rest)) == sorted(kept.values()) and not {*kept.values()} & {
-                    _shape(self.leaves[name]) for name in data}:        # else which one is left out?
-                names, missing = [*kept], data
+        if rest or not (entries or data):
+            names = [name for name in self.input_names if name not in found]
+            if len(rest) != len(names):
+                names = [name for name in names if name in self.floating]
+            kept = [name for name in names if name not in data]
+            shapes = [_shape(self.leaves[name]) for name in kept]
+            if sorted(map(_shape, rest)) == sorted(shapes) and not {*shapes} & {
+                    _shape(self.leaves[name]) for name in data if name not in found}:   # which is left out?
+                names = kept
             if not self.gradient_count_fits(len(rest), len(names)):
                 advice = "; give what needs no gradient as a keyword argument of gradcheck" * self.is_loss
                 raise self.failure(f"backward returned {len(rest)} gradients for {len(names)} inputs "
                                    f"({', '.join(names)}){advice}", backward)
             found.update(zip(names, self._in_order(names, rest, backward)))
-        else:
-            missing = [name for name in self.floating if name not in found]
-        needed = [name for name in missing if self.depends_on(name, self.covered)]
+        found = {name: leaf for name, leaf in found.items() if leaf is not None or name not in data}
+        self.missing = [name for name in self.floating if name not in found]
+        needed = [name for name in self.missing if self.depends_on(name, self.covered)]
         if needed and set(needed) <= {*data} and (found or self.parameters):
-            self.add_note(f"no gradient of {', '.join(needed)} was returned; taken for data, not checked")
-            missing = []
+            variables = getattr(getattr(inspect.unwrap(backward), "__code__", None), "co_varnames", ())
+            made = [key for name in needed if (key := find_key(whole(name), variables))]
+            also = f", though backward has {', '.join(dict.fromkeys(made))}" * bool(made)
+            self.add_note(f"no gradient of {', '.join(needed)} was returned{also}: taken for data, not "
+                          "checked")
+            self.missing = []
         elif needed:
             form = GRADIENT_NAMES[0].format(needed[0])
             raise self.failure(
                 f"backward returned {len(found)} gradients for {len(self.floating)} inputs ({floating}): "
                 f"no key names the gradient of {', '.join(needed)}, such as {form}; its keys are "
                 f"{', '.join(entries)}", backward)
-        self.missing = missing
         known = {*keys.values(), *(find_key(name, entries) for name in self.parameters)}
         others = [key for key in entries if key not in known]
         if others:
@@ -208,12 +215,13 @@ class Target:
         return [gradients[shapes.index(shape)] for shape in wanted]
 
     def fitted(self, name: str, gradient: Array) -> Array:
-        """Return a gradient in its tensor's shape where only axes of length 1 differ, and harmlessly so."""
+        """Return a gradient in its tensor's shape where only axes of length 1 differ."""
         want, got = self.tensors[name].shape, gradient.shape
-        if got == want or [n for n in got if n > 1] != [n for n in want if n > 1] or math.prod(
-                np.broadcast_shapes(got, want)) > gradient.size:        # in an update it makes a matrix
+        if got == want or [n for n in got if n > 1] != [n for n in want if n > 1]:
             return gradient
-        self.add_note(f"the gradient of {name} has shape {got}, {name} {want}")
+        update = np.broadcast_shapes(got, want)
+        words = f", and an update would broadcast to {update}" * (math.prod(update) > gradient.size)
+        self.add_note(f"the gradient of {name} has shape {got}, {name} {want}{words}")
         return gradient.reshape(want)
 
     def add_note(self, note: str) -> None:

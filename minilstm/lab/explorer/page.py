@@ -35,7 +35,10 @@ REVIEWS = tuple((one["title"], one["label"], one["text"]) for one in OFFERED["re
 
 
 class Shown(NamedTuple):
-    """A model and how it reads: ``max_length``, ``padding``, ``mask`` as for lab.words.word_by_word."""
+    """A model and how it reads: ``max_length``, ``padding``, ``mask`` as for word_by_word.
+
+    ``head``: words of the beginning that a long review keeps besides its end (None: it is cut behind).
+    """
 
     name: str
     model: Sequential
@@ -43,6 +46,16 @@ class Shown(NamedTuple):
     max_length: int = 200
     padding: str = "pre"
     mask: bool = False
+    head: int | None = None
+
+
+def check_shown(one: Shown) -> None:
+    """Raise ArgumentError for a model that the page cannot show."""
+    layer = model_parts(one.model)[1]
+    if isinstance(layer, RNN) and layer.nonlinearity != "tanh":
+        raise ArgumentError(f"{one.name}: the page shows RNNs with tanh, not with {layer.nonlinearity}")
+    if one.head is not None:
+        raise ArgumentError(f"{one.name}: leaves out the middle of long reviews, which the page cannot show")
 
 
 def page(model: Sequential, tokenizer: Tokenizer, path: PathLike, *, max_length: int = 200,
@@ -83,9 +96,8 @@ def write_page(shown: Sequence[Shown], path: PathLike, *, reviews: Sequence[tupl
 
 
 def _model(one: Shown, reviews: Sequence[tuple[str, int, str]], words: int | None) -> dict[str, Any]:
+    check_shown(one)
     embedding, layer, linear, _ = model_parts(one.model)
-    if isinstance(layer, RNN) and layer.nonlinearity != "tanh":
-        raise ArgumentError(f"{one.name}: the page shows RNNs with tanh, not with {layer.nonlinearity}")
     config = one.tokenizer.to_config()
     oov = config["word_index"].get(config["oov_token"], 0) if config["oov_token"] is not None else 0
     vocabulary = [""] * (max(config["word_index"].values(), default=0) + 1)

@@ -131,7 +131,7 @@ const STATIONS = [
      const wrong = gates.filter(gate => blocks.some(one => one.name === gate && !one.ok));
      return {question: `Suppose a line says ${target} = ${line}. After one step, which weights get a wrong gradient?`,
              options: [...gates.map(gate => [gate, `those of ${gateName(gate)}`]), ['', gates[1] ? 'all' : 'none']],
-             right: wrong[1] ? '' : wrong[0], because: `Wrong are those of ${wrong.map(gateName).join(', ')}.`};
+             right: wrong[1] ? '' : wrong[0], because: `Those of ${wrong.map(gateName).join(', ')} are wrong.`};
    },
    controls(c) {
      const {backward: lines} = c.model.cell, offered = DATA.mistakes[c.model.kind], rule = c.rule = {T: 8, lines: {}};
@@ -146,7 +146,7 @@ const STATIONS = [
        rule.mistake = mistake, at('mistake').value = offered.indexOf(mistake);
        drawStation();
      };
-     const names = [[-1, 'none'], ...offered.map((one, k) => [k, one.name])];
+     const names = [[-1, 'none'], ...offered.map((one, k) => [k, plain(one.name)])];
      return [choice('Mistake', names, -1, k => fill(offered[k]), 'mistake'),
        choice('words', [1, 2, 3, 8].map(T => [T, T]), 8, T => { rule.T = +T, drawStation(); }),
        button('Empty all lines: I write them', () => fill(undefined, '')), button('The right lines', () => fill()),
@@ -164,11 +164,11 @@ const STATIONS = [
      }
      const told = red ? `Red: ${red} of ${blocks.length} gradients are wrong.` :
        `Green: all ${blocks.length} gradients are right.`;
-     const cell = ({ok, analytic, numeric}) => h('td', kind(ok), ok ? '✓ ' : '✗ ',
-       h('small', {}, ok ? '' : `${fmt(analytic)}, not `, fmt(numeric)));
+     const cell = ({ok, name, part, analytic, numeric}) => h('td', kind(ok), ok ? '✓ ' : '✗ ',
+       name ? '' : part + ' ', h('small', {}, ok ? '' : `${fmt(analytic)}, not `, fmt(numeric)));
      const rows = [...c.model.cell.gates, ''].map(gate => {
        const row = blocks.filter(block => block.name === gate);
-       return [h('td', {}, gate ? gateName(gate) : row.map(block => block.part).join(', ')), ...row.map(cell)];
+       return [h('td', {}, gate ? gateName(gate) : 'inputs'), ...row.map(cell)];
      });
      if (!found.error) {
        const {dh} = backFrom(c.reading, c.label, {flow, lines});
@@ -176,9 +176,9 @@ const STATIONS = [
      }
      c.later(told);
      return [h('p', {id: 'verdict', ...kind(!red)}, told, found.error && ` The loop stops: ${found.error}.`),
-       mistake && h('p', {}, `${mistake.name}. What one sees: ${mistake.seen}. `,
+       mistake && h('p', {}, `${plain(mistake.name)}. What one sees: ${mistake.seen}. `,
          mistake.line && `In the derivation: line ${mistake.line}. `, h('b', {}, plain(mistake.question)),
-         flow && ' This mistake is in the loop around the lines, not in one of them.'),
+         flow && ' This mistake is in the loop around the lines.'),
        table(`Words of your text: ${T}, from a state that is not zero. All numbers of a block move at once, each a ` +
          'little; the loss must change as the gradient says.',
        ['gradients of', 'W, rows of h', 'W, rows of x', 'b'], rows, {id: 'blocks'}),

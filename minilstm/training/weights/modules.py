@@ -20,11 +20,11 @@ from minilstm.layers.recurrent import Recurrent
 from minilstm.layers.rnn import RNN
 from minilstm.layers.sequential import Sequential
 from minilstm.training.weights.files import fill
+from minilstm.training.weights.layouts import KERAS
 from minilstm.training.weights.sources import Source
 
 KINDS: dict[str, Any] = {kind.__name__: kind
                          for kind in (LSTM, GRU, RNN, Embedding, Linear, Dropout, Sigmoid, Tanh, ReLU)}
-CELLS: dict[str, Any] = {"LSTM": LSTM, "GRU": GRU, "SimpleRNN": RNN}
 ACTIVATIONS: dict[str, Any] = {"sigmoid": [Sigmoid], "tanh": [Tanh], "relu": [ReLU], "linear": []}
 MISSING = "has no counterpart here; build the model yourself and use ml.load_weights"
 
@@ -98,13 +98,13 @@ def _leaves(model: Any) -> Iterator[Any]:
 
 
 def _layers_of(layer: Any) -> list[Module]:
-    """Return our layers for one of Keras'."""
     cell, shapes = getattr(layer, "forward_layer", layer), [array.shape for array in layer.get_weights()]
     kind, activation = type(cell).__name__, getattr(getattr(cell, "activation", None), "__name__", "linear")
-    if kind in CELLS:
+    if kind in KERAS.values():
         named = {"nonlinearity": activation} if kind == "SimpleRNN" and activation in ("tanh", "relu") else {}
-        return [CELLS[kind](shapes[0][0], cell.units, bidirectional=cell is not layer,
-                            return_sequences=cell.return_sequences, **named)]
+        return [KINDS[kind.removeprefix("Simple")](
+            shapes[0][0], cell.units, bidirectional=cell is not layer, return_sequences=cell.return_sequences,
+            **named)]
     made: dict[str, Callable[[], list[Module]]] = {
         "InputLayer": list, "Masking": list, "Activation": list, "Embedding": lambda: [Embedding(*shapes[0])],
         "Dense": lambda: [Linear(*shapes[0], bias=len(shapes) > 1)], "Dropout": lambda: [Dropout(layer.rate)]}

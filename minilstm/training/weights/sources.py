@@ -145,7 +145,6 @@ def _hdf5(file: IO[bytes], size: int, config: Any) -> Source:
 
 
 def _datasets(root: Any) -> Iterator[tuple[str, Any]]:
-    """Yield (path, dataset) of all in a file."""
     import h5py
     groups = [("", root)]
     for path, group in groups:              # it grows
