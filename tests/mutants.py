@@ -475,7 +475,7 @@ MUTANTS = [
     Mutant("exercises", "verdict.score * function.points", "float(verdict.score > 0) * function.points",
            "half right is right"),
     Mutant("exercises: cells", "if _is_right(own, cell):\n", "if True:\n", "a wrong forward costs the backward"),
-    Mutant("exercises: cells", "single = len(found) == 1", "single = bool(found)", "many mistakes get half"),
+    Mutant("exercises: cells", "half = 0.5 * (len(lines or ()) == 1)", "half = 0.5", "many mistakes get half"),
     Mutant("submissions", "shutil.copyfile(file, copy)", "copy.symlink_to(file)", "a submission can write over itself"),
     Mutant("grades", "\"max_score\": graded.points,\n", "\"max_score\": graded.score,\n",
            "Gradescope: all points are reached"),
