@@ -60,6 +60,8 @@ HOST_ONLY: dict[str, str] = {
     **dict.fromkeys(["explorer", "examples/test_explorer.py"], "a page of numbers computed on the host"),
     **dict.fromkeys(["student", "exercises"], "students' functions, on host arrays"),
     "test_misuses.py": "how the library is used, on host arrays",
+    "command_line/test_expect.py": "numbers from a file",
+    "examples/test_expected_numbers.py": "numbers of the CPU, compared with a table",
     "examples/test_imdb_ablation.py": "a sweep of trials on the CPU",
     "examples/test_imdb_linear.py": "a program around scikit-learn, and numbers from files",
     **dict.fromkeys(["test_architecture.py", "test_own_sentences.py"], "source files"),
