@@ -107,6 +107,9 @@ HOST_ONLY_TESTS: dict[str, str] = {
         "all_settings_survive_a_config", "messages_speak_of_numbers_not_of_functions", "a_config_with_nonsense_is_named",
         "reviews_of_one_kind_are_refused", "one_review_is_too_few")},
     "examples/test_imdb_lstm.py::test_cupy_without_a_gpu_is_one_line": "about a machine without a device",
+    **{f"gradients/test_gradcheck.py::test_{name}": "what is found is the same, once gradcheck runs there: others show that"
+       for name in ("every_planted_bug_is_caught_and_named", "units_that_stand_on_the_kink_of_relu_are_no_error",
+                    "a_missing_upstream_gradient_must_be_handled")},
     **{f"examples/test_char_lm.py::test_{name}": "arguments and files, before any array" for name in (
         "mistakes_give_one_line_and_status_2", "without_a_file_it_reads_the_reviews")},
     "examples/test_char_lm.py::test_it_learns_whole_words": "hundreds of steps: minutes when emulated"}

@@ -225,7 +225,8 @@ POINTED_AT = (
     (1, "return h, (hx, h, W)", "return h, (hx, hx @ W + b, W)", [4, 6], ""))
 
 
-@pytest.mark.parametrize("number, right, wrong, points, quoted", POINTED_AT)
+@pytest.mark.parametrize("number, right, wrong, points, quoted", [
+    pytest.param(*case, marks=pytest.mark.slow if case[0] == 5 and case[4] is not None else ()) for case in POINTED_AT])
 def test_hints_quote_the_wrong_line(number: int, right: str, wrong: str, points: list[float], quoted: str | None,
                                     tmp_path: Path) -> None:
     """One wrong line costs the same, whatever it changes; a right backward pays for no forward."""
