@@ -20,7 +20,8 @@ from minilstm.layers.tree import Tree
 
 ROOT = Path(minilstm.__file__).parent
 BELOW_GRADIENTS = {"backend", "cells", "kernels", "losses", "layers"}
-GRADIENTS = {"gradients", "gradients/targets", "gradients/check", "gradients/diagnosis", "gradients/instruments"}
+GRADIENTS = {"gradients", "gradients/targets", "gradients/check", "gradients/repair", "gradients/diagnosis",
+             "gradients/instruments"}
 BELOW_TRAINING = {*BELOW_GRADIENTS, *GRADIENTS, "data", "optim"}
 GRADING = {"student", "exercises"}
 # A room, or a floor of gradients/, and what its files may import.
@@ -32,8 +33,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "optim": {"layers", "kernels", "backend"},
     "gradients/targets": {"layers", "backend"}, "gradients/instruments": {"layers", "losses", "cells", "backend"},
     "gradients/check": {"gradients/targets", "backend"},
-    "gradients/diagnosis": {"gradients/check", "gradients/targets", "cells", "backend"},
-    "gradients": {"gradients/diagnosis", "gradients/check", "gradients/targets", "backend"},
+    "gradients/repair": {"gradients/check", "gradients/targets", "backend"},
+    "gradients/diagnosis": {"gradients/repair", "gradients/check", "gradients/targets", "cells", "backend"},
+    "gradients": {"gradients/diagnosis", "gradients/repair", "gradients/check", "gradients/targets", "backend"},
     "student": {*GRADIENTS, "backend"},
     "exercises": {"student", *GRADIENTS, "cells", "backend"},
     "training": BELOW_TRAINING,

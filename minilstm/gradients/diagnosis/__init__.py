@@ -6,5 +6,6 @@
   mistakes in it;
 - ``recognise.py``, ``readings.py``, ``reading.py``: which cell a forward computes, and how its arguments are
   arranged;
+- ``repairs.py``: the change of a student's own source that makes every gradient right, in words;
 - ``search.py``: the fewest mistakes that give exactly a student's gradients; ``diagnose.py``: all of it.
 """

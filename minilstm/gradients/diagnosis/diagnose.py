@@ -12,6 +12,7 @@ import numpy as np
 from minilstm.backend.arrays import to_numpy
 from minilstm.backend.checks import is_array
 from minilstm.gradients.check.linearity import CLIPPED, MULTIPLIED, RANDOM, SMALL, check_linearity
+from minilstm.gradients.diagnosis import repairs
 from minilstm.gradients.diagnosis.derivation import CELLS, Cell
 from minilstm.gradients.diagnosis.findings import Finding, Part
 from minilstm.gradients.diagnosis.mistakes import MISTAKES
@@ -19,7 +20,7 @@ from minilstm.gradients.diagnosis.reading import Reading
 from minilstm.gradients.diagnosis.recognise import recognise, recognise_wrong
 from minilstm.gradients.diagnosis.search import Explanation, SearchProblem, explanation_of, search
 from minilstm.gradients.diagnosis.simulate import Block
-from minilstm.gradients.repair import repair
+from minilstm.gradients.repair.repair import find_repair
 from minilstm.gradients.repair.search import Result
 from minilstm.gradients.targets.make import make_target
 from minilstm.gradients.targets.side_effects import SideEffect
@@ -72,7 +73,7 @@ class Diagnosis:
                 "others": [[slip.as_dict() for slip in slips] for slips in self.others],
                 "wrong": [str(part) for part in self.wrong], "habits": list(self.habits),
                 "side_effects": [effect.key for effect in self.side_effects],
-                "repair": None if self.repair is None else repair.as_dict(self.repair, self.show_repair)}
+                "repair": None if self.repair is None else repairs.as_dict(self.repair, self.show_repair)}
 
     def __str__(self) -> str:
         return "diagnosis: " + "\n  ".join(self._sentences())
@@ -83,8 +84,11 @@ class Diagnosis:
         return f"<p>Diagnosis</p><ul>{items}</ul>"
 
     def _sentences(self) -> list[str]:
-        mended = [] if self.repair is None else repair.sentences(self.repair, self.show_repair)
-        return [*self._of_the_derivation(bool(mended)), *mended, *self.habits]
+        mended = [] if self.repair is None else repairs.sentences(self.repair, self.show_repair)
+        if self.repair is None or not self.repair.reason:
+            return [*self._of_the_derivation(bool(mended)), *mended, *self.habits]
+        why = [] if self.named else mended
+        return [*self._of_the_derivation(mended=False), *why, *self.habits]
 
     def _of_the_derivation(self, mended: bool) -> list[str]:
         if self.cell is None:
@@ -141,7 +145,7 @@ def diagnose(target: Any, inputs: Any, *, seconds: float = SECONDS, rng: Any = 0
     that are known.
     """
     made = make_target(target, inputs, options)
-    return replace(diagnosis_of(made, seconds, rng), repair=repair.find_repair(made, thorough=True),
+    return replace(diagnosis_of(made, seconds, rng), repair=find_repair(made, thorough=True),
                    show_repair=show_repair)
 
 

@@ -1,4 +1,4 @@
-"""The door: a search in a process apart, and what it found in words."""
+"""The door: a search in a process apart."""
 
 from __future__ import annotations
 
@@ -7,19 +7,16 @@ import pickle
 import signal
 import sys
 import warnings
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from minilstm.backend.process import in_own_process, limit_resources
-from minilstm.gradients.diagnosis.mistakes import MISTAKES
 from minilstm.gradients.repair.problem import Problem
 from minilstm.gradients.repair.program import NoRepairError
-from minilstm.gradients.repair.search import Repair, Result, search
+from minilstm.gradients.repair.search import Result, search
 from minilstm.gradients.targets.target import Target
 
-FEW, MANY = 2_000, 15_000       # candidates in gradcheck, and in diagnose
+FEW, MANY = 6_000, 15_000       # candidates in gradcheck, and in diagnose
 MEGABYTES = 1024
 CPU_SECONDS = 300               # should a candidate hang in compiled code; loops are counted, not timed
 
@@ -71,49 +68,3 @@ def _search(target: Target, thorough: bool) -> Result:
             return Result(reason=str(why))
         except Exception as error:          # somebody else's code may raise anything
             return Result(reason=f"{type(error).__name__}: {error}")
-
-
-def sentences(result: Result, show: bool = False) -> list[str]:
-    """Return what was found in words; the changed line only with ``show``."""
-    if result.reason:
-        return [f"no repair was looked for: {result.reason}"]
-    if not result.repairs:
-        if not result.guilty:
-            return []
-        where = f"line {result.guilty[0]}" if len(result.guilty) == 1 else (
-            f"lines {result.guilty[0]} to {result.guilty[-1]}")
-        return [f"no single change among {result.tried:,} makes every gradient right; what all wrong ones "
-                f"come through is in {where}"]
-    first, *others = result.repairs
-    if result.in_forward:
-        words = ["backward is the derivative of another forward, which differs in "
-                 f"{place(first[0])}: compare it with your notes"]
-    else:
-        lines = " and ".join(map(place, first))
-        count = {1: "one change", 2: "two changes"}[len(first)]
-        words = [f"with {count} in {lines} every gradient is right, at all sizes tried: "
-                 f"{'; '.join(MISTAKES[repair.key].name for repair in first)}"]
-    for repair in first:
-        words.append(f"  {repair.before}")
-        if show:
-            words.append(f"  repaired: {repair.after or '(without this line)'}")
-        else:
-            words.append(f"  ask: {MISTAKES[repair.key].question}")
-    elsewhere = [place(other[0]) for other in others if other[0].line != first[0].line]
-    if elsewhere:
-        words.append(f"  so does a change in {', '.join(dict.fromkeys(elsewhere))}")
-    return words
-
-
-def place(repair: Repair) -> str:
-    """Return where a repair is made: "line 34 of lstm.py"."""
-    return f"line {repair.line} of {Path(repair.file).name}"
-
-
-def as_dict(result: Result, show: bool = False) -> dict[str, Any]:
-    """Return plain values, as ``--json`` prints them."""
-    def plain(repair: Repair) -> dict[str, Any]:
-        found = {"file": repair.file, "line": repair.line, "mistake": repair.key, "source": repair.before}
-        return {**found, "repaired": repair.after} if show else found
-    return {"tried": result.tried, "in_forward": result.in_forward, "reason": result.reason,
-            "repairs": [list(map(plain, repairs)) for repairs in result.repairs], "guilty": result.guilty}

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import minilstm as ml
+from minilstm.gradients.diagnosis import repairs
 from minilstm.gradients.diagnosis.mistakes import MISTAKES
 from minilstm.gradients.repair import repair
 from minilstm.gradients.repair.search import Result
@@ -197,7 +198,7 @@ def test_what_is_told() -> None:
     diagnosis = caught.value.diagnosis.as_dict()
     assert diagnosis["repair"]["repairs"][0][0]["line"] == line and "repaired" not in str(diagnosis["repair"])
     result = Result(tried=12, guilty=[3, 7])
-    assert "no single change among 12" in repair.sentences(result)[0] and "lines 3 to 7" in repair.sentences(result)[0]
+    assert "no single change among 12" in repairs.sentences(result)[0] and "lines 3 to 7" in repairs.sentences(result)[0]
 
 
 def test_the_caller_keeps_what_it_has(tmp_path: Path) -> None:
@@ -251,6 +252,6 @@ def test_without_a_source_it_says_so() -> None:
     scope: dict[str, Any] = {}
     exec(LOSS.replace("dz /= len(y)", "dz /= 2"), scope)
     draw = np.random.default_rng(0).standard_normal
-    target = make_target((scope["forward"], scope["backward"]), {"x": draw((3, 4)), "W": draw((4, 5)),
-                                                               "y": np.array([1, 4, 0])}, {})
+    inputs = {"x": draw((3, 4)), "W": draw((4, 5)), "y": np.array([1, 4, 0])}
+    target = make_target((scope["forward"], scope["backward"]), inputs, {})
     assert "in no file and no notebook" in repair.find_repair(target).reason
