@@ -45,16 +45,6 @@ DEFAULTS: dict[str, Any] = {
 CHANGEABLE = ("data", "epochs", "temperature", "backend")       # settings that may change when a run is resumed
 
 
-class EachStep(ml.Callback):
-    """Set the learning rate after each step, as the schedule has it for that part of an epoch."""
-
-    def __init__(self, steps: int) -> None:
-        self.steps = steps
-
-    def on_step_end(self, run: Any, epoch: int, step: int, loss: float, grad_norm: float) -> None:
-        run.optimizer.lr = run.scheduler.lr_at(epoch - 1 + step / self.steps)
-
-
 class Sample(ml.Callback):
     """After each epoch, print its loss in bits, and how the model goes on from ``start``, tokens that it reads first."""
 
@@ -122,15 +112,15 @@ def train(settings: dict[str, Any], folder: Path | None, resume: bool, progress:
     if not resume:
         print(model.summary((N, T)), flush=True)
 
-    # 4. Loss and optimizer; after 30 % of the training, the learning rate falls in a straight line to 0.
+    # 4. Loss and optimizer; after 30 % of the epochs, the learning rate falls in a straight line to 0.
     criterion, optimizer = ml.CrossEntropyLoss(), ml.Adam(model, lr=settings["lr"])
     epochs = settings["epochs"]
-    schedule = ml.LambdaLR(optimizer, lambda epoch: max(0.0, min(1.0, (1 - epoch / epochs) / 0.7)))
+    schedule = ml.LambdaLR(optimizer, lambda epoch: max(0.0, min(1.0, (1 - (epoch + 0.5) / epochs) / 0.7)))
 
     # 5. Train, carrying the states from batch to batch; validate and write after each epoch.
     folder = folder or imdb_lstm.new_folder(f"char-{settings['cell']}")
     imdb_lstm.save_tokenizer(tokenizer, folder, resume, CHARACTERS)
-    callbacks = [EachStep(len(train_loader)), Sample(tokenizer, tokens[cut:cut + T], settings), ml.Advice()]
+    callbacks = [Sample(tokenizer, tokens[cut:cut + T], settings), ml.Advice()]
     trainer = ml.Trainer(model, criterion, optimizer, scheduler=schedule, clip_norm=settings["clip_norm"], carry_state=True,
                          metric=None, callbacks=callbacks, run_dir=folder, config=settings, progress=progress)
     history = trainer.fit(train_loader, val_loader, epochs=epochs, resume=resume)
@@ -195,7 +185,7 @@ def parse_arguments(argv: list[str] | None) -> dict[str, Any]:
     add("--epochs", "total number of epochs", type=whole(1), metavar="N")
     add("--batch-size", "streams that are read side by side", type=whole(1), metavar="N")
     add("--length", "characters that gradients go back through", type=whole(1), metavar="N")
-    add("--lr", "learning rate of Adam; after 30 %% of the training it falls to 0", type=positive, metavar="RATE")
+    add("--lr", "learning rate of Adam; after 30 %% of the epochs it falls to 0", type=positive, metavar="RATE")
     add("--clip-norm", "rescale gradients with a larger norm", type=positive, metavar="NORM")
     add("--seed", "seed of weights, dropout and samples", type=seed, metavar="N")
     return vars(parser.parse_args(argv))

@@ -70,7 +70,7 @@ def test_each_epoch_prints_nats_bits_and_a_sample(example: Any, text: Path, tmp_
         assert set(sample) <= set(text.read_text())
     assert {path.name for path in folder.iterdir()} == {"characters.json", "config.json", "history.csv", "curves.png",
                                                         "last.ckpt", "best.ckpt"}
-    assert history["lr"] == pytest.approx([0.005 * 0.5 / 0.7, 0.0])         # after the last step of the epoch
+    assert history["lr"] == pytest.approx([0.005, 0.005 * 0.25 / 0.7])
 
 
 def test_it_learns_whole_words(example: Any, text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -93,7 +93,6 @@ def test_ctrl_c_within_an_epoch_leaves_a_run_that_goes_on_bit_for_bit(
     with monkeypatch.context() as patch:
         patch.setattr(example.Sample, "on_step_end", At(2, 5, ctrl_c).on_step_end)
         assert main(example, "--data", text, "--out", folder, "--epochs", 2, *SMALL) == 130
-    assert ml.load_checkpoint(folder / "last.ckpt")[1]["optimizer"]["lr"] == pytest.approx(0.005 * (1 - 0.5 - 5 / 80) / 0.7)
     *_, line = capsys.readouterr().err.splitlines()
     assert line.startswith("Interrupted in epoch 2, step 5. Go on with: python ")
     _, script, *argv = shlex.split(line.partition("Go on with: ")[2])
