@@ -281,6 +281,7 @@ MUTANTS = [
     Mutant("gru", "[da_r, da_z, da_n, dq], axis=1).sum", "[da_r, da_z, dq, da_n], axis=1).sum", "step, 2: biases"),
     Mutant("gru", "xp.where(real[t], dh_prev, dh_t)", "xp.where(real[t], dh_prev, 0 * dh_t)", "dh through a padded step"),
     # The simple RNN.
+    Mutant("rnn", "if dh_last is None else dh_last", "if True else dh_last", "the last state's gradient is lost"),
     Mutant("rnn", "z = hx @ W + b\n", "z = hx @ W\n", "step: bias left out"),
     Mutant("rnn", "(d_tanh(h) if", "(d_tanh(hx @ W) if", "step, 3: the derivative from z"),
     Mutant("rnn", "step(x[t], h[t], W, b,", "step(x[t], h[0], W, b,", "the first state is kept"),
