@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 
 import minilstm as ml
+from minilstm.gradients.diagnosis.diagnose import diagnosis_of
+from minilstm.gradients.targets.make import make_target
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
@@ -64,14 +66,14 @@ def measure(name: str, styles: dict[str, Any], bugs: list[Any], everything: bool
         start = time.perf_counter()
         ml.gradcheck(*target_of(style))
         checks.append(time.perf_counter() - start)
-        alarms += ml.diagnose(*target_of(style)).smallest_t is not None
+        alarms += diagnosis_of(make_target(*target_of(style), {})).smallest_t is not None
     counted = [bug for bug in bugs if bug.differs and bug.style in taken]
     found = named = wrong = 0
     for bug in counted:
         found += detected(taken[bug.style], bug)
         target = target_of(taken[bug.style], bug)
         start = time.perf_counter()
-        diagnosis = ml.diagnose(*target)
+        diagnosis = diagnosis_of(make_target(*target, {}))
         took = time.perf_counter() - start
         if not diagnosis.named:
             if everything:

@@ -23,11 +23,12 @@ from minilstm.exercises.verdict import (BLANKS, Names, Unanswered, Verdict, blan
                                         difference_in_words, equal_results, failed, hint_about, other_results,
                                         question_about, statement_at, student_function)
 from minilstm.gradients.diagnosis.derivation import CELLS, translate
-from minilstm.gradients.diagnosis.diagnose import Diagnosis, diagnose
+from minilstm.gradients.diagnosis.diagnose import Diagnosis, diagnosis_of
 from minilstm.gradients.diagnosis.findings import Finding
 from minilstm.gradients.diagnosis.mistakes import MISTAKES
 from minilstm.gradients.diagnosis.recognise import recognise, recognise_wrong
 from minilstm.gradients.gradcheck import gradcheck
+from minilstm.gradients.targets.make import make_target
 from minilstm.gradients.targets.side_effects import SideEffect
 
 N, T, D, H = 3, 4, 5, 2         # all different, so that no transposed matrix passes
@@ -238,7 +239,7 @@ def _checked(forward: Any, backward: Any, cell: CellExercise, question: str) -> 
         if not report.wrong:
             return _of_side_effects(report.side_effects, backward, forward, cell)
         try:
-            found = diagnose(pair, cell.inputs(), seconds=SECONDS)
+            found = diagnosis_of(make_target(pair, cell.inputs(), {}), SECONDS)
         except Exception:       # at other sizes it may raise anything
             found = Diagnosis(None)
     if found.side_effects and not found.slips:

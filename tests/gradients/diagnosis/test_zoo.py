@@ -13,8 +13,9 @@ from zoo_cases import BUGS, SIZES, STYLES, Bug, Style, load
 from zoo_more_cases import MORE_BUGS, MORE_STYLES
 
 import minilstm as ml
-from minilstm.gradients.diagnosis.diagnose import Diagnosis
+from minilstm.gradients.diagnosis.diagnose import Diagnosis, diagnosis_of
 from minilstm.gradients.diagnosis.findings import Finding
+from minilstm.gradients.targets.make import make_target
 from minilstm.gradients.targets.side_effects import SideEffect
 
 ALL = STYLES | MORE_STYLES
@@ -33,7 +34,7 @@ def diagnosed(style: Style, bug: Bug | None = None) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         # Time enough that a busy machine does not change the verdict.
-        return ml.diagnose(target, inputs, seconds=0.5 if bug and bug.about in UNNAMED else 8.0)
+        return diagnosis_of(make_target(target, inputs, {}), 0.5 if bug and bug.about in UNNAMED else 8.0)
 
 
 def is_right(diagnosis: ml.Diagnosis, bug: Bug) -> bool:
