@@ -162,14 +162,14 @@ def grade_all(found: Sequence[Submission], steps: Sequence[Step] = (), *, second
     else:
         graded = [_grade_apart(*each, seconds, megabytes) for each in work]
     every = iter(graded)
-    return [_result(submission, unread, dict(zip(asked, every)))
+    return [_result(submission, unread, dict(zip([step.name for step in asked], every)))
             for submission, (_, unread) in zip(found, read)]
 
 
 def _result(submission: Submission, notes: list[str],
-            parts: dict[Step, tuple[list[Graded], list[str]]]) -> Result:
+            parts: dict[str, tuple[list[Graded], list[str]]]) -> Result:
     """Put a submission's steps together; the notes say why functions are missing."""
-    steps = {step.name: functions for step, (functions, _) in parts.items()}
+    steps = {step: functions for step, (functions, _) in parts.items()}
     there = [graded.handed_in for functions in steps.values() for graded in functions]
     if submission.lacks and not all(there):
         notes = [*notes, submission.lacks]

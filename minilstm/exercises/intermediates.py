@@ -216,13 +216,11 @@ class Trace(ast.NodeTransformer):
 
     def _stopped(self, error: Exception) -> None:
         """Suspect the line that raised, where all that it reads is right."""
-        frames = [frame for frame in traceback.extract_tb(error.__traceback__)
-                  for statement in self.statements if statement.line.function == frame.name]
-        for statement in self.statements:
-            if frames and statement.line.function == frames[-1].name and self.suspect is None:
-                if statement.line.number <= (frames[-1].lineno or 0) <= statement.last and (
-                        self._reads_right(statement)):
-                    self.suspect = statement.line
+        places = [(frame.name, frame.lineno or 0) for frame in traceback.extract_tb(error.__traceback__)]
+        raised = [statement for name, line in places for statement in self.statements
+                  if statement.line.function == name and statement.line.number <= line <= statement.last]
+        if raised and self.suspect is None and self._reads_right(raised[-1]):
+            self.suspect = raised[-1].line
 
     def is_right(self, missing: int = 0) -> bool:
         """Return whether no more than ``missing`` results are wrong."""
@@ -267,16 +265,15 @@ def wrong_lines(function: Any, arguments: Sequence[Any], right: Any, right_argum
     try:
         reference = Trace(right, right_arguments)
 
-        def is_right(lines: Collection[Line]) -> bool:
-            return Trace(function, arguments, reference, {*blanks, *lines}).is_right(missing)
-        while not is_right(found):
-            suspect = Trace(function, arguments, reference, {*blanks, *found}).suspect
-            if suspect is None or len(found) == MOST:
+        def with_right(lines: Collection[Line]) -> Trace:
+            return Trace(function, arguments, reference, {*blanks, *lines})
+        while not (trace := with_right(found)).is_right(missing):
+            if trace.suspect is None or len(found) == MOST:
                 return None
-            found.append(suspect)
+            found.append(trace.suspect)
         for line in list(found):
             others = [other for other in found if other != line]
-            if is_right(others):
+            if with_right(others).is_right(missing):
                 found = others
     except Exception:       # its source is not at hand, or has branches
         return None
