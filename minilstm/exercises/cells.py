@@ -20,9 +20,9 @@ import numpy as np
 from minilstm.backend.errors import GradientError, MinilstmError
 from minilstm.exercises import cell_answers as right
 from minilstm.exercises.intermediates import writing_line
-from minilstm.exercises.numbers import Lines, Task, unfinished
-from minilstm.exercises.verdict import (ANY_QUESTION, Names, Verdict, blanks, changed_at, equal_results,
-                                        failed, hint_about, student_function)
+from minilstm.exercises.numbers import Lines, Task, run, unfinished
+from minilstm.exercises.verdict import (ANY_QUESTION, Names, Verdict, blanks, changed_at, difference_in_words,
+                                        equal_results, failed, hint_about, student_function)
 from minilstm.gradients.diagnosis.derivation import CELLS, translate
 from minilstm.gradients.diagnosis.diagnose import Diagnosis, diagnose
 from minilstm.gradients.diagnosis.findings import Finding
@@ -161,7 +161,11 @@ def _checked(forward: Any, backward: Any, cell: CellExercise, question: str) -> 
         except GradientError as error:
             if error.__cause__ is not None:
                 return failed(name, error.__cause__, question, backward, lines)._replace(score=half)
-            return verdict("wrong gradient", str(error).splitlines()[0], SHAPES)
+            got = run(backward, cell.backward.arguments(forward)[0])
+            want, words = cell.backward.right(*cell.backward.arguments()[0]), str(error).splitlines()[0]
+            if isinstance(got, dict) and list(map(np.shape, got.values())) != list(map(np.shape, want)):
+                words = difference_in_words(list(got.values()), want, cell.backward.outputs)
+            return verdict("wrong gradient", words, SHAPES)
         except MinilstmError as error:
             return verdict("not checked", str(error), score=0.0)
         if report.right:

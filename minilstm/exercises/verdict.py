@@ -10,7 +10,7 @@ import ast
 import functools
 import inspect
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -123,10 +123,9 @@ def statement_at(function: Any, line: int) -> str:
     return f"{_line(function, line)}, {text}"
 
 
-def question_about(names: Iterable[str]) -> str:
-    """Return a question about the line of these variables where there is none of its own; "" for none."""
-    words = ", ".join(names)
-    return f"Which equation gives {words}, and from which values?" if words else ""
+def question_about(names: Collection[str]) -> str:
+    """Return a question about the line of a variable where there is none of its own; "" for several."""
+    return f"Which equation gives {''.join(names)}, and from which values?" if len(names) == 1 else ""
 
 
 def _line(function: Any, line: int) -> str:
