@@ -19,8 +19,8 @@ import numpy as np
 
 from minilstm.backend.errors import GradientError, MinilstmError
 from minilstm.exercises import cell_answers as right
-from minilstm.exercises.intermediates import writing_line
-from minilstm.exercises.numbers import Lines, Task, run, unfinished
+from minilstm.exercises.numbers import Task, run, unfinished
+from minilstm.exercises.repair import Line
 from minilstm.exercises.verdict import (ANY_QUESTION, Names, Verdict, blanks, changed_at, difference_in_words,
                                         equal_results, failed, hint_about, student_function)
 from minilstm.gradients.diagnosis.derivation import CELLS, translate
@@ -56,7 +56,7 @@ class CellExercise(NamedTuple):
 
 def _cell(name: str, state: Sequence[str], outputs: tuple[str, ...], gates: int, biases: int, forward: Any,
           backward: Any) -> CellExercise:
-    x = {"x": (N, T, D) if "h0" in state else (N, D)}
+    x = {"x": (N, T, D) if state[0] == "h0" else (N, D)}
     sizes = {**x, **dict.fromkeys(state, (N, H)), "W": (H + D, gates * H), "b": (biases * H,)}
     inputs = dict(zip(sizes, map(np.random.default_rng(7).standard_normal, sizes.values())))
     before = Task([tuple(inputs.values())], forward, outputs, (), None, (),
@@ -68,13 +68,13 @@ def _cell(name: str, state: Sequence[str], outputs: tuple[str, ...], gates: int,
 
 
 def _named_forward(cell: str, inputs: dict[str, np.ndarray], name: str, function: Any, got: tuple[Any, ...],
-                   lines: Lines) -> Verdict | None:
+                   line: Line | None) -> Verdict | None:
     """Return the verdict on a wrong forward where one can say what is wrong, else None."""
     outputs = [np.asarray(y) for y in got]
     for key, value in inputs.items():
         if equal_results(function(*{**inputs, key: 2 * value}.values())[:-1], got):
             return Verdict(0.0, ("wrong_forward",), f"{key} makes no difference",
-                           hint_about(name, function, lines, f"where does the equation have {key}?"))
+                           hint_about(name, function, line, f"where does the equation have {key}?"))
     if not all(y.dtype.kind == "f" for y in outputs):
         return None
     reading = recognise(inputs, {}, outputs)
@@ -85,10 +85,10 @@ def _named_forward(cell: str, inputs: dict[str, np.ndarray], name: str, function
     reading = reading or recognise_wrong(inputs, {}, outputs, time.perf_counter() + SECONDS / 2)
     if reading is None or reading.cell.name != cell:
         return None
-    for now, line in zip(reading.cell.forward, CELLS[cell].forward):
-        if now != line:
+    for now, equation in zip(reading.cell.forward, CELLS[cell].forward):
+        if now != equation:
             return Verdict(0.0, ("wrong_forward",), f"exactly what {now} gives",
-                           hint_about(name, function, lines, FACTORS))
+                           hint_about(name, function, line, FACTORS))
     return None
 
 
@@ -148,19 +148,20 @@ def _question(cell: CellExercise, variables: Sequence[str]) -> str:
 
 def _checked(forward: Any, backward: Any, cell: CellExercise, question: str) -> Verdict:
     """Return the verdict on a backward that is not right. One wrong line costs half, whatever it changes."""
-    name, pair, lines = backward.__name__, (forward, backward), cell.backward.lines(backward, forward)
+    name, pair, line = backward.__name__, (forward, backward), cell.backward.repair(backward, forward).line
     inputs = tuple(cell.inputs.values())
-    half = 0.5 * (len(lines or ()) == 1)
+    half = 0.5 * (line is not None)
 
     def verdict(key: str, words: str, asked: str = "", score: float = half) -> Verdict:
-        return Verdict(score, (key,), words, hint_about(name, backward, lines, asked, question))
+        return Verdict(score, (key,), words, hint_about(name, backward, line, asked, question))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             report = gradcheck(pair, inputs, diagnose=False, raise_exception=False)
         except GradientError as error:
             if error.__cause__ is not None:
-                return failed(name, error.__cause__, question, backward, lines)._replace(score=half)
+                begun = not isinstance(error.__cause__, NotImplementedError)
+                return failed(name, error.__cause__, question, backward, line)._replace(score=half * begun)
             got = run(backward, cell.backward.arguments(forward)[0])
             want, words = cell.backward.right(*cell.backward.arguments()[0]), str(error).splitlines()[0]
             if isinstance(got, dict) and list(map(np.shape, got.values())) != list(map(np.shape, want)):
@@ -171,7 +172,7 @@ def _checked(forward: Any, backward: Any, cell: CellExercise, question: str) -> 
         if report.right:
             return Verdict(1.0)
         if not report.wrong:
-            return _of_side_effects(report.side_effects, backward, forward, cell)
+            return _of_side_effects(report.side_effects, backward, line)
         try:
             found = diagnose(pair, inputs, seconds=SECONDS)
         except Exception:       # at other sizes it may raise anything
@@ -196,15 +197,13 @@ def _checked(forward: Any, backward: Any, cell: CellExercise, question: str) -> 
     return verdict("", words, asked, half or 0.5 * (len(found.slips) == 1))._replace(mistakes=keys)
 
 
-def _of_side_effects(effects: Sequence[SideEffect], backward: Any, forward: Any,
-                     cell: CellExercise) -> Verdict:
+def _of_side_effects(effects: Sequence[SideEffect], backward: Any, line: Line | None) -> Verdict:
     """Return the verdict on a backward whose values are right."""
     name = backward.__name__
     if effects[0].mistake == "upstream_written":
         written = list(inspect.signature(backward).parameters)[effects[0].values[0]]
-        line = writing_line(backward, cell.backward.arguments(forward)[0])
         return Verdict(0.5, ("side effect",), f"{written} is overwritten: the array of the caller changes",
-                       hint_about(name, backward, [line] if line else None, f"is {written} a copy?"))
+                       hint_about(name, backward, line, f"is {written} a copy?"))
     mistake, words = MISTAKES.get(effects[0].mistake), "; and ".join(map(str, effects))
     if mistake is None or mistake.key == "cache_changed":
         return Verdict(0.5, ("side effect",), words, f"{name}: what is written to?")

@@ -14,12 +14,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minilstm.exercises.intermediates import Line, has_cache, without_cache, wrong_lines
+from minilstm.exercises.repair import Line, Repair, has_cache, repair, without_cache
 from minilstm.exercises.verdict import (ANY_QUESTION, BLANKS, Names, Verdict, blanks, changed_at,
                                         difference_in_words, equal_results, failed, hint_about,
                                         question_about, statement_at, student_function)
-
-Lines = Sequence[Line] | None
 
 
 class Wrong(NamedTuple):
@@ -51,7 +49,7 @@ class Task(NamedTuple):
 
     ``cases``: arguments, without a cache; ``right``: the right function; ``outputs``: names of its results,
     without a cache; ``behind``: the forward whose cache is the last argument; ``given``: functions that it
-    calls; ``named(function, results, lines)``: the verdict on results that are no mistake's of ``wrongs``, or
+    calls; ``named(function, results, line)``: the verdict on results that are no mistake's of ``wrongs``, or
     None; ``unnamed``: the mistake's key otherwise.
     """
 
@@ -61,7 +59,7 @@ class Task(NamedTuple):
     wrongs: tuple[Wrong, ...] = ()
     behind: Task | None = None
     given: tuple[tuple[str, Callable[..., Any]], ...] = ()
-    named: Callable[[Any, Any, Lines], Verdict | None] = lambda *_: None
+    named: Callable[[Any, Any, Line | None], Verdict | None] = lambda *_: None
     unnamed: str = "no name"
 
     def arguments(self, forward: Callable[..., Any] | None = None) -> list[tuple[Any, ...]]:
@@ -71,11 +69,9 @@ class Task(NamedTuple):
         forward = forward or self.behind.right
         return [(*case, run(forward, before)[-1]) for case, before in zip(self.cases, self.behind.cases)]
 
-    def lines(self, function: Any, forward: Any = None, k: int = 0, blanks: Sequence[Line] = (),
-              missing: int = 0) -> Lines:
-        """Return the lines of a function that are proved wrong at a case, behind ``forward``."""
-        own, right = self.arguments(forward)[k], self.arguments()[k]
-        return wrong_lines(function, own, self.right, right, blanks, missing)
+    def repair(self, function: Any, forward: Any = None, k: int = 0, blanks: Sequence[int] = ()) -> Repair:
+        """Look for the line of a function that is proved wrong at a case, behind ``forward``."""
+        return repair(function, self.arguments(forward)[k], self.right, self.arguments()[k], blanks)
 
 
 def judge(names: Names, name: str, question: str, task: Task) -> Verdict:
@@ -108,12 +104,11 @@ def unfinished(function: Any, left: Sequence[int], task: Task, question: str) ->
     hint = f"{statement_at(function, left[0])}: {question}"
     if len(left) < every:
         words = f"{every - len(left)} of {every} lines written"
-        missing = sum(not changed_at(function, line) for line in left)
-        lines = task.lines(function, None, 0, [Line(name, line) for line in left], missing)
-        if lines:
-            words, hint = f"{words}, one of them is wrong", hint_about(name, function, lines, ANY_QUESTION)
-        elif lines is not None:
-            words += ", those are right"
+        found = task.repair(function, blanks=left)
+        words += ", those are right" * found.right
+        if found.line:
+            words += ", one of them is wrong"
+            hint = hint_about(name, function, found.line, ANY_QUESTION)
     return Verdict(0.0, ("not written",), words, hint)
 
 
@@ -124,7 +119,7 @@ def _judge(function: Any, name: str, question: str, task: Task, forward: Any) ->
         try:
             result = run(function, case)
         except Exception as error:
-            return failed(name, error, question, function, task.lines(function, forward, k))
+            return failed(name, error, question, function, task.repair(function, forward, k).line)
         if has_cache(want) and (not isinstance(result, (tuple, list)) or len(result) != len(want)):
             return Verdict(0.0, ("other results",), f"expected {', '.join(task.outputs)} and the cache",
                            "the return line: what does the docstring promise?")
@@ -132,16 +127,16 @@ def _judge(function: Any, name: str, question: str, task: Task, forward: Any) ->
     wrong = [k for k, pair in enumerate(zip(got, wanted)) if not equal_results(*pair)]
     if not wrong:
         return Verdict(1.0)
-    lines = task.lines(function, forward, wrong[0])
+    line = task.repair(function, forward, wrong[0]).line
     for mistake in task.wrongs:
         made = mistake.made_in(task.right)
         numbers = [without_cache(run(made, case), want) for case, want in zip(task.arguments(), full)]
         if all(map(equal_results, got, numbers)):
             return Verdict(0.0, (mistake.name,), "exactly the numbers that this mistake gives",
-                           hint_about(name, function, lines, mistake.question))
-    return task.named(function, got[0], lines) or Verdict(
+                           hint_about(name, function, line, mistake.question))
+    return task.named(function, got[0], line) or Verdict(
         0.0, (task.unnamed,), difference_in_words(got[wrong[0]], wanted[wrong[0]], task.outputs),
-        hint_about(name, function, lines, "", question))
+        hint_about(name, function, line, "", question))
 
 
 def run(function: Callable[..., Any], case: tuple[Any, ...]) -> Any:

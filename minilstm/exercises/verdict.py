@@ -10,7 +10,7 @@ import ast
 import functools
 import inspect
 import textwrap
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -84,27 +84,24 @@ def blanks(function: Any) -> list[int]:
     return [line for line, node in _statements(function) if _is_blank(node)]
 
 
-def failed(name: str, error: BaseException, question: str, function: Any = None,
-           lines: Sequence[Any] | None = None) -> Verdict:
-    """Return the verdict on a function that raised; ``lines``: those that are proved wrong."""
+def failed(name: str, error: BaseException, question: str, function: Any = None, line: Any = None) -> Verdict:
+    """Return the verdict on a function that raised; ``line``: one that is proved wrong."""
     if isinstance(error, NotImplementedError):
         return Verdict(0.0, ("not written",), str(error) or name, f"{name}: {question}")
     words = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}{at_line(error)}"
     asked = [question for kind, question in QUESTIONS if isinstance(error, kind)]
     asked.append("which values come here, and of which kind?")
-    return Verdict(0.0, ("error",), words, hint_about(name, function, lines, asked[0]))
+    return Verdict(0.0, ("error",), words, hint_about(name, function, line, asked[0]))
 
 
-def hint_about(name: str, function: Any, lines: Sequence[Any] | None, asked: str,
-               question: str = "") -> str:
-    """Return the first of these lines (function, number), of a function or one that it calls, and what to ask
-    about it: ``asked``, else its own question; without lines, the function and ``question``."""
-    if not lines:
+def hint_about(name: str, function: Any, line: tuple[str, int] | None, asked: str, question: str = "") -> str:
+    """Return a line (function, number), of a function or one that it calls, and what to ask about it:
+    ``asked``, else its own question; without a line, the name and ``question``."""
+    if line is None:
         return f"{name}: {asked or question}"
-    where, number = lines[0]
-    own = inspect.unwrap(function).__globals__.get(where, function)
-    asked = asked or question_about(sorted(changed_at(own, number))) or question
-    return f"{statement_at(own, number)}: {asked}"
+    own = inspect.unwrap(function).__globals__.get(line[0], function)
+    return (f"{statement_at(own, line[1])}: "
+            f"{asked or question_about(sorted(changed_at(own, line[1]))) or question}")
 
 
 def changed_at(function: Any, line: int) -> set[str]:

@@ -108,7 +108,7 @@ class PairTarget(Target):
         return [SideEffect("cache written", (name,)) for name in changed(second)[:1]]
 
     def with_arrays(self) -> Target | None:
-        """Return the pair for arrays (T, ...) in place of lists of T steps; None where it has no such list."""
+        """Return the pair for arrays (T, ...) in place of lists of T steps; None where it has none."""
         result = self._call({name: value.copy() for name, value in self.tensors.items()})
         names = [name for name, value in zip(self.inputs.names, self.inputs.values)
                  if _is_steps(value) and is_data(name)]
