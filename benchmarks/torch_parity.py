@@ -143,7 +143,7 @@ def compare_characters(text: str, steps: int, seed: int) -> int:
 
     missed, step, start = 0, 0, time.process_time()
     while step < steps:
-        trainer.run.state = state = None                    # a new epoch
+        trainer.state = state = None                    # a new epoch
         for x, y in training:
             trainer.train_step(x, y, {})
             logits, state = theirs(torch.from_numpy(x), state)

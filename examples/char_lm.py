@@ -46,22 +46,28 @@ CHANGEABLE = ("data", "epochs", "temperature", "backend")       # settings that 
 
 
 class Sample(ml.Callback):
-    """After each epoch, print its loss in bits, and a text that the model writes."""
+    """After each epoch, print its loss in bits, and how the model goes on from ``start``, tokens that it reads first."""
 
-    def __init__(self, tokenizer: ml.Tokenizer, settings: dict[str, Any]) -> None:
-        self.tokenizer, self.settings = tokenizer, settings
+    characters = 200
+
+    def __init__(self, tokenizer: ml.Tokenizer, start: np.ndarray, settings: dict[str, Any]) -> None:
+        self.tokenizer, self.start, self.settings = tokenizer, start, settings
 
     def on_epoch_end(self, run: Any, row: dict[str, Any]) -> None:
-        nats, (start,) = row["val_loss"], self.tokenizer.texts_to_sequences(["\n"])
-        text = write(run.model, self.tokenizer, start or [1], 200, self.settings["temperature"],
-                     [self.settings["seed"], row["epoch"]])
+        nats, seeds = row["val_loss"], [self.settings["seed"], row["epoch"]]
+        text = write(run.model, self.tokenizer, self.start, self.characters, self.settings["temperature"], seeds)
         print(f"    validation: {nats:.4f} nats, {nats / math.log(2):.4f} bits a character; a sample:\n")
         print("\n".join(f"    {line}" for line in text.strip("\n").split("\n")) + "\n", flush=True)
 
 
-def write(model: ml.Module, tokenizer: ml.Tokenizer, start: list[int], n: int, temperature: float, seed: Any) -> str:
-    """Return ``n`` characters that the model writes after those in ``start``, as the tokenizer numbers them, from 1."""
-    drawn = ml.generate(model, [k - 1 for k in start], n, temperature=temperature, rng=np.random.default_rng(seed))
+def encode(tokenizer: ml.Tokenizer, text: str) -> np.ndarray:
+    """Return the characters of a text as tokens, from 0; the tokenizer numbers them from 1."""
+    return np.array(tokenizer.texts_to_sequences([text])[0], np.int64) - 1
+
+
+def write(model: ml.Module, tokenizer: ml.Tokenizer, start: np.ndarray, n: int, temperature: float, seeds: Any) -> str:
+    """Return ``n`` characters that the model writes after the tokens in ``start``."""
+    drawn = ml.generate(model, start.tolist(), n, temperature=temperature, rng=np.random.default_rng(seeds))
     return "".join(tokenizer.index_word[k + 1] for k in drawn)
 
 
@@ -90,7 +96,7 @@ def train(settings: dict[str, Any], folder: Path | None, resume: bool, progress:
     print(words, flush=True)
     tokenizer = ml.Tokenizer(char_level=True, lower=False)
     tokenizer.fit_on_texts([text])
-    tokens = np.array(tokenizer.texts_to_sequences([text])[0], np.int64) - 1
+    tokens = encode(tokenizer, text)
 
     # 2. Train on the first nine tenths, validate on the last; cut both into batches that go on from each other.
     N, T, cut = settings["batch_size"], settings["length"], len(tokens) * 9 // 10
@@ -114,9 +120,9 @@ def train(settings: dict[str, Any], folder: Path | None, resume: bool, progress:
     # 5. Train, carrying the states from batch to batch; validate and write after each epoch.
     folder = folder or imdb_lstm.new_folder(f"char-{settings['cell']}")
     imdb_lstm.save_tokenizer(tokenizer, folder, resume, CHARACTERS)
+    after_epoch = Sample(tokenizer, tokens[cut:cut + T], settings)
     trainer = ml.Trainer(model, criterion, optimizer, scheduler=schedule, clip_norm=settings["clip_norm"], carry_state=True,
-                         metric=None, callbacks=[Sample(tokenizer, settings)], run_dir=folder, config=settings,
-                         progress=progress)
+                         metric=None, callbacks=[after_epoch, ml.Advice()], run_dir=folder, config=settings, progress=progress)
     history = trainer.fit(train_loader, val_loader, epochs=epochs, resume=resume)
     print(f"Curves, history and checkpoints are in {folder}")
     show(*folder.glob(CURVES))      # in a notebook
@@ -142,8 +148,8 @@ def sample(start: str, folder: Path, n: int, given: dict[str, Any]) -> None:
         raise ml.ArgumentError(f"--sample: the text of this run had no {', '.join(map(repr, unknown))}")
     model = build_model(settings, len(tokenizer.word_index))
     load_weights(folder / (BEST if (folder / BEST).exists() else LAST), model)
-    begun = tokenizer.texts_to_sequences([start])[0]
-    print(start.lstrip("\n") + write(model, tokenizer, begun, n, settings["temperature"], settings["seed"]), flush=True)
+    written = write(model, tokenizer, encode(tokenizer, start), n, settings["temperature"], settings["seed"])
+    print(start.lstrip("\n") + written, flush=True)
 
 
 # The command line ----------------------------------------------------------------------------------------------------

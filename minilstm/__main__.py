@@ -22,6 +22,10 @@ if everything that is installed works, and 1 otherwise.
     python -m minilstm mistakes
 
 prints the catalogue of mistakes in a hand-written backward pass.
+
+    python -m minilstm expect
+
+prints which losses a training loop should reach (examples/expected_numbers.md).
 """
 
 from __future__ import annotations
@@ -40,6 +44,7 @@ from minilstm.backend.arrays import BACKENDS
 from minilstm.backend.errors import ArgumentError
 from minilstm.backend.process import SECONDS, run_in_process
 from minilstm.command_line.doctor import report
+from minilstm.command_line.expect import expected
 from minilstm.command_line.grade import add_arguments, run_grade
 from minilstm.command_line.targets import literal, named_shape, sizes
 from minilstm.gradients.check.check import METHODS
@@ -53,7 +58,7 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     """Return the parser for one command's arguments, with the command itself among them."""
     parser = Parser(f"{PROGRAM} {command}", COMMANDS[command][0])
     parser.add_argument("command", choices=(command,), metavar=command, help=argparse.SUPPRESS)
-    if command == "mistakes":
+    if command in ("mistakes", "expect"):
         return parser
     if command == "grade":
         add_arguments(parser)
@@ -96,6 +101,12 @@ def run_mistakes(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def run_expect(arguments: argparse.Namespace) -> int:
+    """Print the losses that a training loop should reach; return the exit status."""
+    print(expected())
+    return 0
+
+
 def run_gradcheck(arguments: argparse.Namespace) -> int:
     """Check somebody's gradients and print the report; return the exit status."""
     file, colon, names = arguments.target.rpartition(":")
@@ -132,6 +143,7 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
     "gradcheck": ("Check the gradients of a layer or of functions in your file or notebook.", run_gradcheck),
     "doctor": ("List what is installed (NumPy, Numba, CuPy, GPU), and whether it works.", run_doctor),
     "mistakes": ("List the mistakes that gradcheck names, with lines and questions.", run_mistakes),
+    "expect": ("List the losses that your own training loop should reach.", run_expect),
     "grade": ("Grade exercises: a score for each step, the mistake by name, and a hint.", run_grade),
 }
 HELP = f"""usage: {PROGRAM} COMMAND ...

@@ -140,9 +140,11 @@ def core_forward(case: Case, x: Any, state: Any, W: Any, b: Any) -> tuple[Any, A
     return h, None, cache
 
 
-def core_backward(case: Case, dh: Any, dc_last: Any, cache: Any) -> tuple[Any, ...]:
+def core_backward(case: Case, dh: Any, dc_last: Any, cache: Any, dh_last: Any = None) -> tuple[Any, ...]:
     """(dx, dh0, dc0, dW, db), or without dc0 for a cell that has no c."""
-    return ml.lstm_backward(dh, dc_last, cache) if case.kind == "lstm" else case.function("backward")(dh, cache)
+    of_c = (dc_last,) if case.kind == "lstm" else ()
+    gradients: tuple[Any, ...] = case.function("backward")(dh, *of_c, cache, dh_last=dh_last)
+    return gradients
 
 
 def cases(**fixed: Any) -> st.SearchStrategy[Case]:

@@ -48,18 +48,18 @@ def forward_equals_the_oracle(case: Case) -> None:
 
 def backward_equals_the_oracle(case: Case) -> None:
     """The sequence backward, against complex step through those loops."""
-    dh, dc_last = case.dy(), case.dstate()[-1] if case.kind == "lstm" else None
-    dc_last = None if dc_last is None else dc_last[0]
+    dh, dstate = case.dy(), [None if d is None else d[0] for d in case.dstate()]
 
     def scalar(arrays: list[Any]) -> Any:
         x, *state, W, b = arrays
         y, final = recurrent(case.kind, {"W": W, "b": b}, x, tuple(s[None] for s in state), **case.options)
-        return upstream_sum(on_host([(y, dh), (final[-1][0], dc_last)]))
+        return upstream_sum(on_host([(y, dh), *((s[0], d) for s, d in zip(final, dstate))]))
 
     arrays = [case.x(), *(s[0] for s in case.state()), case.params()["W"], case.params()["b"]]
     _, _, cache = core_forward(case, arrays[0], tuple(arrays[1:-2]), arrays[-2], arrays[-1])
     names = ("dx", "dh0", "dc0", "dW", "db") if case.kind == "lstm" else ("dx", "dh0", "dW", "db")
-    for name, got, want in zip(names, core_backward(case, dh, dc_last, cache), complex_step(scalar, arrays), strict=True):
+    gradients = core_backward(case, dh, dstate[-1], cache, dh_last=dstate[0])
+    for name, got, want in zip(names, gradients, complex_step(scalar, arrays), strict=True):
         assert (name, got.shape) == (name, want.shape)
         close(got, want, 1e-12)
 

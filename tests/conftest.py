@@ -1,8 +1,8 @@
 """What all tests share: the backend they run on, a seeded generator, the hypothesis profile, and the backend Keras uses.
 
 On a CI machine (the environment variable ``CI`` is set), hypothesis draws the same examples each time, so that a new failure
-means that the code has changed; elsewhere it keeps drawing new ones. There is no deadline, because a first call includes
-imports and fills caches.
+means that the code has changed, and does not look for a smaller one; elsewhere it keeps drawing new ones. There is no
+deadline, because a first call includes imports and fills caches.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 hypothesis.settings.register_profile("home", deadline=None)
-hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True,
+                                     phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate))
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "home")
 
 

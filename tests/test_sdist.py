@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 LEFT_OUT = shutil.ignore_patterns(".*", "*.egg-info", "__pycache__", "build", "dist", "runs", "*.csv", "*.ckpt")
 
 
+@pytest.mark.slow
 def test_the_source_distribution_is_complete(tmp_path: Path) -> None:
     pytest.importorskip("setuptools", reason="builds with setuptools")
     shutil.copytree(ROOT, tmp_path / "clone", ignore=LEFT_OUT)

@@ -13,7 +13,6 @@ import os
 import platform
 import re
 import shutil
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -39,7 +38,6 @@ from minilstm.optim.adam import Adam
 
 # largest allowed difference from NumPy, relative to the largest number
 WORST = {"float64": 1e-10, "float32": 1e-4}
-NEWEST_WHEEL = (3, 14)          # the newest Python that CuPy 14 has wheels for
 REPORT = "please report this with all lines above"
 
 
@@ -125,11 +123,7 @@ def pip_line(driver: Driver | None) -> str:
     """Return the pip command for this driver's wheel: CUDA 13 needs driver 580 or newer."""
     number = re.match(r"\d+", driver.version) if driver else None
     wheel = "cupy-cuda13x" if number and int(number[0]) >= 580 else "cupy-cuda12x"
-    line = f'pip install "{wheel}[ctk]"'
-    if sys.version_info[:2] > NEWEST_WHEEL:
-        line += (f" (there may be no wheel for Python {platform.python_version()} yet; there is one up to "
-                 f"{'.'.join(map(str, NEWEST_WHEEL))})")
-    return line
+    return f'pip install "{wheel}[ctk]"'
 
 
 def examine_cupy(driver: Driver | None, wanted: bool) -> Iterator[Finding]:

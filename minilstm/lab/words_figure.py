@@ -84,7 +84,7 @@ def draw_words_down(trace: WordTrace) -> Any:
     name, state = ("h", trace.h) if trace.c is None else ("c", trace.c)
     units = most_active(state, p)
     limit = float(np.abs(state[:, units]).max()) or 1.0
-    panels = [("p(positive)", p[:, None], SIGNED, (-0.2, 1.2)),
+    panels = [("p(positive)", p[:, None], SIGNED, (-0.7, 1.7)),
               (name, state[:, units], SIGNED, (-limit, limit))]
     if keeps := KEEPS.get(trace.cell):
         kept = trace.gates[keeps][:, units]

@@ -551,10 +551,10 @@ def test_a_resumed_run_has_the_same_bits(tmp_path: Path) -> None:
 
 def test_gradcheck_says_the_same(monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
     """In float64 even a gradient that vanishes over many steps is far from subnormal."""
-    x, reports = rng.standard_normal((2, 60, 3)), []
+    x, reports = rng.standard_normal((1, 60, 2)), []
     for yes in (True, False):
         keep(monkeypatch, yes)
-        layer = ml.GRU(3, 4, return_sequences=False, rng=0)
-        layer.params["W"][:4] *= 0.1
+        layer = ml.GRU(2, 3, return_sequences=False, rng=0)
+        layer.params["W"][:3] *= 0.1
         reports.append(repr(ml.gradcheck(layer, x, method="both")))
     assert reports[0] == reports[1]

@@ -140,9 +140,3 @@ def test_a_second_wheel_beside_a_working_one_is_told(monkeypatch: pytest.MonkeyP
         monkeypatch.setattr(doctor, part, lambda *name: doctor.Finding("  self-test", "fine"))
     text, status = doctor.report()
     assert status == 1 and "pip uninstall -y cupy-cuda12x cupy-cuda13x" in text
-
-
-def test_a_python_that_is_newer_than_the_wheels_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "wheel for Python" not in doctor.pip_line(None)
-    monkeypatch.setattr(doctor, "NEWEST_WHEEL", (3, 9))
-    assert "there is one up to 3.9" in doctor.pip_line(None)

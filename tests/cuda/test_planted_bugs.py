@@ -120,8 +120,8 @@ def seen_by(bug: Bug, xp: Any) -> str:
     return "nothing"
 
 
-@pytest.mark.parametrize("name", [
-    pytest.param(name, marks=pytest.mark.slow if bug.seen_by in ("thread", "address") else ()) for name, bug in BUGS.items()])
+@pytest.mark.slow           # all together
+@pytest.mark.parametrize("name", BUGS)
 def test_a_planted_bug_is_seen(name: str, standin: Any) -> None:
     bug = BUGS[name]
     with planted(bug.file, bug.old, bug.new):

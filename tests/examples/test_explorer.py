@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import shlex
 from pathlib import Path
@@ -10,20 +9,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from example_programs import EXAMPLES, imported, refused
 
 import minilstm as ml
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
 SMALL = ["--max-length", "6", "--num-words", "30", "--embedding-size", "4", "--hidden-size", "5", "--epochs", "1",
          "--no-progress"]
 
 
 @pytest.fixture(scope="module")
 def example() -> Any:
-    pytest.importorskip("matplotlib", reason="the examples extra is not installed")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(EXAMPLES))
-        return importlib.import_module("explorer")
+    return imported("explorer", "matplotlib")
 
 
 @pytest.fixture(scope="module")
@@ -46,15 +42,6 @@ def run(example: Any, reviews: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 def models_of(path: Path) -> list[dict[str, Any]]:
     return list(json.loads(path.read_text("utf-8").split('id="data">')[1].split("</script>")[0])["models"])
-
-
-def refused(example: Any, capsys: pytest.CaptureFixture[str], *argv: str) -> str:
-    """Run with bad arguments; assert exit status 2 and one line on standard error; return that line."""
-    capsys.readouterr()
-    assert example.main(list(argv)) == 2
-    captured = capsys.readouterr()
-    assert captured.err.count("\n") == 1 and captured.err.startswith("explorer.py: error: "), captured.err
-    return captured.err
 
 
 def test_a_page_of_several_runs(example: Any, run: Path, reviews: Path, tmp_path: Path,

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import csv
-import importlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from example_programs import imported
 
 from minilstm.lab import imdb_trials
 from minilstm.training.reference import ReferenceSettings, reference_model
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
 SMALL = ["--train", "64", "--validation", "10", "--epochs", "1", "--hidden-size", "2", "--no-progress", "--seeds", "2"]
 
 
 @pytest.fixture(scope="module")
 def example() -> Any:
-    for package in ("pandas", "joblib"):
-        pytest.importorskip(package, reason="the examples extra is not installed")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(EXAMPLES))
-        return importlib.import_module("imdb_ablation")
+    return imported("imdb_ablation", "pandas", "joblib")
 
 
 @pytest.fixture(scope="module")

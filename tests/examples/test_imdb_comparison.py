@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib
 import json
 import math
 import sys
@@ -12,12 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from example_programs import hundred_reviews, imported, refused
 
 import minilstm as ml
 from minilstm.lab import imdb_results, imdb_trials
 from minilstm.lab.cells import CELLS
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
 BUDGET = ["--train", "60", "--validation", "20", "--epochs", "2", "--num-words", "20", "--embedding-size", "3",
           "--hidden-size", "4", "--batch-size", "20", "--no-progress"]
 SETTINGS = {"train": 60, "validation": 20, "epochs": 2, "num_words": 20, "embedding_size": 3, "hidden_size": 4,
@@ -26,25 +25,12 @@ SETTINGS = {"train": 60, "validation": 20, "epochs": 2, "num_words": 20, "embedd
 
 @pytest.fixture(scope="module")
 def example() -> Any:
-    for package in ("matplotlib", "pandas", "joblib"):
-        pytest.importorskip(package, reason="the examples extra is not installed")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(EXAMPLES))
-        return importlib.import_module("imdb_comparison")
+    return imported("imdb_comparison", "matplotlib", "pandas", "joblib")
 
 
 @pytest.fixture(scope="module")
 def reviews(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("data") / "reviews.csv"
-    rng = np.random.default_rng(0)
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["review", "sentiment"])
-        for number in range(100):
-            words = list(rng.choice(["the", "film", "plot", "was", "a", "seen"], rng.integers(2, 9)))
-            words.insert(int(rng.integers(len(words))), "good" if number % 2 else "bad")
-            writer.writerow([" ".join(words), "positive" if number % 2 else "negative"])
-    return path
+    return hundred_reviews(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")
@@ -194,15 +180,6 @@ def test_the_line_of_each_cell_runs_through_its_means(example: Any, folder: Path
     for container, cell in zip(containers, CELLS):
         np.testing.assert_allclose(container[0].get_ydata().astype(float), 100 * summary[summary["cell"] == cell]["mean"])
     assert not math.isnan(figure.axes[0].get_ylim()[0])
-
-
-def refused(example: Any, capsys: pytest.CaptureFixture[str], *argv: str) -> str:
-    """Run with bad arguments; assert exit status 2 and one line on standard error; return that line."""
-    capsys.readouterr()
-    assert example.main(list(argv)) == 2
-    captured = capsys.readouterr()
-    assert captured.err.count("\n") == 1 and captured.err.startswith("imdb_comparison.py: error: "), captured.err
-    return captured.err
 
 
 def test_mistakes_are_one_line_and_change_nothing(example: Any, folder: Path, reviews: Path, tmp_path: Path,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import datetime
 import importlib.util
 import io
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 from backends import backend, host
+from example_programs import hundred_reviews
 
 import minilstm as ml
 from minilstm.backend.arrays import require
@@ -49,17 +49,7 @@ def example() -> Any:
 
 @pytest.fixture(scope="module")
 def reviews(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A hundred reviews, told apart by a word."""
-    path = tmp_path_factory.mktemp("data") / "reviews.csv"
-    rng = np.random.default_rng(0)
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["review", "sentiment"])
-        for number in range(100):
-            words = list(rng.choice(["the", "film", "plot", "was", "a", "seen"], rng.integers(2, 9)))
-            words.insert(int(rng.integers(len(words))), "good" if number % 2 else "bad")
-            writer.writerow([" ".join(words), "positive" if number % 2 else "negative"])
-    return path
+    return hundred_reviews(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")

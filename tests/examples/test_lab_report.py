@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from example_programs import refused
 from html_pages import outside_references
 
 import minilstm as ml
@@ -30,6 +31,9 @@ PLAN: dict[str, dict[str, Any]] = {
 }
 STAGES = ("training", "comparison", "tasks", "gradients")
 NASTY = "<script>alert(1)</script><img src='http://example.org/x.png'>"
+
+
+pytestmark = pytest.mark.slow       # they share a small report, with all its stages
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +120,6 @@ def test_a_finished_report_trains_nothing_again(example: Any, out: Path, reviews
     assert capsys.readouterr().out.count("finished before") == len(STAGES)
 
 
-@pytest.mark.slow
 def test_a_report_that_is_interrupted_in_every_stage_goes_on(example: Any, out: Path, reviews: Path, tmp_path: Path,
                                                              monkeypatch: pytest.MonkeyPatch,
                                                              capsys: pytest.CaptureFixture[str]) -> None:
@@ -159,15 +162,6 @@ def test_a_report_on_folders_that_are_there(example: Any, out: Path, reviews: Pa
     (gradients / "trials.jsonl").unlink()
     words = refused(example, capsys, *there, "--out", str(tmp_path / "c"))
     assert "holds no finished trial of examples/vanishing_gradients.py" in words
-
-
-def refused(example: Any, capsys: pytest.CaptureFixture[str], *argv: str) -> str:
-    """Run with bad arguments; assert exit status 2 and one line on standard error; return that line."""
-    capsys.readouterr()
-    assert example.main(list(argv)) == 2
-    captured = capsys.readouterr()
-    assert captured.err.count("\n") == 1 and captured.err.startswith("lab_report.py: error: "), captured.err
-    return captured.err
 
 
 def test_mistakes_are_one_line(example: Any, out: Path, reviews: Path, tmp_path: Path,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib
 import json
 import statistics
 import sys
@@ -11,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from example_programs import imported, refused
 
 import minilstm as ml
 from minilstm.lab import lag_results
 from minilstm.lab.cells import CELLS, COLOURS
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
 BUDGET = ["--parameters", "60", "--steps", "2", "--batch-size", "4", "--no-progress"]
 SETTINGS = {"parameters": 60, "steps": 2, "batch_size": 4}
 PLACE = {"T": 100, "cell": "lstm", "seed": 0, "task": "adding-1997"}
@@ -24,11 +23,7 @@ PLACE = {"T": 100, "cell": "lstm", "seed": 0, "task": "adding-1997"}
 
 @pytest.fixture(scope="module")
 def example() -> Any:
-    for package in ("matplotlib", "pandas"):
-        pytest.importorskip(package, reason="the examples extra is not installed")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(EXAMPLES))
-        return importlib.import_module("long_dependencies")
+    return imported("long_dependencies", "matplotlib", "pandas")
 
 
 @pytest.fixture(scope="module")
@@ -52,15 +47,6 @@ def write_trials(folder: Path, results: list[tuple[dict[str, Any], dict[str, Any
     (folder / "trials.jsonl").write_text("".join(
         json.dumps({"trial": trial, "result": {**common, "sequences": None, "solved": False, "error": 0.1, **result}}) + "\n"
         for trial, result in results))
-
-
-def refused(example: Any, capsys: pytest.CaptureFixture[str], *argv: str) -> str:
-    """Run with bad arguments; assert exit status 2 and one line on standard error; return that line."""
-    capsys.readouterr()
-    assert example.main(list(argv)) == 2
-    captured = capsys.readouterr()
-    assert captured.err.count("\n") == 1 and captured.err.startswith("long_dependencies.py: error: "), captured.err
-    return captured.err
 
 
 # A run ---------------------------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib
 import json
 import sys
 from pathlib import Path
@@ -11,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from example_programs import imported, refused
 
 import minilstm as ml
 from minilstm.lab.cells import COLOURS
 from minilstm.lab.gradient_axes import log_axis, new_panels
 from minilstm.lab.gradient_tables import BASE, clipping, summary, tables, variant_of, variants, words
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
 SETTINGS: dict[str, Any] = {"problems": ("adding",), "steps": 3, "lag": 6, "length": 6, "hidden_size": 4, "sequences": 3,
                             "forget_biases": (0.0, 1.0), "gains": (2.0,), "clip_norm": 0.01}
 ARGV = ["--problems", "adding", "--cells", "gru", "--steps", "2", "--lag", "5", "--hidden-size", "3", "--sequences", "2",
@@ -26,11 +25,7 @@ ARGV = ["--problems", "adding", "--cells", "gru", "--steps", "2", "--lag", "5", 
 
 @pytest.fixture(scope="module")
 def example() -> Any:
-    for package in ("matplotlib", "pandas"):
-        pytest.importorskip(package, reason="the examples extra is not installed")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(EXAMPLES))
-        return importlib.import_module("vanishing_gradients")
+    return imported("vanishing_gradients", "matplotlib", "pandas")
 
 
 @pytest.fixture(scope="module")
@@ -60,15 +55,6 @@ def reviews(tmp_path: Path) -> Path:
 def trials(folder: Path) -> list[dict[str, Any]]:
     rows = [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
     return [{**row["trial"], **row["result"]} for row in rows]
-
-
-def refused(example: Any, capsys: pytest.CaptureFixture[str], *argv: str) -> str:
-    """Run with bad arguments; assert exit status 2 and one line on standard error; return that line."""
-    capsys.readouterr()
-    assert example.main(list(argv)) == 2
-    captured = capsys.readouterr()
-    assert captured.err.count("\n") == 1 and captured.err.startswith("vanishing_gradients.py: error: "), captured.err
-    return captured.err
 
 
 # A run ---------------------------------------------------------------------------------------------------------------

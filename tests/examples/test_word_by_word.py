@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 import sys
 from pathlib import Path
@@ -10,20 +9,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from example_programs import imported, refused
 
 import minilstm as ml
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
 SMALL = ["--max-length", "6", "--num-words", "30", "--embedding-size", "4", "--hidden-size", "5", "--epochs", "2",
          "--no-progress"]
 
 
 @pytest.fixture(scope="module")
 def example() -> Any:
-    pytest.importorskip("matplotlib", reason="the examples extra is not installed")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(EXAMPLES))
-        return importlib.import_module("word_by_word")
+    return imported("word_by_word", "matplotlib")
 
 
 @pytest.fixture(scope="module")
@@ -46,15 +42,6 @@ def train(example: Any, reviews: Path, folder: Path, *options: str) -> Path:
 @pytest.fixture(scope="module")
 def run(example: Any, reviews: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train(example, reviews, tmp_path_factory.mktemp("runs") / "run")
-
-
-def refused(example: Any, capsys: pytest.CaptureFixture[str], *argv: str) -> str:
-    """Run with bad arguments; assert exit status 2 and one line on standard error; return that line."""
-    capsys.readouterr()
-    assert example.main(list(argv)) == 2
-    captured = capsys.readouterr()
-    assert captured.err.count("\n") == 1 and captured.err.startswith("word_by_word.py: error: "), captured.err
-    return captured.err
 
 
 def test_it_prints_each_word_and_ends_on_what_predict_says(example: Any, run: Path, tmp_path: Path,

@@ -80,7 +80,11 @@ def test_what_answers_are_compared_with_is_the_solution(number: int) -> None:
         assert all(source.count(old) == 1 for wrong in task.wrongs for old in wrong.changes)
 
 
-@pytest.mark.parametrize("number, right, wrong, mistake", WRONG)
+FIRST = {number: answer for number, *answer in reversed(WRONG)}        # of each step; the others are slow, all together
+
+
+@pytest.mark.parametrize("number, right, wrong, mistake", [
+    pytest.param(number, *answer, marks=() if FIRST[number] == answer else pytest.mark.slow) for number, *answer in WRONG])
 def test_a_wrong_answer_is_named(number: int, right: str, wrong: str, mistake: str, tmp_path: Path) -> None:
     text = solution(number).read_text(encoding="utf-8")
     assert text.count(right) == 1
@@ -221,7 +225,8 @@ POINTED_AT = (
     (1, "return h, (hx, h, W)", "return h, (hx, hx @ W + b, W)", [4, 6], ""))
 
 
-@pytest.mark.parametrize("number, right, wrong, points, quoted", POINTED_AT)
+@pytest.mark.parametrize("number, right, wrong, points, quoted", [
+    pytest.param(*case, marks=pytest.mark.slow if case[0] == 5 and case[4] is not None else ()) for case in POINTED_AT])
 def test_hints_quote_the_wrong_line(number: int, right: str, wrong: str, points: list[float], quoted: str | None,
                                     tmp_path: Path) -> None:
     """One wrong line costs the same, whatever it changes; a right backward pays for no forward."""

@@ -235,6 +235,7 @@ def test_an_edit_in_any_source_is_noticed(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @needs_numba
+@pytest.mark.slow
 def test_compiling_is_said_on_the_screen_once(tmp_path: Path) -> None:
     elsewhere(tmp_path, tmp_path / "code.o")
     for words in ("minilstm: compiling the fast steps for this processor, once", ""):

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from backends import put
 from cases import KINDS, Case, cases
 from cell_tests import check
 from hypothesis import given, settings
@@ -20,7 +19,7 @@ from hypothesis import strategies as st
 import minilstm as ml
 
 
-@settings(max_examples=100)
+@settings(max_examples=40)
 @given(case=cases(num_layers=st.integers(1, 2)))
 def test_recurrent_layers(case: Case) -> None:
     options: dict[str, Any] = dict(case.options)
@@ -56,7 +55,7 @@ class Classifier(ml.Module):
             {"lstm": ml.LSTM, "gru": ml.GRU, "rnn": ml.RNN}[cell](2, H, **options),         # type: ignore[operator]
             ml.Dropout(0.5, rng=2), ml.Linear(H, 1, rng=3), ml.Sigmoid())
         self.criterion = ml.BCELoss()
-        self.target = put(np.array([1, 0, 1, 1]))
+        self.target = np.array([1, 0, 1, 1])
 
     def forward(self, tokens: np.ndarray, lengths: Any = None) -> Any:
         return self.criterion(self.model(tokens, lengths=lengths), self.target)

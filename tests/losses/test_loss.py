@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -69,34 +71,28 @@ def test_gradient_of_every_element(kind: Any, options: dict, data: Any, shape: t
 
 
 @pytest.mark.parametrize("kind", POINTWISE)
-@pytest.mark.parametrize("shape", [(4, 1), (4,)])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("target_dtype", [bool, np.int8, np.int64, np.uint8, np.float32, np.float64])
-def test_column_and_vector_meet_as_equals(kind: Any, shape: tuple, dtype: Any, target_dtype: Any) -> None:
-    prediction, target = xp.array([0.2, 0.6, 0.9, 0.5], dtype), xp.array([0, 1, 1, 0])
-    reference, criterion = kind(), kind()
-    expected = reference(prediction, target.astype(dtype))
-    loss = criterion(prediction.reshape(shape), target.astype(target_dtype))
-    gradient = criterion.backward()
-    assert loss.shape == () and loss.dtype == gradient.dtype == dtype and gradient.shape == shape
-    assert host(loss) == host(expected)
-    assert_equal(gradient.ravel(), reference.backward())
+def test_column_and_vector_meet_as_equals(kind: Any, dtype: Any) -> None:
+    prediction, target, criterion = xp.array([0.2, 0.6, 0.9, 0.5], dtype), xp.array([0, 1, 1, 0]), kind()
+    expected, gradient_expected = criterion(prediction, target.astype(dtype)), criterion.backward()
+    for shape, target_dtype in product([(4, 1), (4,)], [bool, np.int8, np.int64, np.uint8, np.float32, np.float64]):
+        loss = criterion(prediction.reshape(shape), target.astype(target_dtype))
+        gradient = criterion.backward()
+        assert loss.shape == () and loss.dtype == gradient.dtype == dtype and gradient.shape == shape
+        assert host(loss) == host(expected)
+        assert_equal(gradient.ravel(), gradient_expected)
 
 
 SHAPES = [(), (1,), (3,), (4,), (1, 1), (3, 1), (1, 3), (3, 3), (3, 1, 1), (3, 4)]
 
 
 @pytest.mark.parametrize("kind", POINTWISE)
-@pytest.mark.parametrize("prediction", SHAPES)
-@pytest.mark.parametrize("target", SHAPES)
-def test_no_other_shapes_meet(kind: Any, prediction: tuple, target: tuple) -> None:
-    fits = prediction == target or prediction == (*target, 1) and len(target) == 1
-    criterion = kind()
-    if fits:
-        criterion(xp.full(prediction, 0.5), xp.ones(target))
-    else:
-        with pytest.raises(ml.ShapeError, match="same shape"):
-            criterion(xp.full(prediction, 0.5), xp.ones(target))
+def test_no_other_shapes_meet(kind: Any) -> None:
+    for prediction, target in product(SHAPES, SHAPES):
+        fits = prediction == target or prediction == (*target, 1) and len(target) == 1
+        with nullcontext() if fits else pytest.raises(ml.ShapeError, match="same shape"):
+            kind()(xp.full(prediction, 0.5), xp.ones(target))
+            assert fits, (prediction, target)
 
 
 @pytest.mark.parametrize("kind", POINTWISE)

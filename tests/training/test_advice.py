@@ -59,6 +59,8 @@ def test_stuck_where_no_padding_is_to_blame() -> None:
     model = put(ml.Sequential(ml.RNN(2, 3, return_sequences=False, rng=0), ml.Linear(3, 1, rng=1)))
     given = advised(model, ml.BCEWithLogitsLoss(), ml.Adam(model, lr=0.01), (x, y), epochs=20)
     assert kinds(given) == ["stuck"] and given[0][0] >= 10 and "; 0 of 16 last states" in given[0][2]
+    given = advised(model, ml.BCEWithLogitsLoss(), ml.Adam(model, lr=0.01), (x, y, np.full(16, 3)), epochs=20)
+    assert kinds(given) == ["stuck"] and "padding" not in given[0][2]                   # it knows the lengths
     counted = put(ml.Sequential(ml.Linear(2, 1, rng=0)))                                # no last state
     given = advised(counted, ml.BCEWithLogitsLoss(), ml.SGD(counted, lr=0.3), (x[:, 0], y), epochs=20)
     assert kinds(given) == ["stuck"] and "padding" not in given[0][2]
@@ -76,8 +78,13 @@ def test_overfitting() -> None:
     y = rng.integers(0, 2, 40).astype(np.float32)                       # nothing to learn, only to memorise
     for val, expected in (((x[20:], y[20:]), ["overfitting"]), ((x[:20], y[:20]), [])):
         model = put(ml.Sequential(ml.Linear(20, 16, rng=0), ml.Tanh(), ml.Linear(16, 1, rng=1)))
-        given = advised(model, ml.BCEWithLogitsLoss(), ml.Adam(model, lr=0.02), (x[:20], y[:20]), val=val, epochs=15)
-        assert [kind for kind in kinds(given) if kind != "stuck"] == expected
+        advice = ml.Advice()
+        history = ml.Trainer(model, ml.BCEWithLogitsLoss(), ml.Adam(model, lr=0.02), callbacks=[advice], verbose=False).fit(
+            *(ml.DataLoader(*part, batch_size=20, backend=backend()) for part in ((x[:20], y[:20]), val)), epochs=15)
+        assert kinds(advice.given) == expected
+        lowest = min(history["val_loss"])
+        assert all(f"since epoch {history['val_loss'].index(lowest) + 1}, from {lowest:.4f}" in text
+                   for _, _, text in advice.given)
 
 
 def test_a_gradient_explodes() -> None:
@@ -90,6 +97,16 @@ def test_a_gradient_explodes() -> None:
     x[7] = 5
     model = put(ml.Linear(2, 1, rng=0))
     assert advised(model, ml.MSELoss(), ml.SGD(model, lr=1e-6), (x, 100 + y), batch_size=1) == []
+
+
+def test_each_epoch_is_judged_by_itself() -> None:
+    class Once:
+        def batches(self, epoch: int, start: int) -> Any:
+            for k in range(20):
+                yield put(np.full((1, 2), 500 if (epoch, k) == (0, 7) else 1, np.float32)), put(np.ones(1, np.float32))
+    model, advice = put(ml.Linear(2, 1, rng=0)), ml.Advice()
+    ml.Trainer(model, ml.MSELoss(), ml.SGD(model, lr=1e-6), callbacks=[advice], verbose=False).fit(Once(), epochs=3)
+    assert [(epoch, kind) for epoch, kind, _ in advice.given] == [(1, "exploding")]
 
 
 @pytest.mark.parametrize("lr, expected", [(0.6, ["jump"]), (0.1, [])])
@@ -121,9 +138,17 @@ def test_gates_are_saturated(cell: Any, scale: float, expected: list[str]) -> No
     assert kinds(given) == expected
 
 
+@pytest.mark.parametrize("nonlinearity, bias", [("tanh", -0.5), ("relu", 9)])
+def test_negative_is_not_saturated_nor_is_a_large_relu(nonlinearity: str, bias: float) -> None:
+    layer = ml.RNN(3, 5, nonlinearity=nonlinearity, return_sequences=False, rng=0)
+    layer.params["W"][:5], layer.params["b"][:] = np.eye(5) / 2, bias
+    model = put(ml.Sequential(layer, ml.Linear(5, 1, rng=1)))
+    x, y = np.zeros((16, 2, 3), np.float32), np.full(16, 3, np.float32)
+    assert advised(model, ml.MSELoss(), ml.SGD(model, lr=1e-4), (x, y)) == []
+
+
 @pytest.mark.parametrize("layers", [
     [ml.LSTM(3, 5, rng=0), ml.Linear(5, 1, rng=1)],                     # every output has a loss of its own
-    [ml.RNN(3, 5, nonlinearity="relu", return_sequences=False, rng=0), ml.Linear(5, 1, rng=1)],
     [ml.LSTM(3, 5, bidirectional=True, return_sequences=False, rng=0), ml.Linear(10, 1, rng=1)]])
 def test_models_that_are_not_looked_into(layers: list[ml.Module]) -> None:
     model = put(ml.Sequential(*layers))
@@ -146,3 +171,11 @@ def test_resumed_behind_the_last_step_of_an_epoch(tmp_path: Path) -> None:
         trainer(tmp_path, callbacks=[At(1, STEPS, ctrl_c)]).fit(*loaders(), epochs=1)
     run = trainer(tmp_path, seed=9, callbacks=[ml.Advice()])
     assert len(run.fit(*loaders(), epochs=1, resume=True)) == 1
+
+
+def test_where_states_are_carried() -> None:
+    layer = ml.RNN(2, 6, return_sequences=False, rng=0)
+    layer.params["W"][:6] *= 0.1
+    model = put(ml.Sequential(layer, ml.Linear(6, 1, rng=1)))
+    x, y = np.ones((16, 24, 2), np.float32) / 9, np.full(16, 3, np.float32)
+    assert advised(model, ml.MSELoss(), ml.SGD(model, lr=1e-4), (x, y), carry_state=True) == []

@@ -26,16 +26,25 @@ def loader(text: np.ndarray = TEXT, **options: Any) -> ml.DataLoader:
     return ml.DataLoader(*ml.contiguous_batches(text, N, T), batch_size=N, backend=backend(), **options)
 
 
+def flat(state: Any) -> list[Any]:
+    return [one for part in state for one in flat(part)] if isinstance(state, (list, tuple)) else [state]
+
+
 def trainer(run_dir: Path | None = None, callbacks: Any = (), model: Any = None, **options: Any) -> ml.Trainer:
     model = build(dropout=0.2) if model is None else model
     return ml.Trainer(model, ml.CrossEntropyLoss(), ml.Adam(model, lr=0.05), clip_norm=0.5, callbacks=callbacks, metric=None,
                       run_dir=run_dir, **{"carry_state": True, "verbose": False, **options})
 
 
-@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
-@pytest.mark.parametrize("layers", [1, 2])
-def test_chunks_with_carried_states_are_the_whole_sequence(cell: str, layers: int) -> None:
-    model = build(cell, num_layers=layers).eval()
+CHAINS: dict[str, Any] = {
+    **{cell: lambda cell=cell: build(cell) for cell in ("rnn", "gru", "lstm")}, "two layers": lambda: build(num_layers=2),
+    "two cells": lambda: put(ml.Sequential(ml.Embedding(V, 4, rng=0), ml.GRU(4, 5, rng=1),
+                                           ml.Sequential(ml.LSTM(5, 3, rng=2), ml.RNN(3, 3, rng=3)), ml.Linear(3, V, rng=4)))}
+
+
+@pytest.mark.parametrize("chain", CHAINS)
+def test_chunks_with_carried_states_are_the_whole_sequence(chain: str) -> None:
+    model = CHAINS[chain]().eval()
     tokens = put(TEXT[:24].reshape(2, 12))
     whole, last = model(tokens, return_state=True)
     parts, state = [], None
@@ -43,7 +52,7 @@ def test_chunks_with_carried_states_are_the_whole_sequence(cell: str, layers: in
         part, state = model(tokens[:, start:start + 4], state0=state, return_state=True)
         parts.append(host(part))
     np.testing.assert_allclose(np.concatenate(parts, axis=1), host(whole), rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(*(np.ravel(host(one)) for one in (state[0], last[0])), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(*(np.ravel(host(flat(one)[-1])) for one in (state, last)), rtol=1e-5, atol=1e-6)
     assert type(model(tokens, state0=state)) is type(whole)         # without return_state: the output alone
 
 
@@ -119,18 +128,18 @@ def test_what_cannot_be_carried_is_refused() -> None:
 
 def test_what_is_generated_follows_the_probabilities() -> None:
     model = build()
-    drawn = generate(model, [1, 2], 400, rng=0)
-    assert len(drawn) == 400 and set(drawn) == set(range(V))
-    assert generate(model, [1, 2], 400, rng=0) == drawn != generate(model, [1, 2], 400, rng=1)
+    drawn = generate(model, [1, 2], 60, rng=0)
+    assert len(drawn) == 60 and set(drawn) == set(range(V))
+    assert generate(model, [1, 2], 60, rng=0) == drawn != generate(model, [1, 2], 60, rng=1)
     cold = generate(model, [1, 2], 20, temperature=1e-9)
     text = [1, 2, *cold]
     scores = host(model.eval()(put(np.array([text]))))[0]
     assert [int(k) for k in scores[1:-1].argmax(axis=-1)] == cold       # each from all before it
     model.train()
-    logits = host(model(put(np.array([[1, 2]]))))[0, -1] / 2
+    logits, rng = host(model(put(np.array([[1, 2]]))))[0, -1] / 2, np.random.default_rng(0)
     expected = np.exp(logits) / np.exp(logits).sum()
-    counts = np.bincount([generate(model, [1, 2], 1, temperature=2.0, rng=k)[0] for k in range(1000)], minlength=V)
-    np.testing.assert_allclose(counts / 1000, expected, atol=0.06)
+    counts = np.bincount([generate(model, [1, 2], 1, temperature=2.0, rng=rng)[0] for _ in range(300)], minlength=V)
+    np.testing.assert_allclose(counts / 300, expected, atol=0.08)
 
 
 @pytest.mark.parametrize(("call", "words"), [

@@ -136,6 +136,7 @@ class Target:
         entries, rest = split_gradients(self._by_input(gradients))
         keys = {name: key for name in self.floating if (key := find_key(name, entries)) is not None}
         found = {name: entries[key] for name, key in keys.items()}
+        left_out: list[str] = []
         if rest or not (entries or data):
             names = [name for name in self.input_names if name not in found]
             if len(rest) != len(names):
@@ -150,8 +151,9 @@ class Target:
                 raise self.failure(f"backward returned {len(rest)} gradients for {len(names)} inputs "
                                    f"({', '.join(names)}){advice}", backward)
             found.update(zip(names, self._in_order(names, rest, backward)))
+            left_out = names[len(rest):]        # a loss's target
         found = {name: leaf for name, leaf in found.items() if leaf is not None or name not in data}
-        self.missing = [name for name in self.floating if name not in found]
+        self.missing = [name for name in self.floating if name not in (*found, *left_out)]
         needed = [name for name in self.missing if self.depends_on(name, self.covered)]
         if needed and set(needed) <= {*data} and (found or self.parameters):
             variables = getattr(getattr(inspect.unwrap(backward), "__code__", None), "co_varnames", ())
