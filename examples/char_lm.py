@@ -120,9 +120,9 @@ def train(settings: dict[str, Any], folder: Path | None, resume: bool, progress:
     # 5. Train, carrying the states from batch to batch; validate and write after each epoch.
     folder = folder or imdb_lstm.new_folder(f"char-{settings['cell']}")
     imdb_lstm.save_tokenizer(tokenizer, folder, resume, CHARACTERS)
-    after_epoch = Sample(tokenizer, tokens[cut:cut + T], settings)
+    callbacks = [Sample(tokenizer, tokens[cut:cut + T], settings), ml.Advice()]
     trainer = ml.Trainer(model, criterion, optimizer, scheduler=schedule, clip_norm=settings["clip_norm"], carry_state=True,
-                         metric=None, callbacks=[after_epoch, ml.Advice()], run_dir=folder, config=settings, progress=progress)
+                         metric=None, callbacks=callbacks, run_dir=folder, config=settings, progress=progress)
     history = trainer.fit(train_loader, val_loader, epochs=epochs, resume=resume)
     print(f"Curves, history and checkpoints are in {folder}")
     show(*folder.glob(CURVES))      # in a notebook

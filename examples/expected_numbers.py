@@ -1,7 +1,7 @@
 """The losses that a training loop of your own should reach: three set-ups, five seeds, and the arrays to start alike.
 
     python -m minilstm expect                                              print the table
-    python examples/expected_numbers.py                                    compute it again and write it: ten minutes
+    python examples/expected_numbers.py                                    compute it again and write it: a few minutes
     python examples/expected_numbers.py --arrays characters lstm.npz       initial weights and batches of one set-up
 
 What the set-ups are and how to compare: examples/expected_numbers.md.

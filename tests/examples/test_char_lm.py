@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 import os
 import re
@@ -10,26 +9,24 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import example_programs
 import numpy as np
 import pytest
 from backends import backend, host
+from example_programs import EXAMPLES, imported
 from training_cases import At, ctrl_c
 
 import minilstm as ml
 from minilstm.data import imdb
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
 SMALL = ["--embedding-size", "4", "--hidden-size", "6", "--batch-size", "4", "--length", "10", "--no-progress"]
 
 
 @pytest.fixture(scope="module")
 def example() -> Any:
-    pytest.importorskip("matplotlib", reason="the examples extra is not installed")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(EXAMPLES))
-        module = importlib.import_module("char_lm")
-        module.Sample.characters = 30       # a device is slow here
-        return module
+    module = imported("char_lm", "matplotlib")
+    module.Sample.characters = 30       # a device is slow here
+    return module
 
 
 def main(example: Any, *argv: Any) -> int:
@@ -54,12 +51,7 @@ def finished(on_backend: str, example: Any, text: Path, tmp_path_factory: pytest
 
 
 def refused(example: Any, capsys: pytest.CaptureFixture[str], *argv: Any) -> str:
-    """Run with bad arguments; assert exit status 2 and one line on standard error; return that line."""
-    capsys.readouterr()
-    assert main(example, *argv) == 2
-    error = capsys.readouterr().err
-    assert error.count("\n") == 1 and error.startswith("char_lm.py: error: "), error
-    return error
+    return example_programs.refused(example, capsys, *map(str, argv))
 
 
 def test_each_epoch_prints_nats_bits_and_a_sample(example: Any, text: Path, tmp_path: Path,
@@ -105,6 +97,7 @@ def test_ctrl_c_within_an_epoch_leaves_a_run_that_goes_on_bit_for_bit(
     assert line.startswith("Interrupted in epoch 2, step 5. Go on with: python ")
     _, script, *argv = shlex.split(line.partition("Go on with: ")[2])
     assert Path(script) == EXAMPLES / "char_lm.py" and main(example, *argv, "--no-progress") == 0
+    assert not capsys.readouterr().err
     for name in ("history.csv", "last.ckpt", "best.ckpt"):
         assert (folder / name).read_bytes() == (finished / name).read_bytes(), name
 

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from example_programs import imported, refused
 
 import minilstm as ml
 from minilstm.command_line.expect import STEPS, TABLE
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
 SHOWN = [k - 1 for k in STEPS if k <= 100]
 
 
 @pytest.fixture(scope="module")
 def example() -> Any:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(EXAMPLES))
-        return importlib.import_module("expected_numbers")
+    return imported("expected_numbers")
 
 
 def table(name: str, cell: str) -> list[float]:
@@ -60,6 +57,4 @@ def test_a_loop_that_starts_with_the_arrays_gets_the_same_losses(cell: str, exam
 def test_mistakes_give_one_line_and_status_2(example: Any, capsys: pytest.CaptureFixture[str]) -> None:
     for argv, words in ((["--arrays", "first"], "--arrays and a file"), (["lstm.npz"], "--arrays and a file"),
                         (["--arrays", "third", "x.npz"], "third"), (["--arrays", "first", "no/such/x.npz"], "no/such")):
-        assert example.main(argv) == 2
-        error = capsys.readouterr().err
-        assert error.startswith("expected_numbers.py: error: ") and words in error and error.count("\n") == 1
+        assert words in refused(example, capsys, *argv)
