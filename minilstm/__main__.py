@@ -56,7 +56,7 @@ PROGRAM = "python -m minilstm"
 
 def build_parser(command: str) -> argparse.ArgumentParser:
     """Return the parser for one command's arguments, with the command itself among them."""
-    parser = Parser(PROGRAM, COMMANDS[command][0])
+    parser = Parser(f"{PROGRAM} {command}", COMMANDS[command][0])
     parser.add_argument("command", choices=(command,), metavar=command, help=argparse.SUPPRESS)
     if command in ("mistakes", "expect"):
         return parser

@@ -4,5 +4,6 @@
 - ``cells.py``: cells, judged by gradcheck and diagnosis;
 - ``numbers.py``, ``answers.py``: other functions, judged by numbers, and the mistakes that are often made in
   them;
+- ``repair.py``: which line is proved wrong, by the right lines (``answers.py``, ``cell_answers.py``);
 - ``verdict.py``: what is said about one function; ``grade.py``, ``results.py``: from files to tables.
 """

@@ -14,29 +14,26 @@ from minilstm.cells.activations import sigmoid
 
 
 def rnn_step(x: Any, h_prev: Any, W: Any, b: Any) -> Any:
-    """Return h (N, H) and what backward needs."""
-    hx = np.concatenate([h_prev, x], axis=1)        # (N, H + D)
+    hx = np.concatenate([h_prev, x], axis=1)
     h = np.tanh(hx @ W + b)
     return h, (hx, h, W)
 
 
 def rnn_step_backward(dh: Any, cache: Any) -> Any:
-    """Return dx (N, D), dh_prev (N, H), dW (H + D, H), db (H,)."""
     hx, h, W = cache
     H = h.shape[1]
-    dz = dh * (1 - h * h)           # of the argument of the tanh
+    dz = dh * (1 - h * h)
     dW = hx.T @ dz
     db = dz.sum(axis=0)
-    dhx = dz @ W.T                  # of [h, x], (N, H + D)
+    dhx = dz @ W.T
     dh_prev = dhx[:, :H]
     dx = dhx[:, H:]
     return dx, dh_prev, dW, db
 
 
 def rnn_forward(x: Any, h0: Any, W: Any, b: Any) -> Any:
-    """Return h (N, T, H), the state after each step, and what backward needs."""
     (N, T, _), H = x.shape, h0.shape[1]
-    h = np.zeros((N, T + 1, H))                     # h[:, t] is the state BEFORE step t
+    h = np.zeros((N, T + 1, H))
     h[:, 0] = h0
     for t in range(T):
         hx = np.concatenate([h[:, t], x[:, t]], axis=1)
@@ -45,11 +42,10 @@ def rnn_forward(x: Any, h0: Any, W: Any, b: Any) -> Any:
 
 
 def rnn_backward(dh: Any, cache: Any) -> Any:
-    """Return dx (N, T, D), dh0 (N, H), dW (H + D, H), db (H,)."""
     x, h, W = cache
     (N, T, _), H = x.shape, h.shape[2]
     dx, dW, db = np.zeros_like(x), np.zeros_like(W), np.zeros(H)
-    dh_next = np.zeros((N, H))                      # what step t + 1 sends back to h_t
+    dh_next = np.zeros((N, H))
     for t in reversed(range(T)):
         hx = np.concatenate([h[:, t], x[:, t]], axis=1)
         dh_t = dh[:, t] + dh_next
@@ -63,10 +59,9 @@ def rnn_backward(dh: Any, cache: Any) -> Any:
 
 
 def lstm_step(x: Any, h_prev: Any, c_prev: Any, W: Any, b: Any) -> Any:
-    """Return h (N, H), c (N, H) and what backward needs."""
     H = h_prev.shape[1]
     hx = np.concatenate([h_prev, x], axis=1)
-    z = hx @ W + b                                  # (N, 4H)
+    z = hx @ W + b
     f = sigmoid(z[:, :H])
     i = sigmoid(z[:, H:2 * H])
     o = sigmoid(z[:, 2 * H:3 * H])
@@ -77,7 +72,6 @@ def lstm_step(x: Any, h_prev: Any, c_prev: Any, W: Any, b: Any) -> Any:
 
 
 def lstm_step_backward(dh: Any, dc: Any, cache: Any) -> Any:
-    """Return dx, dh_prev, dc_prev, dW, db."""
     hx, c_prev, f, i, o, c_tilde, tanh_c, W = cache
     H = f.shape[1]
     do = dh * tanh_c
@@ -98,7 +92,6 @@ def lstm_step_backward(dh: Any, dc: Any, cache: Any) -> Any:
 
 
 def lstm_forward(x: Any, h0: Any, c0: Any, W: Any, b: Any) -> Any:
-    """Return h (N, T, H), c_last (N, H) and the caches of all steps."""
     (N, T, _), H = x.shape, h0.shape[1]
     out, caches = np.zeros((N, T, H)), []
     h, c = h0, c0
@@ -110,7 +103,6 @@ def lstm_forward(x: Any, h0: Any, c0: Any, W: Any, b: Any) -> Any:
 
 
 def lstm_backward(dh: Any, dc_last: Any, caches: Any) -> Any:
-    """Return dx (N, T, D), dh0, dc0 (N, H), dW (H + D, 4H), db (4H,)."""
     (N, T, H), rows = dh.shape, caches[0][0].shape[1]
     dx, dW, db = np.zeros((N, T, rows - H)), np.zeros((rows, 4 * H)), np.zeros(4 * H)
     dh_next = np.zeros((N, H))
@@ -124,9 +116,8 @@ def lstm_backward(dh: Any, dc_last: Any, caches: Any) -> Any:
 
 
 def gru_step(x: Any, h_prev: Any, W: Any, b: Any) -> Any:
-    """Return h (N, H) and what backward needs."""
     H = h_prev.shape[1]
-    from_h, from_x = h_prev @ W[:H], x @ W[H:]      # (N, 3H) each
+    from_h, from_x = h_prev @ W[:H], x @ W[H:]
     r = sigmoid(from_h[:, :H] + from_x[:, :H] + b[:H])
     z = sigmoid(from_h[:, H:2 * H] + from_x[:, H:2 * H] + b[H:2 * H])
     q = from_h[:, 2 * H:] + b[3 * H:]
@@ -136,12 +127,11 @@ def gru_step(x: Any, h_prev: Any, W: Any, b: Any) -> Any:
 
 
 def gru_step_backward(dh: Any, cache: Any) -> Any:
-    """Return dx (N, D), dh_prev (N, H), dW (H + D, 3H), db (4H,)."""
     x, h_prev, r, z, n, q, W = cache
     H = h_prev.shape[1]
     dn = dh * (1 - z)
     dz = dh * (h_prev - n)
-    dh_prev = dh * z                                # the direct way
+    dh_prev = dh * z
     da_n = dn * (1 - n ** 2)
     dq = da_n * r
     dr = da_n * q

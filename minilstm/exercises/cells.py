@@ -1,5 +1,5 @@
-"""Judge a cell's functions: a forward against minilstm's own, a backward by gradcheck, the mistake named by
-the diagnosis.
+"""Judge a cell's functions: a forward by its numbers, a backward by gradcheck, the mistake named by the
+diagnosis.
 
 A right backward must not be lost to a wrong forward. So a backward is tried behind the student's own forward
 and, if that is wrong or missing, behind minilstm's, with a cache arranged as the exercise says.
@@ -11,17 +11,18 @@ import functools
 import inspect
 import time
 import warnings
-from collections.abc import Callable, Collection, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from minilstm.backend.errors import GradientError, MinilstmError
 from minilstm.exercises import cell_answers as right
-from minilstm.exercises.intermediates import Line, writing_line, wrong_lines
-from minilstm.exercises.verdict import (BLANKS, Names, Unanswered, Verdict, blanks, changed_at,
-                                        difference_in_words, equal_results, failed, hint_about, other_results,
-                                        question_about, statement_at, student_function)
+from minilstm.exercises.numbers import Task, run, unfinished
+from minilstm.exercises.repair import Line
+from minilstm.exercises.verdict import (ANY_QUESTION, Names, Verdict, blanks, changed_at, difference_in_words,
+                                        equal_results, failed, hint_about, student_function)
 from minilstm.gradients.diagnosis.derivation import CELLS, translate
 from minilstm.gradients.diagnosis.diagnose import Diagnosis, diagnosis_of
 from minilstm.gradients.diagnosis.findings import Finding
@@ -36,7 +37,6 @@ N, T, D, H = 3, 4, 5, 2         # all different, so that no transposed matrix pa
 SECONDS = 2.5
 FACTORS = "what does the exercise's equation for this have, factor by factor?"
 SHAPES = "which shape must each gradient have?"
-ANY_QUESTION = "Which operation of the forward stands here, and what are its inputs?"
 # What to ask about a blank, where no mistake's question is about its line.
 BLANK_QUESTIONS = {
     "dW": "What was W multiplied with in the forward?", "db": "To how many rows was b added?",
@@ -47,161 +47,98 @@ BLANK_QUESTIONS = {
 
 
 class CellExercise(NamedTuple):
-    """A cell's part of a step: the sizes of the inputs in order, the outputs, and the right functions, whose
-    cache is the exercise's."""
+    """A cell's part of a step: the inputs by name, and its two functions."""
 
     name: str
-    sizes: dict[str, tuple[int, ...]]
-    outputs: tuple[str, ...]
-    forward: Callable[..., Any]
-    backward: Callable[..., Any]
-
-    def inputs(self) -> tuple[np.ndarray, ...]:
-        rng = np.random.default_rng(7)
-        return tuple(rng.standard_normal(size) for size in self.sizes.values())
-
-    def lines(self, function: Any, forward: Any = None, blanks: Sequence[Line] = (),
-              missing: int = 0) -> list[Line] | None:
-        """Return the lines of a function that are proved wrong, of a backward behind ``forward``."""
-        if forward is None:
-            return wrong_lines(function, self.inputs(), self.forward, self.inputs(), blanks, missing)
-        above, right = self.above(), self.forward(*self.inputs())[-1]
-        own = [*above, forward(*self.inputs())[-1]]
-        return wrong_lines(function, own, self.backward, [*above, right], blanks, missing)
-
-    def above(self) -> list[np.ndarray]:
-        """Return gradients from above."""
-        rng, outputs = np.random.default_rng(3), self.forward(*self.inputs())[:-1]
-        return [rng.standard_normal(y.shape) for y in outputs]
+    inputs: dict[str, np.ndarray]
+    forward: Task
+    backward: Task
 
 
-STATE = (N, H)
+def _cell(name: str, state: Sequence[str], outputs: tuple[str, ...], gates: int, biases: int, forward: Any,
+          backward: Any) -> CellExercise:
+    x = {"x": (N, T, D) if state[0] == "h0" else (N, D)}
+    sizes = {**x, **dict.fromkeys(state, (N, H)), "W": (H + D, gates * H), "b": (biases * H,)}
+    inputs = dict(zip(sizes, map(np.random.default_rng(7).standard_normal, sizes.values())))
+    before = Task([tuple(inputs.values())], forward, outputs, (), None, (),
+                  partial(_named_forward, name, inputs, forward.__name__), "wrong_forward")
+    normal = np.random.default_rng(3).standard_normal
+    above = tuple(normal(y.shape) for y in forward(*inputs.values())[:-1])
+    return CellExercise(name, inputs, before,
+                        Task([above], backward, tuple(f"d{key}" for key in inputs), (), before))
 
 
-def _weights(columns: int, biases: int) -> dict[str, tuple[int, ...]]:
-    return {"W": (H + D, columns * H), "b": (biases * H,)}
-
-
-RNN_STEP = CellExercise("RNN", {"x": (N, D), "h_prev": STATE, **_weights(1, 1)}, ("h",), right.rnn_step,
-                        right.rnn_step_backward)
-RNN = CellExercise("RNN", {"x": (N, T, D), "h0": STATE, **_weights(1, 1)}, ("h",), right.rnn_forward,
-                   right.rnn_backward)
-LSTM_STEP = CellExercise("LSTM", {"x": (N, D), "h_prev": STATE, "c_prev": STATE, **_weights(4, 4)},
-                         ("h", "c"), right.lstm_step, right.lstm_step_backward)
-LSTM = CellExercise("LSTM", {"x": (N, T, D), "h0": STATE, "c0": STATE, **_weights(4, 4)},
-                    ("h", "c_last"), right.lstm_forward, right.lstm_backward)
-GRU_STEP = CellExercise("GRU", {"x": (N, D), "h_prev": STATE, **_weights(3, 4)}, ("h",), right.gru_step,
-                        right.gru_step_backward)
-
-
-def judge_forward(names: Names, name: str, question: str, cell: CellExercise) -> Verdict:
-    """Compare a student's forward with minilstm's."""
-    try:
-        function = student_function(names, name, question)
-    except Unanswered as error:
-        raise _unfinished(error, cell) from None
-    want = cell.forward(*cell.inputs())[:-1]
-    try:
-        got = function(*cell.inputs())
-    except Exception as error:
-        return failed(name, error, question, function, cell.lines(function))
-    if not isinstance(got, (tuple, list)) or len(got) != len(want) + 1:
-        return other_results(cell.outputs)
-    got = tuple(got[:-1])
-    if equal_results(got, want):
-        return Verdict(1.0)
-    lines = cell.lines(function)
-    outputs = [np.asarray(y) for y in got]
-    if all(y.dtype.kind == "f" and y.shape == right.shape for y, right in zip(outputs, want)):
-        named = _named_forward(function, got, outputs, cell, lines)
-        if named is not None:
-            return named
-    words = difference_in_words(got, want, cell.outputs)
-    return Verdict(0.0, ("wrong_forward",), words, hint_about(name, function, lines, "", question))
-
-
-def _named_forward(function: Any, got: Any, outputs: list[np.ndarray], cell: CellExercise,
-                   lines: Sequence[Line] | None) -> Verdict | None:
+def _named_forward(cell: str, inputs: dict[str, np.ndarray], name: str, function: Any, got: tuple[Any, ...],
+                   line: Line | None) -> Verdict | None:
     """Return the verdict on a wrong forward where one can say what is wrong, else None."""
-    own = cell.forward.__name__
-    for name in cell.sizes:
-        doubled = [2 * value if key == name else value for key, value in zip(cell.sizes, cell.inputs())]
-        if equal_results(function(*doubled)[:-1], got):
-            return Verdict(0.0, ("wrong_forward",), f"{name} makes no difference",
-                           hint_about(own, function, lines, f"where does the equation have {name}?"))
-    inputs = dict(zip(cell.sizes, cell.inputs()))
+    outputs = [np.asarray(y) for y in got]
+    for key, value in inputs.items():
+        if equal_results(function(*{**inputs, key: 2 * value}.values())[:-1], got):
+            return Verdict(0.0, ("wrong_forward",), f"{key} makes no difference",
+                           hint_about(name, function, line, f"where does the equation have {key}?"))
+    if not all(y.dtype.kind == "f" for y in outputs):
+        return None
     reading = recognise(inputs, {}, outputs)
-    if reading is not None and reading.cell.name == cell.name and not reading.cell.variants and (
+    if reading is not None and reading.cell.name == cell and not reading.cell.variants and (
             not reading.h_first or reading.order != tuple(range(len(reading.order)))):
         return Verdict(0.0, ("another arrangement",), f"it is the forward of {reading.words()}",
-                       f"{own}: in which order do the exercise's gates stand, and the rows of W?")
+                       f"{name}: in which order do the exercise's gates stand, and the rows of W?")
     reading = reading or recognise_wrong(inputs, {}, outputs, time.perf_counter() + SECONDS / 2)
-    if reading is None or reading.cell.name != cell.name:
+    if reading is None or reading.cell.name != cell:
         return None
-    for now, line in zip(reading.cell.forward, CELLS[cell.name].forward):
-        if now != line:
+    for now, equation in zip(reading.cell.forward, CELLS[cell].forward):
+        if now != equation:
             return Verdict(0.0, ("wrong_forward",), f"exactly what {now} gives",
-                           hint_about(own, function, lines, FACTORS))
+                           hint_about(name, function, line, FACTORS))
     return None
+
+
+RNN_STEP = _cell("RNN", ("h_prev",), ("h",), 1, 1, right.rnn_step, right.rnn_step_backward)
+RNN = _cell("RNN", ("h0",), ("h",), 1, 1, right.rnn_forward, right.rnn_backward)
+LSTM_STEP = _cell("LSTM", ("h_prev", "c_prev"), ("h", "c"), 4, 4, right.lstm_step, right.lstm_step_backward)
+LSTM = _cell("LSTM", ("h0", "c0"), ("h", "c_last"), 4, 4, right.lstm_forward, right.lstm_backward)
+GRU_STEP = _cell("GRU", ("h_prev",), ("h",), 3, 4, right.gru_step, right.gru_step_backward)
 
 
 def judge_backward(names: Names, name: str, question: str, cell: CellExercise) -> Verdict:
     """Check a student's backward."""
-    forward = cell.forward.__name__
-    try:
-        backward = student_function(names, name, question)
-    except Unanswered as error:
-        raise _unfinished(error, cell, cell.forward) from None
+    backward = student_function(names, name)
+    if left := blanks(backward):
+        variables = sorted(changed_at(backward, left[0])) or ["+="]
+        return unfinished(backward, left, cell.backward, _question(cell, variables))
 
     @functools.wraps(backward)
     def by_name(*arguments: Any) -> Any:
-        gradients = backward(*arguments)
-        in_order = isinstance(gradients, (tuple, list)) and len(gradients) == len(cell.sizes)
-        return {f"d{name}": one for name, one in zip(cell.sizes, gradients)} if in_order else gradients
-    if _is_gradient(cell.forward, by_name, cell):
+        gradients, keys = backward(*arguments), cell.backward.outputs
+        in_order = isinstance(gradients, (tuple, list)) and len(gradients) == len(keys)
+        return dict(zip(keys, gradients)) if in_order else gradients
+    forward, own = cell.forward.right, cast(Any, names.get(cell.forward.right.__name__))
+    if _is_gradient(forward, by_name, cell):
         return Verdict(1.0)
     try:
-        own = student_function(names, forward, question)
-    except Unanswered:
-        own = cell.forward
-    if _is_right(own, cell):
+        got, want = (function(*cell.inputs.values())[:-1] for function in (own, forward))
+        own_is_right = equal_results(got, want)
+    except Exception:
+        own_is_right = False
+    if own_is_right:
         return _checked(own, by_name, cell, question)
-    if _is_gradient(own, by_name, cell):
+    if own is not None and _is_gradient(own, by_name, cell):
         return Verdict(0.5, ("behind a wrong forward",), "it is the gradient of your own forward",
-                       f"{forward}: which of its lines is not the equation?")
-    return _checked(cell.forward, by_name, cell, question)
+                       f"{forward.__name__}: which of its lines is not the equation?")
+    return _checked(forward, by_name, cell, question)
 
 
 def _is_gradient(forward: Any, backward: Any, cell: CellExercise) -> bool:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return gradcheck((forward, backward), cell.inputs(), diagnose=False, raise_exception=False).right
+            return gradcheck((forward, backward), tuple(cell.inputs.values()), diagnose=False,
+                             raise_exception=False).right
         except MinilstmError:
             return False
 
 
-def _unfinished(error: Unanswered, cell: CellExercise, forward: Any = None) -> Unanswered:
-    """Return the verdict on a function with blanks: what its lines are worth, and a question about the first
-    blank."""
-    function, verdict = error.function, error.verdict
-    if function is None:
-        return error
-    left = blanks(function)
-    variables = sorted(changed_at(function, left[0])) or ["+="]
-    asked = question_about(variables) if forward is None else _question(cell, variables)
-    verdict = verdict._replace(hint=f"{statement_at(function, left[0])}: {asked}")
-    missing = sum(not changed_at(function, line) for line in left)
-    lines = cell.lines(function, forward, [Line(function.__name__, line) for line in left], missing)
-    if lines:
-        verdict = verdict._replace(detail=f"{verdict.detail}, one of them is wrong",
-                                   hint=hint_about("", function, lines, ANY_QUESTION))
-    elif lines is not None and len(left) < BLANKS.get(function.__name__, 0):
-        verdict = verdict._replace(detail=f"{verdict.detail}, those are right")
-    return Unanswered(verdict)
-
-
-def _question(cell: CellExercise, variables: Collection[str]) -> str:
+def _question(cell: CellExercise, variables: Sequence[str]) -> str:
     """Return a question about the line that assigns to these variables."""
     numbers = {line.number for line in CELLS[cell.name].backward if translate(line.target) in variables}
     asked = [mistake.question for mistake in MISTAKES.values()
@@ -210,36 +147,35 @@ def _question(cell: CellExercise, variables: Collection[str]) -> str:
     return asked[0] if asked and len(variables) == 1 else ANY_QUESTION
 
 
-def _is_right(forward: Any, cell: CellExercise) -> bool:
-    try:
-        return equal_results(forward(*cell.inputs())[:-1], cell.forward(*cell.inputs())[:-1])
-    except Exception:
-        return False
-
-
 def _checked(forward: Any, backward: Any, cell: CellExercise, question: str) -> Verdict:
     """Return the verdict on a backward that is not right. One wrong line costs half, whatever it changes."""
-    name, pair, lines = backward.__name__, (forward, backward), cell.lines(backward, forward)
-    half = 0.5 * (len(lines or ()) == 1)
+    name, pair, line = backward.__name__, (forward, backward), cell.backward.repair(backward, forward).line
+    inputs = tuple(cell.inputs.values())
+    half = 0.5 * (line is not None)
 
     def verdict(key: str, words: str, asked: str = "", score: float = half) -> Verdict:
-        return Verdict(score, (key,), words, hint_about(name, backward, lines, asked, question))
+        return Verdict(score, (key,), words, hint_about(name, backward, line, asked, question))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            report = gradcheck(pair, cell.inputs(), diagnose=False, raise_exception=False)
+            report = gradcheck(pair, inputs, diagnose=False, raise_exception=False)
         except GradientError as error:
             if error.__cause__ is not None:
-                return failed(name, error.__cause__, question, backward, lines)._replace(score=half)
-            return verdict("wrong gradient", str(error).splitlines()[0], SHAPES)
+                begun = not isinstance(error.__cause__, NotImplementedError)
+                return failed(name, error.__cause__, question, backward, line)._replace(score=half * begun)
+            got = run(backward, cell.backward.arguments(forward)[0])
+            want, words = cell.backward.right(*cell.backward.arguments()[0]), str(error).splitlines()[0]
+            if isinstance(got, dict) and list(map(np.shape, got.values())) != list(map(np.shape, want)):
+                words = difference_in_words(list(got.values()), want, cell.backward.outputs)
+            return verdict("wrong gradient", words, SHAPES)
         except MinilstmError as error:
             return verdict("not checked", str(error), score=0.0)
         if report.right:
             return Verdict(1.0)
         if not report.wrong:
-            return _of_side_effects(report.side_effects, backward, forward, cell)
+            return _of_side_effects(report.side_effects, backward, line)
         try:
-            found = diagnosis_of(make_target(pair, cell.inputs(), {}), SECONDS)
+            found = diagnosis_of(make_target(pair, inputs, {}), SECONDS)
         except Exception:       # at other sizes it may raise anything
             found = Diagnosis(None)
     if found.side_effects and not found.slips:
@@ -262,15 +198,13 @@ def _checked(forward: Any, backward: Any, cell: CellExercise, question: str) -> 
     return verdict("", words, asked, half or 0.5 * (len(found.slips) == 1))._replace(mistakes=keys)
 
 
-def _of_side_effects(effects: Sequence[SideEffect], backward: Any, forward: Any,
-                     cell: CellExercise) -> Verdict:
+def _of_side_effects(effects: Sequence[SideEffect], backward: Any, line: Line | None) -> Verdict:
     """Return the verdict on a backward whose values are right."""
     name = backward.__name__
     if effects[0].mistake == "upstream_written":
         written = list(inspect.signature(backward).parameters)[effects[0].values[0]]
-        line = writing_line(backward, [*cell.above(), forward(*cell.inputs())[-1]])
         return Verdict(0.5, ("side effect",), f"{written} is overwritten: the array of the caller changes",
-                       hint_about(name, backward, [line] if line else None, f"is {written} a copy?"))
+                       hint_about(name, backward, line, f"is {written} a copy?"))
     mistake, words = MISTAKES.get(effects[0].mistake), "; and ".join(map(str, effects))
     if mistake is None or mistake.key == "cache_changed":
         return Verdict(0.5, ("side effect",), words, f"{name}: what is written to?")

@@ -102,18 +102,25 @@ def _entry(entry: Path) -> Submission:
 
 def _lacks(path: Path) -> str:
     """Return in words why a submission may have no functions."""
-    inside = path.rglob("*") if path.is_dir() else [path]
-    found = sorted(file for file in inside if file.is_file() and not _is_hidden(file, path))
+    found = _inside(path)
     packed = [file.name for file in found if file.suffix.lower() in ARCHIVES]
     if packed:
         return f"holds {', '.join(packed)}: unpack it" if path.is_dir() else "an archive: unpack it"
     if any(map(_is_code, found)):
         return ""
     if not path.is_dir():
-        kind = "a link that leads nowhere" if not path.exists() else f"a {path.suffix or 'strange'} file"
+        kind = f"a {path.suffix or 'strange'} file" if path.exists() else "a link that leads nowhere"
         return f"{kind}, neither a Python file (.py) nor a notebook (.ipynb)"
     names = ", ".join(file.name for file in found[:3])
     return f"holds only {names}, no .py or .ipynb file" if found else "an empty folder"
+
+
+def _inside(path: Path) -> list[Path]:
+    """Return the files of a folder and its folders, but for hidden ones; a file as it is."""
+    found = path.rglob("*") if path.is_dir() else [path]
+    hidden = (".", "__pycache__", "__MACOSX")
+    return sorted(file for file in found if file == path or file.is_file() and not any(
+        part.startswith(hidden) for part in file.relative_to(path).parts))
 
 
 def _is_code(path: Path) -> bool:
@@ -122,20 +129,13 @@ def _is_code(path: Path) -> bool:
 
 def _beside(path: Path) -> tuple[Path, ...]:
     """Return the other files of a submission's folder, which its code may import, unless very large."""
-    found = [file for file in path.rglob("*") if file.is_file() and not _is_hidden(file, path)]
+    found = _inside(path) if path.is_dir() else []
     return tuple(found) if sum(file.stat().st_size for file in found) < MOST_BESIDE else ()
 
 
-def _is_hidden(file: Path, folder: Path) -> bool:
-    return any(part.startswith((".", "__pycache__")) for part in file.relative_to(folder).parts)
-
-
 def _files(path: Path, deep: bool = True) -> tuple[Path, ...]:
-    if not path.is_dir():
-        return (path,) if _is_code(path) else ()
-    found = path.rglob("*") if deep else path.iterdir()
-    return tuple(sorted(file for file in found if _is_code(file) and not any(
-        part.startswith((".", "__")) for part in file.relative_to(path).parts)))
+    return tuple(file for file in _inside(path) if _is_code(file) and not file.name.startswith("__") and (
+        deep or file.parent == path))
 
 
 def grade_all(found: Sequence[Submission], steps: Sequence[Step] = (), *, seconds: float = SECONDS,
@@ -162,14 +162,14 @@ def grade_all(found: Sequence[Submission], steps: Sequence[Step] = (), *, second
     else:
         graded = [_grade_apart(*each, seconds, megabytes) for each in work]
     every = iter(graded)
-    return [_result(submission, unread, dict(zip(asked, every)))
+    return [_result(submission, unread, dict(zip([step.name for step in asked], every)))
             for submission, (_, unread) in zip(found, read)]
 
 
 def _result(submission: Submission, notes: list[str],
-            parts: dict[Step, tuple[list[Graded], list[str]]]) -> Result:
+            parts: dict[str, tuple[list[Graded], list[str]]]) -> Result:
     """Put a submission's steps together; the notes say why functions are missing."""
-    steps = {step.name: functions for step, (functions, _) in parts.items()}
+    steps = {step: functions for step, (functions, _) in parts.items()}
     there = [graded.handed_in for functions in steps.values() for graded in functions]
     if submission.lacks and not all(there):
         notes = [*notes, submission.lacks]

@@ -1,5 +1,4 @@
-"""Judge functions without a derivation: their numbers against the right ones, and against those of mistakes
-that are often made.
+"""Judge functions by their numbers, against the right ones and against those of mistakes that are often made.
 
 Each mistake is the right function with something else written in one place. If a student's numbers are
 exactly its numbers, on every case, it has its name.
@@ -10,14 +9,15 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from minilstm.exercises.intermediates import Line, has_cache, without_cache, wrong_lines
-from minilstm.exercises.verdict import (Names, Unanswered, Verdict, blanks, changed_at, difference_in_words,
-                                        equal_results, failed, hint_about, other_results, question_about,
-                                        statement_at, student_function)
+from minilstm.exercises.repair import Line, Repair, has_cache, repair, without_cache
+from minilstm.exercises.verdict import (ANY_QUESTION, BLANKS, Names, Verdict, blanks, changed_at,
+                                        difference_in_words, equal_results, failed, hint_about,
+                                        question_about, statement_at, student_function)
 
 
 class Wrong(NamedTuple):
@@ -45,83 +45,101 @@ class Wrong(NamedTuple):
 
 
 class Task(NamedTuple):
-    """``cases``: arguments, without a cache; ``right``: the function; ``outputs``: their names, without a
-    cache; ``behind``: the forward whose cache is the last argument; ``given``: functions that it calls."""
+    """A function of an exercise.
+
+    ``cases``: arguments, without a cache; ``right``: the right function; ``outputs``: names of its results,
+    without a cache; ``behind``: the forward whose cache is the last argument; ``given``: functions that it
+    calls; ``named(function, results, line)``: the verdict on results that are no mistake's of ``wrongs``, or
+    None; ``unnamed``: the mistake's key otherwise.
+    """
 
     cases: Sequence[tuple[Any, ...]]
     right: Callable[..., Any]
     outputs: tuple[str, ...]
-    wrongs: tuple[Wrong, ...]
+    wrongs: tuple[Wrong, ...] = ()
     behind: Task | None = None
     given: tuple[tuple[str, Callable[..., Any]], ...] = ()
+    named: Callable[[Any, Any, Line | None], Verdict | None] = lambda *_: None
+    unnamed: str = "no name"
 
     def arguments(self, forward: Callable[..., Any] | None = None) -> list[tuple[Any, ...]]:
         """Return the arguments of each case, with the cache of ``forward``, by default the right one."""
         if self.behind is None:
             return list(self.cases)
         forward = forward or self.behind.right
-        return [(*case, _run(forward, before)[-1]) for case, before in zip(self.cases, self.behind.cases)]
+        return [(*case, run(forward, before)[-1]) for case, before in zip(self.cases, self.behind.cases)]
+
+    def repair(self, function: Any, forward: Any = None, k: int = 0, blanks: Sequence[int] = ()) -> Repair:
+        """Look for the line of a function that is proved wrong at a case, behind ``forward``."""
+        return repair(function, self.arguments(forward)[k], self.right, self.arguments()[k], blanks)
 
 
 def judge(names: Names, name: str, question: str, task: Task) -> Verdict:
     """Compare a student's function with the right one and with the wrong ones."""
-    try:
-        function = student_function(names, name, question)
-    except Unanswered as error:
-        if error.function is None:
-            raise
-        line = blanks(error.function)[0]
-        variables = sorted(changed_at(error.function, line))
+    function = student_function(names, name)
+    if left := blanks(function):
+        variables = sorted(changed_at(function, left[0]))
         asked = [wrong.question for wrong in task.wrongs if wrong.shows_in(task.right, variables)]
-        asked += [question_about(variables) if variables else question]
-        hint = f"{statement_at(error.function, line)}: {asked[0]}"
-        raise Unanswered(error.verdict._replace(hint=hint)) from None
+        return unfinished(function, left, task, [*asked, question_about(variables) or question][0])
     scope = getattr(inspect.unwrap(function), "__globals__", {})
     before = {called: scope[called] for called, _ in task.given if called in scope}
     scope.update({called: right for called, right in task.given if called in scope})
     try:
-        verdict = _judge(function, name, question, task, task.arguments())
+        verdict = _judge(function, name, question, task, None)
         if verdict.score < 1.0 and task.behind:         # its cache may be arranged otherwise
-            try:
-                own = task.arguments(student_function(names, task.behind.right.__name__, question))
+            with suppress(Exception):
+                own = student_function(names, task.behind.right.__name__)
                 again = _judge(function, name, question, task, own)
-            except Exception:
-                return verdict
-            return again if again.score > verdict.score else verdict
+                return again if again.score > verdict.score else verdict
     finally:
         scope.update(before)
     return verdict
 
 
-def _judge(function: Any, name: str, question: str, task: Task, cases: Sequence[tuple[Any, ...]]) -> Verdict:
-    right_cases = task.arguments()
-    full = [_run(task.right, case) for case in right_cases]
-    wanted, got = [without_cache(want, want) for want in full], []
+def unfinished(function: Any, left: Sequence[int], task: Task, question: str) -> Verdict:
+    """Return the verdict on a function with blanks: what its lines are worth, and what to ask about the first
+    blank."""
+    name, every = function.__name__, BLANKS.get(function.__name__, 0)
+    words = f"{len(left)} blank{'s' * (len(left) > 1)} left"
+    hint = f"{statement_at(function, left[0])}: {question}"
+    if len(left) < every:
+        words = f"{every - len(left)} of {every} lines written"
+        found = task.repair(function, blanks=left)
+        words += ", those are right" * found.right
+        if found.line:
+            words += ", one of them is wrong"
+            hint = hint_about(name, function, found.line, ANY_QUESTION)
+    return Verdict(0.0, ("not written",), words, hint)
 
-    def lines(k: int) -> list[Line] | None:
-        return wrong_lines(function, cases[k], task.right, right_cases[k])
-    for k, (case, want) in enumerate(zip(cases, full)):
+
+def _judge(function: Any, name: str, question: str, task: Task, forward: Any) -> Verdict:
+    full = [run(task.right, case) for case in task.arguments()]
+    wanted, got = [without_cache(want, want) for want in full], []
+    for k, (case, want) in enumerate(zip(task.arguments(forward), full)):
         try:
-            result = _run(function, case)
+            result = run(function, case)
         except Exception as error:
-            return failed(name, error, question, function, lines(k))
+            return failed(name, error, question, function, task.repair(function, forward, k).line)
         if has_cache(want) and (not isinstance(result, (tuple, list)) or len(result) != len(want)):
-            return other_results(task.outputs)
+            return Verdict(0.0, ("other results",), f"expected {', '.join(task.outputs)} and the cache",
+                           "the return line: what does the docstring promise?")
         got.append(without_cache(result, want))
     wrong = [k for k, pair in enumerate(zip(got, wanted)) if not equal_results(*pair)]
     if not wrong:
         return Verdict(1.0)
-    first = wrong[0]
+    line = task.repair(function, forward, wrong[0]).line
     for mistake in task.wrongs:
         made = mistake.made_in(task.right)
-        numbers = [without_cache(_run(made, case), want) for case, want in zip(right_cases, full)]
+        numbers = [without_cache(run(made, case), want) for case, want in zip(task.arguments(), full)]
         if all(map(equal_results, got, numbers)):
             return Verdict(0.0, (mistake.name,), "exactly the numbers that this mistake gives",
-                           hint_about(name, function, lines(first), mistake.question))
-    return Verdict(0.0, ("no name",), difference_in_words(got[first], wanted[first], task.outputs),
-                   hint_about(name, function, lines(first), "", question))
+                           hint_about(name, function, line, mistake.question))
+    return task.named(function, got[0], line) or Verdict(
+        0.0, (task.unnamed,), difference_in_words(got[wrong[0]], wanted[wrong[0]], task.outputs),
+        hint_about(name, function, line, "", question))
 
 
-def _run(function: Callable[..., Any], case: tuple[Any, ...]) -> Any:
+def run(function: Callable[..., Any], case: tuple[Any, ...]) -> Any:
+    """Call a function with copies of the arguments."""
     with np.errstate(all="ignore"):
         return function(*copy.deepcopy(case))

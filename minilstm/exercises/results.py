@@ -11,6 +11,7 @@ from typing import Any
 
 from minilstm.exercises.grade import Result
 from minilstm.exercises.steps import STEPS, Graded
+from minilstm.exercises.verdict import NOT_HANDED_IN
 
 TITLES = {step.name: step.title for step in STEPS}
 
@@ -64,7 +65,8 @@ def _rows(results: Sequence[Result], missing: str = "0") -> list[list[str]]:
         handed_in = [step for step, functions in result.steps.items()
                      if any(graded.handed_in for graded in functions)]
         scores = [f"{result.step_score(step):g}" if step in handed_in else missing for step in result.steps]
-        mistakes = "; ".join([*result.notes, *result.mistakes])
+        absent = [f"{step}: {NOT_HANDED_IN}" for step in result.steps if handed_in and step not in handed_in]
+        mistakes = "; ".join([*result.mistakes, *absent, *result.notes])
         rows.append([result.submission, *scores, f"{result.score:g}", str(result.points), mistakes])
     return rows
 

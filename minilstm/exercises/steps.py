@@ -8,13 +8,11 @@ several steps.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from minilstm.exercises import answers
-from minilstm.exercises.cells import (GRU_STEP, LSTM, LSTM_STEP, RNN, RNN_STEP, CellExercise, judge_backward,
-                                      judge_forward)
+from minilstm.exercises.cells import GRU_STEP, LSTM, LSTM_STEP, RNN, RNN_STEP, CellExercise, judge_backward
 from minilstm.exercises.numbers import Task, judge
 from minilstm.exercises.own_work import library_calls
 from minilstm.exercises.verdict import NOT_HANDED_IN, Names, Unanswered, Verdict, failed, names_of
@@ -22,12 +20,12 @@ from minilstm.gradients.targets.failures import at_line
 
 
 class Function(NamedTuple):
-    """One function of a step: its points, the first question, and ``judge(names, name, question)``."""
+    """One function of a step: its points, the first question, and what it is judged by."""
 
     name: str
     points: int
     question: str
-    judge: Callable[[Names, str, str], Verdict]
+    task: Task | CellExercise
 
 
 class Step(NamedTuple):
@@ -64,59 +62,43 @@ class Graded(NamedTuple):
         return NOT_HANDED_IN not in self.mistakes
 
 
-def _forward(cell: CellExercise) -> Callable[[Names, str, str], Verdict]:
-    return partial(judge_forward, cell=cell)
-
-
-def _backward(cell: CellExercise) -> Callable[[Names, str, str], Verdict]:
-    return partial(judge_backward, cell=cell)
-
-
-def _task(task: Task) -> Callable[[Names, str, str], Verdict]:
-    return partial(judge, task=task)
-
-
 STEPS = (
     Step("step01_rnn_step", "RNN step", (
-        Function("rnn_step", 4, "which shape has [h, x] W?", _forward(RNN_STEP)),
+        Function("rnn_step", 4, "which shape has [h, x] W?", RNN_STEP.forward),
         Function("rnn_step_backward", 6, "what is the last operation of the forward, and its derivative?",
-                 _backward(RNN_STEP)))),
+                 RNN_STEP))),
     Step("step02_rnn_through_time", "back through time", (
-        Function("rnn_forward", 4, "which state does step t read, and where does it write?", _forward(RNN)),
-        Function("rnn_backward", 6, "where does h_t go, besides the output?",
-                 _backward(RNN)))),
+        Function("rnn_forward", 4, "which state does step t read, and where does it write?", RNN.forward),
+        Function("rnn_backward", 6, "where does h_t go, besides the output?", RNN))),
     Step("step03_lstm_step", "LSTM step", (
-        Function("lstm_step", 10, "which columns of z belong to which gate?", _forward(LSTM_STEP)),)),
+        Function("lstm_step", 10, "which columns of z belong to which gate?", LSTM_STEP.forward),)),
     Step("step04_lstm_step_backward", "LSTM step backward", (
         Function("lstm_step_backward", 10, "which equation of the forward is the last, and what does it "
-                                           "multiply?",
-                 _backward(LSTM_STEP)),)),
+                                           "multiply?", LSTM_STEP),)),
     Step("step05_lstm_through_time", "LSTM through time", (
-        Function("lstm_forward", 4, "what does each step get from the one before?", _forward(LSTM)),
-        Function("lstm_backward", 6, "what reaches h_t, and what c_t, from step t + 1?",
-                 _backward(LSTM)))),
+        Function("lstm_forward", 4, "what does each step get from the one before?", LSTM.forward),
+        Function("lstm_backward", 6, "what reaches h_t, and what c_t, from step t + 1?", LSTM))),
     Step("step06_embedding", "embedding", (
-        Function("embedding_forward", 4, "which row does token 3 select?", _task(answers.EMBEDDING)),
+        Function("embedding_forward", 4, "which row does token 3 select?", answers.EMBEDDING),
         Function("embedding_backward", 6, "what do two places with the same word add to its row?",
-                 _task(answers.EMBEDDING_BACK)))),
+                 answers.EMBEDDING_BACK))),
     Step("step07_bce_and_adam", "BCE and Adam", (
-        Function("bce_forward", 3, "what is the loss of one score, without the mean?", _task(answers.BCE)),
-        Function("bce_backward", 3, "what is dp/dz, and what cancels?", _task(answers.BCE_BACK)),
-        Function("adam_step", 4, "how much of the old mean is kept?", _task(answers.ADAM)))),
+        Function("bce_forward", 3, "what is the loss of one score, without the mean?", answers.BCE),
+        Function("bce_backward", 3, "what is dp/dz, and what cancels?", answers.BCE_BACK),
+        Function("adam_step", 4, "how much of the old mean is kept?", answers.ADAM))),
     Step("step08_padding", "padding and lengths", (
-        Function("pad", 2, "how long is each sequence?", _task(answers.PAD)),
+        Function("pad", 2, "how long is each sequence?", answers.PAD),
         Function("masked_rnn_forward", 4, "what must a padded step do with the state it got?",
-                 _task(answers.MASKED)),
+                 answers.MASKED),
         Function("masked_rnn_backward", 4, "what is the derivative of a step that does nothing?",
-                 _task(answers.MASKED_BACK)))),
+                 answers.MASKED_BACK))),
     Step("step09_gru", "GRU step", (
-        Function("gru_step", 4, "which columns and which biases belong to which gate?", _forward(GRU_STEP)),
-        Function("gru_step_backward", 6, "by how many ways does h_{t-1} reach h_t?",
-                 _backward(GRU_STEP)))),
+        Function("gru_step", 4, "which columns and which biases belong to which gate?", GRU_STEP.forward),
+        Function("gru_step_backward", 6, "by how many ways does h_{t-1} reach h_t?", GRU_STEP))),
     Step("step10_clipping_and_forget_bias", "clipping and forget bias", (
-        Function("clip_by_norm", 4, "what is the norm of several arrays together?", _task(answers.CLIP)),
-        Function("survival", 3, "between which numbers does a gate lie?", _task(answers.SURVIVAL)),
-        Function("bias_needed", 3, "when is a bias enough?", _task(answers.BIAS)))),
+        Function("clip_by_norm", 4, "what is the norm of several arrays together?", answers.CLIP),
+        Function("survival", 3, "between which numbers does a gate lie?", answers.SURVIVAL),
+        Function("bias_needed", 3, "when is a bias enough?", answers.BIAS))),
 )
 
 
@@ -147,7 +129,9 @@ def grade(names: Names, step: Step) -> list[Graded]:
 def _graded(names: Names, function: Function) -> Graded:
     with library_calls() as calls:
         try:
-            verdict = function.judge(names, function.name, function.question)
+            task = function.task
+            verdict = (judge(names, function.name, function.question, task) if isinstance(task, Task) else
+                       judge_backward(names, function.name, function.question, task))
         except Unanswered as error:
             verdict = error.verdict
         except SystemExit as error:

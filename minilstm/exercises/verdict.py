@@ -10,7 +10,7 @@ import ast
 import functools
 import inspect
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,6 +38,7 @@ BLANKS = {"rnn_step": 1, "rnn_step_backward": 6, "rnn_forward": 1, "rnn_backward
           "embedding_backward": 1, "bce_forward": 2, "bce_backward": 1, "adam_step": 5, "pad": 2,
           "masked_rnn_forward": 3, "masked_rnn_backward": 3, "gru_step": 5, "gru_step_backward": 10,
           "clip_by_norm": 2, "survival": 2, "bias_needed": 1}
+ANY_QUESTION = "Which operation of the forward stands here, and what are its inputs?"
 Names = Mapping[str, Any]           # what a submission defines
 
 
@@ -56,31 +57,25 @@ def names_of(keys: Iterable[str]) -> str:
 
 
 class Unanswered(Exception):
-    """A function that cannot be judged, with the verdict; and the function, where it still has blanks."""
+    """A function that cannot be judged, with the verdict."""
 
-    def __init__(self, verdict: Verdict, function: Any = None) -> None:
+    def __init__(self, verdict: Verdict) -> None:
         super().__init__(names_of(verdict.mistakes))
-        self.verdict, self.function = verdict, function
+        self.verdict = verdict
 
 
-def student_function(names: Names, name: str, question: str) -> Callable[..., Any]:
-    """Return the student's function ``name``; raise Unanswered where it is missing or still has blanks."""
+def student_function(names: Names, name: str) -> Callable[..., Any]:
+    """Return the student's function ``name``; raise Unanswered where there is none."""
     function = names.get(name)
     if function is None:
         raise Unanswered(Verdict(0.0, (NOT_HANDED_IN,), f"there is no function {name}"))
     if not callable(function):
         raise Unanswered(Verdict(0.0, ("no function",), f"{name} is a {type(function).__name__}"))
-    left = blanks(function)
-    if left:
-        written = BLANKS.get(name, 0) - len(left)
-        words = f"{len(left)} blank{'s' * (len(left) > 1)} left"
-        words = f"{written} of {BLANKS.get(name)} lines written" if written > 0 else words
-        hint = f"{statement_at(function, left[0])}: {question}"
-        raise Unanswered(Verdict(0.0, ("not written",), words, hint), function)
 
     @functools.wraps(function)
     def call(*arguments: Any, **named: Any) -> Any:
         return function(*arguments, **named)
+    call.__name__ = name
     return call
 
 
@@ -89,33 +84,24 @@ def blanks(function: Any) -> list[int]:
     return [line for line, node in _statements(function) if _is_blank(node)]
 
 
-def failed(name: str, error: BaseException, question: str, function: Any = None,
-           lines: Sequence[Any] | None = None) -> Verdict:
-    """Return the verdict on a function that raised; ``lines``: those that are proved wrong."""
+def failed(name: str, error: BaseException, question: str, function: Any = None, line: Any = None) -> Verdict:
+    """Return the verdict on a function that raised; ``line``: one that is proved wrong."""
     if isinstance(error, NotImplementedError):
         return Verdict(0.0, ("not written",), str(error) or name, f"{name}: {question}")
     words = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}{at_line(error)}"
     asked = [question for kind, question in QUESTIONS if isinstance(error, kind)]
     asked.append("which values come here, and of which kind?")
-    return Verdict(0.0, ("error",), words, hint_about(name, function, lines, asked[0]))
+    return Verdict(0.0, ("error",), words, hint_about(name, function, line, asked[0]))
 
 
-def other_results(outputs: Iterable[str]) -> Verdict:
-    """Return the verdict on a forward that returns no cache, or too little else."""
-    return Verdict(0.0, ("other results",), f"expected {', '.join(outputs)} and the cache",
-                   "the return line: what does the docstring promise?")
-
-
-def hint_about(name: str, function: Any, lines: Sequence[Any] | None, asked: str,
-               question: str = "") -> str:
-    """Return the first of these lines (function, number), of a function or one that it calls, and what to ask
-    about it: ``asked``, else its own question; without lines, the function and ``question``."""
-    if not lines:
+def hint_about(name: str, function: Any, line: tuple[str, int] | None, asked: str, question: str = "") -> str:
+    """Return a line (function, number), of a function or one that it calls, and what to ask about it:
+    ``asked``, else its own question; without a line, the name and ``question``."""
+    if line is None:
         return f"{name}: {asked or question}"
-    where, number = lines[0]
-    own = inspect.unwrap(function).__globals__.get(where, function)
-    asked = asked or question_about(sorted(changed_at(own, number))) or question
-    return f"{statement_at(own, number)}: {asked}"
+    own = inspect.unwrap(function).__globals__.get(line[0], function)
+    return (f"{statement_at(own, line[1])}: "
+            f"{asked or question_about(sorted(changed_at(own, line[1]))) or question}")
 
 
 def changed_at(function: Any, line: int) -> set[str]:
@@ -134,10 +120,9 @@ def statement_at(function: Any, line: int) -> str:
     return f"{_line(function, line)}, {text}"
 
 
-def question_about(names: Iterable[str]) -> str:
-    """Return a question about the line of these variables where there is none of its own; "" for none."""
-    words = ", ".join(names)
-    return f"Which equation gives {words}, and from which values?" if words else ""
+def question_about(names: Collection[str]) -> str:
+    """Return a question about the line of a variable where there is none of its own; "" for several."""
+    return f"Which equation gives {''.join(names)}, and from which values?" if len(names) == 1 else ""
 
 
 def _line(function: Any, line: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -119,6 +120,13 @@ def test_commands_are_listed_and_the_version_shown(capsys: pytest.CaptureFixture
     assert main(["gradchek", "cell.py:Cell"]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and "gradchek" in error and "gradcheck, doctor" in error
+
+
+@pytest.mark.parametrize("command", ["gradcheck", "grade", "doctor", "mistakes"])
+def test_a_commands_usage_has_its_name(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with contextlib.suppress(SystemExit):
+        main([command, "--help"])
+    assert capsys.readouterr().out.startswith(f"usage: python -m minilstm {command} ")
 
 
 def test_the_catalogue_fits_a_terminal_and_its_lines_are_there(capsys: pytest.CaptureFixture[str]) -> None:

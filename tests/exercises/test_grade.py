@@ -180,6 +180,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert [step["score"] for step in shown["steps"]] == [10, 0] and shown["max_score"] == 20
     assert shown["steps"][1]["functions"][0]["mistake"] == "not handed in"
     assert len(json.loads(Path(out["results.json"]).read_text())["tests"]) == 2
+    assert Path(out["table.csv"]).read_text("utf-8-sig").splitlines()[1].endswith(",10,0,10,20,step04: not handed in")
     (tmp_path / "empty").mkdir()
     assert main(["grade", str(tmp_path / "empty"), "--results", out["results.json"]]) == 2
     assert "an empty folder" in json.loads(Path(out["results.json"]).read_text())["output"]

@@ -151,6 +151,7 @@ def diagnose(target: Any, inputs: Any, *, seconds: float = SECONDS, rng: Any = 0
 
 def diagnosis_of(target: Target, seconds: float = SECONDS, rng: Any = 0) -> Diagnosis:
     """As ``diagnose``, for a target of gradcheck."""
+    target = target.with_arrays() or target
     deadline = time.perf_counter() + 0.85 * seconds     # what is found then must still be put in order
     arrays = {name: to_numpy(value).astype(np.float64) for name, value in target.tensors.items()}
     every = [np.asarray(to_numpy(y), dtype=np.float64) for y in target.run(target.tensors)]

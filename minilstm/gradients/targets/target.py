@@ -186,7 +186,8 @@ class Target:
             value = values.get(name)
             if isinstance(value, (tuple, list)) and _shape(gradient)[:1] == (len(value),):
                 return list(gradient)
-            if isinstance(gradient, list) and _shape(value) == (len(gradient), *_shape(gradient[0])):
+            if isinstance(gradient, list) and gradient and len(_shape(value)) > 1 and (
+                    _shape(value)[1:] == _shape(gradient[0])):
                 return get_array_module(value).stack(gradient)
             return gradient
         values = dict(zip(self.inputs.names, self.inputs.values))
@@ -265,6 +266,10 @@ class Target:
         except Exception:       # it was read, and refused
             after = []
         return before != after
+
+    def with_arrays(self) -> Target | None:
+        """Return the target for arrays in place of lists of steps; None where there are none, or no way."""
+        return None
 
     def value_of(self, name: str) -> Array:
         """Return the value of a tensor, or of another array that the forward may read."""

@@ -104,6 +104,27 @@ def test_the_gradients_of_a_list_of_steps_in_one_array(named: bool, factor: floa
     assert report.wrong == ("X[0]", "X[1]", "X[2]") * (factor == 2)
 
 
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_list_of_steps_is_diagnosed(listed: bool, rng: np.random.Generator) -> None:
+    def many(xs: Any, Wx: Any, Wh: Any, b: Any) -> Any:
+        hs = [np.zeros((2, 5))]
+        for x in xs:
+            hs.append(np.tanh(x @ Wx + hs[-1] @ Wh + b))
+        return hs[1:], (xs, hs, Wx, Wh)
+
+    def back(dhs: Any, cache: Any) -> Any:
+        xs, hs, Wx, Wh = cache
+        dxs, dWx, dWh, db, carry = [], 0 * Wx, 0 * Wh, np.zeros(5), 0.0
+        for t in reversed(range(len(xs))):
+            dz = (dhs[t] + carry) * (1 - hs[t + 1])
+            dxs, carry = [dz @ Wx.T, *dxs], dz @ Wh.T
+            dWx, dWh, db = dWx + xs[t].T @ dz, dWh + hs[t].T @ dz, db + dz.sum(0)
+        return {"dxs": dxs, "dWx": dWx, "dWh": dWh, "db": db}
+    x, *weights = map(rng.standard_normal, ((4, 2, 3), (3, 5), (5, 5), (5,)))
+    found = ml.diagnose((many, back), (list(x) if listed else x, *weights), seconds=8.0)
+    assert found.cell == "RNN" and [slip.mistake for slip in found.slips] == ["tanh_derivative"]
+
+
 class Updates:
     """Its backward moves W itself."""
 
