@@ -38,7 +38,7 @@ CHARACTERS = "characters.json"
 # The settings of a run: stored in its config.json, and read from there by --resume and --sample.
 DEFAULTS: dict[str, Any] = {
     "data": None, "limit": 1_100_000,
-    "cell": "lstm", "embedding_size": 64, "hidden_size": 128, "num_layers": 1, "dropout": 0.2,
+    "cell": "lstm", "embedding_size": 64, "hidden_size": 128, "num_layers": 1, "dropout": 0.1,
     "epochs": 6, "batch_size": 32, "length": 100, "lr": 5e-3, "clip_norm": 1.0, "temperature": 0.7, "seed": 0,
     "backend": "numpy",
 }
