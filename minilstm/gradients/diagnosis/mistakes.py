@@ -13,7 +13,7 @@ class Mistake(NamedTuple):
     """One kind of mistake.
 
     ``seen``: what a check shows. ``question``: what to ask oneself. ``lines``: where it is made, in the
-    derivation of ``cell``. ``in_loop``: it is the loop over time that is wrong.
+    derivation of ``cell`` (or ANY). ``in_loop``: it is the loop over time that is wrong.
     """
 
     key: str
@@ -25,6 +25,7 @@ class Mistake(NamedTuple):
     in_loop: bool = False
 
 
+ANY = "any layer"           # a mistake that is made in no one cell
 _SIGMOIDS, _GATES, _ALL_OF_ONE = (4, 5, 6), (3, 4, 5, 6), "all of one gate's blocks are wrong"
 MISTAKES = {mistake.key: mistake for mistake in (
     Mistake("dh_not_added", "dh of step t+1 is not added", "right at T = 1, wrong at T = 2",
@@ -109,29 +110,28 @@ MISTAKES = {mistake.key: mistake for mistake in (
             "Where is the mask kept?"),
     Mistake("wrong_forward", "the forward is not the equations", "the check passes",
             "Is each gate σ(z), each candidate tanh(z)?"),
-    # what a repair is, in any layer
-    Mistake("term_missing", "a term is missing", "wrong only where that term is not zero",
-            "By which ways does this value reach the loss?"),
-    Mistake("term_too_many", "a term too many", "", "Does this value reach the loss this way?"),
-    Mistake("factor_missing", "a factor is missing", "", "What stands between this value and the next?"),
-    Mistake("factor_too_many", "a factor too many", "", "Is this already in what comes from above?"),
-    Mistake("another_factor", "another factor belongs here", "",
-            "What is the derivative, and of which value?"),
-    Mistake("another_value", "another value belongs here", "", "Which of them does the forward use here?"),
-    Mistake("another_function", "another function belongs here", "", "Which function made this value?"),
-    Mistake("function_too_many", "a function too many", "", "Is this value before the function, or after?"),
-    Mistake("another_operator", "another operator belongs here", "", "Entry by entry, or rows by columns?"),
-    Mistake("sign", "a sign", "one gradient is negated", "With which sign does the forward take it?"),
-    Mistake("complement", "u for 1 - u, or the reverse", "", "Which of the two does the forward use?"),
-    Mistake("square", "a square", "", "What is squared: all of it, or a part?"),
-    Mistake("index", "an index", "often right at T = 1", "Which step's value did the forward use?"),
-    Mistake("slice", "a slice", "", "Which columns did the forward take?"),
-    Mistake("order", "the order", "", "In which order does the forward use them?"),
-    Mistake("axis", "a sum over another axis", "", "Over which axis did the forward repeat it?"),
-    Mistake("number", "a number", "", "Where does this number come from?"),
-    Mistake("copy", "a copy is missing", "", "Who else writes into this array?"),
-    Mistake("line_missing", "a line is missing", "", "What becomes of this value for the next step?"),
-    Mistake("line_too_many", "a line too many", "", "Which line of the forward is this the derivative of?"),
+    *(Mistake(*words, cell=ANY) for words in (         # what a repair is, in any layer
+        ("term_missing", "a term is missing", "wrong only where that term is not zero",
+         "By which ways does this value reach the loss?"),
+        ("term_too_many", "a term too many", "", "Does this value reach the loss this way?"),
+        ("factor_missing", "a factor is missing", "", "What stands between this value and the next?"),
+        ("factor_too_many", "a factor too many", "", "Is this already in what comes from above?"),
+        ("another_factor", "another factor belongs here", "", "What is the derivative, and of which value?"),
+        ("another_value", "another value belongs here", "", "Which of them does the forward use here?"),
+        ("another_function", "another function belongs here", "", "Which function made this value?"),
+        ("function_too_many", "a function too many", "", "Is this value before the function, or after?"),
+        ("another_operator", "another operator belongs here", "", "Entry by entry, or rows by columns?"),
+        ("sign", "a sign", "one gradient is negated", "With which sign does the forward take it?"),
+        ("complement", "u for 1 - u, or the reverse", "", "Which of the two does the forward use?"),
+        ("square", "a square", "", "What is squared: all of it, or a part?"),
+        ("index", "an index", "often right at T = 1", "Which step's value did the forward use?"),
+        ("slice", "a slice", "", "Which columns did the forward take?"),
+        ("order", "the order", "", "In which order does the forward use them?"),
+        ("axis", "a sum over another axis", "", "Over which axis did the forward repeat it?"),
+        ("number", "a number", "", "Where does this number come from?"),
+        ("copy", "a copy is missing", "", "Who else writes into this array?"),
+        ("line_missing", "a line is missing", "", "What becomes of this value for the next step?"),
+        ("line_too_many", "a line too many", "", "Which line of the forward is this the derivative of?")))
 )}
 
 
@@ -142,7 +142,8 @@ def table() -> str:
         lines = ", ".join(map(str, mistake.lines))
         line = f"line{'s' * (len(mistake.lines) > 1)} {lines}" if lines else "no line"
         whose = "" if mistake.cell == "LSTM" else f" of the {mistake.cell}"
-        rows.append(f"{number:2}. {mistake.name} ({line}{whose})")
+        where = ANY if mistake.cell == ANY else f"{line}{whose}"
+        rows.append(f"{number:2}. {mistake.name} ({where})")
         if mistake.seen:
             rows.append(f"      seen: {mistake.seen}")
         rows.append(f"      ask:  {mistake.question}")
