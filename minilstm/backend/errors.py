@@ -60,7 +60,7 @@ class BackendError(MinilstmError, RuntimeError):
 
 
 class BackwardError(MinilstmError, RuntimeError):
-    """``backward`` was called with no forward pass to go back through."""
+    """``backward`` was called with no pending forward pass, or with several and no way to tell which."""
 
 
 class NonFiniteError(MinilstmError, FloatingPointError):

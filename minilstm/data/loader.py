@@ -33,7 +33,7 @@ class DataLoader:
         drop_last: leave out the last batch if it is smaller than the others.
         seed: a whole number of at least 0.
         window: None, or how many rows, a multiple of ``batch_size``, are sorted by length before they are cut
-            into batches. The arrays are then x (n, T, ...), padded behind ("post"), further ones, and last
+            into batches. The arrays must then be x (n, T, ...), padded at the end, any others, and finally
             lengths (n,), from 1 to T; each batch of x ends with its longest sequence. With ``shuffle``, the
             full batches are shuffled once more.
         backend: "numpy" or "cupy": where the arrays are stored and the batches are built.

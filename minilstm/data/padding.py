@@ -22,8 +22,8 @@ def pad_sequences(sequences: Sequence[Any], maxlen: int | None = None, dtype: An
     """Return the sequences as one array (N, maxlen, ...), short ones padded with ``value``, long ones cut.
 
     Args:
-        sequences: N lists, tuples, arrays, Series or deques, in anything that has a length; their items are
-            numbers, or arrays of one shape.
+        sequences: a sized collection of N lists, tuples, arrays, Series or deques; their items are numbers,
+            or arrays of one shape.
         maxlen: length of the result; None: the length of the longest sequence.
         dtype: NumPy dtype of the result; object keeps items that are not numbers.
         padding: "pre" or "post", the side on which short sequences are padded.

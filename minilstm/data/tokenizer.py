@@ -22,7 +22,7 @@ _CONFIG = ("num_words", "filters", "lower", "split", "char_level", "oov_token", 
 class Tokenizer:
     """Turn texts into lists of word ids, exactly as Keras' ``Tokenizer`` does.
 
-    A text is a string, or a list of words, which is neither filtered nor split.
+    A text is a string or a list of words; lists are used as they are.
 
     Args:
         num_words: keep only ids below this number, that is, the ``num_words - 1`` most frequent words (the

@@ -57,8 +57,8 @@ def gradcheck(target: Any, inputs: Any, *, method: str = "both", upstream: Any =
         tolerance, complex_tolerance: largest error allowed, per tensor and per entry (see Comparison).
         rng: seed or Generator for the upstream gradients.
         allow_unused: names of parameters that the forward need not read, or that need no gradient
-            (constants); for any other it is an error if the forward neither reads it nor backward gives it a
-            gradient, since a copy of the parameter may be what is really used.
+            (constants); any other parameter that forward does not read and backward gives no gradient is an
+            error: the forward may be using a copy.
         axes: what the axes of the first input are, for messages: "NTD" (sequences, time, features), "DNT",
             "ND", .... By default "NTD" for three axes if the output begins with the same two; else no message
             names a time step.
@@ -67,8 +67,8 @@ def gradcheck(target: Any, inputs: Any, *, method: str = "both", upstream: Any =
             found is part of the message, and the error's ``diagnosis`` has it. ``ml.diagnose`` tries more.
         show_repair: tell the changed line, too.
         raise_exception: False returns the report where a gradient is wrong, too: its ``right`` is False then,
-            and a notebook shows it as a table with the wrong tensors marked. What cannot be checked at all is
-            an error all the same.
+            and a notebook shows it as a table with the wrong tensors marked. An error is
+            still raised if the check cannot be made.
         options: keyword arguments of the forward (``lengths``, ``return_state``, ...).
 
     The target itself is not touched: a deep copy is checked, in training mode, with its random streams

@@ -166,7 +166,7 @@ class Module(Saved):
                 raise
 
     def __getstate__(self) -> dict[str, Any]:
-        """A copy, or a pickle, has the weights and no pending forward: that is to be backpropagated once."""
+        """A copy or pickle has the weights but no pending forwards: each is backpropagated only once."""
         return {**vars(self), "_caches": []}
 
     def __repr__(self) -> str:

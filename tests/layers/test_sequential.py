@@ -23,7 +23,7 @@ def test_sequential_is_made_of_modules(bad: Any) -> None:
 
 
 def test_a_refused_input_leaves_a_sequential_that_can_be_used() -> None:
-    """What the layers before the refusal kept is dropped; the forward before it can still be gone back through."""
+    """What the layers before the refusal kept is dropped; the forward before it can still be backpropagated."""
     third = ml.Linear(4, 1, dtype=np.float64, rng=0)        # would want 5 features
     inner = ml.Sequential(ml.Embedding(7, D, dtype=np.float64, rng=0), ml.Linear(D, D, dtype=np.float64, rng=1))
     model = ml.Sequential(inner, ml.LSTM(D, D, 2, dtype=np.float64, rng=2), third)
@@ -46,7 +46,7 @@ def test_a_refused_input_leaves_a_sequential_that_can_be_used() -> None:
 
 
 def test_backward_needs_every_layers_forward() -> None:
-    """One that was gone back through already is noticed before any other layer has added to its gradients."""
+    """One that was backpropagated already is noticed before any other layer has added to its gradients."""
     model = put(ml.Sequential(ml.Linear(D, 3, rng=0), ml.Tanh(), ml.Linear(3, 2, rng=1)))
     y = model(put(X))
     model[1].backward(xp.ones((N, T, 3)))

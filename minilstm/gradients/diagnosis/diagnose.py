@@ -127,9 +127,9 @@ def diagnose(target: Any, inputs: Any, *, seconds: float = SECONDS, rng: Any = 0
              **options: Any) -> Diagnosis:
     """Name the mistakes in the backward of ``target``, a layer or a pair of functions as for ``gradcheck``.
 
-    The forward tells which cell it is and how its arguments are arranged; then the fewest wrong lines of the
-    derivation are sought with which it gives exactly the gradients of ``target``, with one time step, two,
-    and all of them.
+    The forward tells which cell it is and how its arguments are arranged; then it looks for the
+    smallest set of wrong lines of the derivation that reproduces the gradients of ``target`` exactly, for
+    one, two and all time steps.
 
     Args:
         target, inputs, options: as for ``gradcheck``.
