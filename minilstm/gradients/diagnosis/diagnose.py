@@ -142,7 +142,8 @@ def diagnose(target: Any, inputs: Any, *, seconds: float = SECONDS, rng: Any = 0
     seconds: at most 15,000 candidates are run, in a process apart.
 
     Returns a Diagnosis; ``named`` is False where the forward is another cell or the mistake is none of those
-    that are known.
+    that are known. To find a mistake by the change that reproduces or mends it is the idea of BUGGY (Brown &
+    Burton 1978) and of Seppälä, Malmi & Korhonen (2006).
     """
     made = make_target(target, inputs, options)
     return replace(diagnosis_of(made, seconds, rng), repair=find_repair(made, thorough=True),

@@ -255,8 +255,9 @@ def factors(program: Program, place: Place) -> Found:
             yield 2 + cost + unlikely + another, FACTOR_KEYS.get(form, "factor_missing"), \
                 f"{text} * {form.format(u=u)}"
     whole = [atom.text for atom in near.get(("int",), [])] + ["2", *program.scalars]
-    if is_atom(node):
-        whole += [f"{place.text}.shape[{k}]" for k in range(len(place.shape))]
+    same = [inner.text for inner in place.statement.places
+            if is_atom(inner.node) and inner.shape == place.shape and inner.text in place.text]
+    whole += [f"{array}.shape[{k}]" for array in same[:1] for k in range(len(place.shape))]
     for number in whole:
         yield 3, "factor", f"{text} / {number}"
         yield 3, "factor", f"{text} * {number}"
@@ -455,7 +456,7 @@ def statements(program: Program, statement: Statement) -> Found:
             after = "".join(f" = {ast.unparse(other)}" for other in [*node.targets[k + 1:], node.value])
             if isinstance(target, (ast.Tuple, ast.List)):
                 for order in orders(list(map(ast.unparse, target.elts))):
-                    yield 1, "order", f"{''.join(before)}{', '.join(order)}{after}"
+                    yield 1.2, "order", f"{''.join(before)}{', '.join(order)}{after}"
             if isinstance(target, ast.Subscript):
                 for cost, key, text in subscripts(target, statement):
                     yield cost, key, f"{''.join(before)}{bare(target.value)}[{text}]{after}"
@@ -470,7 +471,7 @@ def statements(program: Program, statement: Statement) -> Found:
     if isinstance(node, ast.For) and isinstance(node.target, ast.Tuple):
         body = ast.unparse(node).partition("\n")[2]
         for order in orders(list(map(ast.unparse, node.target.elts))):
-            yield 1, "order", f"for {', '.join(order)} in {ast.unparse(node.iter)}:\n{body}"
+            yield 1.2, "order", f"for {', '.join(order)} in {ast.unparse(node.iter)}:\n{body}"
     if not isinstance(node, (ast.Return, ast.FunctionDef)):
         yield 1, "line_too_many", "pass"
     if not isinstance(node, (ast.For, ast.While, ast.If, ast.FunctionDef)):

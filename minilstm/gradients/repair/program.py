@@ -256,7 +256,7 @@ class Program:
         self._recorded = []
         for unit in units:
             self._number(unit, unit.tree.body, 0)
-        self.used = {place.text for place in self.places if is_atom(place.node)}
+        self.used = {place.text for place in self.places if is_atom(place.node)}.union(*map(own_names, units))
         self.functions: dict[int, list[str]] = {}       # by how many arguments they are called with
         for place in self.places:
             if isinstance(place.node, ast.Call) and (name := ast.unparse(place.node.func)) in {
