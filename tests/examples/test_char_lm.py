@@ -108,7 +108,7 @@ def test_a_sample_asks_the_latest_run_of_this_program(example: Any, finished: Pa
     monkeypatch.chdir(tmp_path)
     assert "no run" in refused(example, capsys, "--sample")
     (tmp_path / "runs" / "of-reviews").mkdir(parents=True)
-    for name in ("last.ckpt", "config.json"):
+    for name in ("last.ckpt", "best.ckpt", "config.json"):
         (tmp_path / "runs" / "of-reviews" / name).write_bytes((finished / name).read_bytes())
     assert "no run" in refused(example, capsys, "--sample")
     (tmp_path / "runs" / "mine").symlink_to(finished)

@@ -110,7 +110,35 @@ def test_predict_asks_the_latest_run_by_default(example: Any, run: Path, tmp_pat
     monkeypatch.chdir(tmp_path)
     assert "no run" in refused(example, capsys, "--predict", "good")
     shutil.copytree(run, tmp_path / "runs" / "mine")
+    shutil.copytree(run, tmp_path / "runs" / "interrupted")
+    (tmp_path / "runs" / "interrupted" / "best.ckpt").unlink()         # in its first epoch
+    os.utime(tmp_path / "runs" / "interrupted" / "last.ckpt")
+    capsys.readouterr()
     assert example.main(["--predict", "good"]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == f"Read by the run in {Path('runs', 'mine')}:"
+
+
+def test_a_finished_run_says_how_to_train_it_longer(example: Any, run: Path, monkeypatch: pytest.MonkeyPatch,
+                                                    capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(example.ml, "load_imdb", None)      # nothing is read
+    capsys.readouterr()
+    for epochs in ("6", "2"):
+        assert example.main(["--resume", str(run), "--epochs", epochs]) == 0
+        line = capsys.readouterr().out
+        assert line.startswith("Nothing left to do: the run has 6 epochs.") and line.count("\n") == 1
+        assert line.endswith(f" --resume {shlex.quote(str(run))} --epochs 30\n")
+
+
+def test_help_tells_every_default_the_strong_preset_and_examples(example: Any, monkeypatch: pytest.MonkeyPatch,
+                                                                 capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    with pytest.raises(SystemExit):
+        example.main(["--preset", "strong", "--help"])
+    out = capsys.readouterr().out
+    for words in ("GRU", "dropout (default: 0)", "end (default: keep the beginning)", "once, at the end (default: 0.0)",
+                  "in their place (default: 0.0)", "--num-words 30000 --max-length 400", "minutes",
+                  '--predict "What a film!"'):
+        assert words in out
 
 
 @pytest.mark.parametrize("options", [["--padding", "post"], ["--mask"], ["--cell", "rnn", "--init", "uniform"],
@@ -379,10 +407,11 @@ def test_predict_says_when_the_best_epoch_is_missing(example: Any, run: Path, tm
 
 
 def test_a_text_of_unknown_words_is_told(example: Any, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for text, note in (("Zyx qwv!", "  (contains no known word)"), ("?!", "  (contains no word)"), ("a zyx film", "")):
+    for text, note in (("Zyx qwv!", "  (contains no known word)"), ("?!", "  (contains no word)"), ("a good zyx film", "")):
         capsys.readouterr()
         assert example.main(["--predict", text, "--run", str(run)]) == 0
-        assert capsys.readouterr().out.rstrip("\n").endswith(f"  {text}{note}")
+        out = capsys.readouterr().out
+        assert re.fullmatch(rf"{'unknown ' if note else 'positive'}  p=0\.\d{{4}}  {re.escape(text + note)}\n", out)
 
 
 def test_one_review_is_too_few(example: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
