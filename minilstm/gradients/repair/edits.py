@@ -373,18 +373,18 @@ def numbers(program: Program, place: Place) -> Found:
             yield 2, "another_value", repr(key)
     if isinstance(place.hook[0], (ast.For, ast.comprehension)) and place.hook[1] == "iter":
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "reversed":
-            yield 1, "step_left_out", ast.unparse(node.args[0])
+            yield 1, "loop", ast.unparse(node.args[0])
         else:
-            yield 1, "step_left_out", f"reversed({place.text})"
+            yield 1, "loop", f"reversed({place.text})"
         for part in ("[::-1]", "[1:]", "[:-1]"):
-            yield 1 + (part != "[::-1]"), "step_left_out", f"list({place.text}){part}"
+            yield 1 + (part != "[::-1]"), "loop", f"list({place.text}){part}"
     if isinstance(node, ast.Call) and ast.unparse(node.func) == "range":
         ends = list(map(ast.unparse, node.args))
         if len(ends) == 2:
-            yield 1, "step_left_out", f"range({ends[1]})"
+            yield 1, "loop", f"range({ends[1]})"
         for k in range(len(ends)):
             for by in (" + 1", " - 1"):
-                yield 1, "step_left_out", f"range({', '.join([*ends[:k], ends[k] + by, *ends[k + 1:]])})"
+                yield 1, "loop", f"range({', '.join([*ends[:k], ends[k] + by, *ends[k + 1:]])})"
 
 
 def items(program: Program, place: Place) -> Found:
@@ -448,7 +448,7 @@ def statements(program: Program, statement: Statement) -> Found:
     """The whole statement otherwise."""
     node = statement.node
     if isinstance(node, ast.Assign) and not isinstance(node.targets[0], (ast.Tuple, ast.List)):
-        key = "sum_over_time" if statement.loops else "term_missing"
+        key = "overwritten" if statement.loops else "term_missing"
         yield 1, key, f"{ast.unparse(node.targets[0])} += {ast.unparse(node.value)}"
     if isinstance(node, ast.Assign):
         for k, target in enumerate(node.targets):
@@ -462,7 +462,7 @@ def statements(program: Program, statement: Statement) -> Found:
                     yield cost, key, f"{''.join(before)}{bare(target.value)}[{text}]{after}"
     if isinstance(node, ast.AugAssign):
         name, value, op = ast.unparse(node.target), bare(node.value), symbol(node)
-        yield 1, "carry_added_up", f"{name} = {value}"
+        yield 1, "added_up", f"{name} = {value}"
         yield 1, "upstream_written", f"{name} = {name} {op} {value}"
         yield from ((1, "sign", f"{name} {other}= {value}") for other in "+-*" if other != op)
         if isinstance(node.target, ast.Subscript):
@@ -551,6 +551,8 @@ def insertions(program: Program, statement: Statement) -> Found:
                     yield 2, "p_without_y", f"{x}[np.arange(len({x})), {target}] -= 1"
             if x not in own or atom.degree == 0:
                 continue
+            for number in whole:
+                yield 3, "line_missing", f"{x} = {x} / {number}"
             for other in atoms:
                 y = other.text
                 if y != x and other.degree != 0:

@@ -231,8 +231,11 @@ def search(problem: Problem, limit: int, thorough: bool) -> Result:
     result.repairs = _one_a_line(map(told, first.repairs(limit)))
     result.tried = first.tried
     program = first.program
-    result.guilty = sorted({place.line for place in program.places if place.touches is not None
-                            and not place.forward and place.touches >= first.wrong})
+    both = {id(place.statement.unit) for place in program.places if place.forward}      # used by the forward
+    guilty = [place for place in program.places
+              if place.touches is not None and not place.forward and place.touches >= first.wrong]
+    apart = [place for place in guilty if id(place.statement.unit) not in both]
+    result.guilty = sorted({place.line for place in apart or guilty})
     if result.repairs or not thorough:
         return result
     ahead = Search(problem, units, forward=True)
