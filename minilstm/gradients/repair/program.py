@@ -68,28 +68,29 @@ class Unit:
 
 def units_of(run: Callable[[], Any]) -> list[Unit]:
     """Return the student's functions that a run enters. Raises NoRepairError where they cannot be edited."""
-    codes: set[CodeType] = set()
+    codes: dict[int, CodeType] = {}     # by identity: those of a cell that was run again may be equal
 
     def look(frame: Any, event: str, argument: Any) -> None:
         if event == "call" and not frame.f_code.co_filename.startswith((*NOT_THEIRS, "<frozen", "<__array")):
-            codes.add(frame.f_code)
+            codes[id(frame.f_code)] = frame.f_code
     sys.setprofile(look)
     try:
         run()
     finally:
         sys.setprofile(None)
-    live: dict[CodeType, list[FunctionType]] = {}
-    for found in gc.get_referrers(*codes) if codes else ():
-        if isinstance(found, FunctionType) and found.__code__ in codes:
-            live.setdefault(found.__code__, []).append(found)
+    live: dict[int, list[FunctionType]] = {}
+    for found in gc.get_referrers(*codes.values()) if codes else ():
+        if isinstance(found, FunctionType) and id(found.__code__) in codes:
+            live.setdefault(id(found.__code__), []).append(found)
     units: list[Unit] = []
-    for file in sorted({code.co_filename for code in codes}):
+    for file in sorted({code.co_filename for code in codes.values()}):
         trees = {}
         source = "".join(linecache.getlines(file))      # "" in a plain shell
         for tree, owner in _functions(ast.parse(source), ""):
             first = min([tree.lineno, *(decorator.lineno for decorator in tree.decorator_list)])
             trees[tree.name, first] = (tree, owner)
-        for code, functions in live.items():
+        for functions in live.values():
+            code = functions[0].__code__
             if code.co_filename == file and (code.co_name, code.co_firstlineno) in trees:
                 tree, owner = trees[code.co_name, code.co_firstlineno]
                 tree.decorator_list = []
