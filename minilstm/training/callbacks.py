@@ -101,7 +101,7 @@ class EarlyStopping(Callback):
             raise ArgumentError(f"EarlyStopping watches {self.monitor}, but fit was given no validation data")
         if self.monitor.endswith("acc") and run.metric is None:
             raise ArgumentError(f"EarlyStopping watches {self.monitor}, but the trainer has no metric")
-        if 0 < self.waited < self.patience and run.stop == self._reason():     # stopped with a smaller patience
+        if 0 < self.waited < self.patience and run.stop == self._reason():     # by a smaller patience
             run.stop = None
 
     def on_epoch_end(self, run: Run, row: Row) -> None:
