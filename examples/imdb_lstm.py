@@ -423,7 +423,7 @@ def run(argv: list[str] | None) -> None:
         settings = resumed_settings(given, load_settings(folder))
         trained = epochs_of(folder)
         if trained >= settings["epochs"] and (not settings["holdout"] or (folder / PREDICTIONS).exists()):
-            print(f"Nothing left to do: the run has {trained} epochs. To train it longer: python "
+            print(f"Nothing left to do: the run has reached epoch {trained}. To train it longer: python "
                   f"{shlex.quote(__file__)} --resume {shlex.quote(str(folder))} --epochs {5 * trained}")
             return
     if settings["padding"] == "post":

@@ -81,6 +81,9 @@ class GradcheckReport(NamedTuple):
             lines.append(f"  {name:<{width}}  {str(shape):<14}  {', '.join(errors)}")
         return "\n".join(lines)
 
+    def __repr__(self) -> str:
+        return f"<GradcheckReport right={self.right}: {self.summary()}>"
+
     def _repr_html_(self) -> str:
         """Return a table with the wrong tensors marked, and below it what is wrong."""
         def line(cells: tuple[str, ...], tag: str, style: str = "") -> str:

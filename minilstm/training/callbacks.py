@@ -68,6 +68,8 @@ class EarlyStopping(Callback):
         restore_best: restore the weights of the best epoch when training ends (last.ckpt keeps those of the
             last epoch).
 
+    A run that it stopped continues, in another ``fit``, with a larger ``patience``.
+
     Raises ArgumentError for other values; when training begins, for a quantity that the run does not measure.
 
     >>> import numpy as np, minilstm as ml
@@ -99,6 +101,8 @@ class EarlyStopping(Callback):
             raise ArgumentError(f"EarlyStopping watches {self.monitor}, but fit was given no validation data")
         if self.monitor.endswith("acc") and run.metric is None:
             raise ArgumentError(f"EarlyStopping watches {self.monitor}, but the trainer has no metric")
+        if 0 < self.waited < self.patience and run.stop == self._reason():     # by a smaller patience
+            run.stop = None
 
     def on_epoch_end(self, run: Run, row: Row) -> None:
         value = row[self.monitor]
@@ -109,8 +113,11 @@ class EarlyStopping(Callback):
             return
         self.waited += 1
         if self.waited >= self.patience:
-            run.stop = (f"{self.monitor} has not improved for {self.waited} epochs; "
-                        f"best {self.best:.4f} at epoch {self.best_epoch}")
+            run.stop = self._reason()
+
+    def _reason(self) -> str:
+        return (f"{self.monitor} has not improved for {self.waited} epochs; best {self.best:.4f} at epoch "
+                f"{self.best_epoch}; a larger patience continues")
 
     def on_train_end(self, run: Run) -> None:
         if self.best_weights:

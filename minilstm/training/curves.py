@@ -12,9 +12,9 @@ import os
 from typing import Any
 
 from minilstm.backend.errors import ArgumentError, reason_of
+from minilstm.backend.notebook import in_notebook
 from minilstm.backend.paths import as_path
 from minilstm.training.atomic_write import PathLike, atomic_write
-from minilstm.training.progress import in_notebook
 
 TRAIN, VALIDATION = "#0072B2", "#D55E00"        # blue, vermilion: safe for colour-blind readers (Okabe & Ito)
 BEST = "#444444"

@@ -204,12 +204,12 @@ class History:
                 raise DataError(f"{where}: row {number}: {error}") from None
         return history
 
-    def to_frame(self) -> Any:
+    def to_dataframe(self) -> Any:
         """Return the rows as a pandas DataFrame (pandas is imported here, and only here)."""
         try:
             import pandas
         except ImportError:
-            raise ArgumentError("history.to_frame needs pandas: pip install pandas") from None
+            raise ArgumentError("history.to_dataframe needs pandas: pip install pandas") from None
         return pandas.DataFrame(self.rows, columns=list(FIELDS))
 
     def plot(self, path: PathLike | None = None) -> Any:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from minilstm.backend.notebook import in_notebook
+
 
 class NoBar:
     """A stand-in with the methods of a tqdm bar that are used here; it does nothing."""
@@ -35,28 +37,20 @@ class CellLine:
         from IPython import get_ipython
         from IPython.display import display
         number, shown = get_ipython().execution_count, {"text/plain": text.strip()}
-        if not text.strip():
-            return
         if number in self.handles:
             self.handles[number].update(shown, raw=True)
-        else:
+        elif text.strip():
             CellLine.handles = {number: display(shown, raw=True, display_id=True)}
 
     def flush(self) -> None:
         pass
 
 
-def in_notebook() -> bool:
-    """Return whether a notebook's kernel runs this, so that IPython's ``display`` shows something."""
-    ipython = sys.modules.get("IPython")
-    return ipython is not None and getattr(ipython.get_ipython(), "kernel", None) is not None
-
-
 def open_bar(description: str, total: int | None, done: int = 0, show: bool = True,
              unit: str = "batch") -> Any:
     """Return a bar for a ``with`` statement; it starts at ``done`` of ``total`` and disappears at the end.
 
-    In a notebook it takes the place of the last one in its cell, and stays.
+    In a notebook it takes the place of the last one in its cell.
     """
     if not show or sys.stderr is None:
         return NoBar()
@@ -65,10 +59,10 @@ def open_bar(description: str, total: int | None, done: int = 0, show: bool = Tr
     except ImportError:
         return NoBar()
     # disable=None: no bar if standard error is not a terminal
-    place: dict[str, Any] = {"leave": False, "dynamic_ncols": True, "disable": None}
+    place: dict[str, Any] = {"dynamic_ncols": True, "disable": None}
     if in_notebook():
-        place = {"file": CellLine(), "leave": True, "ncols": 100, "ascii": False}
-    return tqdm(total=total, initial=done, desc=description, unit=unit, **place)
+        place = {"file": CellLine(), "ncols": 100, "ascii": False}
+    return tqdm(total=total, initial=done, desc=description, unit=unit, leave=False, **place)
 
 
 def say(text: str) -> None:

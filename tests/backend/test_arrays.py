@@ -65,6 +65,10 @@ def test_unknown_names_are_attribute_errors() -> None:
         ml.GRUU
 
 
+def test_dir_shows_public_names_alone() -> None:
+    assert set(dir(ml)) == {*ml.__all__, "__doc__", "__version__"}
+
+
 @pytest.mark.parametrize("x", [np.ma.array([[1.0], [2.0]]), np.ones((2, 1)).view(np.matrix)])
 @pytest.mark.parametrize("take", [
     ml.asarray, ml.to_numpy, ml.relu, ml.sigmoid, ml.get_array_module,

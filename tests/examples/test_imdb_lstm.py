@@ -125,7 +125,7 @@ def test_a_finished_run_says_how_to_train_it_longer(example: Any, run: Path, mon
     for epochs in ("6", "2"):
         assert example.main(["--resume", str(run), "--epochs", epochs]) == 0
         line = capsys.readouterr().out
-        assert line.startswith("Nothing left to do: the run has 6 epochs.") and line.count("\n") == 1
+        assert line.startswith("Nothing left to do: the run has reached epoch 6.") and line.count("\n") == 1
         assert line.endswith(f" --resume {shlex.quote(str(run))} --epochs 30\n")
 
 

@@ -234,6 +234,16 @@ def test_an_edit_in_any_source_is_noticed(tmp_path: Path, monkeypatch: pytest.Mo
     assert compiled._file("float64").name != compiled._file("float32").name
 
 
+def test_compiling_is_no_error_in_a_notebook(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess((), 0))
+    for notebook in (False, True):
+        monkeypatch.setattr(compiled, "in_notebook", lambda: notebook)
+        compiled._build(Path("code.o"), "float32")
+        shown = capsys.readouterr()
+        quiet, said = (shown.err, shown.out) if notebook else (shown.out, shown.err)
+        assert not quiet and said.startswith("minilstm: compiling")
+
+
 @needs_numba
 @pytest.mark.slow
 def test_compiling_is_said_on_the_screen_once(tmp_path: Path) -> None:

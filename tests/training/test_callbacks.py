@@ -60,6 +60,18 @@ def test_early_stopping_restores_the_best_weights(tmp_path: Path) -> None:
     again = trainer(tmp_path, seed=9, callbacks=[Scripted(), EarlyStopping(patience=2, restore_best=True)])
     again.fit(*loaders(), epochs=9, resume=True)            # it has stopped for good, with the same weights
     assert again.epoch == 4 and everything(again)["weights"] == everything(t)["weights"]
+    longer = trainer(tmp_path, seed=9, callbacks=[Scripted(), EarlyStopping(patience=3, restore_best=True)])
+    longer.fit(*loaders(), epochs=5, resume=True)
+    assert longer.epoch == 5 and longer.stop is None and "a larger patience continues" in again.stop
+
+
+def test_a_larger_patience_does_not_undo_another_reason(tmp_path: Path) -> None:
+    stopping = EarlyStopping(patience=9)
+    t = trainer(callbacks=[stopping])
+    t.fit(*loaders(), epochs=2)
+    t.stop, stopping.waited = "enough", 1
+    t.fit(*loaders(), epochs=3)
+    assert t.epoch == 2 and t.stop == "enough"
 
 
 @pytest.mark.parametrize("mode, values, stops_at", [("max", [1, 2, 2, 1.5], 4), (None, [3, 2, 2.5, 2], 4),

@@ -128,13 +128,13 @@ def test_files_that_cannot_be(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["h.csv"]
 
 
-def test_to_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_to_dataframe(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("pandas")
-    frame = history([3, 2], [5, 4]).to_frame()
+    frame = history([3, 2], [5, 4]).to_dataframe()
     assert list(frame.columns) == list(FIELDS) and frame["val_loss"].tolist() == [5.0, 4.0]
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(ArgumentError, match="pip install pandas"):
-        history([1]).to_frame()
+        history([1]).to_dataframe()
 
 
 def test_html() -> None:

@@ -32,6 +32,7 @@ from typing import Any
 import numpy as np
 
 from minilstm.backend.errors import one_line
+from minilstm.backend.notebook import in_notebook
 
 SWITCH = "MINILSTM_NUMBA"           # the environment variable; "0" means NumPy only
 HERE = Path(__file__).parent
@@ -90,7 +91,7 @@ def _build(file: Path, dtype: str) -> None:
     import subprocess  # here, because not every Python has it (Pyodide)
 
     print("minilstm: compiling the fast steps for this processor, once (about 15 s) ...",
-          file=sys.stderr, flush=True)
+          file=sys.stdout if in_notebook() else sys.stderr, flush=True)
     command = [sys.executable, "-m", f"{__name__}.build", str(file), dtype]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     done = subprocess.run(command, env=environment, text=True, stdin=subprocess.DEVNULL, capture_output=True)

@@ -732,6 +732,7 @@ def test_a_report_marks_what_is_wrong(inputs: dict[str, Any]) -> None:
     assert str(caught.value) == str(report) and caught.value.report.wrong == ("Wh",)
     assert caught.value._render_traceback_() == [f"GradientError: {report}"]
     assert "<pre>" not in ml.gradcheck((rnn, rnn_gradients), inputs)._repr_html_()
+    assert repr(report) == f"<GradcheckReport right=False: {report.summary()}>"     # what a shell shows of it
 
 
 def test_what_was_not_compared_has_no_report(inputs: dict[str, Any]) -> None:
