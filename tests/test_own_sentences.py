@@ -35,6 +35,7 @@ READ = {        # how many places, and whose text it is
     "exercises/verdict.py": (1, "a line of a submission"),
     "gradients/diagnosis/derivation.py": (7, NOTATION),
     "gradients/diagnosis/readings.py": (7, NAMES),
+    "gradients/diagnosis/repairs.py": (1, "names of files"),
     "gradients/diagnosis/wrong_lines.py": (10, NOTATION),
     "gradients/repair/edits.py": (4, "a student's source"),
     "gradients/repair/program.py": (3, "a student's source, and names of files"),

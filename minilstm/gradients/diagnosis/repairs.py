@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ def sentences(result: Result, show: bool = False) -> list[str]:
         words = [f"with {count} in {lines} every gradient is right, at all sizes tried: "
                  f"{'; '.join(MISTAKES[repair.key].name for repair in first)}"]
     for repair in first:
-        words.append(f"  {repair.before}")
+        words.append(f"  {linecache.getline(repair.file, repair.line).strip() or repair.before}")
         if show:
             words.append(f"  repaired: {repair.after or '(without this line)'}")
         else:
@@ -42,8 +43,9 @@ def sentences(result: Result, show: bool = False) -> list[str]:
 
 
 def place(repair: Repair) -> str:
-    """Return where a repair is made: "line 34 of lstm.py"."""
-    return f"line {repair.line} of {Path(repair.file).name}"
+    """Return where a repair is made: "line 34 of lstm.py", or of a notebook's cell."""
+    file = Path(repair.file)
+    return f"line {repair.line} of {'its cell' if file.parent.name.startswith('ipykernel') else file.name}"
 
 
 def as_dict(result: Result, show: bool = False) -> dict[str, Any]:
