@@ -11,9 +11,11 @@ import numpy as np
 
 from minilstm.backend.errors import ArgumentError, DtypeError
 
-# Code in these folders is never what a student can mend: this package, NumPy, the standard library.
+# Code in these folders is never what a student can mend: this package, NumPy, the standard library, what is
+# installed.
 NOT_THEIRS = tuple(f"{folder}{os.sep}" for folder in (
-    Path(__file__).parents[1], Path(np.__file__).parent, Path(sysconfig.get_paths()["stdlib"])))
+    Path(__file__).parents[1], Path(np.__file__).parent,
+    *(Path(sysconfig.get_paths()[name]) for name in ("stdlib", "purelib", "platlib"))))
 
 
 def as_path(name: str, path: Any) -> Path:

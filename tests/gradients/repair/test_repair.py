@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import builtins
+import gc
 import itertools
 import linecache
+import os
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -174,8 +177,14 @@ def test_right_code_has_nothing_to_repair(form: str) -> None:
     ("loss", "dz /= len(y)", "dz /= len(y) + 1", "term_too_many")])
 def test_a_slip_of_each_kind(form: str, old: str, new: str, key: str) -> None:
     result, line = found(form, old, new)
+    assert result.repairs, result.reason
     (first,), *_ = result.repairs
     assert (first.key, first.line) == (key, line) and first.key in MISTAKES
+
+
+def test_an_accident_of_sizes_is_no_repair() -> None:
+    result, _ = found("loss", "dz /= len(y)", "dz /= 2")            # there are three
+    assert result.tried > 100 and not any("3" in each.after for (each,) in result.repairs)
 
 
 def test_two_slips_need_two_changes_and_a_wrong_forward_is_found_by_its_backward() -> None:
@@ -219,6 +228,21 @@ def test_the_answer_does_not_depend_on_the_clock_nor_on_an_equal_function_elsewh
     first, again = (found("pair", "dh * (1 - s ** 2)", "dh * s")[0] for _ in range(2))
     assert first.tried == again.tried and [each[0][1:] for each in first.repairs] == [
         each[0][1:] for each in again.repairs] != [] and kept
+
+
+def test_a_garbage_collection_in_between_is_not_the_students() -> None:
+    def called(phase: str, info: Any) -> None:
+        open(os.devnull).close()
+    elsewhere = Path(sysconfig.get_paths()["purelib"], "watcher.py")
+    called.__code__ = called.__code__.replace(co_filename=str(elsewhere))
+    before = gc.get_threshold()
+    gc.callbacks.append(called)
+    gc.set_threshold(1)
+    try:
+        assert found("closure", "* (W > 0)", "")[0].repairs
+    finally:
+        gc.set_threshold(*before)
+        gc.callbacks.remove(called)
 
 
 def test_a_candidate_without_end_is_left() -> None:
