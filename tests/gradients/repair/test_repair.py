@@ -6,7 +6,6 @@ import builtins
 import gc
 import itertools
 import linecache
-import os
 import subprocess
 import sys
 import sysconfig
@@ -231,18 +230,18 @@ def test_the_answer_does_not_depend_on_the_clock_nor_on_an_equal_function_elsewh
 
 
 def test_a_garbage_collection_in_between_is_not_the_students() -> None:
-    def called(phase: str, info: Any) -> None:
-        open(os.devnull).close()
-    elsewhere = Path(sysconfig.get_paths()["purelib"], "watcher.py")
-    called.__code__ = called.__code__.replace(co_filename=str(elsewhere))
+    module, text = ModuleType("watcher"), "def called(phase, info):\n    open(0) if phase == 2 else None\n"
+    file = sysconfig.get_paths()["purelib"] + "/watcher.py"
+    linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
+    exec(compile(text, file, "exec"), module.__dict__)
     before = gc.get_threshold()
-    gc.callbacks.append(called)
+    gc.callbacks.append(module.called)
     gc.set_threshold(1)
     try:
         assert found("closure", "* (W > 0)", "")[0].repairs
     finally:
         gc.set_threshold(*before)
-        gc.callbacks.remove(called)
+        gc.callbacks.remove(module.called)
 
 
 def test_a_candidate_without_end_is_left() -> None:
