@@ -38,7 +38,7 @@ READ = {        # how many places, and whose text it is
     "gradients/diagnosis/repairs.py": (1, "names of files"),
     "gradients/diagnosis/wrong_lines.py": (10, NOTATION),
     "gradients/repair/edits.py": (4, "a student's source"),
-    "gradients/repair/program.py": (3, "a student's source, and names of files"),
+    "gradients/repair/program.py": (4, "a student's source, and names of files"),
     "gradients/repair/search.py": (2, "a student's source"),
     "gradients/targets/failures.py": (1, "names of files"),
     "gradients/targets/make.py": (1, NAMES),

@@ -123,13 +123,20 @@ def _refuse_other_calls(unit: Unit) -> None:
             root = root.value
         name = root.id if isinstance(root, ast.Name) else ""
         thing = None if name in own else unit.globals.get(name, getattr(builtins, name, None))
-        home = thing.__name__ if isinstance(thing, ModuleType) else getattr(thing, "__module__", None) or ""
-        foreign = callable(thing) and not hasattr(thing, "__code__") and not isinstance(thing, type)
-        known = home.split(".")[0] in {*MODULES, "builtins"}
-        if name in FORBIDDEN or isinstance(call.func, ast.Attribute) and call.func.attr in FILES or (
-                (foreign or isinstance(thing, ModuleType)) and not known):
+        file_method = isinstance(call.func, ast.Attribute) and call.func.attr in FILES
+        if name in FORBIDDEN or file_method or thing is not None and not _is_known(thing):
             raise NoRepairError(f"{unit.tree.name} calls {ast.unparse(call.func)}, and only functions of "
                                 "NumPy, arithmetic and each other are tried in other forms")
+
+
+def _is_known(thing: Any) -> bool:
+    """Is this of NumPy, of arithmetic, or in a file of the student's (or in no file, as in a notebook)?"""
+    home = thing.__name__ if isinstance(thing, ModuleType) else (
+        getattr(thing, "__module__", None) or type(thing).__module__)
+    if home.split(".")[0] in {*MODULES, "builtins"}:
+        return True
+    file = getattr(sys.modules.get(home), "__file__", None) or ""
+    return home not in sys.builtin_module_names and not file.startswith(NOT_THEIRS)
 
 
 def own_names(unit: Unit) -> set[str]:

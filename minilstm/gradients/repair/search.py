@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from minilstm.gradients.repair.edits import Edit, edits
 from minilstm.gradients.repair.problem import Problem, same_outputs
-from minilstm.gradients.repair.program import Program, Unit, get, put, units_of
+from minilstm.gradients.repair.program import NoRepairError, Program, Unit, close, get, put, units_of
 
 TOGETHER = 64           # edits of one place that are compiled together
 AFTERWARDS = 500        # candidates that are tried after the first repair
@@ -60,6 +60,9 @@ class Search:
         self.program.study()
         self.ticks = 0
         self.base = problem.gradients()
+        if not all(name in self.base and close(self.base[name], gradient)
+                   for name, gradient in self.program.gradients.items()):
+            raise NoRepairError("their source is not the one that runs: load the file again")
         self.most = 10 * self.ticks + 1000
         self.wrong, self.good = problem.errors(self.base)
         self.tried = 0

@@ -252,10 +252,12 @@ def test_a_candidate_without_end_is_left() -> None:
 
 
 @pytest.mark.parametrize("line, name", [("open('x', 'w')", "open"), ("np.save('x', W)", "np.save"),
-                                        ("subprocess.run(['true'])", "subprocess.run")])
+                                        ("subprocess.run(['true'])", "subprocess.run"), ("rmtree('x')", "rmtree"),
+                                        ("Path('x').unlink()", "Path")])
 def test_code_that_does_more_than_arithmetic_is_not_tried(line: str, name: str) -> None:
     text = LOSS.replace("    dz = p.copy()\n", f"    dz = p.copy()\n    0 if len(y) else {line}\n")
-    module = load(text.replace("import numpy as np", "import subprocess\nimport numpy as np"))
+    more = "import subprocess\nfrom pathlib import Path\nfrom shutil import rmtree\nimport numpy as np"
+    module = load(text.replace("import numpy as np", more))
     result = repair.find_repair(make_target(*loss(module, np.random.default_rng(0).standard_normal), {}))
     assert not result.repairs and f"backward calls {name}" in result.reason
 
@@ -270,6 +272,14 @@ def test_where_there_is_no_fork(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     printed = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert printed.returncode == 1 and "line 21 of mine.py" in printed.stdout
     assert "repaired: dz = dh * (1 - s ** 2)" in printed.stdout
+
+
+def test_a_file_that_has_changed_since_is_not_searched() -> None:
+    target, _ = target_of("closure", "* (W > 0)", "")
+    file = target[0].__code__.co_filename
+    size, time, lines, name = linecache.cache[file]
+    linecache.cache[file] = size, time, [line.replace("@ ds", "@ ds * 2") for line in lines], name
+    assert "load the file again" in repair.find_repair(make_target(*target, {})).reason
 
 
 def test_without_a_source_it_says_so() -> None:
