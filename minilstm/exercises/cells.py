@@ -152,8 +152,11 @@ def _checked(forward: Any, backward: Any, cell: CellExercise, question: str) -> 
     name, pair, line = backward.__name__, (forward, backward), cell.backward.repair(backward, forward).line
     inputs = tuple(cell.inputs.values())
     half = 0.5 * (line is not None)
+    kind = MISTAKES.get(line.key) if line else None
 
     def verdict(key: str, words: str, asked: str = "", score: float = half) -> Verdict:
+        if kind and key not in MISTAKES:
+            key, asked = kind.key, kind.question
         return Verdict(score, (key,), words, hint_about(name, backward, line, asked, question))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -189,13 +192,15 @@ def _checked(forward: Any, backward: Any, cell: CellExercise, question: str) -> 
         T = found.smallest_t
         when = f"from {T} time steps on" if T > 1 else "already with one time step"
         return verdict("no name", f"wrong {when}: {arrays}")
-    keys = tuple(dict.fromkeys(map(_key, found.slips)))
+    keys = tuple(dict.fromkeys(_key(slip) for slip in found.slips))
     if half and len(keys) > 1:          # one mistake, and what comes of it has several names
         keys = ("wrong line",)
+    if kind and not set(keys) & set(MISTAKES):
+        keys = (kind.key,)
     first = MISTAKES.get(keys[0])
     asked = ANY_QUESTION if len(keys) > 1 else first.question if first else ""
     words = f"exactly this: {'; and '.join(map(_without_answer, found.slips))}"
-    return verdict("", words, asked, half or 0.5 * (len(found.slips) == 1))._replace(mistakes=keys)
+    return verdict(keys[0], words, asked, half or 0.5 * (len(found.slips) == 1))._replace(mistakes=keys)
 
 
 def _of_side_effects(effects: Sequence[SideEffect], backward: Any, line: Line | None) -> Verdict:

@@ -18,6 +18,7 @@ from minilstm.exercises.repair import Line, Repair, has_cache, repair, without_c
 from minilstm.exercises.verdict import (ANY_QUESTION, BLANKS, Names, Verdict, blanks, changed_at,
                                         difference_in_words, equal_results, failed, hint_about,
                                         question_about, statement_at, student_function)
+from minilstm.gradients.diagnosis.mistakes import MISTAKES
 
 
 class Wrong(NamedTuple):
@@ -134,9 +135,11 @@ def _judge(function: Any, name: str, question: str, task: Task, forward: Any) ->
         if all(map(equal_results, got, numbers)):
             return Verdict(0.0, (mistake.name,), "exactly the numbers that this mistake gives",
                            hint_about(name, function, line, mistake.question))
+    kind = MISTAKES.get(line.key) if line and task.unnamed == "no name" else None
     return task.named(function, got[0], line) or Verdict(
-        0.0, (task.unnamed,), difference_in_words(got[wrong[0]], wanted[wrong[0]], task.outputs),
-        hint_about(name, function, line, "", question))
+        0.0, (kind.key if kind else task.unnamed,),
+        difference_in_words(got[wrong[0]], wanted[wrong[0]], task.outputs),
+        hint_about(name, function, line, kind.question if kind else "", question))
 
 
 def run(function: Callable[..., Any], case: tuple[Any, ...]) -> Any:

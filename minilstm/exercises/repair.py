@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minilstm.cells.activations import sigmoid
+from minilstm.exercises.kinds import kind_at
 from minilstm.exercises.verdict import changed, equal_results
 
 CALLED = ("rnn_step", "rnn_step_backward", "lstm_step", "lstm_step_backward")      # by other functions
@@ -27,10 +28,11 @@ PARTS = ("body", "orelse", "finalbody")
 
 
 class Line(NamedTuple):
-    """A line of a function."""
+    """A line of a function, and the key of the mistake in it ("" if that has no name)."""
 
     function: str
     number: int
+    key: str = ""
 
 
 class Repair(NamedTuple):
@@ -44,9 +46,14 @@ def repair(function: Any, arguments: Sequence[Any], right: Any, right_arguments:
            blanks: Collection[int] = ()) -> Repair:
     """Look for the one wrong line of a function; ``blanks``: lines that are filled before."""
     try:
-        return _Search(inspect.unwrap(function), arguments, right, right_arguments).found(blanks)
+        search = _Search(inspect.unwrap(function), arguments, right, right_arguments)
+        found = search.found(blanks)
     except Exception:       # its source is not at hand
         return Repair(False)
+    if found.line is None or blanks:
+        return found
+    key = kind_at(found.line.number, inspect.unwrap(function), arguments, without_cache(search.want, search.want))
+    return found._replace(line=found.line._replace(key=key))
 
 
 class _Search:

@@ -156,7 +156,7 @@ def test_checking_oneself_is_allowed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("line, mistake, score", [
     ("dh *= 1 - h * h; dz = dh", "right, with a bad habit", 3), ("dz = 0 * dh", "a gradient stays zero", 3),
-    ("dz = dh * (1 - h * h) + 0.1", "a wrong gradient", 3),
+    ("dz = dh * (1 - h * h) + 0.1", "a term too many", 3),
     ("dz = dh * (1 - h)\n    hx = np.hstack([h, hx[:, h.shape[1]:]])",
      "tanh' of the activated value; h_t for h_{t-1} in dW", 0)])
 def test_habits_and_zeros(line: str, mistake: str, score: float, tmp_path: Path) -> None:

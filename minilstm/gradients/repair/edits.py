@@ -227,7 +227,7 @@ def operators(program: Program, place: Place) -> Found:
         yield 1, "sign", bare(node.operand)
     elif place.shape is not None and not place.inside(ast.Mult, ast.MatMult) and not isinstance(
             node, ast.Constant):
-        yield 2, "sign", f"-{bare(node)}"
+        yield 1 + (place.above is not None), "sign", f"-{bare(node)}"
     if is_atom(node) and place.shape is not None and place.degree != 1:
         yield 1, "square", f"({place.text} ** 2)"
         yield 1, "complement", f"(1 - {place.text})"
@@ -241,6 +241,8 @@ def factors(program: Program, place: Place) -> Found:
         return
     near = read(program, place.statement)
     constants = [atom.text for atom in near.get(place.kind, []) if may_be(atom, 0)]
+    for mask in near.get(("array", "b", *place.shape), []) if place.degree != 0 else ():
+        yield 2, "factor_missing", f"{text} * {mask.text}"
     if is_atom(node) and place.degree != 0:         # a matrix that is missing on the way back
         for product, kind in products(program, place.statement):
             if kind == place.kind and "@" in product and place.text in (
@@ -258,6 +260,7 @@ def factors(program: Program, place: Place) -> Found:
     same = [inner.text for inner in place.statement.places
             if is_atom(inner.node) and inner.shape == place.shape and inner.text in place.text]
     whole += [f"{array}.shape[{k}]" for array in same[:1] for k in range(len(place.shape))]
+    whole += [f"({a} * {b})" for a, b in itertools.combinations(whole[:4], 2)]
     for number in whole:
         yield 3, "factor", f"{text} / {number}"
         yield 3, "factor", f"{text} * {number}"
@@ -298,6 +301,8 @@ def arrays(program: Program, place: Place) -> Found:
     if shape is not None and len(shape) == 2 and (is_atom(node) or isinstance(node, ast.Call)):
         turned = isinstance(node, ast.Attribute) and node.attr == "T"
         yield 1, "not_transposed", place.text[:-2] if turned else f"{place.text}.T"
+    if shape is not None and len(shape) > 2 and place.inside(ast.MatMult):
+        yield 1, "not_transposed", f"{bare(node)}.swapaxes(-1, -2)"
     if is_atom(node) and (shape or place.kind[0] in ("list", "tuple")):
         yield 1 + bool(shape), "order", f"{place.text}[::-1]"
         if shape and isinstance(place.hook[0], (ast.Assign, ast.Call, ast.Dict, ast.Tuple, ast.List)):

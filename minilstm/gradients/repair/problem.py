@@ -46,6 +46,7 @@ class Problem:
         found = self.gradients()
         self.effects = target.check_second_backward(found, self._copies(), copy.deepcopy(self.upstream))
         self.names = list(found)
+        self.fitting = [name for name in found if np.shape(found[name]) == np.shape(target.tensors.get(name))]
         right = {}
         for name in self.names:
             low, high, _ = finite_difference(target.run, target.tensors, name, self.upstream)
@@ -159,10 +160,13 @@ class Problem:
                     try:
                         point = self._numbers(arrays, {old: new, **follow})
                         outputs = self.target.run(self._copies({**self.tensors, **point}))
-                        self.target.gradients(self._copies({**self.tensors, **point}), self._draw(outputs))
+                        found = self.target.gradients(self._copies({**self.tensors, **point}),
+                                                      self._draw(outputs))
                     except Exception:       # these axes belong together
                         continue
-                    if all(np.isfinite(y).all() for y in outputs):
+                    fits = all(np.shape(found.get(name)) == np.shape(point.get(name, found.get(name)))
+                               for name in self.fitting)        # else it is no size, but the count of gates
+                    if fits and all(np.isfinite(y).all() for y in outputs):
                         yield point
                         break
 

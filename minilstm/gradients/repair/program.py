@@ -214,6 +214,11 @@ class Place:
     def shape(self) -> tuple[int, ...] | None:
         return self.kind[1:] if self.kind[:1] == ("float",) else None
 
+    @property
+    def whole(self) -> Place:
+        """The whole of numbers that it is part of: what is assigned, or one value of several."""
+        return self if self.above is None or self.above.shape is None else self.above.whole
+
     def inside(self, *operators: type) -> bool:
         """Is it an operand of one of these?"""
         return isinstance(self.hook[0], ast.BinOp) and isinstance(self.hook[0].op, operators)
@@ -261,7 +266,6 @@ class Program:
         self.run, self.units, self.forward = run, units, forward
         self.statements: list[Statement] = []
         self.places: list[Place] = []
-        self._recorded = []
         for unit in units:
             self._number(unit, unit.tree.body, 0)
         self.used = {place.text for place in self.places if is_atom(place.node)}.union(*map(own_names, units))
@@ -270,9 +274,33 @@ class Program:
             if isinstance(place.node, ast.Call) and (name := ast.unparse(place.node.func)) in {
                     unit.tree.name for unit in units}:
                 self.functions.setdefault(len(place.node.args), []).append(name)
-        for unit in units:      # a copy of the tree, but not of its places
-            memo: dict[int, Any] = {id(known): known for known in (*self.places, *self.statements)}
-            self._recorded.append(unit.compiled(_Recorded().visit(copy.deepcopy(unit.tree, memo))))
+        self._recorded = list(map(self._with_records, units))
+
+    def _with_records(self, unit: Unit) -> CodeType:
+        """Compile a copy of a unit's tree, but not of its places, in which every value is recorded."""
+        memo: dict[int, Any] = {id(known): known for known in (*self.places, *self.statements)}
+        return unit.compiled(_Recorded().visit(copy.deepcopy(unit.tree, memo)))
+
+    def values_with(self, place: Place, text: str) -> list[Any]:
+        """Return what the whole expression that a place is in would be with another text there."""
+        whole, old = place.whole, get(place.hook)
+        found: list[Any] = []
+        new: Any = ast.parse(f"({text})", mode="eval").body
+        new.place = place
+        put(place.hook, new)
+        before, at = self._recorded, self.units.index(place.statement.unit)
+        self._recorded = [*before[:at], self._with_records(self.units[at]), *before[at + 1:]]
+
+        def record(number: int, value: Any) -> Any:
+            if number == whole.number and len(found) < VISITS:
+                found.append(np.array(value))
+            return value
+        try:
+            self.run_recorded(record)
+        finally:
+            put(place.hook, old)
+            self._recorded = before
+        return found
 
     def _number(self, unit: Unit, body: list[ast.stmt], loops: int) -> None:
         """Give each statement its number for a line, so that a trace tells it even where two share a line."""
@@ -351,7 +379,7 @@ class Program:
             before = sys.gettrace()
             sys.settrace(trace)
             try:
-                found = self._run_recorded(record, scale)
+                found = self.run_recorded(record, scale)
             finally:
                 sys.settrace(before)
             if scale == 1.0:
@@ -375,10 +403,10 @@ class Program:
             if is_floating(value):
                 found.add(np.asarray(value).tobytes())
             return value
-        self._run_recorded(record, run=self.forward)
+        self.run_recorded(record, run=self.forward)
         return found
 
-    def _run_recorded(self, record: Callable[[int, Any], Any], scale: float = 1.0,
+    def run_recorded(self, record: Callable[[int, Any], Any], scale: float = 1.0,
                       run: Callable[[], Any] | None = None) -> Any:
         builtins.__value__ = record             # type: ignore[attr-defined]
         for unit, code in zip(self.units, self._recorded):
@@ -397,7 +425,7 @@ class Program:
             def move(number: int, value: Any, k: int = place.number) -> Any:
                 return value * 1.0123 + 0.0071 if number == k and is_floating(value) else value
             try:
-                outputs, gradients = self._run_recorded(move)
+                outputs, gradients = self.run_recorded(move)
             except Exception:       # it is refused there
                 place.touches = set(self.gradients)
                 continue

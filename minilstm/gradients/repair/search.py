@@ -9,12 +9,15 @@ from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any, NamedTuple
 
+from minilstm.gradients.repair.adjoints import Adjoints
 from minilstm.gradients.repair.edits import Edit, edits
 from minilstm.gradients.repair.problem import Problem, same_outputs
 from minilstm.gradients.repair.program import NoRepairError, Program, Unit, close, get, put, units_of
 
 TOGETHER = 64           # edits of one place that are compiled together
 AFTERWARDS = 500        # candidates that are tried after the first repair
+# A value of the backward is right where it is the gradient of some value of the forward.
+WRONG_THEN_RIGHT, BOTH_RIGHT, UNKNOWN, RIGHT_THEN_WRONG = range(4)
 PAIRS = 6               # edits that bring progress, to which a second one is looked for
 
 
@@ -60,6 +63,7 @@ class Search:
         self.program.study()
         self.ticks = 0
         self.base = problem.gradients()
+        self.adjoints = Adjoints(self.program, problem)
         if not all(name in self.base and close(self.base[name], gradient)
                    for name, gradient in self.program.gradients.items()):
             raise NoRepairError("their source is not the one that runs: load the file again")
@@ -73,12 +77,20 @@ class Search:
         if self.ticks > self.most:
             raise Endless
 
-    def repairs(self, limit: int) -> Iterator[Edit]:
-        """Yield the edits that make every gradient right, of ``limit`` candidates."""
-        best, last = None, limit
-        for group in _groups(edits(self.program, self.wrong, self.forward, self.several)):
-            if self.tried >= last or best is not None and group[0].cost > best:
+    def repairs(self, limit: int, line: int | None = None) -> Iterator[tuple[int, Edit]]:
+        """Yield the edits that make every gradient right, of ``limit`` candidates (of one ``line``), with what
+        is known of the values before and after.
+
+        Behind the first one only those are tried that may be a better explanation.
+        """
+        first, kind, last = None, UNKNOWN, limit
+        every = edits(self.program, self.wrong, self.forward, self.several)
+        for group in _groups([edit for edit in every if line in (None, edit.statement.line)]):
+            if self.tried >= last:
                 return
+            at = group[0].statement.number - (first.statement.number if first else 0)
+            if first and (group[0].cost > first.cost if at == 0 else kind == WRONG_THEN_RIGHT and at > 0):
+                continue
             unit = group[0].statement.unit
             try:
                 code, group = compiled(group)
@@ -87,10 +99,26 @@ class Search:
             for k, edit in enumerate(group):
                 self.tried += 1
                 builtins.__choice__ = k         # type: ignore[attr-defined]
-                if self._is_repair(unit, code, edit):
-                    if best is None:
-                        best, last = edit.cost, min(limit, self.tried + AFTERWARDS)
-                    yield edit
+                if self._is_repair(unit, code, edit) and (known := self._known(edit)) != RIGHT_THEN_WRONG:
+                    if first is None:
+                        first, kind, last = edit, known, min(limit, self.tried + AFTERWARDS)
+                    yield known, edit
+
+    def _known(self, edit: Edit) -> int:
+        """Return what the gradients of the forward's own values tell of an expression before and after."""
+        if self.forward or edit.how != "expression" or edit.target.whole.shape is None:
+            return UNKNOWN
+        self.ticks, self.most, most = 0, 100_000_000, self.most
+        try:
+            both = zip(edit.target.whole.values, self.program.values_with(edit.target, edit.text))
+            before, after = map(self.adjoints.grade, next(pair for pair in both if not close(*pair)))
+        except (Exception, Endless):        # such as StopIteration: the first visits are the same
+            return UNKNOWN
+        finally:
+            self.most = most
+        if before < after:
+            return WRONG_THEN_RIGHT
+        return UNKNOWN if not before else BOTH_RIGHT if after else RIGHT_THEN_WRONG
 
     def _is_repair(self, unit: Unit, code: CodeType, edit: Edit) -> bool:
         self.ticks = 0
@@ -210,18 +238,21 @@ def _head(node: ast.AST) -> str:
     return ast.unparse(node).partition("\n")[0]
 
 
-def _one_a_line(found: Iterator[Repair]) -> list[tuple[Repair, ...]]:
-    """Return the shortest change of each line."""
-    lines: dict[tuple[str, int], Repair] = {}
-    for repair in found:
-        key = (repair.file, repair.line)
-        lines[key] = min(lines.get(key, repair), repair, key=lambda each: len(each.after))
-    return [(repair,) for repair in sorted(lines.values(), key=_length)]
+def _one_a_line(found: Iterator[tuple[int, Edit]]) -> list[tuple[Repair, ...]]:
+    """Return the best change of each line.
 
-
-def _length(repair: Repair) -> int:
-    """Return how much longer the line becomes, roughly."""
-    return (len(repair.after) - len(repair.before)) // 2 if repair.after else 0
+    Where values become right, the first line in the order of the data has the mistake; where they were right,
+    and are so as something else, the last one.
+    """
+    lines: dict[tuple[str, int], tuple[tuple[int, int], Repair]] = {}
+    for known, edit in found:
+        repair, number = told(edit), edit.statement.number
+        length = (len(repair.after) - len(repair.before)) // 2 if repair.after else 0
+        rank = (known, {WRONG_THEN_RIGHT: number, BOTH_RIGHT: -number}.get(known, length))
+        old = lines.get((repair.file, repair.line))
+        if old is None or (rank, len(repair.after)) < (old[0], len(old[1].after)):
+            lines[repair.file, repair.line] = rank, repair
+    return [(repair,) for _, repair in sorted(lines.values(), key=lambda pair: pair[0])]
 
 
 def search(problem: Problem, limit: int, thorough: bool) -> Result:
@@ -231,7 +262,7 @@ def search(problem: Problem, limit: int, thorough: bool) -> Result:
     result = Result()
     if not first.wrong:
         return result
-    result.repairs = _one_a_line(map(told, first.repairs(limit)))
+    result.repairs = _one_a_line(first.repairs(limit))
     result.tried = first.tried
     program = first.program
     both = {id(place.statement.unit) for place in program.places if place.forward}      # used by the forward
@@ -242,7 +273,7 @@ def search(problem: Problem, limit: int, thorough: bool) -> Result:
     if result.repairs or not thorough:
         return result
     ahead = Search(problem, units, forward=True)
-    result.repairs = _one_a_line(map(told, ahead.repairs(limit // 8)))      # each of many forward runs
+    result.repairs = _one_a_line(ahead.repairs(limit // 8))      # each of many forward runs
     result.tried += ahead.tried
     if result.repairs:
         result.in_forward = True
@@ -264,7 +295,7 @@ def search(problem: Problem, limit: int, thorough: bool) -> Result:
         unit.use(unit.original)
         try:
             second = Search(problem, units)
-            result.repairs = [(before, told(other)) for other in second.repairs(limit // 4)]
+            result.repairs = [(before, *repair) for repair in _one_a_line(second.repairs(limit // 4))]
         finally:
             put(hook, old)
             unit.original = original

@@ -1,0 +1,61 @@
+"""Of which kind the mistake in a line is that is proved wrong: that of the change which makes it right.
+
+The changes are those of ``minilstm.gradients.repair``; instead of gradients, any results are compared.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from minilstm.exercises.verdict import as_arrays, equal_results
+from minilstm.gradients.repair.program import units_of
+from minilstm.gradients.repair.search import Search
+
+MOST = 2000             # changes of one line
+
+
+class Results:
+    """What a function should return, in the form of a ``repair.problem.Problem``: each result a gradient."""
+
+    target = SimpleNamespace(is_loss=False, run=lambda tensors: [])
+    outputs: list[Any] = []
+    tensors: dict[str, Any] = {}
+
+    def __init__(self, function: Callable[..., Any], arguments: Sequence[Any], want: Any) -> None:
+        self.function, self.arguments, self.right = function, arguments, as_arrays(want)
+
+    def gradients(self, scale: float = 1.0) -> dict[str, Any]:
+        """Return the results by number, with what comes from above, and other arrays, scaled."""
+        given = [scale * value if isinstance(value, np.ndarray) and value.dtype.kind == "f"
+                 else copy.deepcopy(value) for value in self.arguments]
+        got = self.function(*given)
+        whole = list(got.values()) if isinstance(got, dict) else got
+        return {str(k): value for k, value in enumerate(as_arrays(whole)[:len(self.right)])}
+
+    def run(self, scale: float = 1.0) -> tuple[list[Any], dict[str, Any]]:
+        return [], self.gradients(scale)
+
+    def errors(self, results: dict[str, Any]) -> tuple[set[str], int]:
+        """Return which results are wrong, and how many are right."""
+        wrong = {str(k) for k, want in enumerate(self.right)
+                 if str(k) not in results or not equal_results(results[str(k)], want)}
+        return wrong, len(self.right) - len(wrong)
+
+    def is_proved(self) -> bool:
+        return True
+
+
+def kind_at(line: int, function: Callable[..., Any], arguments: Sequence[Any], want: Any) -> str:
+    """Return the key of the mistake in a line of a function, or of one that it calls; "" if there is none."""
+    problem: Any = Results(function, arguments, want)
+    with np.errstate(all="ignore"):
+        try:
+            search = Search(problem, units_of(problem.run))
+            return next((edit.key for _, edit in search.repairs(MOST, line)), "")
+        except Exception:       # its source cannot be edited
+            return ""
