@@ -26,8 +26,9 @@ class Results:
     outputs: list[Any] = []
     tensors: dict[str, Any] = {}
 
-    def __init__(self, function: Callable[..., Any], arguments: Sequence[Any], want: Any) -> None:
-        self.function, self.arguments, self.right = function, arguments, as_arrays(want)
+    def __init__(self, function: Callable[..., Any], cases: Sequence[tuple[Sequence[Any], Any]]) -> None:
+        self.function, self.others = function, cases[1:]
+        self.arguments, self.right = cases[0][0], as_arrays(cases[0][1])
 
     def gradients(self, scale: float = 1.0) -> dict[str, Any]:
         """Return the results by number, with what comes from above, and other arrays, scaled."""
@@ -47,12 +48,17 @@ class Results:
         return wrong, len(self.right) - len(wrong)
 
     def is_proved(self) -> bool:
-        return True
+        """Return whether the results are right in every case."""
+        others = (Results(self.function, [case]) for case in self.others)
+        return not any(other.errors(other.gradients())[0] for other in others)
 
 
-def kind_at(line: int, function: Callable[..., Any], arguments: Sequence[Any], want: Any) -> str:
-    """Return the key of the mistake in a line of a function, or of one that it calls; "" if there is none."""
-    problem: Any = Results(function, arguments, want)
+def kind_at(line: int, function: Callable[..., Any], cases: Sequence[tuple[Sequence[Any], Any]]) -> str:
+    """Return the key of the mistake in a line of a function, or of one that it calls; "" if it has no name.
+
+    ``cases``: arguments, and what should be returned.
+    """
+    problem: Any = Results(function, cases)
     with np.errstate(all="ignore"):
         try:
             search = Search(problem, units_of(problem.run))

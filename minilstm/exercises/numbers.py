@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minilstm.exercises.kinds import kind_at
 from minilstm.exercises.repair import Line, Repair, has_cache, repair, without_cache
 from minilstm.exercises.verdict import (ANY_QUESTION, BLANKS, Names, Verdict, blanks, changed_at,
                                         difference_in_words, equal_results, failed, hint_about,
@@ -71,8 +72,15 @@ class Task(NamedTuple):
         return [(*case, run(forward, before)[-1]) for case, before in zip(self.cases, self.behind.cases)]
 
     def repair(self, function: Any, forward: Any = None, k: int = 0, blanks: Sequence[int] = ()) -> Repair:
-        """Look for the line of a function that is proved wrong at a case, behind ``forward``."""
-        return repair(function, self.arguments(forward)[k], self.right, self.arguments()[k], blanks)
+        """Look for the line of a function that is proved wrong at a case, behind ``forward``, and its kind."""
+        given, rights = self.arguments(forward), self.arguments()
+        found = repair(function, given[k], self.right, rights[k], blanks)
+        if found.line is None or blanks:
+            return found
+        full = [run(self.right, case) for case in rights]
+        cases = list(zip(given, [without_cache(want, want) for want in full]))
+        key = kind_at(found.line.number, inspect.unwrap(function), [cases[k], *cases])
+        return found._replace(line=found.line._replace(key=key))
 
 
 def judge(names: Names, name: str, question: str, task: Task) -> Verdict:

@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minilstm.cells.activations import sigmoid
-from minilstm.exercises.kinds import kind_at
 from minilstm.exercises.verdict import changed, equal_results
 
 CALLED = ("rnn_step", "rnn_step_backward", "lstm_step", "lstm_step_backward")      # by other functions
@@ -46,14 +45,9 @@ def repair(function: Any, arguments: Sequence[Any], right: Any, right_arguments:
            blanks: Collection[int] = ()) -> Repair:
     """Look for the one wrong line of a function; ``blanks``: lines that are filled before."""
     try:
-        search = _Search(inspect.unwrap(function), arguments, right, right_arguments)
-        found = search.found(blanks)
+        return _Search(inspect.unwrap(function), arguments, right, right_arguments).found(blanks)
     except Exception:       # its source is not at hand
         return Repair(False)
-    if found.line is None or blanks:
-        return found
-    key = kind_at(found.line.number, inspect.unwrap(function), arguments, without_cache(search.want, search.want))
-    return found._replace(line=found.line._replace(key=key))
 
 
 class _Search:

@@ -25,6 +25,7 @@ FACTOR_KEYS = {"{u} * (1 - {u})": "no_sigmoid_derivative", "(1 - {u} ** 2)": "no
                "(1 - np.tanh({u}) ** 2)": "no_tanh_derivative"}
 SYMBOLS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.MatMult: "@", ast.Pow: "**",
            ast.FloorDiv: "//", ast.Mod: "%"}
+COMPARED = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
 INPLACE = {"append": "insert(0, {})", "insert": "append({})"}
 
 
@@ -200,8 +201,9 @@ def operators(program: Program, place: Place) -> Found:
     if isinstance(node, ast.BinOp):
         left, right, op = bare(node.left), bare(node.right), type(node.op)
         if op in (ast.Add, ast.Sub):
-            yield 1, "term_too_many", left
-            yield 1, "term_too_many", right
+            key = "term_too_many" if place.shape is not None else "index"
+            yield 1, key, left
+            yield 1, key, right
             yield 1, "sign", f"{ast.unparse(node.left)} {'-' if op is ast.Add else '+'} {right}"
         if op is ast.Sub:
             yield 1, "sign", f"{right} - {left}"
@@ -214,15 +216,18 @@ def operators(program: Program, place: Place) -> Found:
         if op is ast.Mult:
             yield 1, "factor_too_many", right
             yield 2, "another_operator", f"{left} @ {right}"
-            yield 2, "factor", f"{left} / {right}"
+            yield 2, "another_operator", f"{left} / {right}"
         if op is ast.Div:
-            yield 2, "factor", f"{left} * {right}"
+            yield 2, "another_operator", f"{left} * {right}"
         if op is ast.MatMult:
             yield 1, "not_transposed", f"{right} @ {left}"
             yield 2, "another_operator", f"{left} * {right}"
         if op is ast.Pow and isinstance(node.left, ast.BinOp):
             inner = node.left
             yield 1, "square", f"({bare(inner.left)} {symbol(inner)} {bare(inner.right)} ** {right})"
+    if isinstance(node, ast.Compare) and type(node.ops[0]) in COMPARED:
+        for other in COMPARED.values():
+            yield 1, "another_operator", f"{bare(node.left)} {other} {bare(node.comparators[0])}"
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         yield 1, "sign", bare(node.operand)
     elif place.shape is not None and not place.inside(ast.Mult, ast.MatMult) and not isinstance(
@@ -241,6 +246,9 @@ def factors(program: Program, place: Place) -> Found:
         return
     near = read(program, place.statement)
     constants = [atom.text for atom in near.get(place.kind, []) if may_be(atom, 0)]
+    for scalar in near.get(("float",), []) if place.shape else ():      # such as a rate
+        for form in ("{u}", "(1 - {u})"):
+            yield 1, "factor_missing", f"{text} * {form.format(u=scalar.text)}"
     for mask in near.get(("array", "b", *place.shape), []) if place.degree != 0 else ():
         yield 2, "factor_missing", f"{text} * {mask.text}"
     if is_atom(node) and place.degree != 0:         # a matrix that is missing on the way back
@@ -310,6 +318,9 @@ def arrays(program: Program, place: Place) -> Found:
         if shape and len(shape) > 1 and isinstance(place.hook[0], (ast.Assign, ast.AugAssign)):
             for k in range(len(shape)):
                 yield 2, "axis", f"{place.text}.sum(axis={k})"
+    if shape is not None and place.degree != 1 and not isinstance(node, ast.Constant):
+        for function in program.wrapping:
+            yield 2, "function_missing", f"{function}({place.text})"
     if isinstance(node, (ast.Tuple, ast.List)):
         for order in orders(list(map(ast.unparse, node.elts))):
             text = ", ".join(order)

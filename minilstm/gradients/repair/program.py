@@ -393,6 +393,10 @@ class Program:
             statement.atoms = self._atoms(visits[0], visits[1:], constants)
         self.scalars = sorted({place.text for place in self.places if place.kind in (("int",), ("float",))
                                and isinstance(place.node, (ast.Call, ast.BinOp))}, key=len)[:8]
+        calls = [place for place in self.places if isinstance(place.node, ast.Call) and place.shape is not None
+                 and len(place.node.args) == 1 and not place.node.keywords]
+        self.wrapping = sorted({ast.unparse(call.node.func) for call in calls
+                                if getattr(call.node.args[0], "place", call).shape == call.shape})
         self._move_each()
 
     def _constants(self) -> set[bytes]:

@@ -99,8 +99,9 @@ class Search:
             for k, edit in enumerate(group):
                 self.tried += 1
                 builtins.__choice__ = k         # type: ignore[attr-defined]
-                if self._is_repair(unit, code, edit) and (known := self._known(edit)) != RIGHT_THEN_WRONG:
-                    if first is None:
+                if self._is_repair(unit, code, edit):
+                    known = self._known(edit)
+                    if first is None and known != RIGHT_THEN_WRONG:
                         first, kind, last = edit, known, min(limit, self.tried + AFTERWARDS)
                     yield known, edit
 
@@ -242,7 +243,8 @@ def _one_a_line(found: Iterator[tuple[int, Edit]]) -> list[tuple[Repair, ...]]:
     """Return the best change of each line.
 
     Where values become right, the first line in the order of the data has the mistake; where they were right,
-    and are so as something else, the last one.
+    and are so as something else, the last one. What was right and is so no longer counts only if nothing else
+    helps.
     """
     lines: dict[tuple[str, int], tuple[tuple[int, int], Repair]] = {}
     for known, edit in found:
@@ -252,7 +254,9 @@ def _one_a_line(found: Iterator[tuple[int, Edit]]) -> list[tuple[Repair, ...]]:
         old = lines.get((repair.file, repair.line))
         if old is None or (rank, len(repair.after)) < (old[0], len(old[1].after)):
             lines[repair.file, repair.line] = rank, repair
-    return [(repair,) for _, repair in sorted(lines.values(), key=lambda pair: pair[0])]
+    ranked = sorted(lines.values(), key=lambda pair: pair[0])
+    better = [pair for pair in ranked if pair[0][0] != RIGHT_THEN_WRONG]
+    return [(repair,) for _, repair in better or ranked]
 
 
 def search(problem: Problem, limit: int, thorough: bool) -> Result:
