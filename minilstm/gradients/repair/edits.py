@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minilstm.gradients.repair.program import (Atom, Kind, Place, Program, Statement, get, is_atom, kind_of,
+from minilstm.gradients.repair.program import (Atom, Kind, Place, Program, Statement, get, holder, is_atom, kind_of,
                                                own_names, put)
 
 Found = Iterator[tuple[float, str, str]]
@@ -115,10 +115,19 @@ def like(place: Place) -> list[Atom]:
 
 
 def read(program: Program, statement: Statement) -> dict[Kind, list[Atom]]:
-    """Return the atoms that the program reads somewhere, by kind."""
-    found = {kind: [atom for atom in atoms if atom.text in program.used]
+    """Return the atoms that the program reads somewhere, or keeps with such, by kind."""
+    found = {kind: [atom for atom in atoms if is_known(program, atom)]
              for kind, atoms in statement.atoms.items()}
     return {kind: atoms for kind, atoms in found.items() if atoms}
+
+
+def is_known(program: Program, atom: Atom) -> bool:
+    return atom.text in program.used or holder(atom.text) in program.holders
+
+
+def is_idle(statement: Statement, atom: Atom) -> bool:
+    """Is a value of the function's own never read in it? Then it may be what is missing."""
+    return atom.text not in statement.unit.read and not atom.text.startswith("self.")
 
 
 def values(program: Program, place: Place) -> Found:
@@ -131,7 +140,7 @@ def values(program: Program, place: Place) -> Found:
         text = atom.text
         if text.startswith(stem):
             yield 1, "index", text
-        elif text not in program.used:
+        elif not is_known(program, atom):
             continue
         elif is_atom(place.node):
             yield (1 if may_be(atom, place.degree) else 2), "another_value", text
@@ -180,7 +189,7 @@ def terms(program: Program, place: Place) -> Found:
             continue
         for atom in atoms:
             if atom.degree != 0:
-                cost = 1.5 + (atom.degree is None) + (kind != place.kind)
+                cost = 1.5 + (atom.degree is None) + (kind != place.kind) - is_idle(place.statement, atom)
                 yield cost, "term_missing", f"{text} + {atom.text}"
                 yield cost, "term_missing", f"{text} - {atom.text}"
                 for number in whole:
@@ -246,6 +255,7 @@ def factors(program: Program, place: Place) -> Found:
         return
     near = read(program, place.statement)
     constants = [atom.text for atom in near.get(place.kind, []) if may_be(atom, 0)]
+    idle = {atom.text for atom in near.get(place.kind, []) if is_idle(place.statement, atom)}
     for scalar in near.get(("float",), []) if place.shape else ():      # such as a rate
         for form in ("{u}", "(1 - {u})"):
             yield 1, "factor_missing", f"{text} * {form.format(u=scalar.text)}"
@@ -262,7 +272,7 @@ def factors(program: Program, place: Place) -> Found:
     for u in constants:
         for form, cost in FACTORS.items():
             another = place.degree == 0 and u != place.text
-            yield 2 + cost + unlikely + another, FACTOR_KEYS.get(form, "factor_missing"), \
+            yield 2 + cost + unlikely + another - (u in idle), FACTOR_KEYS.get(form, "factor_missing"), \
                 f"{text} * {form.format(u=u)}"
     whole = [atom.text for atom in near.get(("int",), [])] + ["2", *program.scalars]
     same = [inner.text for inner in place.statement.places
@@ -320,7 +330,8 @@ def arrays(program: Program, place: Place) -> Found:
                 yield 2, "axis", f"{place.text}.sum(axis={k})"
     if shape is not None and place.degree != 1 and not isinstance(node, ast.Constant):
         for function in program.wrapping:
-            yield 2, "function_missing", f"{function}({place.text})"
+            if function != place.statement.unit.tree.name:      # it would call itself
+                yield 2, "function_missing", f"{function}({place.text})"
     if isinstance(node, (ast.Tuple, ast.List)):
         for order in orders(list(map(ast.unparse, node.elts))):
             text = ", ".join(order)
@@ -379,7 +390,9 @@ def numbers(program: Program, place: Place) -> Found:
         for kind, atoms in read(program, place.statement).items() if value == 0 else ():
             for atom in atoms if kind[0] == "float" else ():
                 if atom.degree != 0:
-                    yield 2, "another_value", atom.text
+                    yield 2 - is_idle(place.statement, atom), "another_value", atom.text
+        for product, _ in products(program, place.statement) if value == 0 else ():
+            yield 2, "zero", product
     elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
         yield 1, "number", str(not node.value)
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -394,6 +407,10 @@ def numbers(program: Program, place: Place) -> Found:
             yield 1, "loop", f"reversed({place.text})"
         for part in ("[::-1]", "[1:]", "[:-1]"):
             yield 1 + (part != "[::-1]"), "loop", f"list({place.text}){part}"
+    if isinstance(node, ast.Call) and place.shape is not None and ast.unparse(node.func).startswith("np.zeros"):
+        for product, kind in products(program, place.statement):
+            if kind == place.kind:
+                yield 2, "zero", product
     if isinstance(node, ast.Call) and ast.unparse(node.func) == "range":
         ends = list(map(ast.unparse, node.args))
         if len(ends) == 2:
@@ -571,10 +588,11 @@ def insertions(program: Program, statement: Statement) -> Found:
                 yield 3, "line_missing", f"{x} = {x} / {number}"
             for other in atoms:
                 y = other.text
+                cost = 2 - is_idle(statement, other)
                 if y != x and other.degree != 0:
-                    yield 2, "line_missing", f"{x} = {y}"
-                    yield 2, "line_missing", f"{x} = {x} + {y}"
+                    yield cost, "line_missing", f"{x} = {y}"
+                    yield cost, "line_missing", f"{x} = {x} + {y}"
                 if y != x and other.degree != 1:
                     for form in list(FACTORS)[:4]:
-                        cost = 2 if form == "{u}" else 4
-                        yield cost + (other.degree is None), "line_missing", f"{x} = {x} * {form.format(u=y)}"
+                        more = 2 * (form != "{u}") + (other.degree is None)
+                        yield cost + more, "line_missing", f"{x} = {x} * {form.format(u=y)}"

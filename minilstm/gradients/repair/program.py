@@ -44,6 +44,7 @@ class Unit:
         self.file = self.original.co_filename
         self.globals = functions[0].__globals__
         self.indices: dict[str, CodeType] | None = None
+        self.read: set[str] = set()         # the values that it reads, by their text
 
     def compiled(self, tree: ast.FunctionDef | None = None) -> CodeType:
         """Compile the tree as it stands, with the same free names and in a class of the same name."""
@@ -153,6 +154,11 @@ def is_load(node: Any) -> bool:
 def is_atom(node: Any) -> bool:
     """Is this a name, an attribute or an item that is read?"""
     return isinstance(node, (ast.Name, ast.Attribute, ast.Subscript)) and is_load(node)
+
+
+def holder(text: str) -> str:
+    """Return what a value is kept in by name: "cache" for ``cache.c`` and ``cache['c']``, else ""."""
+    return text.rpartition("['" if text.endswith("']") else ".")[0]
 
 
 def is_floating(value: Any) -> bool:
@@ -268,7 +274,11 @@ class Program:
         self.places: list[Place] = []
         for unit in units:
             self._number(unit, unit.tree.body, 0)
-        self.used = {place.text for place in self.places if is_atom(place.node)}.union(*map(own_names, units))
+        for place in self.places:
+            if is_atom(place.node):
+                place.statement.unit.read.add(place.text)
+        self.used = set().union(*(unit.read | own_names(unit) for unit in units))
+        self.holders = {holder(text) for text in self.used} - {""}
         self.functions: dict[int, list[str]] = {}       # by how many arguments they are called with
         for place in self.places:
             if isinstance(place.node, ast.Call) and (name := ast.unparse(place.node.func)) in {
