@@ -41,7 +41,8 @@ def put(value: Any, place: Place, new: Any) -> Any:
         return float(new) if isinstance(value, float) else new
     key, rest = place[0], place[1:]
     if isinstance(value, tuple):
-        return tuple(put(child, rest, new) if k == key else child for k, child in enumerate(value))
+        children = [put(child, rest, new) if k == key else child for k, child in enumerate(value)]
+        return type(value)(*children) if hasattr(value, "_fields") else tuple(children)
     if isinstance(value, (list, dict)):
         value[key] = put(value[key], rest, new)
     else:
@@ -54,27 +55,44 @@ def outputs_of(result: Any, how: str, outputs: int) -> list[Any]:
     return [array for _, array in leaves(kept)]
 
 
+def no_parameters(target: Any) -> Iterator[Place]:
+    """Yield the places of an object's floats, and of the arrays it holds as dW besides W."""
+    for place, _ in leaves(target):
+        *above, name = place
+        holder = target
+        for key in above:
+            holder = holder[key] if isinstance(holder, (list, tuple, dict)) else vars(holder)[key]
+        held = dict(_children(holder))
+        gradient = isinstance(name, str) and name[:1] == "d" and name[1:] in held
+        if gradient or isinstance(held[name], float):
+            yield place
+
+
 class Program:
     """A target as a state (inputs and parameters) and two functions of it."""
 
-    def __init__(self, target: Any, inputs: Any, how: str, outputs: int) -> None:
-        self.how, self.outputs = how, outputs
+    def __init__(self, target: Any, inputs: Any, how: str, outputs: int, unused: tuple[str, ...]) -> None:
+        self.how, self.outputs, self.unused = how, outputs, unused
         self.target = target if how == "object" else None
         self.functions = target if isinstance(target, tuple) else (target, None)
-        self.state = {"inputs": inputs if isinstance(inputs, tuple) else (inputs,), "target": self.target}
+        inputs = inputs if isinstance(inputs, (tuple, dict)) else (inputs,)
+        self.state = {"inputs": inputs, "target": self.target}
 
     def parameters(self, state: Any) -> list[tuple[Place, Any]]:
         """Return the inputs, and what an object holds before its first forward."""
         found = list(leaves(state))
         if hasattr(self.target, "params"):
             return [(place, array) for place, array in found if place[0] == "inputs" or "params" in place]
-        return found
+        others = {("target", *place) for place in no_parameters(state["target"])}
+        return [(place, array) for place, array in found
+                if place not in others and place[-1] not in self.unused]
 
     def forward(self, state: Any) -> Any:
         inputs = state["inputs"]
+        forward = self.functions[0]
         if self.how == "object":
-            return getattr(state["target"], "forward", state["target"])(*inputs)
-        return self.functions[0](*inputs)
+            forward = getattr(state["target"], "forward", state["target"])
+        return forward(**inputs) if isinstance(inputs, dict) else forward(*inputs)
 
     def loss(self, state: Any, place: Place, array: Any, upstream: list[Any]) -> float:
         moved = put(copy.deepcopy(state), place, array)
@@ -88,7 +106,7 @@ class Program:
         result = self.forward(state)
         dys = [dy.copy() for dy in upstream]
         if self.how == "object":
-            got = state["target"].backward(dys[0])
+            got = state["target"].backward(*dys[:self.outputs])
         elif self.how == "closure":
             got = result[1](dys[0])
         elif self.how == "loss":
@@ -110,15 +128,19 @@ def _equal(found: Any, want: Any, sure: Any) -> bool:
     return bool(np.all(~sure | (np.abs(found - want) <= 1e-5 * (1 + np.abs(want)))))
 
 
-def wrong(target: Any, inputs: Any, how: str, outputs: int, data: bool, nudge: float = 0.0) -> str:
-    """Return which derivative is not handed back, "" for none. ``data``: the first input needs none."""
-    program, rng = Program(target, inputs, how, outputs), np.random.default_rng(5)
+def wrong(target: Any, inputs: Any, how: str, outputs: int, data: bool, nudge: float = 0.0,
+          unused: tuple[str, ...] = ()) -> str:
+    """Return which derivative is not handed back, "" for none.
+
+    ``data``: the first input needs none; ``unused``: nor do an object's arrays of these names.
+    """
+    program, rng = Program(target, inputs, how, outputs, unused), np.random.default_rng(5)
     state = copy.deepcopy(program.state)
     if nudge:
         for place, array in program.parameters(state):
             state = put(state, place, array + nudge * rng.normal(size=array.shape))
     ys = outputs_of(program.forward(copy.deepcopy(state)), how, outputs)
-    upstream = [np.ones(())] if how == "loss" else [rng.normal(size=y.shape) for y in ys]
+    upstream = [np.ones(())] if how == "loss" or not outputs else [rng.normal(size=y.shape) for y in ys]
     back, missing = program.handed_back(state, upstream), []
     for place, array in program.parameters(state):
         sides = []
@@ -134,5 +156,6 @@ def wrong(target: Any, inputs: Any, how: str, outputs: int, data: bool, nudge: f
         sure = np.abs(sides[0] - sides[1]) < 1e-4 * (1 + np.abs(want))
         if not any(_equal(found, want, sure) for found in back):
             missing.append(place)
-    missing = [place for place in missing if not data or place[:2] != ("inputs", 0)]
+    first = ("inputs", next(iter(inputs)) if isinstance(inputs, dict) else 0)
+    missing = [place for place in missing if not data or place[:2] != first]
     return f"not handed back: {missing}" if missing else ""

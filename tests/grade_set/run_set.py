@@ -1,13 +1,16 @@
 """Grade the sets apart: ``python tests/grade_set/run_set.py [wrong] [unusual] [odd] [programs] [--check]``.
 
-``--check`` shows without minilstm that wrong answers are wrong and right ones right; ``--few`` takes every
+``--second`` takes the second set (wrong, unusual, programs) for the first. ``--check`` shows without minilstm
+that wrong answers are wrong and right ones right, ``--only-check`` does nothing else; ``--few`` takes every
 tenth entry, but for the odd ones; ``--words`` prints all that was said of each wrong answer.
 """
 
 from __future__ import annotations
 
+import ast
 import csv
 import difflib
+import importlib
 import json
 import os
 import re
@@ -22,11 +25,13 @@ import check
 import leaves
 import numpy as np
 from odd import ODD, STEPS, build
-from programs import CALLS, COMMANDS
-from unusual import UNUSUAL
-from wrong import WRONG, Wrong
+from wrong import Wrong
 
-FEW, WORDS, CHECK = (f"--{word}" in sys.argv for word in ("few", "words", "check"))
+FEW, WORDS, SECOND, CHECK, ONLY_CHECK = (
+    f"--{word}" in sys.argv for word in ("few", "words", "second", "check", "only-check"))
+CHECK |= ONLY_CHECK
+wrong, unusual, programs = (importlib.import_module(name + "_second" * SECOND)
+                            for name in ("wrong", "unusual", "programs"))
 ROOT = Path(__file__).parents[2]
 UNNAMED = re.compile("a wrong gradient|a wrong line|not one that has a name|returns something else|"
                      r"stops with an error|cannot be checked|lines? [\d, and]+ of the derivation.*")
@@ -74,12 +79,22 @@ def names_of(text: str) -> dict[str, Any]:
     return names
 
 
+def functions_of(step: int) -> list[str]:
+    """Return the functions of a step that a student writes: those with blanks."""
+    path = check.SOLUTIONS.parent / check.FILES[step].name
+    return [node.name for node in ast.parse(path.read_text(encoding="utf-8")).body
+            if isinstance(node, ast.FunctionDef) and "..." in ast.unparse(node)]
+
+
 def run_wrong() -> None:
-    entries = chosen(WRONG)
+    entries = chosen(wrong.WRONG)
     made = [changed(one) for one in entries]
     if CHECK:
         print("not wrong:", [one.word for one, (text, *_) in zip(entries, made)
                              if not check.wrong(one.step, names_of(text), one.function)])
+    if ONLY_CHECK:
+        print(f"wrong answers: {len(entries)} checked")
+        return
     counts: Counter[str] = Counter()
     points: Counter[tuple[str, float]] = Counter()
     rows = graded([(one.step, text) for one, (text, *_) in zip(entries, made)])
@@ -109,15 +124,18 @@ def run_wrong() -> None:
 
 
 def run_unusual() -> None:
-    entries = chosen(UNUSUAL)
+    entries = chosen(unusual.UNUSUAL)
     texts = [(one.step, check.solved(one.step, one.code)) for one in entries]
     failed = []
+    for one, (step, text) in zip(entries, texts) if CHECK else ():
+        names = names_of(text)
+        for name in functions_of(step):
+            if found := check.wrong(step, names, name, 3e-4 if one.loose else 1e-9):
+                print(f"not right: {one.form}: {name}: {found}")
+    if ONLY_CHECK:
+        print(f"unusual right answers: {len(entries)} checked")
+        return
     for one, (step, text), row in zip(entries, texts, graded(texts)):
-        if CHECK:
-            names = names_of(text)
-            for name in row:
-                if found := check.wrong(step, names, name, 3e-4 if one.loose else 1e-9):
-                    print(f"not right: {one.form}: {name}: {found}")
         lost = [part for part in row.values() if part["score"] < part["max_score"]]
         failed += [one.form] * bool(lost)
         for part in lost:
@@ -166,36 +184,41 @@ def run_odd() -> None:
           f"right {len(entries) - len(lost_rows) - len(failed)}; rows of nobody {sorted(extra)}")
 
 
-def given(code: str, file: str = "program.py") -> dict[str, Any]:
-    import minilstm as ml
+def given(code: str, target: str, file: str = "program.py") -> dict[str, Any]:
     rng = np.random.default_rng(2)
 
     def normal(*shape: int) -> np.ndarray:
         return rng.normal(size=shape)
     package = ".".join(Path(file).parts[:-1])
-    names = {"np": np, "ml": ml, "r": normal, "q": normal, "__name__": "program", "__package__": package}
+    names = {"np": np, "r": normal, "q": normal, "__name__": "program", "__package__": package}
+    if "ml." in code + target:
+        names["ml"] = importlib.import_module("minilstm")
     exec(compile(code, file, "exec"), names)
     return names
 
 
 def doubt(one: Any, code: str, file: str = "program.py") -> str:
     """Return what is wrong with a program, at its inputs and a little beside them."""
-    names, found = given(code, file), ""
+    names, found = given(code, one.target, file), ""
+    unused = tuple(re.findall(r"--allow-unused (\w+)", getattr(one, "arguments", "")))
     for nudge in (0.0, 0.1):
         target, inputs = eval(one.target, names), eval(one.inputs, names)
         data = "no gradient" in one.about
-        found = found or leaves.wrong(target, inputs, one.how, getattr(one, "outputs", 1), data, nudge)
+        outputs = getattr(one, "outputs", 1)
+        found = found or leaves.wrong(target, inputs, one.how, outputs, data, nudge, unused)
     return found
 
 
 def run_programs() -> None:
-    import minilstm as ml
-    calls, alarms = chosen(CALLS), []
+    calls, alarms = chosen(programs.CALLS), []
     for one in calls:
-        names = given(one.code)
-        target, inputs = eval(one.target, names), eval(one.inputs, names)
         if CHECK and (found := doubt(one, one.code)):
             print(f"not right: {one.about}: {found}")
+        if ONLY_CHECK:
+            continue
+        import minilstm as ml
+        names = given(one.code, one.target)
+        target, inputs = eval(one.target, names), eval(one.inputs, names)
         try:
             report = ml.gradcheck(target, inputs, raise_exception=False)
             words = "" if report.right else str(report)
@@ -204,30 +227,39 @@ def run_programs() -> None:
         if words:
             alarms.append(one.about)
             print(f"{one.about}: {' '.join(words.split())[:300]}")
-    commands = chosen(COMMANDS)
+    commands = chosen(programs.COMMANDS)
     for one in commands:
         with tempfile.TemporaryDirectory() as folder:
             for name, text in one.files.items():
                 Path(folder, name).parent.mkdir(parents=True, exist_ok=True)
                 Path(folder, name).write_text(text, encoding="utf-8")
             if CHECK:
-                sys.path.insert(0, folder)
                 file, code = next(iter(one.files.items()))
+                paths = [folder, str(Path(folder, file).parent)]
+                sys.path[:0] = paths
                 if found := doubt(one, code, file):
                     print(f"not right: {one.about}: {found}")
-                sys.path.remove(folder)
-                for name in [name for name in sys.modules if name.split(".")[0] in ("course", "act")]:
+                del sys.path[:len(paths)]
+                own = {part.removesuffix(".py") for name in one.files for part in Path(name).parts}
+                for name in [name for name in sys.modules if name.split(".")[0] in own]:
                     del sys.modules[name]
+            if ONLY_CHECK:
+                continue
             answer = library(["gradcheck", *one.arguments.split()], Path(folder), folder if one.path else "")
         if answer.returncode:
             alarms.append(one.about)
             words = " ".join((answer.stdout + answer.stderr).split())[:300]
             print(f"{one.about}: exit {answer.returncode}: {words}")
     total = len(calls) + len(commands)
+    if ONLY_CHECK:
+        print(f"right programs: {total} checked")
+        return
     print(f"right programs: {total - len(alarms)} of {total} without an alarm")
 
 
 if __name__ == "__main__":
     runs = {"wrong": run_wrong, "unusual": run_unusual, "odd": run_odd, "programs": run_programs}
+    if SECOND or ONLY_CHECK:
+        del runs["odd"]
     for name in [word for word in sys.argv[1:] if word in runs] or runs:
         runs[name]()

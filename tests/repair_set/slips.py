@@ -24,7 +24,8 @@ _fresh = itertools.count(1)
 class Slip(NamedTuple):
     """One natural mistake: the lines ``right`` of the backward become ``wrong`` ("" where a line is missing).
 
-    ``places`` is 2 where a student would make the same mistake in two places at once.
+    ``places`` is 2 where a student would make the same mistake in two places at once; ``folder`` is where the
+    program stands.
     """
 
     program: str
@@ -33,15 +34,16 @@ class Slip(NamedTuple):
     right: str
     wrong: str
     places: int = 1
+    folder: Path = FOLDER
 
 
-def source(program: str) -> str:
-    return (FOLDER / f"{program}.py").read_text(encoding="utf-8")
+def source(program: str, folder: Path = FOLDER) -> str:
+    return (folder / f"{program}.py").read_text(encoding="utf-8")
 
 
 def start(slip: Slip) -> int:
     """Return the index of the first right line. Raises ValueError unless they stand there once."""
-    have = [line.strip() for line in source(slip.program).splitlines()]
+    have = [line.strip() for line in source(slip.program, slip.folder).splitlines()]
     want = [line.strip() for line in slip.right.splitlines()]
     found = [k for k in range(len(have)) if have[k:k + len(want)] == want]
     if len(found) != 1:
@@ -51,7 +53,7 @@ def start(slip: Slip) -> int:
 
 def wrong_source(slip: Slip) -> str:
     """Return the program with the slip in it."""
-    lines, first = source(slip.program).splitlines(), start(slip)
+    lines, first = source(slip.program, slip.folder).splitlines(), start(slip)
     indent = lines[first][:len(lines[first]) - len(lines[first].lstrip())]
     lines[first:first + len(slip.right.splitlines())] = [indent + line for line in slip.wrong.splitlines()]
     return "\n".join(lines) + "\n"
@@ -59,18 +61,18 @@ def wrong_source(slip: Slip) -> str:
 
 def guilty(slip: Slip) -> list[int]:
     """Return the numbers of the wrong program's lines that differ; of a missing line, where it stood."""
-    right, first = source(slip.program).splitlines(), start(slip)
+    right, first = source(slip.program, slip.folder).splitlines(), start(slip)
     if not slip.wrong:
         return [first + 1]
     wrong = wrong_source(slip).splitlines()
     return [k for k, (a, b) in enumerate(zip(right, wrong, strict=True), start=1) if a != b]
 
 
-def load(program: str, slip: Slip | None = None) -> ModuleType:
+def load(program: str, slip: Slip | None = None, folder: Path = FOLDER) -> ModuleType:
     """Execute a program, with the slip in it, as a module of its own; ``inspect`` sees the changed lines."""
-    text = wrong_source(slip) if slip else source(program)
-    name = f"repair_set_{program}_{next(_fresh)}"
-    filename = str(FOLDER / f"{name}.py")       # no such file: linecache alone knows it
+    text = wrong_source(slip) if slip else source(program, folder)
+    name = f"{folder.name}_{program}_{next(_fresh)}"
+    filename = str(folder / f"{name}.py")       # no such file: linecache alone knows it
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
     module = ModuleType(name)
     module.__file__ = filename
