@@ -1,6 +1,7 @@
-"""In how many of the slips that were kept apart (tests/repair_set) is a repair found, and at the right line?
+"""In how many slips of the set kept apart (tests/repair_set_second) is a repair found, and at the right line?
 
-    python benchmarks/bench_repair.py            --all also lists what is not found; --thorough as ml.diagnose does
+    python benchmarks/bench_repair.py       --all also lists what is not found; --thorough as ml.diagnose does;
+                                            --first takes tests/repair_set, which was used to improve the search
 
 A line is right if it is the planted one. Of the others, "right before" are lines whose values were right: those should be
 none. Seconds are of the processor, in the process that searches.
@@ -20,7 +21,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from repair_set.slips import NO_CELL, ODD_CELL, SLIPS, Slip, guilty, target_of  # noqa: E402
+import repair_set.slips as first_set  # noqa: E402
+import repair_set_second.slips as second_set  # noqa: E402
+from repair_set.slips import Slip, guilty  # noqa: E402
 
 from minilstm.gradients.repair.problem import Problem  # noqa: E402
 from minilstm.gradients.repair.program import Program, units_of  # noqa: E402
@@ -28,17 +31,17 @@ from minilstm.gradients.repair.repair import find_repair  # noqa: E402
 from minilstm.gradients.targets.make import make_target  # noqa: E402
 
 
-def values_at(line: int, program: str, slip: Slip | None) -> list[Any]:
-    """Return the values of the expressions that begin in a line, in the program with a slip or without."""
-    problem = Problem(make_target(*target_of(program, slip), {}))
+def values_at(line: int, target: Any, inputs: Any) -> list[Any]:
+    """Return the values of the expressions that begin in a line of a target's program."""
+    problem = Problem(make_target(target, inputs, {}))
     studied = Program(problem.run, units_of(problem.run), problem.forward if problem.target.is_loss else None)
     studied.study()
     return [place.values for place in studied.places if place.statement.line == line and place.above is None]
 
 
-def was_right(line: int, slip: Slip) -> bool:
+def was_right(line: int, slip: Slip, target_of: Any) -> bool:
     """Return whether the slip leaves the values in this line as they are."""
-    wrong, right = values_at(line, slip.program, slip), values_at(line, slip.program, None)
+    wrong, right = values_at(line, *target_of(slip.program, slip)), values_at(line, *target_of(slip.program))
     return repr(wrong) == repr(right)
 
 
@@ -46,23 +49,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--all", action="store_true", help="list what is not found, or elsewhere")
     parser.add_argument("--thorough", action="store_true", help="15,000 candidates, pairs and the forward")
+    parser.add_argument("--first", action="store_true", help="the set that was used to improve the search")
     options = parser.parse_args()
+    cases = first_set if options.first else second_set
     warnings.simplefilter("ignore")
     np.seterr(all="ignore")
     counts: dict[str, list[int]] = {}
     seconds = []
-    for slip in SLIPS:
-        group = "no RNN, GRU or LSTM" if slip.program in NO_CELL else (
-            "odd cells" if slip.program in ODD_CELL else "RNN, GRU, LSTM")
+    for slip in cases.SLIPS:
+        group = "no RNN, GRU or LSTM" if slip.program in cases.NO_CELL else (
+            "odd cells" if slip.program in cases.ODD_CELL else "RNN, GRU, LSTM")
         count = counts.setdefault(group, [0] * 5)
-        target = make_target(*target_of(slip.program, slip), {})
+        target, inputs = cases.target_of(slip.program, slip)
+        made = make_target(target, inputs, {})
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        found = find_repair(target, options.thorough)
+        found = find_repair(made, options.thorough)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
         lines = [repair.line for repairs in found.repairs[:1] for repair in repairs]
         at = bool(set(lines) & set(guilty(slip)))
-        innocent = bool(lines) and not at and was_right(lines[0], slip)
+        innocent = bool(lines) and not at and was_right(lines[0], slip, cases.target_of)
         told = any(repair.line in guilty(slip) for repairs in found.repairs for repair in repairs)
         for k, fact in enumerate((True, bool(lines), at, told, innocent)):
             count[k] += fact

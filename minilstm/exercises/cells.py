@@ -20,9 +20,9 @@ import numpy as np
 from minilstm.backend.errors import GradientError, MinilstmError
 from minilstm.exercises import cell_answers as right
 from minilstm.exercises.numbers import Task, run, unfinished
-from minilstm.exercises.repair import Line
-from minilstm.exercises.verdict import (ANY_QUESTION, Names, Verdict, blanks, changed_at, difference_in_words,
-                                        equal_results, failed, hint_about, student_function)
+from minilstm.exercises.verdict import (ANY_QUESTION, Line, Names, Verdict, blanks, changed_at,
+                                        difference_in_words, equal_results, failed, hint_about,
+                                        student_function)
 from minilstm.gradients.diagnosis.derivation import CELLS, translate
 from minilstm.gradients.diagnosis.diagnose import Diagnosis, diagnosis_of
 from minilstm.gradients.diagnosis.findings import Finding

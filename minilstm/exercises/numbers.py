@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minilstm.exercises.kinds import kind_at
-from minilstm.exercises.repair import Line, Repair, has_cache, repair, without_cache
-from minilstm.exercises.verdict import (ANY_QUESTION, BLANKS, Names, Verdict, blanks, changed_at,
+from minilstm.exercises.repair import Repair, has_cache, repair, without_cache
+from minilstm.exercises.verdict import (ANY_QUESTION, BLANKS, Line, Names, Verdict, blanks, changed_at,
                                         difference_in_words, equal_results, failed, hint_about,
                                         question_about, statement_at, student_function)
 from minilstm.gradients.diagnosis.mistakes import MISTAKES
@@ -72,7 +72,7 @@ class Task(NamedTuple):
         return [(*case, run(forward, before)[-1]) for case, before in zip(self.cases, self.behind.cases)]
 
     def repair(self, function: Any, forward: Any = None, k: int = 0, blanks: Sequence[int] = ()) -> Repair:
-        """Look for the line of a function that is proved wrong at a case, behind ``forward``, and its kind."""
+        """Look for the line of a function that is proved wrong at a case, behind ``forward``."""
         given, rights = self.arguments(forward), self.arguments()
         found = repair(function, given[k], self.right, rights[k], blanks)
         if found.line is None or blanks:

@@ -19,19 +19,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minilstm.cells.activations import sigmoid
-from minilstm.exercises.verdict import changed, equal_results
+from minilstm.exercises.verdict import Line, changed, equal_results
 
 CALLED = ("rnn_step", "rnn_step_backward", "lstm_step", "lstm_step_backward")      # by other functions
 SECONDS = 2.0           # of the processor, to look for a line, at most; three times that on a clock
 PARTS = ("body", "orelse", "finalbody")
-
-
-class Line(NamedTuple):
-    """A line of a function, and the key of the mistake in it ("" if that has no name)."""
-
-    function: str
-    number: int
-    key: str = ""
 
 
 class Repair(NamedTuple):

@@ -42,6 +42,14 @@ ANY_QUESTION = "Which operation of the forward stands here, and what are its inp
 Names = Mapping[str, Any]           # what a submission defines
 
 
+class Line(NamedTuple):
+    """A line of a function that is proved wrong, and the key of the mistake in it ("" if it has no name)."""
+
+    function: str
+    number: int
+    key: str = ""
+
+
 class Verdict(NamedTuple):
     """``score``: from 0 to 1; ``mistakes``: their keys; ``detail``: what shows them; ``hint``."""
 
@@ -94,14 +102,14 @@ def failed(name: str, error: BaseException, question: str, function: Any = None,
     return Verdict(0.0, ("error",), words, hint_about(name, function, line, asked[0]))
 
 
-def hint_about(name: str, function: Any, line: tuple[str, int] | None, asked: str, question: str = "") -> str:
-    """Return a line (function, number), of a function or one that it calls, and what to ask about it:
+def hint_about(name: str, function: Any, line: Line | None, asked: str, question: str = "") -> str:
+    """Return a line, of a function or one that it calls, and what to ask about it:
     ``asked``, else its own question; without a line, the name and ``question``."""
     if line is None:
         return f"{name}: {asked or question}"
-    own = inspect.unwrap(function).__globals__.get(line[0], function)
-    return (f"{statement_at(own, line[1])}: "
-            f"{asked or question_about(sorted(changed_at(own, line[1]))) or question}")
+    own = inspect.unwrap(function).__globals__.get(line.function, function)
+    return (f"{statement_at(own, line.number)}: "
+            f"{asked or question_about(sorted(changed_at(own, line.number))) or question}")
 
 
 def changed_at(function: Any, line: int) -> set[str]:

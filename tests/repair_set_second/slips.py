@@ -147,7 +147,7 @@ SLIPS: list[Slip] = []
 
 def _slips(program: str, *rows: tuple[Any, ...]) -> None:
     """Add the slips of one program; a row is (name, kind, right, wrong) and perhaps the number of places."""
-    SLIPS.extend(Slip(program, *row, folder=FOLDER) for row in rows)
+    SLIPS.extend(Slip(program, *row)._replace(folder=FOLDER) for row in rows)
 
 
 _slips(

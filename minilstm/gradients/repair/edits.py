@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minilstm.gradients.repair.program import (Atom, Kind, Place, Program, Statement, get, holder, is_atom, kind_of,
-                                               own_names, put)
+from minilstm.gradients.repair.program import (Atom, Kind, Place, Program, Statement, get, holder, is_atom,
+                                               kind_of, own_names, put)
 
 Found = Iterator[tuple[float, str, str]]
 # What a derivative multiplies with, of a value u: itself, its complement, σ' and tanh' of what is activated
@@ -329,7 +329,7 @@ def arrays(program: Program, place: Place) -> Found:
             for k in range(len(shape)):
                 yield 2, "axis", f"{place.text}.sum(axis={k})"
     if shape is not None and place.degree != 1 and not isinstance(node, ast.Constant):
-        for function in program.wrapping:
+        for function in program.entrywise:
             if function != place.statement.unit.tree.name:      # it would call itself
                 yield 2, "function_missing", f"{function}({place.text})"
     if isinstance(node, (ast.Tuple, ast.List)):
@@ -407,7 +407,7 @@ def numbers(program: Program, place: Place) -> Found:
             yield 1, "loop", f"reversed({place.text})"
         for part in ("[::-1]", "[1:]", "[:-1]"):
             yield 1 + (part != "[::-1]"), "loop", f"list({place.text}){part}"
-    if isinstance(node, ast.Call) and place.shape is not None and ast.unparse(node.func).startswith("np.zeros"):
+    if isinstance(node, ast.Call) and place.shape and ast.unparse(node.func).startswith("np.zeros"):
         for product, kind in products(program, place.statement):
             if kind == place.kind:
                 yield 2, "zero", product

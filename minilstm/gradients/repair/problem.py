@@ -46,7 +46,7 @@ class Problem:
         found = self.gradients()
         self.effects = target.check_second_backward(found, self._copies(), copy.deepcopy(self.upstream))
         self.names = list(found)
-        self.fitting = [name for name in found if np.shape(found[name]) == np.shape(target.tensors.get(name))]
+        self.fitting = self._fitting(found, self.tensors)
         right = {}
         for name in self.names:
             low, high, _ = finite_difference(target.run, target.tensors, name, self.upstream)
@@ -164,11 +164,15 @@ class Problem:
                                                       self._draw(outputs))
                     except Exception:       # these axes belong together
                         continue
-                    fits = all(np.shape(found.get(name)) == np.shape(point.get(name, found.get(name)))
-                               for name in self.fitting)        # else it is no size, but the count of gates
+                    # else it is no size, but the count of gates
+                    fits = self.fitting <= self._fitting(found, {**self.tensors, **point})
                     if fits and all(np.isfinite(y).all() for y in outputs):
                         yield point
                         break
+
+    def _fitting(self, gradients: dict[str, Any], tensors: dict[str, Any]) -> set[str]:
+        """Return the names of the gradients that have the shape of their tensor."""
+        return {name for name in gradients if np.shape(gradients[name]) == np.shape(tensors.get(name, 0))}
 
     def _numbers(self, arrays: dict[str, np.ndarray], sizes: dict[int, int]) -> dict[str, Any]:
         """Return arrays of other sizes, of numbers such as stand in them."""

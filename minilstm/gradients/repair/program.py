@@ -403,10 +403,8 @@ class Program:
             statement.atoms = self._atoms(visits[0], visits[1:], constants)
         self.scalars = sorted({place.text for place in self.places if place.kind in (("int",), ("float",))
                                and isinstance(place.node, (ast.Call, ast.BinOp))}, key=len)[:8]
-        calls = [place for place in self.places if isinstance(place.node, ast.Call) and place.shape is not None
-                 and len(place.node.args) == 1 and not place.node.keywords]
-        self.wrapping = sorted({ast.unparse(call.node.func) for call in calls
-                                if getattr(call.node.args[0], "place", call).shape == call.shape})
+        self.entrywise = sorted({ast.unparse(place.node.func) for place in self.places
+                                 if isinstance(place.node, ast.Call) and _keeps_shape(place, place.node)})
         self._move_each()
 
     def _constants(self) -> set[bytes]:
@@ -421,7 +419,7 @@ class Program:
         return found
 
     def run_recorded(self, record: Callable[[int, Any], Any], scale: float = 1.0,
-                      run: Callable[[], Any] | None = None) -> Any:
+                     run: Callable[[], Any] | None = None) -> Any:
         builtins.__value__ = record             # type: ignore[attr-defined]
         for unit, code in zip(self.units, self._recorded):
             unit.use(code)
@@ -535,6 +533,12 @@ class Program:
                 except SyntaxError:
                     continue
         return unit.indices
+
+
+def _keeps_shape(place: Place, call: ast.Call) -> bool:
+    """Is this a function of one array, of the same shape?"""
+    return place.shape is not None and len(call.args) == 1 and not call.keywords and (
+        getattr(call.args[0], "place", place).shape == place.shape)
 
 
 def _touched_in(node: ast.AST) -> set[str]:

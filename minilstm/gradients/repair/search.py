@@ -78,8 +78,8 @@ class Search:
             raise Endless
 
     def repairs(self, limit: int, line: int | None = None) -> Iterator[tuple[int, Edit]]:
-        """Yield the edits that make every gradient right, of ``limit`` candidates (of one ``line``), with what
-        is known of the values before and after.
+        """Yield the edits (of one ``line``) that make every gradient right, with what is known of the values
+        before and after; ``limit`` are tried.
 
         Behind the first one only those are tried that may be a better explanation.
         """
