@@ -34,11 +34,11 @@ FOR_D_TANH = {
     "(1 + {s}²)": "", "(1 - tanh(tanh({s}))²)": "tanh_derivative", "{s}²": "", "(1 - {s}²)^½": ""}
 FOR_D_TANH_C = {
     "": "no_tanh_derivative", "(1 - tanh(c_t)) * (1 - tanh(c_t))": "", "(1 - c_t²)": "c_in_tanh_derivative",
-    "(1 - h_t²)": "c_in_tanh_derivative", "(1 - tanh(tanh(c_t))²)": "c_in_tanh_derivative",
+    "(1 - h_t²)": "c_in_tanh_derivative", "(1 - tanh(tanh(c_t))²)": "tanh_derivative",
     "(1 - tanh²(c_{t-1}))": "", "(1 - tanh(c_t))": "", "tanh(c_t) * (1 - tanh(c_t))": "",
-    "(1 - c_{t-1}²)": "c_in_tanh_derivative",
+    "(1 - c_{t-1}²)": "",
     "(1 + tanh²(c_t))": "", "σ'(c_t)": "c_in_tanh_derivative", "(1 - tanh²(c_t))^½": ""}
-ALSO = {"h_t": {"(1 - h_{t-1}²)": "tanh_derivative"},
+ALSO = {"h_t": {"(1 - h_{t-1}²)": "index"},
         "c̃_t": {"σ'(w_c [h_{t-1}, x_t] + b_c)": "rules_exchanged"}}
 
 # What may stand in place of a factor, by cell: values of the step, and gradients that exist when the line is
@@ -69,7 +69,7 @@ NAMED = {
     ("LSTM", 12, "tanh(c_t)", "c_t"): "c_for_tanh_c",
     ("LSTM", 11, "dc", ANY): "dc_not_added",
     ("LSTM", 11, "dh", "do"): "do_for_dh", ("LSTM", 11, "dh", "do * o_t * (1 - o_t)"): "do_for_dh",
-    ("LSTM", 11, "o_t", ANY): "no_o_in_dc",
+    ("LSTM", 11, "o_t", ""): "no_o_in_dc",
     ("LSTM", 11, LOCAL, ""): "dc_prev_from_one_source",
     ("LSTM", 10, "c_{t-1}", "c_t"): "c_for_c_prev",
     ("LSTM", 9, "c̃_t", "i_t"): "partners_exchanged", ("LSTM", 8, "i_t", "c̃_t"): "partners_exchanged",

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minilstm.gradients.repair.program import (Atom, Kind, Place, Program, Statement, get, holder, is_atom,
-                                               kind_of, own_names, put)
+                                               kind_of, own_names, put, without_step)
 
 Found = Iterator[tuple[float, str, str]]
 # What a derivative multiplies with, of a value u: itself, its complement, σ' and tanh' of what is activated
@@ -26,6 +26,9 @@ FACTOR_KEYS = {"{u} * (1 - {u})": "no_sigmoid_derivative", "(1 - {u} ** 2)": "no
 SYMBOLS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.MatMult: "@", ast.Pow: "**",
            ast.FloorDiv: "//", ast.Mod: "%"}
 COMPARED = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
+# Functions that are taken for each other.
+PARTNERS = {"np.log": "np.log1p", "np.log1p": "np.log", "max": "min", "min": "max",
+            "np.maximum": "np.minimum", "np.minimum": "np.maximum"}
 INPLACE = {"append": "insert(0, {})", "insert": "append({})"}
 
 
@@ -47,8 +50,10 @@ def edits(program: Program, wrong: set[str], forward: bool, several: bool) -> li
     ``forward``: of the places that the outputs depend on, instead. ``several``: of those, too, that influence
     some, since another edit will be made.
     """
+    known = any(program.touched(place) >= wrong for place in program.places)    # else they are no slopes
+
     def matters(touched: set[str]) -> bool:
-        return bool(touched & wrong) if several else touched >= wrong
+        return bool(touched & wrong) if several else touched >= wrong or not known
     right = set(program.gradients) - wrong
     found: list[tuple[float, Edit]] = []
     functions = {id(place.statement.unit.tree) for place in program.places if place.forward}
@@ -122,7 +127,8 @@ def read(program: Program, statement: Statement) -> dict[Kind, list[Atom]]:
 
 
 def is_known(program: Program, atom: Atom) -> bool:
-    return atom.text in program.used or holder(atom.text) in program.holders
+    return atom.text in program.used or without_step(atom.text) in program.series or (
+        holder(atom.text) in program.holders)
 
 
 def is_idle(statement: Statement, atom: Atom) -> bool:
@@ -191,7 +197,8 @@ def terms(program: Program, place: Place) -> Found:
             if atom.degree != 0:
                 cost = 1.5 + (atom.degree is None) + (kind != place.kind) - is_idle(place.statement, atom)
                 yield cost, "term_missing", f"{text} + {atom.text}"
-                yield cost, "term_missing", f"{text} - {atom.text}"
+                if atom.text != text:
+                    yield cost, "term_missing", f"{text} - {atom.text}"
                 for number in whole:
                     yield 3, "term_missing", f"{text} + {atom.text} / {number}"
     if len(place.shape) > 1:
@@ -209,17 +216,18 @@ def operators(program: Program, place: Place) -> Found:
     node = place.node
     if isinstance(node, ast.BinOp):
         left, right, op = bare(node.left), bare(node.right), type(node.op)
+        if op is ast.Sub and isinstance(node.left, ast.Constant):
+            yield 1, "complement", right
         if op in (ast.Add, ast.Sub):
-            key = "term_too_many" if place.shape is not None else "index"
+            key = "index" if place.is_index() else "term_too_many"
             yield 1, key, left
             yield 1, key, right
             yield 1, "sign", f"{ast.unparse(node.left)} {'-' if op is ast.Add else '+'} {right}"
         if op is ast.Sub:
             yield 1, "sign", f"{right} - {left}"
-            if isinstance(node.left, ast.Constant):
-                yield 1, "complement", right
-                if isinstance(node.right, ast.BinOp) and isinstance(node.right.op, ast.Pow):
-                    yield 1, "square", f"({left} - {bare(node.right.left)}) ** {bare(node.right.right)}"
+            if isinstance(node.left, ast.Constant) and isinstance(node.right, ast.BinOp) and isinstance(
+                    node.right.op, ast.Pow):
+                yield 1, "square", f"({left} - {bare(node.right.left)}) ** {bare(node.right.right)}"
         if op in (ast.Mult, ast.Div, ast.Pow, ast.FloorDiv, ast.MatMult):
             yield 1, "factor_too_many", left
         if op is ast.Mult:
@@ -242,6 +250,8 @@ def operators(program: Program, place: Place) -> Found:
     elif place.shape is not None and not place.inside(ast.Mult, ast.MatMult) and not isinstance(
             node, ast.Constant):
         yield 1 + (place.above is not None), "sign", f"-{bare(node)}"
+    if place.above is None and place.shape:
+        yield 2, "another_value", f"0 * {bare(node)}"
     if is_atom(node) and place.shape is not None and place.degree != 1:
         yield 1, "square", f"({place.text} ** 2)"
         yield 1, "complement", f"(1 - {place.text})"
@@ -279,6 +289,10 @@ def factors(program: Program, place: Place) -> Found:
             if is_atom(inner.node) and inner.shape == place.shape and inner.text in place.text]
     whole += [f"{array}.shape[{k}]" for array in same[:1] for k in range(len(place.shape))]
     whole += [f"({a} * {b})" for a, b in itertools.combinations(whole[:4], 2)]
+    if place.degree == 0 and place.above is None:       # the gradient from above is missing
+        for atom in near.get(place.kind, []):
+            if atom.degree == 1:
+                yield 2, "factor_missing", f"{text} * {atom.text}"
     for number in whole:
         yield 3, "factor", f"{text} / {number}"
         yield 3, "factor", f"{text} * {number}"
@@ -316,9 +330,10 @@ def _parts(node: ast.AST) -> list[ast.AST]:
 def arrays(program: Program, place: Place) -> Found:
     """Transposes, axes, sums and means, functions, the order of arguments and of lists."""
     node, shape = place.node, place.shape
-    if shape is not None and len(shape) == 2 and (is_atom(node) or isinstance(node, ast.Call)):
+    if shape is not None and len(shape) == 2 and (
+            is_atom(node) or isinstance(node, ast.Call) or place.above is None):
         turned = isinstance(node, ast.Attribute) and node.attr == "T"
-        yield 1, "not_transposed", place.text[:-2] if turned else f"{place.text}.T"
+        yield 1, "not_transposed", place.text[:-2] if turned else f"{bare(node)}.T"
     if shape is not None and len(shape) > 2 and place.inside(ast.MatMult):
         yield 1, "not_transposed", f"{bare(node)}.swapaxes(-1, -2)"
     if is_atom(node) and (shape or place.kind[0] in ("list", "tuple")):
@@ -348,19 +363,20 @@ def _calls(program: Program, node: ast.Call, shape: tuple[int, ...] | None) -> F
         data = node.args[0] if ast.unparse(owner or node) == "np" and node.args else owner
         rest = [word for word in keywords if not word.startswith("axis")]
         other = function[:len(function) - len(name)] + {"sum": "mean", "mean": "sum"}[name]
-        yield 1, "mean_over_batch", f"{other}({', '.join(arguments + keywords)})"
+        key = "mean_over_batch" if name == "mean" else "factor"
+        yield 1, key, f"{other}({', '.join(arguments + keywords)})"
         for axis in ("None", "0", "1", "2", "-1", "(0, 1)"):
             first = arguments[:1] if data in node.args else []
             yield 1, "axis", f"{function}({', '.join([*first, f'axis={axis}', *rest])})"
         if data is not None:
-            yield 1, "axis", bare(data)
+            yield 1, "function_too_many", bare(data)
     elif arguments and shape is not None:
         yield 1, "function_too_many", bare(node.args[0])
     if owner is not None and shape is not None and ast.unparse(owner) != "np":
         yield 2, "function_too_many", bare(owner)
     for order in orders(arguments):
         yield 1, "order", f"{function}({', '.join(order + keywords)})"
-    for other in program.functions.get(len(arguments), ()):
+    for other in [*program.functions.get(len(arguments), ()), *filter(None, [PARTNERS.get(function)])]:
         yield 2, "another_function", f"{other}({', '.join(arguments + keywords)})"
     if name == "dot" and len(arguments) == 1 and owner is not None:
         yield 1, "not_transposed", f"{bare(node.args[0])}.dot({ast.unparse(owner)})"
@@ -449,7 +465,7 @@ def _slices(part: Any, others: list[str]) -> Iterator[tuple[float, str]]:
     for end in filter(None, (low, high)):
         yield 1, f"-({end}):"
         yield 1, f":-({end})"
-    yield from ((1, ":"), (1, "::-1"))
+    yield from ((1, ":"), (1, "::-1"), (1, f":, {ast.unparse(part)}"))
     for by in ("+ 1", "- 1"):
         if low:
             yield 1, f"{low} {by}:{high}"
@@ -480,6 +496,8 @@ EXPRESSIONS: list[Callable[[Program, Place], Found]] = [
 def statements(program: Program, statement: Statement) -> Found:
     """The whole statement otherwise."""
     node = statement.node
+    if not isinstance(node, (ast.Return, ast.FunctionDef)):
+        yield 1, "line_too_many", "pass"
     if isinstance(node, ast.Assign) and not isinstance(node.targets[0], (ast.Tuple, ast.List)):
         key = "overwritten" if statement.loops else "term_missing"
         yield 1, key, f"{ast.unparse(node.targets[0])} += {ast.unparse(node.value)}"
@@ -505,8 +523,6 @@ def statements(program: Program, statement: Statement) -> Found:
         body = ast.unparse(node).partition("\n")[2]
         for order in orders(list(map(ast.unparse, node.target.elts))):
             yield 1.2, "order", f"for {', '.join(order)} in {ast.unparse(node.iter)}:\n{body}"
-    if not isinstance(node, (ast.Return, ast.FunctionDef)):
-        yield 1, "line_too_many", "pass"
     if not isinstance(node, (ast.For, ast.While, ast.If, ast.FunctionDef)):
         yield from _several_places(statement)
 

@@ -40,7 +40,8 @@ class Problem:
             raise NoRepairError("the arrays are not NumPy's")
         if sum(value.size for value in target.tensors.values()) > ENTRIES:
             raise NoRepairError(f"the arrays have more than {ENTRIES:,} numbers: give smaller ones")
-        self.tensors: dict[str, Any] = {**target.leaves, **target.tensors}
+        whole = {name: leaf for name, leaf in target.leaves.items() if isinstance(leaf, (np.ndarray, list))}
+        self.tensors: dict[str, Any] = {**whole, **target.tensors}
         self.outputs = self.forward()
         self.upstream = self._draw(self.outputs)
         found = self.gradients()

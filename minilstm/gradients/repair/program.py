@@ -13,6 +13,7 @@ import builtins
 import copy
 import gc
 import linecache
+import re
 import sys
 from collections.abc import Callable, Iterator
 from types import CodeType, FunctionType, ModuleType
@@ -156,6 +157,11 @@ def is_atom(node: Any) -> bool:
     return isinstance(node, (ast.Name, ast.Attribute, ast.Subscript)) and is_load(node)
 
 
+def without_step(text: str) -> str:
+    """Return "h[t]" for h[t - 1] and h[t + 1]."""
+    return re.sub(r" [+-] 1(?=[],])", "", text)
+
+
 def holder(text: str) -> str:
     """Return what a value is kept in by name: "cache" for ``cache.c`` and ``cache['c']``, else ""."""
     return text.rpartition("['" if text.endswith("']") else ".")[0]
@@ -225,6 +231,11 @@ class Place:
         """The whole of numbers that it is part of: what is assigned, or one value of several."""
         return self if self.above is None or self.above.shape is None else self.above.whole
 
+    def is_index(self) -> bool:
+        """Is it in the brackets of an array?"""
+        within = isinstance(self.hook[0], ast.Subscript) and self.hook[1] == "slice"
+        return within or self.above is not None and self.above.is_index()
+
     def inside(self, *operators: type) -> bool:
         """Is it an operand of one of these?"""
         return isinstance(self.hook[0], ast.BinOp) and isinstance(self.hook[0].op, operators)
@@ -279,6 +290,7 @@ class Program:
                 place.statement.unit.read.add(place.text)
         self.used = set().union(*(unit.read | own_names(unit) for unit in units))
         self.holders = {holder(text) for text in self.used} - {""}
+        self.series = set(map(without_step, self.used))
         self.functions: dict[int, list[str]] = {}       # by how many arguments they are called with
         for place in self.places:
             if isinstance(place.node, ast.Call) and (name := ast.unparse(place.node.func)) in {
@@ -526,6 +538,10 @@ class Program:
                     text = ast.unparse(node.slice).strip("()")
                     last = text.rpartition(", ")[2]
                     texts += [text, f"{text} - 1", f"{text} + 1"] if last.isidentifier() else [text]
+                    if text.endswith(":"):      # the other part
+                        texts.append(text[:len(text) - len(last)] + f":{last[:-1]}")
+                    elif last.startswith(":"):
+                        texts.append(text[:len(text) - len(last)] + f"{last[1:]}:")
             unit.indices = {}
             for text in texts:
                 try:
