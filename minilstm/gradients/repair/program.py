@@ -158,8 +158,8 @@ def is_atom(node: Any) -> bool:
 
 
 def without_step(text: str) -> str:
-    """Return "h[t]" for h[t - 1] and h[t + 1]."""
-    return re.sub(r" [+-] 1(?=[],])", "", text)
+    """Return the text without what tells neighbours apart: h[t] for h[t - 1], dz[:, H] for dz[:, :H]."""
+    return re.sub(r" [+-] 1(?=[],])|(?<=[[ ]):(?=\w+]$)|(?<=\w):(?=]$)", "", text)
 
 
 def holder(text: str) -> str:
@@ -205,7 +205,7 @@ class Statement:
         self.line = getattr(node, "origin", node.lineno)
         self.atoms: dict[Kind, list[Atom]] = {}
         self.places: list[Place] = []       # in it, but not in its body
-        self.products: list[tuple[str, Kind]] | None = None
+        self.products: list[tuple[str, Kind, bool]] | None = None
 
 
 class Place:
@@ -281,6 +281,7 @@ class Program:
 
     def __init__(self, run: Run, units: list[Unit], forward: Callable[[], Any] | None) -> None:
         self.run, self.units, self.forward = run, units, forward
+        self.given: set[bytes] = set()          # inputs and parameters: what nothing computed
         self.statements: list[Statement] = []
         self.places: list[Place] = []
         for unit in units:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from minilstm.gradients.repair.adjoints import Adjoints
 from minilstm.gradients.repair.edits import Edit, edits
 from minilstm.gradients.repair.problem import Problem, same_outputs
@@ -60,6 +62,8 @@ class Search:
             for node in ast.walk(unit.tree):
                 if isinstance(node, (ast.For, ast.While)):
                     node.body.insert(0, _located(ast.parse("__tick__()").body[0], node.lineno))
+        self.program.given = {value.tobytes() for value in problem.tensors.values()
+                              if isinstance(value, np.ndarray)}
         self.program.study()
         self.ticks = 0
         self.base = problem.gradients()
