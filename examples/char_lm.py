@@ -218,6 +218,8 @@ def run(argv: list[str] | None) -> None:
             raise ml.ArgumentError("--resume goes on in its own folder; leave out --out")
         imdb_lstm.check_run(folder, (LAST,), CHARACTERS)
         settings = imdb_lstm.resumed_settings(given, imdb_lstm.load_settings(folder, DEFAULTS, parse_arguments), CHANGEABLE)
+        if imdb_lstm.is_trained(folder, settings["epochs"], __file__):
+            return
     if settings["data"] is not None:
         settings["data"] = os.path.abspath(settings["data"])        # so that --resume finds it from anywhere
     train(settings, folder, resume, progress)
