@@ -256,8 +256,8 @@ def gradients(frames: Mapping[str, pandas.DataFrame]) -> Section:
         most = gates[["left", "right"]].mean().max().max()
         for name, caption in CAPTIONS.items():
             if name == "gate-saturation" and most < SATURATED:
-                blocks.append(Text("No gate saturates: at most "
-                                   f"{conclusions.percent(most)} of its values are near 0 or 1."))
+                few = conclusions.percent(SATURATED)
+                blocks.append(Text(f"No gate saturates: less than {few} of its values are near 0 or 1."))
             elif cells & set(SHOWS.get(name, CELLS)):
                 draw = FIGURES[name]
                 narrow = draw(frames, problem, columns=1)
