@@ -40,7 +40,7 @@ CAPTIONS = {        # of the figures of gradients: how to read them
     "recurrent-weights": "How a simple RNN's initial weights change the gradient, and the loss.",
     "clipping": "What is above the dashed line is cut down to it; at the end, what that does to the loss.",
 }
-SATURATED = 0.01        # share of units and steps from which it is drawn
+SATURATED = 0.05        # share of units and steps from which it is drawn
 EARLY = 5               # epochs of the short training
 EXCERPT = 400           # characters of a review that are shown
 WORDS = 36              # words of a review that a figure shows on a laptop; on a phone it shows all

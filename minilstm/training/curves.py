@@ -1,8 +1,7 @@
 """Figures: epoch vs loss and epoch vs accuracy, large enough to be read from the back of a lecture hall.
 
 Matplotlib is imported only when a figure is drawn, and only its object-oriented interface is used: pyplot's
-global list of figures is never touched, so a training run needs no display and leaks no memory. A notebook
-displays the returned figure.
+global list of figures is never touched, so a training run needs no display and leaks no memory.
 """
 
 from __future__ import annotations
