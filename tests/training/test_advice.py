@@ -128,7 +128,7 @@ def test_a_resumed_run_is_compared_with_its_beginning(later: float, expected: li
     for epochs in (1, 2):
         model, advice = put(ml.Linear(1, 1, rng=0)), ml.Advice()
         model.params["W"][:] = 0
-        run = ml.Trainer(model, ml.MSELoss(), ml.SGD(model, lr=0.0), callbacks=[advice], verbose=False, run_dir=tmp_path / "run")
+        run = ml.Trainer(model, ml.MSELoss(), ml.SGD(model, lr=0.0), callbacks=[advice], verbose=False, run_dir=tmp_path / "a")
         run.fit(Losses(), epochs=epochs, resume=epochs == 2)
         given += kinds(advice.given)
     assert given == expected
