@@ -157,7 +157,8 @@ def sample(start: str, folder: Path, n: int, given: dict[str, Any]) -> None:
 
 def parse_arguments(argv: list[str] | None) -> dict[str, Any]:
     """Return the arguments that were given, and no others: --resume must know which ones were. Raises ArgumentError."""
-    parser = Parser(PROGRAM, __doc__, argument_default=argparse.SUPPRESS)
+    parser = Parser(PROGRAM, __doc__, argument_default=argparse.SUPPRESS, epilog=(__doc__ or "").partition("\n\n")[2],
+                    formatter_class=argparse.RawDescriptionHelpFormatter)
 
     def add(flag: str, help: str, **options: Any) -> None:
         default = DEFAULTS.get(flag[2:].replace("-", "_"))

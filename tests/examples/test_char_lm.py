@@ -113,6 +113,12 @@ def test_a_finished_run_says_how_to_train_it_longer(example: Any, finished: Path
     assert [option, folder, epochs, number] == ["--resume", str(finished), "--epochs", "10"]
 
 
+def test_help_has_examples(example: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        example.main(["--help"])
+    assert '--sample "Once upon"' in capsys.readouterr().out
+
+
 def test_a_sample_asks_the_latest_run_of_this_program(example: Any, finished: Path, tmp_path: Path,
                                                       monkeypatch: pytest.MonkeyPatch,
                                                       capsys: pytest.CaptureFixture[str]) -> None:
