@@ -157,7 +157,8 @@ def sample(start: str, folder: Path, n: int, given: dict[str, Any]) -> None:
 
 def parse_arguments(argv: list[str] | None) -> dict[str, Any]:
     """Return the arguments that were given, and no others: --resume must know which ones were. Raises ArgumentError."""
-    parser = Parser(PROGRAM, __doc__, argument_default=argparse.SUPPRESS)
+    parser = Parser(PROGRAM, __doc__, argument_default=argparse.SUPPRESS, epilog=(__doc__ or "").partition("\n\n")[2],
+                    formatter_class=argparse.RawDescriptionHelpFormatter)
 
     def add(flag: str, help: str, **options: Any) -> None:
         default = DEFAULTS.get(flag[2:].replace("-", "_"))
@@ -218,6 +219,8 @@ def run(argv: list[str] | None) -> None:
             raise ml.ArgumentError("--resume goes on in its own folder; leave out --out")
         imdb_lstm.check_run(folder, (LAST,), CHARACTERS)
         settings = imdb_lstm.resumed_settings(given, imdb_lstm.load_settings(folder, DEFAULTS, parse_arguments), CHANGEABLE)
+        if imdb_lstm.is_trained(folder, settings["epochs"], __file__):
+            return
     if settings["data"] is not None:
         settings["data"] = os.path.abspath(settings["data"])        # so that --resume finds it from anywhere
     train(settings, folder, resume, progress)

@@ -222,9 +222,17 @@ def check_run(folder: Path, checkpoints: tuple[str, ...], tokenizer: str = TOKEN
             raise ml.ArgumentError(f"{folder}: is not the folder of a run: it has no {' or '.join(names)}")
 
 
-def epochs_of(folder: Path) -> int:
-    """Return how many epochs a run has finished. Raises CheckpointError if its last checkpoint is damaged."""
-    return len(load_checkpoint(folder / LAST)[1]["history"])
+def is_trained(folder: Path, epochs: int, program: str = __file__) -> bool:
+    """Return whether a run has reached this epoch; if so, print how to train it longer.
+
+    Raises CheckpointError if its last checkpoint is damaged.
+    """
+    trained = len(load_checkpoint(folder / LAST)[1]["history"])
+    if trained < epochs:
+        return False
+    print(f"Nothing left to do: the run has reached epoch {trained}. To train it longer: python {shlex.quote(program)} "
+          f"--resume {shlex.quote(str(folder))} --epochs {5 * trained}")
+    return True
 
 
 def save_tokenizer(tokenizer: ml.Tokenizer, folder: Path, resume: bool, name: str = TOKENIZER) -> None:
@@ -421,10 +429,8 @@ def run(argv: list[str] | None) -> None:
             raise ml.ArgumentError("--resume goes on in its own folder; leave out --out")
         check_run(folder, (LAST,))
         settings = resumed_settings(given, load_settings(folder))
-        trained = epochs_of(folder)
-        if trained >= settings["epochs"] and (not settings["holdout"] or (folder / PREDICTIONS).exists()):
-            print(f"Nothing left to do: the run has reached epoch {trained}. To train it longer: python "
-                  f"{shlex.quote(__file__)} --resume {shlex.quote(str(folder))} --epochs {5 * trained}")
+        tested = not settings["holdout"] or (folder / PREDICTIONS).exists()
+        if tested and is_trained(folder, settings["epochs"]):
             return
     if settings["padding"] == "post":
         settings["mask"] = True     # the last state of a post-padded review would be the result of padding only

@@ -166,7 +166,7 @@ class Work:
         file = settings["data"]
         self.source = reviews.source if file is None else f"{len(reviews.texts):,} reviews from {Path(file).name}"
         if len(self.texts) < len(reviews.texts):
-            self.source += f", the first {len(self.texts):,} of them"
+            self.source = f"The first {len(self.texts):,} of {self.source}"
         self.tokenizer = ml.Tokenizer(num_words=settings["num_words"], oov_token="<OOV>")
         self.tokenizer.fit_on_texts(self.texts)
         imdb_lstm.save_tokenizer(self.tokenizer, run, resume=True)      # raises unless the run was trained on these reviews

@@ -6,6 +6,7 @@ import doctest
 import importlib
 import inspect
 import pkgutil
+import pydoc
 from types import ModuleType
 
 import pytest
@@ -33,3 +34,8 @@ def test_examples_print_what_they_say(name: str) -> None:
     "rnn_forward", "load_weights"])
 def test_what_students_use_most_has_an_example(name: str) -> None:
     assert ">>>" in (inspect.getdoc(getattr(ml, name)) or "")
+
+
+@pytest.mark.parametrize("name", [name for name in ml.__all__ if inspect.isclass(getattr(ml, name))])
+def test_help_shows_no_function_as_a_value(name: str) -> None:
+    assert "=<function " not in pydoc.render_doc(getattr(ml, name))

@@ -90,8 +90,9 @@ class GradcheckReport(NamedTuple):
             return f"<tr{style}>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
         marked = ' style="background: #fdd; color: #900"'
         body = "".join(line(row, "td", marked if row[0] in self.wrong else "") for row in self.rows())
+        above = html.escape(self.note if self.wrong else self.summary())     # what is wrong stands below
         below = f"<pre>{html.escape(self.problem)}</pre>" if self.problem else ""
-        return f"<p>{html.escape(self.summary())}</p><table>{line(COLUMNS, 'th')}{body}</table>{below}"
+        return f"<p>{above}</p><table>{line(COLUMNS, 'th')}{body}</table>{below}"
 
 
 def describe_wrong(target: Target, wrong: list[Comparison], analytic: dict[str, Array],

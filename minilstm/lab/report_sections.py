@@ -40,7 +40,7 @@ CAPTIONS = {        # of the figures of gradients: how to read them
     "recurrent-weights": "How a simple RNN's initial weights change the gradient, and the loss.",
     "clipping": "What is above the dashed line is cut down to it; at the end, what that does to the loss.",
 }
-SATURATED = 0.01        # share of units and steps from which it is drawn
+SATURATED = 0.05        # share of units and steps from which it is drawn
 EARLY = 5               # epochs of the short training
 EXCERPT = 400           # characters of a review that are shown
 WORDS = 36              # words of a review that a figure shows on a laptop; on a phone it shows all
@@ -256,8 +256,8 @@ def gradients(frames: Mapping[str, pandas.DataFrame]) -> Section:
         most = gates[["left", "right"]].mean().max().max()
         for name, caption in CAPTIONS.items():
             if name == "gate-saturation" and most < SATURATED:
-                blocks.append(Text("No gate saturates: at most "
-                                   f"{conclusions.percent(most)} of its values are near 0 or 1."))
+                few = conclusions.percent(SATURATED)
+                blocks.append(Text(f"No gate saturates: less than {few} of its values are near 0 or 1."))
             elif cells & set(SHOWS.get(name, CELLS)):
                 draw = FIGURES[name]
                 narrow = draw(frames, problem, columns=1)

@@ -49,8 +49,7 @@ class GRU(Recurrent):
     ((2, 7, 3), (8, 15))
     """
 
-    cell, readable = "gru", SequencePair(unwrap(gru.gru_forward), unwrap(gru.gru_backward))
-    gates = gru.GATES
-    biases = gru.BIASES
-    keep_gate = "z"
+    cell, _readable = "gru", SequencePair(unwrap(gru.gru_forward), unwrap(gru.gru_backward))
+    gates, biases = gru.GATES, gru.BIASES
+    _keep_gate = "z"
     state_names = ("h",)

@@ -47,7 +47,7 @@ class LSTM(Recurrent):
     ((2, 7, 3), (8, 20))
     """
 
-    cell, readable = "lstm", SequencePair(unwrap(lstm.lstm_forward), unwrap(lstm.lstm_backward))
-    gates = lstm.GATES
-    keep_gate = "f"
+    cell, _readable = "lstm", SequencePair(unwrap(lstm.lstm_forward), unwrap(lstm.lstm_backward))
+    gates = biases = lstm.GATES
+    _keep_gate = "f"
     state_names = ("h", "c")

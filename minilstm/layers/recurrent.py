@@ -48,12 +48,12 @@ class Recurrent(Module):
     """Base of RNN, GRU and LSTM, whose docstrings say what the arguments and the parameters are."""
 
     gates: tuple[str, ...] = ()             # W's column blocks, in order
-    biases: tuple[str, ...] = ()            # b's blocks where they are not those of W
-    keep_gate = ""                          # the gate whose bias decides how long the state is kept
+    biases: tuple[str, ...] = ()            # b's blocks
+    _keep_gate = ""                         # the gate whose bias decides how long the state is kept
     state_names: tuple[str, ...] = ()       # "h" alone, or "h" and "c"
     cell = ""                               # "lstm", "gru" or "rnn"
-    readable: SequencePair                  # its functions in cells/, without their checks
-    cell_options: dict[str, Any] = {}       # further keyword arguments of these functions
+    _readable: SequencePair                 # its functions in cells/, without their checks
+    _cell_options: dict[str, Any] = {}      # further keyword arguments of these functions
 
     def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, *, bidirectional: bool = False,
                  dropout: float = 0.0, return_sequences: bool = True, padding: str = "post",
@@ -65,7 +65,7 @@ class Recurrent(Module):
         self.num_layers = check_positive_int("num_layers", num_layers)
         self.dropout = check_number("dropout", dropout, below=1.0)
         check_padding(padding)
-        check_recurrent_init(type(self).__name__, init, t_max, self.keep_gate)
+        check_recurrent_init(type(self).__name__, init, t_max, self._keep_gate)
         if self.dropout and self.num_layers == 1:
             raise ArgumentError("dropout: acts between layers, so it needs num_layers of at least 2; to drop "
                                 "outputs of a single layer, put a Dropout layer after it")
@@ -91,8 +91,8 @@ class Recurrent(Module):
         for cell, suffix in enumerate(self.suffixes()):
             D = self.input_size if cell < self.directions else self.hidden_size * self.directions
             values["W" + suffix], values["b" + suffix] = recurrent_weights(
-                rng, D, self.hidden_size, self.gates, self.biases or self.gates, init=self.init,
-                t_max=self.t_max, keep_gate=self.keep_gate)
+                rng, D, self.hidden_size, self.gates, self.biases, init=self.init,
+                t_max=self.t_max, keep_gate=self._keep_gate)
         return values
 
     def gate(self, name: str, layer: int = 0, reverse: bool = False) -> tuple[Array, Array]:
@@ -106,7 +106,7 @@ class Recurrent(Module):
             way = " in reverse" if reverse else ""
             raise ArgumentError(f"gate: there is no layer {layer}{way} in {self!r}")
         suffix, H = self.suffixes()[layer * self.directions + reverse], self.hidden_size
-        own = [k for k, bias in enumerate(self.biases or self.gates) if bias.startswith(name)]
+        own = [k for k, bias in enumerate(self.biases) if bias.startswith(name)]
         w = self.params["W" + suffix][:, gate_columns(self.gates, name, H)]
         return w, self.params["b" + suffix][own[0] * H:(own[-1] + 1) * H]
 
@@ -136,7 +136,7 @@ class Recurrent(Module):
         """
         x, weights, states, flat, lengths, padding = forward_arguments(self, x, state0, lengths, padding)
         xp, (N, T, _) = get_array_module(x), x.shape
-        pair = (twins(self.cell, x) if self.fast else None) or self.readable
+        pair = (twins(self.cell, x) if self.fast else None) or self._readable
         caches: list[Any] = []
         masks: list[Array | None] = []
         for layer in range(self.num_layers):
@@ -145,13 +145,13 @@ class Recurrent(Module):
                 masks.append(dropout_mask(self.rng, tuple(x.shape), self.dropout, x) if drops else None)
                 x = x if masks[-1] is None else x * masks[-1]
             every = self.return_sequences or layer + 1 < self.num_layers    # every step's output is needed
-            options = {} if pair is self.readable else {"outputs": every, "keep": self.caches_needed}
+            options = {} if pair is self._readable else {"outputs": every, "keep": self.caches_needed}
             outputs = []
             for direction in range(self.directions):
                 cell = len(caches)
                 y, *_, cache = pair.forward(
                     _flip(x, direction), *states[cell], *weights[cell], lengths=lengths,
-                    padding=REVERSED[padding] if direction else padding, **self.cell_options, **options)
+                    padding=REVERSED[padding] if direction else padding, **self._cell_options, **options)
                 outputs.append(_flip(y, direction) if every else cache.last[0])
                 caches.append(cache)
             x = outputs[0] if len(outputs) == 1 else xp.concatenate(outputs, axis=-1)
@@ -173,7 +173,7 @@ class Recurrent(Module):
         dy, dstates = backward_arguments(self, cache, dy, dstate)
         self.pop()
         H, pair = self.hidden_size, cache.pair
-        options = {} if pair is self.readable else {"consume": True}    # the cache is not needed afterwards
+        options = {} if pair is self._readable else {"consume": True}    # the cache is not needed afterwards
         suffixes, dstates0 = self.suffixes(), list(dstates)
         for layer in reversed(range(self.num_layers)):
             dx: Any = 0

@@ -115,7 +115,7 @@ def stack_states(states: States, flat: bool) -> Any:
 
 def _parameter_shapes(layer: Any) -> list[tuple[int, ...]]:
     """Return the shapes of W and b of each cell, one after the other."""
-    H, dirs, G, B = layer.hidden_size, layer.directions, len(layer.gates), len(layer.biases or layer.gates)
+    H, dirs, G, B = layer.hidden_size, layer.directions, len(layer.gates), len(layer.biases)
     inputs = [layer.input_size] * dirs + [H * dirs] * dirs * (layer.num_layers - 1)
     return [shape for D in inputs for shape in ((H + D, G * H), (B * H,))]
 

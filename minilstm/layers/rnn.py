@@ -46,8 +46,8 @@ class RNN(Recurrent):
     ((2, 5), (2, 7, 3))
     """
 
-    cell, readable = "rnn", SequencePair(unwrap(rnn.rnn_forward), unwrap(rnn.rnn_backward))
-    gates = rnn.GATES
+    cell, _readable = "rnn", SequencePair(unwrap(rnn.rnn_forward), unwrap(rnn.rnn_backward))
+    gates = biases = rnn.GATES
     state_names = ("h",)
 
     def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, *, nonlinearity: str = "tanh",
@@ -55,4 +55,4 @@ class RNN(Recurrent):
         check_choice("nonlinearity", nonlinearity, NONLINEARITIES)
         super().__init__(input_size, hidden_size, num_layers, **options)
         self.nonlinearity = nonlinearity
-        self.cell_options = {"nonlinearity": nonlinearity}
+        self._cell_options = {"nonlinearity": nonlinearity}

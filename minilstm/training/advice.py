@@ -1,7 +1,8 @@
 """Advice while training: one line after an epoch whose numbers show that something is wrong.
 
-    exploding    a gradient norm is over 100 times the usual one, and is not clipped
-    jump         the mean loss of 10 steps is over twice the largest of the first 5, and no gradient exploded
+    exploding    a gradient norm is over 1,000 times the usual one, and is not clipped
+    jump         the mean loss of 10 steps is over twice that at the beginning (in epoch 1 the largest of the
+                 first 5, then the mean of epoch 1), and no gradient exploded
     stuck        after 200 steps the mean binary cross-entropy is ln 2, within 0.005
     vanishing    less than a millionth of the gradient reaches the first half of the steps
     saturated    9 in 10 of a gate's values are within 0.001 of its limits
@@ -48,15 +49,12 @@ class Advice(Callback):
 
     def __init__(self) -> None:
         self.given: list[tuple[int, str, str]] = []
-        self._first: list[float] = []           # the losses of the first steps
         self._losses: list[float] = []          # of this epoch
         self._norms: list[float] = []
         self._steps = self._looked = 0          # so far, and at the last look
 
     def on_step_end(self, run: Run, epoch: int, step: int, loss: float, grad_norm: float) -> None:
         self._losses.append(loss)
-        if len(self._first) < 5:
-            self._first.append(loss)
         self._norms.append(grad_norm)
         self._steps += 1
 
@@ -72,15 +70,17 @@ class Advice(Callback):
 
     def _findings(self, run: Run, row: Row) -> Iterator[tuple[str, str]]:
         """Yield (kind, text), the most urgent first."""
-        history, norm, first = run.history, max(self._norms), max(self._first)
+        history, norm = run.history, max(self._norms)
         loss = max(np.convolve(self._losses, [0.1] * 10, "valid"))      # less where they are fewer
-        usual = float(np.median(self._norms)) if len(history) == 1 else history.rows[0]["grad_norm"]
-        exploded = run.clip_norm is None and norm > 100 * usual > 0
+        first, usual = history.rows[0]["train_loss"], history.rows[0]["grad_norm"]
+        if len(history) == 1:
+            first, usual = max(self._losses[:5]), float(np.median(self._norms))
+        exploded = run.clip_norm is None and norm > 1000 * usual > 0
         if exploded:
             yield "exploding", (f"the gradient's norm was {norm:.3g} in step {self._norms.index(norm) + 1} "
                                 f"(usual: {usual:.2g}); limit it with clip_norm")
         elif loss > 2 * first > 0:
-            yield "jump", (f"the loss jumped to {loss:.4g} (it began with {first:.4g}), and no gradient "
+            yield "jump", (f"the loss jumped to {loss:.4g} (it began near {first:.4g}), and no gradient "
                            f"exploded: the learning rate, {row['lr']:g}, is too high")
         criterion = run.criterion
         binary = isinstance(criterion, (BCELoss, BCEWithLogitsLoss)) and criterion.reduction == "mean"

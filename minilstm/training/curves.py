@@ -1,8 +1,7 @@
 """Figures: epoch vs loss and epoch vs accuracy, large enough to be read from the back of a lecture hall.
 
 Matplotlib is imported only when a figure is drawn, and only its object-oriented interface is used: pyplot's
-global list of figures is never touched, so a training run needs no display and leaks no memory. A notebook
-displays the returned figure.
+global list of figures is never touched, so a training run needs no display and leaks no memory.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ DPI = 150
 
 
 def curves(history: Any, path: PathLike | None = None) -> Any:
-    """Draw loss and accuracy over the epochs of a ``History``, and mark the best epoch.
+    """Draw loss and, if measured, accuracy over the epochs of a ``History``, and mark the best epoch.
 
     Returns the matplotlib Figure, which a notebook displays if it is the last expression of a cell. With
     ``path`` it is also saved, atomically, in the format given by the file's extension (png, pdf, svg, ...;
@@ -31,8 +30,9 @@ def curves(history: Any, path: PathLike | None = None) -> Any:
     """
     if not len(history):
         raise ArgumentError("curves: the history has no epoch yet, there is nothing to draw")
-    figure = new_figure(12, 4.8)
-    for axes, kind in zip(figure.subplots(1, 2), ("loss", "acc")):
+    kinds = [kind for kind in ("loss", "acc") if history[f"train_{kind}"] != [None] * len(history)]
+    figure = new_figure(6 * len(kinds), 4.8)
+    for axes, kind in zip(figure.subplots(1, len(kinds), squeeze=False)[0], kinds):
         draw_epochs(axes, history, kind)
     legend_below(figure)
     if path is not None:
@@ -49,11 +49,8 @@ def draw_epochs(axes: Any, history: Any, kind: str) -> None:
         points = [(epoch, value) for epoch, value in zip(epochs, history[name]) if value is not None]
         if points:
             axes.plot(*zip(*points), color=colour, marker=marker, markersize=6, linewidth=2.5, label=label)
-    if axes.lines:
-        axes.axvline(best["epoch"], color=BEST, linestyle="--", linewidth=1.5, zorder=1,
-                     label=f"best epoch by {history.measure}: {best['epoch']}")
-    else:
-        axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", va="center", fontsize=14)
+    axes.axvline(best["epoch"], color=BEST, linestyle="--", linewidth=1.5, zorder=1,
+                 label=f"best epoch by {history.measure}: {best['epoch']}")
     axes.set_title(f"Epoch vs {title.lower()}", fontsize=17)
     axes.set_xlabel("Epoch", fontsize=15)
     axes.set_ylabel(title, fontsize=15)

@@ -102,6 +102,23 @@ def test_ctrl_c_within_an_epoch_leaves_a_run_that_goes_on_bit_for_bit(
         assert (folder / name).read_bytes() == (finished / name).read_bytes(), name
 
 
+def test_a_finished_run_says_how_to_train_it_longer(example: Any, finished: Path, monkeypatch: pytest.MonkeyPatch,
+                                                    capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(example, "read_text", None)     # nothing is read
+    capsys.readouterr()
+    assert main(example, "--resume", finished) == 0
+    line, *others = capsys.readouterr().out.splitlines()
+    *_, script, option, folder, epochs, number = shlex.split(line)
+    assert "Nothing left to do" in line and Path(script) == EXAMPLES / "char_lm.py" and not others
+    assert [option, folder, epochs, number] == ["--resume", str(finished), "--epochs", "10"]
+
+
+def test_help_has_examples(example: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        example.main(["--help"])
+    assert '--sample "Once upon"' in capsys.readouterr().out
+
+
 def test_a_sample_asks_the_latest_run_of_this_program(example: Any, finished: Path, tmp_path: Path,
                                                       monkeypatch: pytest.MonkeyPatch,
                                                       capsys: pytest.CaptureFixture[str]) -> None:

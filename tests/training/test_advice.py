@@ -117,6 +117,23 @@ def test_a_learning_rate_makes_the_loss_jump(lr: float, expected: list[str]) -> 
     assert kinds(given) == expected and all("0.6, is too high" in text for _, _, text in given)
 
 
+@pytest.mark.parametrize("later, expected", [(0.5, []), (9.0, ["jump"])])
+def test_a_resumed_run_is_compared_with_its_beginning(later: float, expected: list[str], tmp_path: Path) -> None:
+    class Losses:
+        def batches(self, epoch: int, start: int) -> Any:
+            for k in range(20):
+                loss = 2.0 if epoch == 0 else 0.01 if k < 5 else later
+                yield put(np.ones((1, 1), np.float32)), put(np.array([loss ** 0.5], np.float32))
+    given = []
+    for epochs in (1, 2):
+        model, advice = put(ml.Linear(1, 1, rng=0)), ml.Advice()
+        model.params["W"][:] = 0
+        run = ml.Trainer(model, ml.MSELoss(), ml.SGD(model, lr=0.0), callbacks=[advice], verbose=False, run_dir=tmp_path / "a")
+        run.fit(Losses(), epochs=epochs, resume=epochs == 2)
+        given += kinds(advice.given)
+    assert given == expected
+
+
 @pytest.mark.parametrize("gain, expected", [(0.1, ["vanishing"]), (1.0, [])])
 @pytest.mark.parametrize("lengths", [(), (np.full(16, 24),)])
 def test_the_gradient_vanishes(gain: float, expected: list[str], lengths: tuple[Any, ...]) -> None:

@@ -52,7 +52,7 @@ def test_without_validation_or_metric() -> None:
     assert [len(axes.lines) for axes in figure.axes] == [2, 2]
     assert figure.legends[0].get_texts()[-1].get_text() == "best epoch by training loss: 3"
     figure = curves(history(3, metric=False))
-    assert [len(axes.lines) for axes in figure.axes] == [3, 0]
+    assert [(axes.get_title(), len(axes.lines)) for axes in figure.axes] == [("Epoch vs loss", 3)]
     assert figure.legends[0].get_texts()[-1].get_text() == "best epoch by validation loss: 3"
 
 

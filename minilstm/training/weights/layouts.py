@@ -66,7 +66,7 @@ def to_ours(layout: str, place: Place, theirs: Arrays) -> dict[str, np.ndarray]:
             biases = [part[role] for role in ("bias", "bias_h") if role in part]
             of_x, of_h = np.vstack([*biases, np.zeros((2, W.shape[1]), W.dtype)])[:2, columns]
             b = np.where(of_h == 0, of_x, of_x + of_h)          # keeps -0.0
-            n = len(b) - layer.hidden_size if layer.biases else len(b)      # the GRU's candidate has two
+            n = len(b) - layer.hidden_size * (layer.cell == "gru")      # whose candidate has two
             ours |= {"W" + end: W[:, columns], "b" + end: np.concatenate([b[:n], of_x[n:], of_h[n:]])}
         elif "bias" in part:
             ours["b" + end] = part["bias"]
@@ -87,7 +87,7 @@ def to_theirs(layout: str, place: Place) -> dict[str, np.ndarray]:
             part = {"kernel": W[H:, columns], "recurrent": W[:H, columns], "bias": of_x, "bias_h": of_h}
             if layout == "keras":
                 del part["bias_h"]
-                part["bias"] = np.stack([of_x, of_h]) if layer.biases else of_x
+                part["bias"] = np.stack([of_x, of_h]) if layer.cell == "gru" else of_x
         theirs.update({role + way: _turned(layout, layer, array) for role, array in part.items()})
     return theirs
 

@@ -726,6 +726,7 @@ def test_a_report_marks_what_is_wrong(inputs: dict[str, Any]) -> None:
     assert not report.right and report.wrong == ("Wh",)
     rows = re.findall("<tr[^>]*>.*?</tr>", report._repr_html_())
     assert [("background" in row, "WRONG" in row) for row in rows[1:]] == [(name == "Wh",) * 2 for name in report.sizes]
+    assert report._repr_html_().count(" wrong") == 1        # said once
     assert max(map(len, report.table().splitlines())) <= 80 and report.table().count("WRONG") == 1
     with pytest.raises(ml.GradientError) as caught:
         ml.gradcheck(pair, inputs)
