@@ -16,8 +16,8 @@ import numpy as np
 
 from minilstm.exercises.kinds import kind_at
 from minilstm.exercises.repair import Repair, has_cache, repair, without_cache
-from minilstm.exercises.verdict import (ANY_QUESTION, BLANKS, Line, Names, Verdict, blanks, changed_at,
-                                        difference_in_words, equal_results, failed, hint_about,
+from minilstm.exercises.verdict import (ANY_QUESTION, BLANKS, SINGLE, Line, Names, Verdict, blanks,
+                                        changed_at, difference_in_words, equal_results, failed, hint_about,
                                         question_about, statement_at, student_function)
 from minilstm.gradients.diagnosis.mistakes import MISTAKES
 
@@ -124,17 +124,27 @@ def unfinished(function: Any, left: Sequence[int], task: Task, question: str) ->
 def _judge(function: Any, name: str, question: str, task: Task, forward: Any) -> Verdict:
     full = [run(task.right, case) for case in task.arguments()]
     wanted, got = [without_cache(want, want) for want in full], []
+    written: list[int] = []
     for k, (case, want) in enumerate(zip(task.arguments(forward), full)):
         try:
-            result = run(function, case)
+            given = copy.deepcopy(case)
+            with np.errstate(all="ignore"):
+                result = function(*given)
         except Exception as error:
             return failed(name, error, question, function, task.repair(function, forward, k).line)
         if has_cache(want) and (not isinstance(result, (tuple, list)) or len(result) != len(want)):
             return Verdict(0.0, ("other results",), f"expected {', '.join(task.outputs)} and the cache",
                            "the return line: what does the docstring promise?")
         got.append(without_cache(result, want))
+        if task.behind:
+            written += [at for at, pair in enumerate(zip(given[:-1], case)) if not equal_results(*pair)]
     wrong = [k for k, pair in enumerate(zip(got, wanted)) if not equal_results(*pair)]
-    if not wrong:
+    if not wrong and written:
+        argument = list(inspect.signature(function).parameters)[written[0]]
+        return Verdict(0.5, ("side effect",), f"{argument} is overwritten: the array of the caller changes",
+                       f"{name}: is {argument} a copy?")
+    close = (equal_results(*pair, SINGLE) for pair in zip(got, wanted))
+    if not wrong or task.unnamed == "wrong_forward" and all(close):     # a forward may compute in float32
         return Verdict(1.0)
     line = task.repair(function, forward, wrong[0]).line
     for mistake in task.wrongs:

@@ -185,12 +185,15 @@ def as_arrays(value: Any) -> list[Any]:
     return [np.asarray(np.nan if value is None else value)]
 
 
-def equal_results(got: Any, want: Any) -> bool:
+SINGLE, DOUBLE = (1e-4, 1e-5), (1e-7, 1e-10)        # of float32 and float64: relative, absolute
+
+
+def equal_results(got: Any, want: Any, tolerance: tuple[float, float] = DOUBLE) -> bool:
     """Return whether two results are equal up to rounding, in number, shapes and values."""
     a, b = as_arrays(got), as_arrays(want)
     return len(a) == len(b) and all(
         x.shape == y.shape and x.dtype.kind in "fiub"
-        and np.allclose(x, y, *((1e-4, 1e-5) if x.dtype == np.float32 else (1e-7, 1e-10)), equal_nan=True)
+        and np.allclose(x, y, *(SINGLE if x.dtype == np.float32 else tolerance), equal_nan=True)
         for x, y in zip(a, b))
 
 

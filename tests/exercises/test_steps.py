@@ -165,6 +165,34 @@ def test_habits_and_zeros(line: str, mistake: str, score: float, tmp_path: Path)
     assert [(one.mistake, one.score) for one in graded(path, 1)][1] == (mistake, score)
 
 
+@pytest.mark.parametrize("step, old, new, name", [
+    (1, "dz = dh * (1 - h * h)", "dz = dh * (1 + h * h)", "a sign"),
+    (4, "df = dc * c_prev", "df = dc * tanh_c", "another value belongs here"),
+    (7, "m = beta1 * m + (1 - beta1) * g", "m = beta1 * m + g", "a factor is missing"),
+    (10, "if survival(a, bias) >= share", "if survival(a, bias) > share", "another operator belongs here")])
+def test_a_line_that_is_proved_wrong_has_the_name_of_what_repairs_it(step: int, old: str, new: str, name: str,
+                                                                     tmp_path: Path) -> None:
+    text = solution(step).read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    path = tmp_path / FILES[step].name
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    assert [one.mistake for one in graded(path, step) if one.score < one.points] == [name]
+
+
+def test_who_overwrites_the_callers_array_and_who_computes_in_float32(tmp_path: Path) -> None:
+    path = tmp_path / FILES[8].name
+    text = solution(8).read_text(encoding="utf-8")
+    old = "dh_t = dh + np.where(r, dout[:, t], 0)"
+    path.write_text(text.replace(old, "dh += np.where(r, dout[:, t], 0); dh_t = dh"), encoding="utf-8")
+    last = graded(path, 8)[-1]
+    assert (last.mistake, last.score) == ("right, with a bad habit", 2) and "dh_last is overwritten" in last.detail
+    path = tmp_path / FILES[1].name
+    text = solution(1).read_text(encoding="utf-8")
+    path.write_text(text.replace("np.tanh(hx @ W + b)", "np.tanh(np.float32(hx @ W + b)).astype(float)"),
+                    encoding="utf-8")
+    assert graded(path, 1)[0].score == 4
+
+
 def test_a_forward_without_a_name_is_told_from_which_step_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cells, "SECONDS", 0.1)
     path = tmp_path / FILES[5].name

@@ -92,7 +92,7 @@ def _check_precision(target: Target, wrong: list[Array]) -> None:
 
 def _check_names(target: Target, allow_unused: Sequence[str]) -> None:
     """Raise ArgumentError if ``allow_unused`` names something that is no parameter (of a pair: no input)."""
-    names = (*target.parameters, *target.without_gradient) or tuple(target.tensors)
+    names = (*target.parameters, *target.constants) or tuple(target.tensors)
     if isinstance(allow_unused, str) or not set(allow_unused) <= set(names):
         known = ", ".join(names) or "there are none"
         raise ArgumentError(f"allow_unused: expected names of parameters ({known}), got {allow_unused!r}")

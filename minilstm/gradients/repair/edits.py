@@ -20,7 +20,7 @@ Found = Iterator[tuple[float, str, str]]
 # What a derivative multiplies with, of a value u: itself, its complement, σ' and tanh' of what is activated
 # and of what is not, ReLU', and the square's rule.
 FACTORS = {"{u}": 0.0, "(1 - {u})": 0.0, "{u} * (1 - {u})": 0.0, "(1 - {u} ** 2)": 0.0, "np.tanh({u})": 1.0,
-           "(1 - np.tanh({u}) ** 2)": 1.0, "({u} > 0)": 1.0, "{u} ** 2": 1.0}
+           "(1 - np.tanh({u}) ** 2)": 1.0, "({u} > 0)": 1.0, "{u} ** 2": 1.0, "(1 / {u})": 1.0}
 FACTOR_KEYS = {"{u} * (1 - {u})": "no_sigmoid_derivative", "(1 - {u} ** 2)": "no_tanh_derivative",
                "(1 - np.tanh({u}) ** 2)": "no_tanh_derivative"}
 SYMBOLS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.MatMult: "@", ast.Pow: "**",
@@ -147,7 +147,9 @@ def values(program: Program, place: Place) -> Found:
     for atom in like(place):
         text = atom.text
         if text.startswith(stem):
-            yield 1, "index", text
+            cut = any(isinstance(part, ast.Slice) and (part.lower or part.upper)
+                      for part in ast.walk(place.node.slice))      # type: ignore[attr-defined]
+            yield 1, "slice" if cut else "index", text
         elif not is_known(program, atom):
             continue
         elif is_atom(place.node):
@@ -174,7 +176,7 @@ def products(program: Program, statement: Statement) -> list[tuple[str, Kind, bo
                     value = eval(form.format(a="a", b="b"), {"a": a.values[-1], "b": b.values[-1]})
                 except ValueError:
                     continue
-                idle = is_idle(program, statement, a)
+                idle = a.text.isidentifier() and is_idle(program, statement, a)
                 found.append((form.format(a=a.text, b=b.text), kind_of(value), idle))
         statement.products = found
     return statement.products
@@ -285,8 +287,9 @@ def factors(program: Program, place: Place) -> Found:
     if place.inside(ast.Mult):
         return                                      # the same as behind the whole product
     unlikely = 1.0 * (place.degree is None)
+    plain = [(form, FACTORS[form]) for form in ("{u}", "({u} > 0)")]     # of what is no activation
     for u in constants:
-        for form, cost in list(FACTORS.items())[:1 if u in given else None]:
+        for form, cost in plain if u in given else FACTORS.items():
             another = place.degree == 0 and u != place.text
             yield 2 + cost + unlikely + another - (u in idle), FACTOR_KEYS.get(form, "factor_missing"), \
                 f"{text} * {form.format(u=u)}"
@@ -317,7 +320,7 @@ def factors(program: Program, place: Place) -> Found:
         rest = texts[:k] + texts[k + 1:]
         for u in constants:
             known = any(u in names for names in inner)
-            for form, cost in list(FACTORS.items())[1:] if u not in given else ():
+            for form, cost in (plain if u in given else list(FACTORS.items()))[1:]:
                 yield 3 - known + cost, "another_factor", " * ".join([*rest, form.format(u=u)])
             for j in range(k):
                 if u in inner[j] | inner[k]:          # two factors for one rule

@@ -159,7 +159,7 @@ def is_atom(node: Any) -> bool:
 
 def without_step(text: str) -> str:
     """Return the text without what tells neighbours apart: h[t] for h[t - 1], dz[:, H] for dz[:, :H]."""
-    return re.sub(r" [+-] 1(?=[],])|(?<=[[ ]):(?=\w+]$)|(?<=\w):(?=]$)", "", text)
+    return re.sub(r" [+-] 1(?=[],])|(?<=[\[ ]):(?=\w+]$)|(?<=\w):(?=]$)", "", text)
 
 
 def holder(text: str) -> str:

@@ -22,7 +22,7 @@ from minilstm.gradients.targets.arguments import HandOver, arrange, pass_on, rea
 from minilstm.gradients.targets.failures import check_returned, definition_site, errors_located
 from minilstm.gradients.targets.names import GRADIENT_NAMES, find_key, is_data, split_gradients, whole
 from minilstm.gradients.targets.side_effects import SideEffect
-from minilstm.gradients.targets.trees import flatten, is_floating, name_leaves, rebuild
+from minilstm.gradients.targets.trees import aligned, flatten, is_floating, name_leaves, rebuild
 
 Tensors = Mapping[str, Array]
 
@@ -64,13 +64,15 @@ class Target:
         notes: remarks that the report should add.
         covered: how many outputs backward takes an upstream gradient of; None for all.
         missing: names of tensors that backward gives no gradient, and that no covered output depends on.
-        without_gradient: names of arrays that an object keeps and that have no gradient anywhere.
+        constants: names of arrays that an object keeps and that have no gradient anywhere;
+            without_gradient: of those that its outputs depend on.
         axes: the letters of the first input's axes, N, T and D; "" if they are not known.
     """
 
     is_loss = False
     several_outputs = False
     parameters: tuple[str, ...] = ()
+    constants: tuple[str, ...] = ()
     without_gradient: tuple[str, ...] = ()
     covered: int | None = None
     axes = ""
@@ -86,6 +88,8 @@ class Target:
             if times > 1:
                 raise self.refusal(f"{times} inputs are called {name}; rename them")
         self.leaves = dict(zip(self.input_names, flatten(self.inputs.values)))
+        if all(type(leaf) is float for leaf in self.leaves.values()):
+            self.leaves = {name: np.array(leaf) for name, leaf in self.leaves.items()}
         for name, leaf in self.leaves.items():
             refuse_other_arithmetic(name, leaf)
         self.tensors: dict[str, Array] = {
@@ -198,6 +202,9 @@ class Target:
             return gradients
         if len(gradients) == len(values):
             gradients = list(map(steps, values, gradients))
+            leaves = aligned(list(values.values()), gradients)
+            if leaves is not None:
+                return leaves
         dicts = [name for name, value in values.items() if isinstance(value, dict)]
         given = [part for part in gradients if isinstance(part, dict)]
         if len(given) != len(dicts) or len(dicts) < 2:

@@ -47,6 +47,20 @@ def rebuild(tree: Any, leaves: list[Any]) -> Any:
     return type(tree)(*made) if hasattr(tree, "_fields") else type(tree)(made)
 
 
+def aligned(tree: Any, other: Any) -> list[Any] | None:
+    """Return the leaves of another tree in the order of ``tree``; None unless it has the same form."""
+    branches = children(tree)
+    if branches is None:
+        return [other]
+    parts: list[Any] = []
+    if isinstance(tree, dict) and isinstance(other, dict) and other.keys() == tree.keys():
+        parts = [other[key] for key in tree]
+    elif not isinstance(tree, dict) and isinstance(other, (tuple, list)):
+        parts = list(other)
+    found = list(map(aligned, branches, parts)) if len(parts) == len(branches) else [None]
+    return None if None in found else [leaf for leaves in found for leaf in leaves or ()]
+
+
 def name_leaves(branches: Iterable[tuple[str, Any]]) -> list[str]:
     """Return a name for each leaf: its own, its key in a dict, or ``name[k]`` in a tuple or list.
 

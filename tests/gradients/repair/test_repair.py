@@ -131,6 +131,37 @@ def loss(module: ModuleType, draw: Any) -> tuple[Any, Any]:
     return (module.forward, module.backward), {"x": draw((3, 4)), "W": draw((4, 5)), "y": np.array([1, 4, 0])}
 
 
+NORM = """
+import numpy as np
+
+def forward(x):
+    mu = x.mean(axis=0)
+    centred = x - mu
+    var = (centred ** 2).mean(axis=0)
+    std = np.sqrt(var + 0.1)
+    return centred / std, (centred, std)
+
+def backward(dy, cache):
+    centred, std = cache
+    n = len(dy)
+    dstd = -(dy * centred).sum(axis=0) / std ** 2
+    dvar = dstd * 0.5 / std
+    dcentred = dy / std + centred * dvar * 2 / n
+    dmu = -dcentred.sum(axis=0)
+    return dcentred + dmu / n
+"""
+STACK = """
+import numpy as np
+
+def forward(W, x):
+    z = [x @ W[0], x @ W[1]]
+    return np.tanh(z[0]) * np.tanh(z[1]), (W, x, np.tanh(z[0]), np.tanh(z[1]))
+
+def backward(dy, cache):
+    W, x, a, b = cache
+    dz = [dy * b * (1 - a ** 2), dy * a * (1 - b ** 2)]
+    return np.stack([np.outer(x, dz[0]), np.outer(x, dz[1])]), W[0] @ dz[0] + W[1] @ dz[1]
+"""
 FORMS: dict[str, tuple[str, Make]] = {
     "pair": (PAIR, pair), "class": (CLASS, gate), "closure": (CLOSURE, closure), "loss": (LOSS, loss)}
 
@@ -184,6 +215,26 @@ def test_a_slip_of_each_kind(form: str, old: str, new: str, key: str) -> None:
 def test_an_accident_of_sizes_is_no_repair() -> None:
     result, _ = found("loss", "dz /= len(y)", "dz /= 2")            # there are three
     assert result.tried > 100 and not any("3" in each.after for (each,) in result.repairs)
+
+
+# Another line can repair these, too: a factor that belongs to the next line, a value that is right already.
+@pytest.mark.parametrize("old, new", [
+    ("dvar = dstd * 0.5 / std", "dvar = dstd * 0.5"), ("centred * dvar * 2 / n", "centred * dvar * 2"),
+    ("dmu = -dcentred.sum(axis=0)", "dmu = dcentred.sum(axis=0)")])
+def test_the_line_whose_value_becomes_right_is_shown(old: str, new: str) -> None:
+    assert NORM.count(old) == 1
+    module = load(NORM.replace(old, new))
+    target = (module.forward, module.backward), (np.random.default_rng(0).standard_normal((5, 3)),)
+    result = repair.find_repair(make_target(*target, {}))
+    assert result.repairs[0][0].line == NORM[:NORM.index(old)].count("\n") + 1
+
+
+def test_another_count_of_gates_is_no_other_size() -> None:
+    module = load(STACK.replace("W[1] @ dz[1]", "W[0] @ dz[1]"))
+    target = (module.forward, module.backward), tuple(map(np.random.default_rng(0).standard_normal, ((2, 3, 3), (3,))))
+    result = repair.find_repair(make_target(*target, {}))
+    assert result.repairs[0][0].after == "return (np.stack([np.outer(x, dz[0]), np.outer(x, dz[1])]), " \
+                                         "W[0] @ dz[0] + W[1] @ dz[1])"
 
 
 def test_two_slips_need_two_changes_and_a_wrong_forward_is_found_by_its_backward() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -89,6 +89,35 @@ def test_two_dicts_of_the_same_keys(form: str, factor: float, rng: np.random.Gen
     given = x, {"W": W1}, {"W": W2}
     report = ml.gradcheck((two, back), given, raise_exception=False)
     assert list(report.sizes) == ["x", "p.W", "q.W"] and report.wrong == ("q.W",) * (factor == 2)
+
+
+class Weights(NamedTuple):
+    W: Any
+    b: Any
+
+
+@pytest.mark.parametrize("form", ["a named tuple", "a list of dicts"])
+@pytest.mark.parametrize("factor", [1.0, 2.0])
+def test_gradients_in_the_form_of_the_inputs(form: str, factor: float, rng: np.random.Generator) -> None:
+    def parts(net: Any) -> Any:
+        return net if form == "a named tuple" else (net[0]["W"], net[0]["b"])
+
+    def back(dy: Any, cache: Any) -> Any:
+        x, net = cache
+        dW, db = x.T @ dy, factor * dy.sum(axis=0)
+        return dy @ parts(net)[0].T, Weights(dW, db) if form == "a named tuple" else [{"b": db, "W": dW}]
+    W, b = rng.standard_normal((3, 4)), rng.standard_normal(4)
+    net: Any = Weights(W, b) if form == "a named tuple" else [{"W": W, "b": b}]
+    report = ml.gradcheck((lambda x, net: (x @ parts(net)[0] + parts(net)[1], (x, net)), back),
+                          (rng.standard_normal((2, 3)), net), raise_exception=False)
+    assert len(report.sizes) == 3 and len(report.wrong) == (factor == 2)
+
+
+def test_numbers_are_arrays_where_nothing_else_is() -> None:
+    def back(dy: Any, cache: Any) -> Any:
+        x, w = cache
+        return dy * w, dy * x
+    assert ml.gradcheck((lambda x, w: (x * w, (x, w)), back), (0.3, -1.2)).right
 
 
 @pytest.mark.parametrize("named", [False, True])
