@@ -56,12 +56,11 @@ def edits(program: Program, wrong: set[str], forward: bool, several: bool) -> li
         return bool(touched & wrong) if several else touched >= wrong or not known
     right = set(program.gradients) - wrong
     found: list[tuple[float, Edit]] = []
-    functions = {id(place.statement.unit.tree) for place in program.places if place.forward}
 
     def add(cost: float, key: str, statement: Statement, how: str, target: Any, text: str,
             touched: set[str]) -> None:
         # a slip is rarely in what outputs, too, are made with; and where right gradients come from
-        cost += not forward and id(statement.unit.tree) in functions
+        cost += not forward and statement.unit in program.shared
         found.append((cost + len(touched & right) / (2 + 2 * len(right)),
                       Edit(cost, key, statement, how, target, text)))
 
@@ -390,7 +389,7 @@ def _calls(program: Program, node: ast.Call, shape: tuple[int, ...] | None) -> F
     if name == "dot" and len(arguments) == 1 and owner is not None:
         yield 1, "not_transposed", f"{bare(node.args[0])}.dot({ast.unparse(owner)})"
     if name in INPLACE and owner is not None and arguments:
-        yield 1, "order", f"{bare(owner)}.{INPLACE[name].format(arguments[-1])}"
+        yield 2, "order", f"{bare(owner)}.{INPLACE[name].format(arguments[-1])}"
 
 
 def orders(parts: list[str]) -> Iterator[list[str]]:

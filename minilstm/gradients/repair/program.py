@@ -419,6 +419,7 @@ class Program:
         self.entrywise = sorted({ast.unparse(place.node.func) for place in self.places
                                  if isinstance(place.node, ast.Call) and _keeps_shape(place, place.node)})
         self._move_each()
+        self.shared = {place.statement.unit for place in self.places if place.forward}      # with the forward
 
     def _constants(self) -> set[bytes]:
         """Return all that the forward alone computes."""
@@ -476,6 +477,8 @@ class Program:
 
     def touched(self, place: Place) -> set[str]:
         """Return the gradients that an expression influences, if need be by what it is part of."""
+        if is_atom(place.node) and place.kind[:1] in (("list",), ("tuple",), ("dict",)):
+            return set(self.gradients)          # nobody moved what is in it
         above: Place | None = place
         while above is not None:
             if above.touches is not None:

@@ -111,7 +111,8 @@ class Search:
 
     def _known(self, edit: Edit) -> int:
         """Return what the gradients of the forward's own values tell of an expression before and after."""
-        if self.forward or edit.how != "expression" or edit.target.whole.shape is None:
+        if self.forward or edit.how != "expression" or edit.target.whole.shape is None or (
+                edit.statement.unit in self.program.shared):
             return UNKNOWN
         self.ticks, self.most, most = 0, 100_000_000, self.most
         try:
@@ -273,10 +274,9 @@ def search(problem: Problem, limit: int, thorough: bool) -> Result:
     result.repairs = _one_a_line(first.repairs(limit))
     result.tried = first.tried
     program = first.program
-    both = {id(place.statement.unit) for place in program.places if place.forward}      # used by the forward
     guilty = [place for place in program.places
               if place.touches is not None and not place.forward and place.touches >= first.wrong]
-    apart = [place for place in guilty if id(place.statement.unit) not in both]
+    apart = [place for place in guilty if place.statement.unit not in program.shared]
     result.guilty = sorted({place.line for place in apart or guilty})
     if result.repairs or not thorough:
         return result
