@@ -71,6 +71,7 @@ FORMS = {
     "h_t": Form("h_for_h_prev", "h_t is used", " where h_{t-1} belongs"),
     "h_t for h0": Form("h_for_h_prev", "the first step's h_t for h0 (a view that was written to)"),
     "wrapped": Form("index_minus_one", "%s is used, with index -1 at t = 0"),
+    "x wrapped": Form("index", "%s is used, with index -1 at t = 0"),
     "every step": Form("index", "%s at every step"),
     "zero for h0": Form("", "zero for h0"),
     "x reversed": Form("order", "x in the reverse order"),

@@ -103,7 +103,7 @@ def _wrong_inputs(cell: Cell, weights: Weights, steps: Sequence[dict[str, Any]],
     if what == "W_x" and T > 1:
         x = weights.x
         found = {Finding("instead", ("x_{t-1}", "x_t")): np.concatenate([0 * x[:1], x[:-1]]),
-                 Finding("wrapped", ("x_{t-1}",)): np.roll(x, 1, axis=0),
+                 Finding("x wrapped", ("x_{t-1}",)): np.roll(x, 1, axis=0),
                  Finding("instead", ("x_{t+1}", "x_t")): np.concatenate([x[1:], 0 * x[:1]]),
                  Finding("every step", ("the last step's x",)): np.repeat(x[-1:], T, axis=0),
                  Finding("every step", ("the first step's x",)): np.repeat(x[:1], T, axis=0),

@@ -38,7 +38,7 @@ FOR_D_TANH_C = {
     "(1 - tanh²(c_{t-1}))": "", "(1 - tanh(c_t))": "", "tanh(c_t) * (1 - tanh(c_t))": "",
     "(1 - c_{t-1}²)": "",
     "(1 + tanh²(c_t))": "", "σ'(c_t)": "c_in_tanh_derivative", "(1 - tanh²(c_t))^½": ""}
-ALSO = {"h_t": {"(1 - h_{t-1}²)": "index"},
+ALSO = {"h_t": {"(1 - h_{t-1}²)": ""},
         "c̃_t": {"σ'(w_c [h_{t-1}, x_t] + b_c)": "rules_exchanged"}}
 
 # What may stand in place of a factor, by cell: values of the step, and gradients that exist when the line is

@@ -341,7 +341,8 @@ def arrays(program: Program, place: Place) -> Found:
     if shape is not None and len(shape) == 2 and (
             is_atom(node) or isinstance(node, ast.Call) or place.above is None):
         turned = isinstance(node, ast.Attribute) and node.attr == "T"
-        yield 1, "not_transposed", place.text[:-2] if turned else f"{bare(node)}.T"
+        key = "order" if isinstance(node, ast.BinOp) else "not_transposed"
+        yield 1, key, place.text[:-2] if turned else f"{bare(node)}.T"
     if shape is not None and len(shape) > 2 and place.inside(ast.MatMult):
         yield 1, "not_transposed", f"{bare(node)}.swapaxes(-1, -2)"
     if is_atom(node) and (shape or place.kind[0] in ("list", "tuple")):

@@ -105,7 +105,7 @@ class ObjectTarget(Target):
         constants = [name for name in others if name in lasting and id(self.originals[name]) not in checked]
         states = [name for name in others if name not in lasting and name in has_gradient]
         self.movable = {*self.parameters, *constants, *states}
-        self.constants = tuple(constants)
+        self.constants = tuple(others)
         self.without_gradient = tuple(filter(self.depends_on, constants))
         for name in filter(self.depends_on, states):
             self.add_note(f"the forward reads and replaces {self.as_written(name)}: it is taken for a state, "

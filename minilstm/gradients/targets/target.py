@@ -64,8 +64,8 @@ class Target:
         notes: remarks that the report should add.
         covered: how many outputs backward takes an upstream gradient of; None for all.
         missing: names of tensors that backward gives no gradient, and that no covered output depends on.
-        constants: names of arrays that an object keeps and that have no gradient anywhere;
-            without_gradient: of those that its outputs depend on.
+        constants: names of arrays that an object keeps and that are no parameters;
+            without_gradient: of those that have no gradient anywhere and that its outputs depend on.
         axes: the letters of the first input's axes, N, T and D; "" if they are not known.
     """
 
