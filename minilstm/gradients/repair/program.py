@@ -263,6 +263,7 @@ class Program:
         self.places: list[Place] = []
         self._recorded = []
         for unit in units:
+            unit.tree.lineno = 1                # Python 3.13 traces no line above a function's first
             self._number(unit, unit.tree.body, 0)
         self.used = {place.text for place in self.places if is_atom(place.node)}.union(*map(own_names, units))
         self.functions: dict[int, list[str]] = {}       # by how many arguments they are called with
