@@ -105,7 +105,7 @@ def test_cut_middle_keeps_both_ends():
 
 
 @pytest.mark.parametrize("value", [None, [1, 2], [1, 2, 3], [[1], [2, 3]], np.array([1, 2]),
-                                   np.datetime64("NaT"), {}, np.ma.array(1.0)])
+                                   np.datetime64("NaT", "D"), {}, np.ma.array(1.0)])
 def test_a_fill_value_is_one_number(value: Any) -> None:
     with pytest.raises((ArgumentError, DtypeError), match="value|array"):
         pad_sequences([[1], [2, 3]], value=value)

@@ -285,6 +285,7 @@ class Program:
         self.statements: list[Statement] = []
         self.places: list[Place] = []
         for unit in units:
+            unit.tree.lineno = 1                # Python 3.13 traces no line above a function's first
             self._number(unit, unit.tree.body, 0)
         for place in self.places:
             if is_atom(place.node):

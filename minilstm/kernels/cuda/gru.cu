@@ -106,7 +106,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) gru_backward(
     const int j = threadIdx.x, gate = j / H, first = blockIdx.x * R;
     const Column column(W_hT + (size_t)gate * H * H + j % H, H);
     Span span[CELLS];
-    Values v[CELLS];
+    Values v[CELLS] = {};
     real dh[CELLS], h_prev[CELLS], above[CELLS];
 
     // Load the values of a cell that step t needs, one step before they are used.

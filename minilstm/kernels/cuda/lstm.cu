@@ -109,7 +109,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) lstm_backward(
     const int j = threadIdx.x, gate = j / H, first = blockIdx.x * R;
     const Column column(W_hT + (size_t)gate * H * H + j % H, H);
     Span span[CELLS];
-    Gates g[CELLS];
+    Gates g[CELLS] = {};
     real dh[CELLS], dc[CELLS], c_t[CELLS], c_prev[CELLS], above[CELLS];
 
     // Load the values of a cell that step t needs, one step before they are used.

@@ -21,6 +21,8 @@ import minilstm as ml
 from minilstm.gradients.diagnosis import repairs
 from minilstm.gradients.diagnosis.mistakes import MISTAKES
 from minilstm.gradients.repair import repair
+from minilstm.gradients.repair.problem import Problem
+from minilstm.gradients.repair.program import Program, units_of
 from minilstm.gradients.repair.search import Result
 from minilstm.gradients.targets.make import make_target
 
@@ -323,6 +325,16 @@ def test_where_there_is_no_fork(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     printed = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert printed.returncode == 1 and "line 21 of mine.py" in printed.stdout
     assert "repaired: dz = dh * (1 - s ** 2)" in printed.stdout
+
+
+def test_no_line_of_a_program_stands_above_its_functions_first() -> None:
+    """Python 3.13 gives a trace other numbers for such lines, or None."""
+    target, _ = target_of("class", "self.x.T @ dz", "self.g.T @ dz")
+    problem = Problem(make_target(*target, {}))
+    units = units_of(problem.run)
+    Program(problem.run, units, None)
+    for code in (unit.compiled() for unit in units):
+        assert code.co_firstlineno <= min(line for *_, line in code.co_lines() if line is not None)
 
 
 def test_a_file_that_has_changed_since_is_not_searched() -> None:
