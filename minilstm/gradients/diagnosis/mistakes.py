@@ -129,6 +129,8 @@ MISTAKES = {mistake.key: mistake for mistake in (
         ("complement", "u for 1 - u, or the reverse", "", "Which of the two does the forward use?"),
         ("square", "a square", "", "What is squared: all of it, or a part?"),
         ("index", "an index", "often right at T = 1", "Which step's value did the forward use?"),
+        ("repeated_index", "a repeated index counts once", "right without repetition",
+         "What do two places with the same index add?"),
         ("slice", "a slice", "", "Which columns did the forward take?"),
         ("order", "the order", "", "In which order does the forward use them?"),
         ("axis", "a sum over another axis", "", "Over which axis did the forward repeat it?"),

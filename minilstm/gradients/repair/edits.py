@@ -526,6 +526,9 @@ def statements(program: Program, statement: Statement) -> Found:
         yield 1, "upstream_written", f"{name} = {name} {op} {value}"
         yield from ((1, "sign", f"{name} {other}= {value}") for other in "+-*" if other != op)
         if isinstance(node.target, ast.Subscript):
+            base, index = bare(node.target.value), ast.unparse(node.target.slice)
+            index = f"({index})" if isinstance(node.target.slice, ast.Tuple) else index
+            yield 1, "repeated_index", f"np.add.at({base}, {index}, {value})"
             for cost, key, text in subscripts(node.target, statement):
                 yield cost, key, f"{bare(node.target.value)}[{text}] {op}= {value}"
     if isinstance(node, ast.For) and isinstance(node.target, ast.Tuple):

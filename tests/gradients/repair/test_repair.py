@@ -231,6 +231,15 @@ def test_the_line_whose_value_becomes_right_is_shown(old: str, new: str) -> None
     assert result.repairs[0][0].line == NORM[:NORM.index(old)].count("\n") + 1
 
 
+def test_a_repeated_index() -> None:
+    module = load("import numpy as np\n\ndef forward(ids, E):\n    return E[ids], (ids, E.shape)\n\n"
+                  "def backward(dx, cache):\n    ids, shape = cache\n    dE = np.zeros(shape)\n    dE[ids] += dx\n"
+                  "    return dE\n")
+    target = (module.forward, module.backward), (np.array([1, 4, 1]), np.random.default_rng(0).standard_normal((5, 2)))
+    (first,), *_ = repair.find_repair(make_target(*target, {})).repairs
+    assert (first.key, first.line, first.after) == ("repeated_index", 9, "np.add.at(dE, ids, dx)")
+
+
 def test_another_count_of_gates_is_no_other_size() -> None:
     module = load(STACK.replace("W[1] @ dz[1]", "W[0] @ dz[1]"))
     target = (module.forward, module.backward), tuple(map(np.random.default_rng(0).standard_normal, ((2, 3, 3), (3,))))
