@@ -96,6 +96,8 @@ def sources(file: Path) -> dict[str, str]:
         raise ArgumentError(f"{file}: cannot be read: not UTF-8 (byte {error.start})") from error
     except SyntaxError as error:
         words = "not UTF-8, nor does it name another encoding"
+        if b"\0" in file.read_bytes():          # since Python 3.14 seen here
+            words = "it holds null bytes"
         raise ArgumentError(f"{file}: cannot be read: {words}") from error
     except OSError as error:
         raise ArgumentError(f"{file}: cannot be read: {error}") from error

@@ -144,7 +144,10 @@ def _statements(number: int | None, body: str) -> Iterable[Line]:
 
 def _docstring(module: ModuleType) -> str:
     """Return a module's docstring, from its source where Python was told to drop it (``python -OO``)."""
-    return module.__doc__ or ast.get_docstring(ast.parse(inspect.getsource(module)), clean=False) or ""
+    if module.__doc__:
+        return module.__doc__
+    tree = compile(inspect.getsource(module), "", "exec", ast.PyCF_ONLY_AST, optimize=0)
+    return ast.get_docstring(tree, clean=False) or ""
 
 
 def _read(module: Any, name: str, states: tuple[str, ...], behind: tuple[str, ...], before: tuple[str, ...],
