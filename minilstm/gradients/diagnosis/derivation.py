@@ -146,7 +146,7 @@ def _docstring(module: ModuleType) -> str:
     """Return a module's docstring, from its source where Python was told to drop it (``python -OO``)."""
     if module.__doc__:
         return module.__doc__
-    tree = compile(inspect.getsource(module), "", "exec", ast.PyCF_ONLY_AST, optimize=0)
+    tree: Any = compile(inspect.getsource(module), "", "exec", ast.PyCF_ONLY_AST, optimize=0)
     return ast.get_docstring(tree, clean=False) or ""
 
 
