@@ -23,7 +23,7 @@ WRONG: tuple[tuple[int, str, str, str], ...] = (
     (1, "db = dz.sum(axis=0)", "db = 2 * dz.sum(axis=0)", "1/N or 1/T forgotten, or twice"),
     (2, "np.tanh(hx @ W + b)", "hx @ W + b", FORWARD),
     (2, "dh_t = dh[:, t] + dh_next", "dh_t = dh[:, t]", CARRY),
-    (2, "dz = dh_t * (1 - h[:, t + 1] ** 2)", "dz = dh_t * (1 - h[:, t] ** 2)", TANH),
+    (2, "dz = dh_t * (1 - h[:, t + 1] ** 2)", "dz = dh_t * (1 - h[:, t] ** 2)", "an index"),
     (2, "dz = dh_t * (1 - h[:, t + 1] ** 2)", "dz = dh_t", NO_TANH),
     (2, "dW += hx.T @ dz", "dW = hx.T @ dz", ADD),
     (2, "db += dz.sum(axis=0)", "db = dz.sum(axis=0)", ADD),

@@ -185,7 +185,7 @@ def _checked(forward: Any, backward: Any, cell: CellExercise, question: str) -> 
         mistake = MISTAKES.get(found.side_effects[0].mistake)
         return verdict(mistake.key if mistake else "wrong gradient", "; and ".join(found.habits),
                        mistake.question if mistake else "")
-    if found.smallest_t is None or kind and found.side_effects:     # its scale is another than the search's
+    if found.smallest_t is None or kind and not all(effect.mistake for effect in found.side_effects):
         return verdict("wrong gradient", f"the gradient of {', '.join(report.wrong)} is wrong")
     if not found.named:
         arrays = ", ".join(dict.fromkeys(part.array for part in found.wrong))
