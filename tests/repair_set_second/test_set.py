@@ -16,6 +16,7 @@ def test_every_program_is_right(program: str) -> None:
     assert ml.gradcheck(*target_of(program), diagnose=False).right
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("slip", SLIPS, ids=lambda slip: f"{slip.program}-{slip.name}".replace(" ", "_"))
 def test_every_slip_makes_a_gradient_wrong(slip: Slip) -> None:
     target = target_of(slip.program, slip)
