@@ -21,7 +21,7 @@ from minilstm.backend.errors import GradientError, MinilstmError
 from minilstm.exercises import cell_answers as right
 from minilstm.exercises.numbers import Task, run, unfinished
 from minilstm.exercises.verdict import (ANY_QUESTION, Line, Names, Verdict, blanks, changed_at,
-                                        difference_in_words, equal_results, failed, hint_about,
+                                        difference_in_words, equal_results, failed, hint_about, overwrites,
                                         student_function)
 from minilstm.gradients.diagnosis.derivation import CELLS, translate
 from minilstm.gradients.diagnosis.diagnose import Diagnosis, diagnosis_of
@@ -185,6 +185,7 @@ def _checked(forward: Any, backward: Any, cell: CellExercise, question: str) -> 
         mistake = MISTAKES.get(found.side_effects[0].mistake)
         return verdict(mistake.key if mistake else "wrong gradient", "; and ".join(found.habits),
                        mistake.question if mistake else "")
+    # a backward that is not linear is diagnosed at another scale: what repairs its line says more
     if found.smallest_t is None or kind and not all(effect.mistake for effect in found.side_effects):
         return verdict("wrong gradient", f"the gradient of {', '.join(report.wrong)} is wrong")
     if not found.named:
@@ -192,7 +193,7 @@ def _checked(forward: Any, backward: Any, cell: CellExercise, question: str) -> 
         T = found.smallest_t
         when = f"from {T} time steps on" if T > 1 else "already with one time step"
         return verdict("no name", f"wrong {when}: {arrays}")
-    keys = tuple(dict.fromkeys(_key(slip) for slip in found.slips))
+    keys = tuple(dict.fromkeys(map(_key, found.slips)))
     if half and len(keys) > 1:          # one mistake, and what comes of it has several names
         keys = ("wrong line",)
     if kind and not set(keys) & set(MISTAKES):
@@ -208,8 +209,7 @@ def _of_side_effects(effects: Sequence[SideEffect], backward: Any, line: Line | 
     name = backward.__name__
     if effects[0].mistake == "upstream_written":
         written = list(inspect.signature(backward).parameters)[effects[0].values[0]]
-        return Verdict(0.5, ("side effect",), f"{written} is overwritten: the array of the caller changes",
-                       hint_about(name, backward, line, f"is {written} a copy?"))
+        return overwrites(written, hint_about(name, backward, line, f"is {written} a copy?"))
     mistake, words = MISTAKES.get(effects[0].mistake), "; and ".join(map(str, effects))
     if mistake is None or mistake.key == "cache_changed":
         return Verdict(0.5, ("side effect",), words, f"{name}: what is written to?")

@@ -18,7 +18,7 @@ from minilstm.exercises.kinds import kind_at
 from minilstm.exercises.repair import Repair, has_cache, repair, without_cache
 from minilstm.exercises.verdict import (ANY_QUESTION, BLANKS, SINGLE, Line, Names, Verdict, blanks,
                                         changed_at, difference_in_words, equal_results, failed, hint_about,
-                                        question_about, statement_at, student_function)
+                                        overwrites, question_about, statement_at, student_function)
 from minilstm.gradients.diagnosis.mistakes import MISTAKES
 
 
@@ -128,8 +128,7 @@ def _judge(function: Any, name: str, question: str, task: Task, forward: Any) ->
     for k, (case, want) in enumerate(zip(task.arguments(forward), full)):
         try:
             given = copy.deepcopy(case)
-            with np.errstate(all="ignore"):
-                result = function(*given)
+            result = call(function, given)
         except Exception as error:
             return failed(name, error, question, function, task.repair(function, forward, k).line)
         if has_cache(want) and (not isinstance(result, (tuple, list)) or len(result) != len(want)):
@@ -141,8 +140,7 @@ def _judge(function: Any, name: str, question: str, task: Task, forward: Any) ->
     wrong = [k for k, pair in enumerate(zip(got, wanted)) if not equal_results(*pair)]
     if not wrong and written:
         argument = list(inspect.signature(function).parameters)[written[0]]
-        return Verdict(0.5, ("side effect",), f"{argument} is overwritten: the array of the caller changes",
-                       f"{name}: is {argument} a copy?")
+        return overwrites(argument, f"{name}: is {argument} a copy?")
     close = (equal_results(*pair, SINGLE) for pair in zip(got, wanted))
     if not wrong or task.unnamed == "wrong_forward" and all(close):     # a forward may compute in float32
         return Verdict(1.0)
@@ -162,5 +160,10 @@ def _judge(function: Any, name: str, question: str, task: Task, forward: Any) ->
 
 def run(function: Callable[..., Any], case: tuple[Any, ...]) -> Any:
     """Call a function with copies of the arguments."""
+    return call(function, copy.deepcopy(case))
+
+
+def call(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    """Call a function without NumPy's warnings."""
     with np.errstate(all="ignore"):
-        return function(*copy.deepcopy(case))
+        return function(*arguments)

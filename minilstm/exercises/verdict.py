@@ -102,6 +102,11 @@ def failed(name: str, error: BaseException, question: str, function: Any = None,
     return Verdict(0.0, ("error",), words, hint_about(name, function, line, asked[0]))
 
 
+def overwrites(argument: str, hint: str) -> Verdict:
+    """Return the verdict on a right function that writes into an array of its caller."""
+    return Verdict(0.5, ("side effect",), f"{argument} is overwritten: the array of the caller changes", hint)
+
+
 def hint_about(name: str, function: Any, line: Line | None, asked: str, question: str = "") -> str:
     """Return a line, of a function or one that it calls, and what to ask about it:
     ``asked``, else its own question; without a line, the name and ``question``."""
