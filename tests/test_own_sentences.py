@@ -37,7 +37,7 @@ READ = {        # how many places, and whose text it is
     "gradients/diagnosis/readings.py": (7, NAMES),
     "gradients/diagnosis/repairs.py": (1, "names of files"),
     "gradients/diagnosis/wrong_lines.py": (10, NOTATION),
-    "gradients/repair/edits.py": (6, "a student's source"),
+    "gradients/repair/edits.py": (5, "a student's source"),
     "gradients/repair/program.py": (9, "a student's source, and names of files"),
     "gradients/repair/search.py": (2, "a student's source"),
     "gradients/targets/failures.py": (1, "names of files"),

@@ -169,6 +169,7 @@ def test_habits_and_zeros(line: str, mistake: str, score: float, tmp_path: Path)
     (1, "dz = dh * (1 - h * h)", "dz = dh * (1 + h * h)", "a sign"),
     (4, "df = dc * c_prev", "df = dc * tanh_c", "another value belongs here"),
     (7, "m = beta1 * m + (1 - beta1) * g", "m = beta1 * m + g", "a factor is missing"),
+    (10, "min(1.0, max_norm / norm)", "max(1.0, max_norm / norm)", "another function belongs here"),
     (10, "if survival(a, bias) >= share", "if survival(a, bias) > share", "another operator belongs here")])
 def test_a_line_that_is_proved_wrong_has_the_name_of_what_repairs_it(step: int, old: str, new: str, name: str,
                                                                      tmp_path: Path) -> None:
@@ -187,9 +188,9 @@ def test_who_overwrites_the_callers_array_and_who_computes_in_float32(tmp_path: 
     last = graded(path, 8)[-1]
     assert (last.mistake, last.score) == ("right, with a bad habit", 2) and "dh_last is overwritten" in last.detail
     path = tmp_path / FILES[1].name
-    text = solution(1).read_text(encoding="utf-8")
-    path.write_text(text.replace("np.tanh(hx @ W + b)", "np.tanh(np.float32(hx @ W + b)).astype(float)"),
-                    encoding="utf-8")
+    single = "np.tanh(np.float32(hx) @ np.float32(W) + np.float32(b)).astype(float)"
+    text = solution(1).read_text(encoding="utf-8").replace("np.tanh(hx @ W + b)", single)
+    path.write_text(text, encoding="utf-8")
     assert graded(path, 1)[0].score == 4
 
 

@@ -130,13 +130,6 @@ def is_known(program: Program, atom: Atom) -> bool:
         holder(atom.text) in program.holders)
 
 
-def is_idle(program: Program, statement: Statement, atom: Atom) -> bool:
-    """Is a value never read, if it is a variable, by this function? Then it may be what is missing."""
-    if atom.text.isidentifier():
-        return atom.text not in statement.unit.read
-    return not atom.text.startswith("self.") and all(atom.text not in unit.read for unit in program.units)
-
-
 def values(program: Program, place: Place) -> Found:
     """Another value of the same shape; the same array at another index."""
     if is_atom(place.node) and isinstance(place.node, ast.Subscript):
@@ -158,8 +151,8 @@ def values(program: Program, place: Place) -> Found:
             yield 3 - (place.degree == 0), "another_value", text
 
 
-def products(program: Program, statement: Statement) -> list[tuple[str, Kind, bool]]:
-    """Return all products of a gradient and a constant in scope, and whether the gradient is idle."""
+def products(program: Program, statement: Statement) -> list[tuple[str, Kind]]:
+    """Return all products of a gradient and a constant in scope."""
     if statement.products is None:
         every = [(kind, atom) for kind, atoms in read(program, statement).items() if kind[0] == "float"
                  for atom in atoms if 1 <= len(kind) - 1 <= 2]
@@ -175,8 +168,7 @@ def products(program: Program, statement: Statement) -> list[tuple[str, Kind, bo
                     value = eval(form.format(a="a", b="b"), {"a": a.values[-1], "b": b.values[-1]})
                 except ValueError:
                     continue
-                idle = a.text.isidentifier() and is_idle(program, statement, a)
-                found.append((form.format(a=a.text, b=b.text), kind_of(value), idle))
+                found.append((form.format(a=a.text, b=b.text), kind_of(value)))
         statement.products = found
     return statement.products
 
@@ -200,7 +192,6 @@ def terms(program: Program, place: Place) -> Found:
         for atom in atoms:
             if atom.degree != 0:
                 cost = 1.5 + (atom.degree is None) + (kind != place.kind)
-                cost -= is_idle(program, place.statement, atom)
                 yield cost, "term_missing", f"{text} + {atom.text}"
                 if atom.text != text:
                     yield cost, "term_missing", f"{text} - {atom.text}"
@@ -211,9 +202,9 @@ def terms(program: Program, place: Place) -> Found:
             if atom.degree == 0 and place.degree == 1:      # what a softmax or a normalisation takes off
                 share = f"({bare(place.node)} * {atom.text}).sum(axis=-1, keepdims=True)"
                 yield 3, "term_missing", f"{text} - {share}"
-    for product, kind, idle in products(program, place.statement):
+    for product, kind in products(program, place.statement):
         if kind == place.kind:
-            yield 3 - 1.5 * idle, "term_missing", f"{text} + {product}"
+            yield 3, "term_missing", f"{text} + {product}"
 
 
 def operators(program: Program, place: Place) -> Found:
@@ -272,14 +263,13 @@ def factors(program: Program, place: Place) -> Found:
     constants = [atom.text for atom in near.get(place.kind, []) if may_be(atom, 0)]
     given = {atom.text for atom in near.get(place.kind, [])
              if np.asarray(atom.values[-1]).tobytes() in program.given}
-    idle = {atom.text for atom in near.get(place.kind, []) if is_idle(program, place.statement, atom)}
     for scalar in near.get(("float",), []) if place.shape else ():      # such as a rate
         for form in ("{u}", "(1 - {u})"):
             yield 1, "factor_missing", f"{text} * {form.format(u=scalar.text)}"
     for mask in near.get(("array", "b", *place.shape), []) if place.degree != 0 else ():
         yield 2, "factor_missing", f"{text} * {mask.text}"
     if is_atom(node) and place.degree != 0:         # a matrix that is missing on the way back
-        for product, kind, _ in products(program, place.statement):
+        for product, kind in products(program, place.statement):
             if kind == place.kind and "@" in product and place.text in (
                     product.split(" @ ")[0], product.split(" @ ")[1]):
                 yield 3, "factor_missing", f"({product})"
@@ -290,7 +280,7 @@ def factors(program: Program, place: Place) -> Found:
     for u in constants:
         for form, cost in plain if u in given else FACTORS.items():
             another = place.degree == 0 and u != place.text
-            yield 2 + cost + unlikely + another - (u in idle), FACTOR_KEYS.get(form, "factor_missing"), \
+            yield 2 + cost + unlikely + another, FACTOR_KEYS.get(form, "factor_missing"), \
                 f"{text} * {form.format(u=u)}"
     whole = [atom.text for atom in near.get(("int",), [])] + ["2", *program.scalars]
     same = [inner.text for inner in place.statement.places
@@ -415,8 +405,8 @@ def numbers(program: Program, place: Place) -> Found:
         for kind, atoms in read(program, place.statement).items() if value == 0 else ():
             for atom in atoms if kind[0] == "float" else ():
                 if atom.degree != 0:
-                    yield 2 - is_idle(program, place.statement, atom), "another_value", atom.text
-        for product, *_ in products(program, place.statement) if value == 0 else ():
+                    yield 2, "another_value", atom.text
+        for product, _ in products(program, place.statement) if value == 0 else ():
             yield 2, "zero", product
     elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
         yield 1, "number", str(not node.value)
@@ -433,7 +423,7 @@ def numbers(program: Program, place: Place) -> Found:
         for part in ("[::-1]", "[1:]", "[:-1]"):
             yield 1 + (part != "[::-1]"), "loop", f"list({place.text}){part}"
     if isinstance(node, ast.Call) and place.shape and ast.unparse(node.func).startswith("np.zeros"):
-        for product, kind, _ in products(program, place.statement):
+        for product, kind in products(program, place.statement):
             if kind == place.kind:
                 yield 2, "zero", product
     if isinstance(node, ast.Call) and ast.unparse(node.func) == "range":
@@ -616,11 +606,10 @@ def insertions(program: Program, statement: Statement) -> Found:
                 yield 3, "line_missing", f"{x} = {x} / {number}"
             for other in atoms:
                 y = other.text
-                cost = 2 - is_idle(program, statement, other)
                 if y != x and other.degree != 0:
-                    yield cost, "line_missing", f"{x} = {y}"
-                    yield cost, "line_missing", f"{x} = {x} + {y}"
+                    yield 2, "line_missing", f"{x} = {y}"
+                    yield 2, "line_missing", f"{x} = {x} + {y}"
                 if y != x and other.degree != 1:
                     for form in list(FACTORS)[:4]:
-                        more = 2 * (form != "{u}") + (other.degree is None)
-                        yield cost + more, "line_missing", f"{x} = {x} * {form.format(u=y)}"
+                        cost = 2 if form == "{u}" else 4
+                        yield cost + (other.degree is None), "line_missing", f"{x} = {x} * {form.format(u=y)}"

@@ -45,7 +45,6 @@ class Unit:
         self.file = self.original.co_filename
         self.globals = functions[0].__globals__
         self.indices: dict[str, CodeType] | None = None
-        self.read: set[str] = set()         # the values that it reads, by their text
 
     def compiled(self, tree: ast.FunctionDef | None = None) -> CodeType:
         """Compile the tree as it stands, with the same free names and in a class of the same name."""
@@ -205,7 +204,7 @@ class Statement:
         self.line = getattr(node, "origin", node.lineno)
         self.atoms: dict[Kind, list[Atom]] = {}
         self.places: list[Place] = []       # in it, but not in its body
-        self.products: list[tuple[str, Kind, bool]] | None = None
+        self.products: list[tuple[str, Kind]] | None = None
 
 
 class Place:
@@ -287,10 +286,7 @@ class Program:
         for unit in units:
             unit.tree.lineno = 1                # Python 3.13 traces no line above a function's first
             self._number(unit, unit.tree.body, 0)
-        for place in self.places:
-            if is_atom(place.node):
-                place.statement.unit.read.add(place.text)
-        self.used = set().union(*(unit.read | own_names(unit) for unit in units))
+        self.used = {place.text for place in self.places if is_atom(place.node)}.union(*map(own_names, units))
         self.holders = {holder(text) for text in self.used} - {""}
         self.series = set(map(without_step, self.used))
         self.functions: dict[int, list[str]] = {}       # by how many arguments they are called with

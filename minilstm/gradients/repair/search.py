@@ -251,11 +251,11 @@ def _one_a_line(found: Iterator[tuple[int, Edit]]) -> list[tuple[Repair, ...]]:
     and are so as something else, the last one. What was right and is so no longer counts only if nothing else
     helps.
     """
-    lines: dict[tuple[str, int], tuple[tuple[int, int], Repair]] = {}
+    lines: dict[tuple[str, int], tuple[tuple[int, float, int], Repair]] = {}
     for known, edit in found:
         repair, number = told(edit), edit.statement.number
         length = (len(repair.after) - len(repair.before)) // 2 if repair.after else 0
-        rank = (known, {WRONG_THEN_RIGHT: number, BOTH_RIGHT: -number}.get(known, length))
+        rank = (known, {WRONG_THEN_RIGHT: number, BOTH_RIGHT: -number}.get(known, edit.cost), length)
         old = lines.get((repair.file, repair.line))
         if old is None or (rank, len(repair.after)) < (old[0], len(old[1].after)):
             lines[repair.file, repair.line] = rank, repair

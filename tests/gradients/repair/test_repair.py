@@ -164,6 +164,28 @@ def backward(dy, cache):
     dz = [dy * b * (1 - a ** 2), dy * a * (1 - b ** 2)]
     return np.stack([np.outer(x, dz[0]), np.outer(x, dz[1])]), W[0] @ dz[0] + W[1] @ dz[1]
 """
+STEPS = """
+import numpy as np
+
+def forward(x, W, U, b):
+    h = np.zeros((len(x) + 1, len(U)))
+    for t in range(len(x)):
+        h[t + 1] = np.tanh(x[t] @ W + h[t] @ U + b[t])
+    return h[1:].copy(), (x, h, W, U)
+
+def backward(dout, cache):
+    x, h, W, U = cache
+    dx, dW, dU, db, carry = np.zeros_like(x), np.zeros_like(W), np.zeros_like(U), [], 0
+    for t in reversed(range(len(x))):
+        dh = dout[t] + carry
+        da = dh * (1 - h[t + 1] ** 2)
+        dx[t] = da @ W.T
+        dW += np.outer(x[t], da)
+        dU += np.outer(h[t], da)
+        db.append(da)
+        carry = da @ U.T
+    return dx, dW, dU, np.array(db[::-1])
+"""
 FORMS: dict[str, tuple[str, Make]] = {
     "pair": (PAIR, pair), "class": (CLASS, gate), "closure": (CLOSURE, closure), "loss": (LOSS, loss)}
 
@@ -222,13 +244,25 @@ def test_an_accident_of_sizes_is_no_repair() -> None:
 # Another line can repair these, too: a factor that belongs to the next line, a value that is right already.
 @pytest.mark.parametrize("old, new", [
     ("dvar = dstd * 0.5 / std", "dvar = dstd * 0.5"), ("centred * dvar * 2 / n", "centred * dvar * 2"),
-    ("dmu = -dcentred.sum(axis=0)", "dmu = dcentred.sum(axis=0)")])
+    ("dmu = -dcentred.sum(axis=0)", "dmu = dcentred.sum(axis=0)"), ("dvar = dstd * 0.5 / std", "dvar = dstd / std")])
 def test_the_line_whose_value_becomes_right_is_shown(old: str, new: str) -> None:
     assert NORM.count(old) == 1
     module = load(NORM.replace(old, new))
     target = (module.forward, module.backward), (np.random.default_rng(0).standard_normal((5, 3)),)
     result = repair.find_repair(make_target(*target, {}))
     assert result.repairs[0][0].line == NORM[:NORM.index(old)].count("\n") + 1
+
+
+# The slip takes away the only use of h[t + 1]; the order of a list can also be mended where it is filled.
+@pytest.mark.parametrize("old, new, key", [
+    ("dh * (1 - h[t + 1] ** 2)", "dh", "no_tanh_derivative"), ("db[::-1]", "db", "order")])
+def test_what_nothing_reads_any_more(old: str, new: str, key: str) -> None:
+    assert STEPS.count(old) == 1
+    module = load(STEPS.replace(old, new))
+    target = (module.forward, module.backward), tuple(map(
+        np.random.default_rng(0).standard_normal, ((4, 3), (3, 2), (2, 2), (4, 2))))
+    (first,), *_ = repair.find_repair(make_target(*target, {})).repairs
+    assert (first.key, first.line) == (key, STEPS[:STEPS.index(old)].count("\n") + 1)
 
 
 def test_a_repeated_index() -> None:
