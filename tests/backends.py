@@ -53,7 +53,7 @@ HOST_ONLY: dict[str, str] = {
     "data/test_split.py": "index arrays as scikit-learn draws them, before anything is uploaded",
     "data/test_tokenizer.py": "text and token lists",
     **dict.fromkeys(["gradients/targets", "gradients/diagnosis", "gradients/repair", "gradients/check/test_compare.py",
-                     "repair_set", "repair_set_second", "test_zoo_cases.py"],
+                     "test_repair_sets.py", "test_zoo_cases.py"],
                     "functions on host arrays"),
     "gradients/instruments": "they fetch a model's arrays and compute on the host, in float64, wherever it lives",
     "lab": "experiments on the CPU",

@@ -186,6 +186,26 @@ def backward(dout, cache):
         carry = da @ U.T
     return dx, dW, dU, np.array(db[::-1])
 """
+LAYERS = """
+import numpy as np
+
+def forward(x, layers):
+    seen = []
+    for p in layers:
+        a = np.tanh(x * p["w"])
+        seen.append({"x": x, "a": a})
+        x = a
+    return x, (seen, layers)
+
+def backward(dy, cache):
+    seen, layers = cache
+    grads = []
+    for kept, p in zip(seen[::-1], layers[::-1]):
+        dz = dy * (1 - kept['a'] ** 2)
+        grads.append({"w": (dz * kept["x"]).sum(axis=0)})
+        dy = dz * p["w"]
+    return {"x": dy, "layers": grads[::-1]}
+"""
 FORMS: dict[str, tuple[str, Make]] = {
     "pair": (PAIR, pair), "class": (CLASS, gate), "closure": (CLOSURE, closure), "loss": (LOSS, loss)}
 
@@ -253,16 +273,17 @@ def test_the_line_whose_value_becomes_right_is_shown(old: str, new: str) -> None
     assert result.repairs[0][0].line == NORM[:NORM.index(old)].count("\n") + 1
 
 
-# The slip takes away the only use of h[t + 1]; the order of a list can also be mended where it is filled.
-@pytest.mark.parametrize("old, new, key", [
-    ("dh * (1 - h[t + 1] ** 2)", "dh", "no_tanh_derivative"), ("db[::-1]", "db", "order")])
-def test_what_nothing_reads_any_more(old: str, new: str, key: str) -> None:
-    assert STEPS.count(old) == 1
-    module = load(STEPS.replace(old, new))
-    target = (module.forward, module.backward), tuple(map(
-        np.random.default_rng(0).standard_normal, ((4, 3), (3, 2), (2, 2), (4, 2))))
-    (first,), *_ = repair.find_repair(make_target(*target, {})).repairs
-    assert (first.key, first.line) == (key, STEPS[:STEPS.index(old)].count("\n") + 1)
+# The slips take away the only use of h[t + 1] and of kept["a"]; a list can also be mended where it is filled.
+@pytest.mark.parametrize("text, old, new, key", [
+    (STEPS, "dh * (1 - h[t + 1] ** 2)", "dh", "no_tanh_derivative"), (STEPS, "db[::-1]", "db", "order"),
+    (LAYERS, "dy * (1 - kept['a'] ** 2)", "dy", "no_tanh_derivative"), (LAYERS, "grads[::-1]", "grads", "order")])
+def test_what_nothing_reads_any_more(text: str, old: str, new: str, key: str) -> None:
+    assert text.count(old) == 1
+    module, draw = load(text.replace(old, new)), np.random.default_rng(0).standard_normal
+    inputs: Any = tuple(map(draw, ((4, 3), (3, 2), (2, 2), (4, 2)))) if text == STEPS else (
+        draw((4, 3)), [{"w": draw(3)} for _ in range(3)])
+    (first,), *_ = repair.find_repair(make_target((module.forward, module.backward), inputs, {})).repairs
+    assert (first.key, first.line) == (key, text[:text.index(old)].count("\n") + 1)
 
 
 def test_a_repeated_index() -> None:
