@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minilstm.gradients.repair.program import (Atom, Kind, Place, Program, Statement, get, holder, is_atom,
-                                               kind_of, own_names, put, without_step)
+from minilstm.gradients.repair.program import (Atom, Kind, Place, Program, Statement, bare, get, is_atom, kind_of,
+                                               own_names, parts_of, put)
 
 Found = Iterator[tuple[float, str, str]]
 # What a derivative multiplies with, of a value u: itself, its complement, σ' and tanh' of what is activated
@@ -96,12 +96,6 @@ def edits(program: Program, wrong: set[str], forward: bool, several: bool) -> li
 # Expressions
 # ------------------------------------------------------------------------------------------------------------
 
-def bare(node: ast.AST) -> str:
-    """Return a node's text, in brackets where it needs them."""
-    simple = is_atom(node) or isinstance(node, (ast.Call, ast.Constant, ast.Tuple, ast.List))
-    return ast.unparse(node) if simple else f"({ast.unparse(node)})"
-
-
 def symbol(node: ast.BinOp | ast.AugAssign) -> str:
     return SYMBOLS.get(type(node.op), "+")
 
@@ -120,14 +114,9 @@ def like(place: Place) -> list[Atom]:
 
 def read(program: Program, statement: Statement) -> dict[Kind, list[Atom]]:
     """Return the atoms that the program reads somewhere, or keeps with such, by kind."""
-    found = {kind: [atom for atom in atoms if is_known(program, atom)]
+    found = {kind: [atom for atom in atoms if program.reads(atom.text)]
              for kind, atoms in statement.atoms.items()}
     return {kind: atoms for kind, atoms in found.items() if atoms}
-
-
-def is_known(program: Program, atom: Atom) -> bool:
-    return atom.text in program.used or without_step(atom.text) in program.series or (
-        holder(atom.text) in program.holders)
 
 
 def values(program: Program, place: Place) -> Found:
@@ -142,7 +131,7 @@ def values(program: Program, place: Place) -> Found:
             cut = any(isinstance(part, ast.Slice) and (part.lower or part.upper)
                       for part in ast.walk(place.node.slice))      # type: ignore[attr-defined]
             yield 1, "slice" if cut else "index", text
-        elif not is_known(program, atom):
+        elif not program.reads(atom.text):
             continue
         elif is_atom(place.node):
             yield (1 if may_be(atom, place.degree) else 2), "another_value", text
@@ -300,7 +289,7 @@ def factors(program: Program, place: Place) -> Found:
             for atom in atoms:
                 if may_be(atom, 0):
                     yield 3, "factor_missing", f"{text} * {atom.text}"
-    parts = _parts(node)
+    parts = parts_of(node)
     if len(parts) < 2:
         return
     texts = list(map(bare, parts))
@@ -316,13 +305,6 @@ def factors(program: Program, place: Place) -> Found:
                     two = [part for n, part in enumerate(texts) if n not in (j, k)]
                     for form in list(FACTORS)[2:4]:
                         yield 2, "another_factor", " * ".join([*two, form.format(u=u)])
-
-
-def _parts(node: ast.AST) -> list[ast.AST]:
-    """Return the factors of a product."""
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
-        return [*_parts(node.left), *_parts(node.right)]
-    return [node]
 
 
 def arrays(program: Program, place: Place) -> Found:

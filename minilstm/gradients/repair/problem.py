@@ -84,11 +84,15 @@ class Problem:
         outputs = self.forward()
         return outputs, {name: np.array(value) for name, value in self.gradients(scale).items()}
 
-    def errors(self, gradients: dict[str, np.ndarray]) -> tuple[set[str], int]:
-        """Return the names of the wrong gradients, and how many entries of all are right."""
+    def gap(self, gradients: dict[str, np.ndarray]) -> np.ndarray:
+        """Return what all entries are off by; NaN for a gradient that has another shape."""
         parts = [gradients[name] if name in gradients and np.shape(gradients[name]) == shape
                  else np.full(shape, np.nan) for name, shape in self.shapes.items()]
-        gap = np.concatenate([np.ravel(part) for part in parts]) - self.right
+        return np.concatenate([np.ravel(part) for part in parts]) - self.right
+
+    def errors(self, gradients: dict[str, np.ndarray]) -> tuple[set[str], int]:
+        """Return the names of the wrong gradients, and how many entries of all are right."""
+        gap = self.gap(gradients)
         wrong = ~(np.add.reduceat(gap * gap, self.starts) <= self.limits)
         return {name for name, bad in zip(self.names, wrong) if bad}, int((abs(gap) <= self.entry).sum())
 

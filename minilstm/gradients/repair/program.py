@@ -156,6 +156,27 @@ def is_atom(node: Any) -> bool:
     return isinstance(node, (ast.Name, ast.Attribute, ast.Subscript)) and is_load(node)
 
 
+def bare(node: ast.AST) -> str:
+    """Return a node's text, in brackets where it needs them."""
+    simple = is_atom(node) or isinstance(node, (ast.Call, ast.Constant, ast.Tuple, ast.List))
+    return ast.unparse(node) if simple else f"({ast.unparse(node)})"
+
+
+def parts_of(node: ast.AST) -> list[ast.AST]:
+    """Return the factors of a product."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+        return [*parts_of(node.left), *parts_of(node.right)]
+    return [node]
+
+
+def located(node: Any, line: int) -> Any:
+    for inner in ast.walk(node):
+        if isinstance(inner, (ast.expr, ast.stmt, ast.keyword)):
+            inner.lineno = inner.end_lineno = line
+            inner.col_offset = inner.end_col_offset = 0
+    return node
+
+
 def without_step(text: str) -> str:
     """Return the text without what tells neighbours apart: h[t] for h[t - 1], dz[:, H] for dz[:, :H]."""
     return re.sub(r" [+-] 1(?=[],])|(?<=[\[ ]):(?=\w+]$)|(?<=\w):(?=]$)", "", text)
@@ -253,12 +274,15 @@ def put(hook: tuple[Any, str, int | None], new: Any) -> None:
 
 
 class _Recorded(ast.NodeTransformer):
-    """Put ``__value__(number, ...)`` around every place."""
+    """Put ``__value__(number, ...)`` around every place, or around one."""
+
+    def __init__(self, only: Place | None) -> None:
+        self.only = only
 
     def visit(self, node: ast.AST) -> Any:
         node = self.generic_visit(node)
         place = getattr(node, "place", None)
-        if place is None:
+        if place is None or self.only not in (None, place):
             return node
         number: Any = ast.Constant(place.number)
         call: Any = ast.parse("__value__()", mode="eval").body
@@ -294,12 +318,16 @@ class Program:
             if isinstance(place.node, ast.Call) and (name := ast.unparse(place.node.func)) in {
                     unit.tree.name for unit in units}:
                 self.functions.setdefault(len(place.node.args), []).append(name)
-        self._recorded = list(map(self._with_records, units))
+        self._recorded = {unit: self.with_records(unit) for unit in units}
 
-    def _with_records(self, unit: Unit) -> CodeType:
+    def reads(self, text: str) -> bool:
+        """Does the program read this somewhere, or what is kept with it?"""
+        return text in self.used or without_step(text) in self.series or holder(text) in self.holders
+
+    def with_records(self, unit: Unit, only: Place | None = None) -> CodeType:
         """Compile a copy of a unit's tree, but not of its places, in which every value is recorded."""
         memo: dict[int, Any] = {id(known): known for known in (*self.places, *self.statements)}
-        return unit.compiled(_Recorded().visit(copy.deepcopy(unit.tree, memo)))
+        return unit.compiled(_Recorded(only).visit(copy.deepcopy(unit.tree, memo)))
 
     def values_with(self, place: Place, text: str) -> list[Any]:
         """Return what the whole expression that a place is in would be with another text there."""
@@ -308,18 +336,16 @@ class Program:
         new: Any = ast.parse(f"({text})", mode="eval").body
         new.place = place
         put(place.hook, new)
-        before, at = self._recorded, self.units.index(place.statement.unit)
-        self._recorded = [*before[:at], self._with_records(self.units[at]), *before[at + 1:]]
+        unit = place.statement.unit
 
         def record(number: int, value: Any) -> Any:
             if number == whole.number and len(found) < VISITS:
                 found.append(np.array(value))
             return value
         try:
-            self.run_recorded(record)
+            self.run_recorded(record, codes={**self._recorded, unit: self.with_records(unit)})
         finally:
             put(place.hook, old)
-            self._recorded = before
         return found
 
     def _number(self, unit: Unit, body: list[ast.stmt], loops: int) -> None:
@@ -388,7 +414,7 @@ class Program:
                     return None
                 found = seen.setdefault(frame.f_lineno, [])
                 if event == "line" and len(found) < VISITS and frame.f_lineno <= len(self.statements):
-                    found.append(self._scope(self.statements[frame.f_lineno - 1], frame))
+                    found.append(self.scope(self.statements[frame.f_lineno - 1], frame))
                 return trace
 
             def record(number: int, value: Any) -> Any:
@@ -411,8 +437,9 @@ class Program:
         for statement in self.statements:
             visits = [seen.get(statement.number, []) for seen in scopes]
             statement.atoms = self._atoms(visits[0], visits[1:], constants)
-        self.scalars = sorted({place.text for place in self.places if place.kind in (("int",), ("float",))
-                               and isinstance(place.node, (ast.Call, ast.BinOp))}, key=len)[:8]
+        scalars = {place.text: float(place.values[-1]) for place in self.places if isinstance(
+            place.node, (ast.Call, ast.BinOp)) and place.kind in (("int",), ("float",))}
+        self.scalars = dict(sorted(scalars.items(), key=lambda pair: len(pair[0]))[:8])
         self.entrywise = sorted({ast.unparse(place.node.func) for place in self.places
                                  if isinstance(place.node, ast.Call) and _keeps_shape(place, place.node)})
         self._move_each()
@@ -430,9 +457,10 @@ class Program:
         return found
 
     def run_recorded(self, record: Callable[[int, Any], Any], scale: float = 1.0,
-                     run: Callable[[], Any] | None = None) -> Any:
+                     run: Callable[[], Any] | None = None,
+                     codes: dict[Unit, CodeType] | None = None) -> Any:
         builtins.__value__ = record             # type: ignore[attr-defined]
-        for unit, code in zip(self.units, self._recorded):
+        for unit, code in (codes or self._recorded).items():
             unit.use(code)
         try:
             return run() if run else self.run(scale)
@@ -489,7 +517,7 @@ class Program:
         own = _touched_in(statement.node)
         return own or set().union(*map(_touched_in, statement.body))
 
-    def _scope(self, statement: Statement, frame: Any) -> dict[str, Any]:
+    def scope(self, statement: Statement, frame: Any) -> dict[str, Any]:
         """Return every number and array that the statement could read, by its text."""
         found: dict[str, Any] = {}
         shared = {name: value for name, value in frame.f_globals.items()

@@ -14,7 +14,8 @@ import numpy as np
 from minilstm.gradients.repair.adjoints import Adjoints
 from minilstm.gradients.repair.edits import Edit, edits
 from minilstm.gradients.repair.problem import Problem, same_outputs
-from minilstm.gradients.repair.program import NoRepairError, Program, Unit, close, get, put, units_of
+from minilstm.gradients.repair.program import NoRepairError, Program, Unit, close, get, located, put, units_of
+from minilstm.gradients.repair.wanted import Spot, Wanted, names_of, place_of
 
 TOGETHER = 64           # edits of one place that are compiled together
 AFTERWARDS = 500        # candidates that are tried after the first repair
@@ -61,7 +62,7 @@ class Search:
         for unit in units:
             for node in ast.walk(unit.tree):
                 if isinstance(node, (ast.For, ast.While)):
-                    node.body.insert(0, _located(ast.parse("__tick__()").body[0], node.lineno))
+                    node.body.insert(0, located(ast.parse("__tick__()").body[0], node.lineno))
         self.program.given = {value.tobytes() for value in problem.tensors.values()
                               if isinstance(value, np.ndarray)}
         self.program.study()
@@ -89,6 +90,8 @@ class Search:
         """
         first, kind, last = None, UNKNOWN, limit
         every = edits(self.program, self.wrong, self.forward, self.several)
+        if line is None and not self.forward and not self.several:
+            every = self._wanted(every)
         for group in _groups([edit for edit in every if line in (None, edit.statement.line)]):
             if self.tried >= last:
                 return
@@ -108,6 +111,30 @@ class Search:
                     if first is None and known != RIGHT_THEN_WRONG:
                         first, kind, last = edit, known, min(limit, self.tried + AFTERWARDS)
                     yield known, edit
+
+    def _wanted(self, every: list[Edit]) -> list[Edit]:
+        """Leave out what cannot be a repair; put first what gives the values that are wanted."""
+        self.ticks, self.most, most = 0, 10 ** 12, self.most
+        wanted = Wanted(self.program, self.problem)
+        left = [edit for edit in every if edit.how != "expression" or wanted.is_possible(edit.target.whole)]
+        first = []
+        for place in self.program.places:
+            if place.shape and not place.forward and place.whole is place and self.program.touched(place) >= self.wrong:
+                spot = Spot(place.statement, "expression", place)
+                first += [Edit(cost, key, spot.statement, "expression", part, text)
+                          for part, cost, key, text in wanted.expressions(spot)]
+        if not first:
+            for statement in self.program.statements:
+                if self.program.reached(statement) >= self.wrong:
+                    for name, how in names_of(statement):
+                        assigned = place_of(statement, name)
+                        if assigned and not wanted.is_possible(assigned):
+                            continue            # the same place
+                        spot = Spot(statement, how, None, name)
+                        first += [Edit(cost, "line_missing", statement, how, statement, f"{name} = {text}")
+                                  for _, cost, _, text in wanted.expressions(spot)]
+        self.most = most
+        return [*sorted(first, key=lambda edit: edit.cost), *left]
 
     def _known(self, edit: Edit) -> int:
         """Return what the gradients of the forward's own values tell of an expression before and after."""
@@ -191,9 +218,9 @@ def edited(group: list[Edit]) -> tuple[tuple[Any, str, int | None], Any, list[Ed
         test = ast.parse(f"__choice__ == {k}", mode="eval").body
         new = ast.IfExp(test, nodes[k], new) if how == "expression" else [ast.If(test, nodes[k], new)]
     if how == "expression":
-        return target.hook, _located(new, statement.number), kept
+        return target.hook, located(new, statement.number), kept
     for node in new:
-        _located(node, statement.number)
+        located(node, statement.number)
     body = statement.node.body if how == "end" else statement.body     # type: ignore[attr-defined]
     at = len(body) if how == "end" else body.index(statement.node)
     return (_Body(body), "nodes", None), [*body[:at], *new, *body[at + (how == "statement"):]], kept
@@ -210,14 +237,6 @@ class _Body:
 
     def __setattr__(self, name: str, nodes: list[ast.stmt]) -> None:
         self.__dict__["body"][:] = nodes
-
-
-def _located(node: Any, line: int) -> Any:
-    for inner in ast.walk(node):
-        if isinstance(inner, (ast.expr, ast.stmt, ast.keyword)):
-            inner.lineno = inner.end_lineno = line
-            inner.col_offset = inner.end_col_offset = 0
-    return node
 
 
 def told(edit: Edit) -> Repair:

@@ -1,0 +1,110 @@
+"""The terms and factors that can be made of the values in scope: what a backward may lack, as numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+# What a derivative multiplies with, of a value u: itself, its complement, σ' and tanh' of what is activated
+# and of what is not, ReLU', the square's rule, σ.
+SLOPES: dict[str, tuple[float, Callable[[Any], Any]]] = {
+    "{u}": (0, lambda u: u), "(1 - {u})": (0, lambda u: 1 - u), "{u} * (1 - {u})": (0, lambda u: u * (1 - u)),
+    "(1 - {u} ** 2)": (0, lambda u: 1 - u ** 2), "np.tanh({u})": (1, np.tanh),
+    "(1 - np.tanh({u}) ** 2)": (1, lambda u: 1 - np.tanh(u) ** 2), "({u} > 0)": (1, lambda u: u > 0),
+    "{u} ** 2": (1, lambda u: u ** 2), "(1 / {u})": (1, lambda u: 1 / u),
+    "(1 / (1 + np.exp(-{u})))": (1, lambda u: 1 / (1 + np.exp(-u)))}
+SLOPE_KEYS = {"{u} * (1 - {u})": "no_sigmoid_derivative", "(1 - {u} ** 2)": "no_tanh_derivative",
+              "(1 - np.tanh({u}) ** 2)": "no_tanh_derivative"}
+PRODUCTS: dict[str, Callable[[Any, Any], Any]] = {
+    "{a} @ {b}": np.matmul, "{a} @ {b}.T": lambda a, b: a @ b.T, "{b} @ {a}": lambda a, b: b @ a,
+    "{b}.T @ {a}": lambda a, b: b.T @ a, "np.outer({a}, {b})": np.outer,
+    "np.outer({b}, {a})": lambda a, b: np.outer(b, a)}
+FEW = 10                # of gradients and constants, those that longer products are made of
+Named = list[tuple[str, np.ndarray]]        # values of several visits, by text
+Row = tuple[float, str, str, np.ndarray]    # cost, key of a mistake, text, values
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Candidates, one a row: their costs, values, and by number their key and text."""
+
+    costs: np.ndarray
+    values: np.ndarray
+    told: Callable[[int], tuple[str, str]]
+
+    @staticmethod
+    def of(rows: list[Row], shape: tuple[int, ...]) -> Pool:
+        values = np.empty((len(rows), int(np.prod(shape))))
+        for k, row in enumerate(rows):
+            values[k] = np.broadcast_to(row[3], shape).ravel()
+        return Pool(np.array([row[0] for row in rows]), values, lambda k: (rows[k][1], rows[k][2]))
+
+    def times(self, other: Pool) -> Pool:
+        """Return all products."""
+        def told(k: int) -> tuple[str, str]:
+            (key, text), (_, factor) = self.told(k // len(other.costs)), other.told(k % len(other.costs))
+            return key, f"{text} * {factor}"
+        values = self.values[:, None] * other.values
+        return Pool(np.add.outer(self.costs, other.costs).ravel() + 1, values.reshape(-1, values.shape[-1]), told)
+
+    def __add__(self, other: Pool) -> Pool:
+        count = len(self.costs)
+        return Pool(np.concatenate([self.costs, other.costs]), np.concatenate([self.values, other.values]),
+                    lambda k: self.told(k) if k < count else other.told(k - count))
+
+
+def aligned(stack: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
+    """Return values, visits first, with axes of length 1 where NumPy repeats them; None if they do not fit."""
+    if not 1 <= stack.ndim <= len(shape):
+        return None
+    stack = stack.reshape(stack.shape[0], *[1] * (len(shape) - stack.ndim), *stack.shape[1:])
+    fits = all(n in (1, wanted) for n, wanted in zip(stack.shape, shape))
+    return stack if fits else None
+
+
+def slopes(constants: Named, shape: tuple[int, ...], most: float = 1) -> Pool:
+    """Return what a derivative multiplies with."""
+    return Pool.of([(cost, SLOPE_KEYS.get(form, "factor_missing"), form.format(u=text), slope(values))
+                    for text, stack in constants if (values := aligned(stack, shape)) is not None
+                    for form, (cost, slope) in SLOPES.items() if cost <= most], shape)
+
+
+def terms(gradients: Named, constants: Named, shape: tuple[int, ...]) -> Pool:
+    """Return gradients of a shape, their sums along an axis, and their products with constants."""
+    single: list[Row] = [(0, "", text, values) for text, stack in gradients
+                         if (values := aligned(stack, shape)) is not None]
+    entrywise = Pool.of(single, shape)
+    few = slopes(constants[:FEW], shape, most=0)
+    made: list[Row] = []
+    for text, stack in gradients:
+        for other, constant in constants:
+            for form, product in PRODUCTS.items():
+                try:
+                    values = np.array([product(a, b) for a, b in zip(stack, constant)])
+                except ValueError:
+                    continue
+                if values.shape == shape:
+                    made.append((1, "", form.format(a=text, b=other), values))
+    sums: list[Row] = []
+    if len(shape) > 2:
+        for source in (Pool.of(single[:FEW], shape), Pool.of(single[:FEW], shape).times(few)):
+            for k, values in enumerate(source.values):
+                for axis, name in ((1, 0), (-1, -1)):
+                    total = values.reshape(shape).sum(axis=axis, keepdims=True)
+                    sums.append((2, "", f"({source.told(k)[1]}).sum(axis={name}, keepdims=True)", total))
+    others = Pool.of([*made, *sums], shape)
+    return (entrywise + others + entrywise.times(slopes(constants, shape)) + others.times(few)
+            + Pool.of(single[:FEW], shape).times(few).times(few))
+
+
+def factors(constants: Named, numbers: Iterable[tuple[str, float]], shape: tuple[int, ...]) -> Pool:
+    """Return what a product may lack: slopes, counts, products of two."""
+    scales: list[Row] = [(2, "factor", f"{mark} {text}", np.full(shape, value ** power))
+                         for text, value in numbers if value for mark, power in (("/", -1.0), ("*", 1.0))]
+    single = slopes(constants, shape)
+    starred = Pool(single.costs, single.values, lambda k: (single.told(k)[0], f"* {single.told(k)[1]}"))
+    every = starred + Pool.of(scales, shape)
+    return every + every.times(slopes(constants[:FEW], shape, most=0))

@@ -1,0 +1,266 @@
+"""Which values would make every gradient right, and which expressions give them.
+
+A backward is linear in the gradients that it computes. So with the values of one expression, at all its
+visits, moved by d, the returned gradients move by J d: one run for each row of J. Where no d makes them
+right, no change of that expression alone is a repair. Where one does, a run with it shows every value as it
+should be, and a term or a factor that the expression lacks is found by comparing numbers.
+"""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import sys
+from collections.abc import Callable, Iterator
+from types import CodeType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minilstm.gradients.repair.pool import Named, aligned, factors, terms
+from minilstm.gradients.repair.problem import Problem
+from minilstm.gradients.repair.program import (MARK, Place, Program, Statement, Unit, bare, is_floating,
+                                               located, own_names, parts_of)
+
+UNKNOWNS = 300          # of one expression: each costs a run
+NEAR = 1e-6             # of the gap that a solution has to close
+MOST = 40               # gradients, and constants, of which products are made
+PROBES = 8              # random sums of the gradients by which expressions are compared
+Found = Iterator[tuple[Place | None, float, str, str]]
+
+
+class Spot(NamedTuple):
+    """Where values are wanted: an expression; or a name, before a statement or at the end of a loop's body."""
+
+    statement: Statement
+    how: str                        # "expression", "before", "end"
+    place: Place | None = None
+    name: str = ""
+
+
+class Solution(NamedTuple):
+    """How the gradients depend on values: the gap, its change with each entry, what closes it (if anything)."""
+
+    gap: np.ndarray
+    rows: np.ndarray
+    shapes: list[tuple[int, ...]]
+    move: np.ndarray | None
+
+
+class Part(NamedTuple):
+    """A term of an expression: its sign and values, and its products without one of the factors."""
+
+    place: Place | None
+    text: str
+    sign: float
+    values: np.ndarray
+    products: list[tuple[str, np.ndarray]]
+
+
+class Wanted:
+    """What other values of an expression could make every gradient right."""
+
+    def __init__(self, program: Program, problem: Problem) -> None:
+        self.program, self.problem = program, problem
+        self.known: dict[tuple[Any, ...], Solution | None] = {}
+
+    def is_possible(self, place: Place) -> bool:
+        """Return whether the mistake may be in the expression; True where that cannot be told."""
+        if place.shape is None or place.degree == 0 or place.forward:
+            return True
+        solution = self.solution(Spot(place.statement, "expression", place))
+        return solution is None or solution.move is not None
+
+    def solution(self, spot: Spot) -> Solution | None:
+        """Solve for the values at a spot; None where what follows is not linear, or is too much."""
+        key = (spot.statement.number, spot.how, spot.place and spot.place.number, spot.name)
+        if key not in self.known:
+            try:
+                self.known[key] = self._solve(spot)
+            except Exception:           # other values are refused, or are no numbers
+                self.known[key] = None
+        return self.known[key]
+
+    def _solve(self, spot: Spot) -> Solution | None:
+        codes, shapes = self._codes(spot, spot.place), []
+        gap = self._gap(codes, lambda visit, value: shapes.append(np.shape(value)))
+        ends = np.cumsum([int(np.prod(shape)) for shape in shapes], dtype=int)
+        if not shapes or ends[-1] > UNKNOWNS or not np.isfinite(gap).all():
+            return None
+
+        def moved(by: np.ndarray) -> np.ndarray:
+            parts = np.split(by, ends[:-1])
+            return self._gap(codes, lambda visit, value: parts[visit].reshape(value.shape)) - gap
+        rows = np.stack([moved(unit) for unit in np.eye(ends[-1])])
+        way = np.random.default_rng(0).standard_normal(ends[-1])
+        if not np.allclose(moved(way), way @ rows, rtol=1e-7, atol=1e-9):
+            return None
+        move = np.linalg.lstsq(rows.T, -gap, rcond=1e-10)[0]
+        closed = np.linalg.norm(move @ rows + gap) <= NEAR * np.linalg.norm(gap)
+        return Solution(gap, rows, shapes, move if closed else None)
+
+    def _codes(self, spot: Spot, only: Place | None) -> dict[Unit, CodeType]:
+        """Compile the unit with ``__value__`` around a place (or all), or with a line that passes the name
+        through it."""
+        unit, statement = spot.statement.unit, spot.statement
+        if spot.place:
+            return {unit: self.program.with_records(unit, only)}
+        body = statement.node.body if spot.how == "end" else statement.body     # type: ignore[attr-defined]
+        at = len(body) if spot.how == "end" else body.index(statement.node)
+        body.insert(at, located(ast.parse(f"{spot.name} = __value__(-1, {spot.name})").body[0], self._line(spot)))
+        try:
+            return {unit: unit.compiled()}
+        finally:
+            body.pop(at)
+
+    def _line(self, spot: Spot) -> int:
+        return spot.statement.number if spot.place else len(self.program.statements) + 1
+
+    def _gap(self, codes: dict[Unit, CodeType], move: Callable[[int, Any], Any]) -> np.ndarray:
+        """Return what the gradients are off by, with ``move(visit, value)`` added to each value."""
+        visit = 0
+
+        def hook(number: int, value: Any) -> Any:
+            nonlocal visit
+            by = move(visit, value) if is_floating(value) else None
+            visit += is_floating(value)
+            return value if by is None else value + by
+        return self.problem.gap(self.program.run_recorded(hook, run=self.problem.gradients, codes=codes))
+
+    # Expressions
+    # --------------------------------------------------------------------------------------------------------
+
+    def expressions(self, spot: Spot) -> Found:
+        """Yield (cost, key, text) of what gives the values that are wanted: with one more term or factor,
+        another factor, or another value."""
+        solution = self.solution(spot)
+        if solution is None or solution.move is None or len(set(solution.shapes)) > 1:
+            return
+        scopes, seen = self._watch(spot, solution)
+        visits, shape = len(solution.shapes), solution.shapes[0]
+        if len(scopes) != visits:
+            return
+        now = np.ravel(seen[spot.place.number if spot.place else -1])
+        probe = np.random.default_rng(1).standard_normal((solution.gap.size, PROBES))
+        rows, gap = solution.rows @ probe, solution.gap @ probe
+
+        def fitting(change: np.ndarray) -> list[int]:
+            """Return which of these changes close the gap."""
+            off = abs(change @ rows + gap).max(axis=-1)
+            return [int(k) for k in np.flatnonzero(off <= 10 * NEAR * abs(gap).max())]
+        own, constants = self._values(spot, scopes)
+        sums, scales = terms(own, constants, (visits, *shape)), factors(
+            constants, self._numbers(spot, scopes), (visits, *shape))
+        inside = [*self._additive(spot.place, seen, (visits, *shape), 1.0)] if spot.place else [
+            Part(None, spot.name, 1.0, now, [])]
+        for place, text, sign, value, products in inside:
+            for way, mark in ((1.0, "+"), (-1.0, "-")):
+                for k in fitting(sign * way * sums.values):
+                    yield place, 1.5 + sums.costs[k], "term_missing", f"{text} {mark} {sums.told(k)[1]}"
+            for k in fitting(sign * (sums.values - value)):
+                yield place, 1.5 + sums.costs[k], "another_value", sums.told(k)[1]
+            for rest, product in [(text, value), *products]:
+                for k in fitting(sign * (product * scales.values - value)):
+                    key = scales.told(k)[0] if product is value else "another_factor"
+                    yield place, 1.5 + scales.costs[k], key, f"{rest} {scales.told(k)[1]}"
+
+    def _watch(self, spot: Spot, solution: Solution) -> tuple[list[dict[str, Any]], dict[int, list[Any]]]:
+        """Return all values in scope at each visit, and those of every expression, in a run with the values
+        that are wanted."""
+        assert solution.move is not None
+        ends = np.cumsum([int(np.prod(shape)) for shape in solution.shapes], dtype=int)
+        moves = [part.reshape(shape) for part, shape in zip(np.split(solution.move, ends[:-1]), solution.shapes)]
+        scopes: list[dict[str, Any]] = []
+        seen: dict[int, list[Any]] = {}
+        line, own = self._line(spot), spot.place.number if spot.place else -1
+
+        def trace(frame: Any, event: str, argument: Any) -> Any:
+            if frame.f_code.co_filename != MARK or frame.f_code.co_name != spot.statement.unit.tree.name:
+                return None
+            if event == "line" and frame.f_lineno == line:
+                scopes.append(self.program.scope(spot.statement, frame))
+            return trace
+
+        def hook(number: int, value: Any) -> Any:
+            if not is_floating(value):
+                return value
+            visits = seen.setdefault(number, [])
+            visits.append(np.array(value))
+            return value + moves[len(visits) - 1] if number == own else value
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            self.program.run_recorded(hook, run=self.problem.gradients, codes=self._codes(spot, None))
+        finally:
+            sys.settrace(before)
+        return scopes, seen
+
+    def _additive(self, place: Place, seen: dict[int, list[Any]], shape: tuple[int, ...],
+                  sign: float) -> Iterator[Part]:
+        """Yield an expression and the terms of the sum that it is."""
+        values = np.array(seen.get(place.number, []))
+        if values.shape != shape:
+            return
+        places = [factor.place for factor in parts_of(place.node) if hasattr(factor, "place")]
+        wide = [aligned(np.array(seen.get(factor.number, 0.0)), shape) for factor in places]
+        products = []
+        for k in range(len(places) if len(places) > 1 and all(each is not None for each in wide) else 0):
+            rest = [n for n in range(len(places)) if n != k]
+            product = np.ones(shape)
+            for n in rest:
+                product = product * wide[n]     # type: ignore[operator]
+            products.append((" * ".join(bare(places[n].node) for n in rest), product.ravel()))
+        yield Part(place, bare(place.node), sign, values.ravel(), products)
+        node = place.node
+        if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub)):
+            for part, way in ((node.left, 1.0), (node.right, 1.0 if isinstance(node.op, ast.Add) else -1.0)):
+                if hasattr(part, "place"):
+                    yield from self._additive(part.place, seen, shape, sign * way)
+
+    def _values(self, spot: Spot, scopes: list[dict[str, Any]]) -> tuple[Named, Named]:
+        """Return the gradients and the constants in scope; what the program reads comes first."""
+        gradients: Named = []
+        constants: Named = []
+        atoms = sorted(itertools.chain(*spot.statement.atoms.values()),
+                       key=lambda atom: (not self.program.reads(atom.text), len(atom.text)))
+        for atom in atoms:
+            values = [scope.get(atom.text) for scope in scopes]
+            if len({np.shape(value) for value in values}) > 1 or not all(map(is_floating, values)):
+                continue
+            stack = np.array(values)
+            if atom.degree != 0 and stack.ndim > 1:
+                gradients.append((atom.text, stack))
+            if atom.degree != 1:
+                constants.append((atom.text, stack))
+        return gradients[:MOST], constants[:MOST]
+
+    def _numbers(self, spot: Spot, scopes: list[dict[str, Any]]) -> list[tuple[str, float]]:
+        whole = {atom.text: float(atom.values[0]) for atom in spot.statement.atoms.get(("int",), [])
+                 if len({scope.get(atom.text) for scope in scopes}) == 1}
+        numbers = {"2": 2.0, **self.program.scalars, **whole}
+        if spot.place:
+            arrays = [place for place in spot.statement.places if place.shape and place.text.isidentifier()]
+            numbers |= {f"{place.text}.shape[{k}]": float(n) for place in arrays[:3]
+                        for k, n in enumerate(place.shape or ())}
+        pairs = [(f"({a} * {b})", x * y) for (a, x), (b, y) in itertools.combinations(list(numbers.items())[:6], 2)]
+        return [*numbers.items(), *pairs]
+
+
+def names_of(statement: Statement) -> Iterator[tuple[str, str]]:
+    """Yield the names that a line before a statement, or at the end of a loop's body, could change."""
+    own = own_names(statement.unit)
+    floats = {atom.text for kind, atoms in statement.atoms.items() if kind[0] == "float" and len(kind) > 1
+              for atom in atoms if atom.degree != 0} & own
+    read = {node.id for node in ast.walk(statement.node) if isinstance(node, ast.Name)}
+    loop = isinstance(statement.node, (ast.For, ast.While))
+    for name in sorted(floats & read):
+        yield name, "end" if loop else "before"
+
+
+def place_of(statement: Statement, name: str) -> Place | None:
+    """Return what a name was last given in the same body, where nothing has read it since."""
+    for node in reversed(statement.body[:statement.body.index(statement.node)]):
+        if any(isinstance(inner, ast.Name) and inner.id == name for inner in ast.walk(node)):
+            given = isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name
+            return getattr(node.value, "place", None) if given else None    # type: ignore[attr-defined]
+    return None
