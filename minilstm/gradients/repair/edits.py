@@ -13,16 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minilstm.gradients.repair.program import (Atom, Kind, Place, Program, Statement, bare, get, is_atom, kind_of,
-                                               own_names, parts_of, put)
+from minilstm.gradients.repair.program import (Atom, Kind, Place, Program, Statement, bare, get, is_atom,
+                                               own_names, put)
 
 Found = Iterator[tuple[float, str, str]]
-# What a derivative multiplies with, of a value u: itself, its complement, σ' and tanh' of what is activated
-# and of what is not, ReLU', and the square's rule.
-FACTORS = {"{u}": 0.0, "(1 - {u})": 0.0, "{u} * (1 - {u})": 0.0, "(1 - {u} ** 2)": 0.0, "np.tanh({u})": 1.0,
-           "(1 - np.tanh({u}) ** 2)": 1.0, "({u} > 0)": 1.0, "{u} ** 2": 1.0, "(1 / {u})": 1.0}
-FACTOR_KEYS = {"{u} * (1 - {u})": "no_sigmoid_derivative", "(1 - {u} ** 2)": "no_tanh_derivative",
-               "(1 - np.tanh({u}) ** 2)": "no_tanh_derivative"}
 SYMBOLS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.MatMult: "@", ast.Pow: "**",
            ast.FloorDiv: "//", ast.Mod: "%"}
 COMPARED = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
@@ -88,8 +82,6 @@ def edits(program: Program, wrong: set[str], forward: bool, several: bool) -> li
             add(1.0, "order", statement, "order", order, "", touched or near)
         for cost, key, text in insertions(program, statement):
             add(cost, key, statement, "before", statement, text, near)
-            if isinstance(statement.node, (ast.For, ast.While)):
-                add(cost, key, statement, "end", statement, text, touched)
     return [edit for _, edit in sorted(found, key=lambda pair: pair[0])]
 
 
@@ -140,62 +132,6 @@ def values(program: Program, place: Place) -> Found:
             yield 3 - (place.degree == 0), "another_value", text
 
 
-def products(program: Program, statement: Statement) -> list[tuple[str, Kind]]:
-    """Return all products of a gradient and a constant in scope."""
-    if statement.products is None:
-        every = [(kind, atom) for kind, atoms in read(program, statement).items() if kind[0] == "float"
-                 for atom in atoms if 1 <= len(kind) - 1 <= 2]
-        found = []
-        for (kind, a), (other, b) in itertools.product(every, every):
-            if a.degree == 0 or b.degree != 0:
-                continue
-            forms = ["{a} @ {b}", "{a} @ {b}.T", "{b} @ {a}", "{b}.T @ {a}"]
-            if kind == other:
-                forms += ["{a} * {b}", "{a} * (1 - {b})"]
-            for form in forms:
-                try:
-                    value = eval(form.format(a="a", b="b"), {"a": a.values[-1], "b": b.values[-1]})
-                except ValueError:
-                    continue
-                found.append((form.format(a=a.text, b=b.text), kind_of(value)))
-        statement.products = found
-    return statement.products
-
-
-def terms(program: Program, place: Place) -> Found:
-    """A term that is missing in a sum: a value, or a product of two."""
-    if place.shape is None or isinstance(place.node, ast.Constant):
-        return
-    if place.inside(ast.Add, ast.Sub) and place.hook[1] == "left":
-        return                  # the same as behind the sum
-    text, near = place.text, read(program, place.statement)
-    if place.degree == 0:       # a difference of two constants, such as p - y
-        for atom in near.get(place.kind, []) if is_atom(place.node) else ():
-            if atom.degree == 0:
-                yield 2, "term_missing", f"({text} - {atom.text})"
-        return
-    whole = [atom.text for atom in near.get(("int",), [])]
-    for kind, atoms in near.items():
-        if kind[0] != "float" or len(kind) == 1 or kind[1:] != place.shape[len(place.shape) - len(kind) + 1:]:
-            continue
-        for atom in atoms:
-            if atom.degree != 0:
-                cost = 1.5 + (atom.degree is None) + (kind != place.kind)
-                yield cost, "term_missing", f"{text} + {atom.text}"
-                if atom.text != text:
-                    yield cost, "term_missing", f"{text} - {atom.text}"
-                for number in whole:
-                    yield 3, "term_missing", f"{text} + {atom.text} / {number}"
-    if len(place.shape) > 1:
-        for atom in near.get(place.kind, []):
-            if atom.degree == 0 and place.degree == 1:      # what a softmax or a normalisation takes off
-                share = f"({bare(place.node)} * {atom.text}).sum(axis=-1, keepdims=True)"
-                yield 3, "term_missing", f"{text} - {share}"
-    for product, kind in products(program, place.statement):
-        if kind == place.kind:
-            yield 3, "term_missing", f"{text} + {product}"
-
-
 def operators(program: Program, place: Place) -> Found:
     """Terms and factors too many, signs, complements, squares."""
     node = place.node
@@ -241,70 +177,6 @@ def operators(program: Program, place: Place) -> Found:
         yield 1, "square", f"({place.text} ** 2)"
         yield 1, "complement", f"(1 - {place.text})"
         yield 2, "another_value", f"np.tanh({place.text})"
-
-
-def factors(program: Program, place: Place) -> Found:
-    """A factor that is missing, or is another one than it should be."""
-    node, text = place.node, bare(place.node)
-    if place.shape is None or isinstance(node, ast.Constant):
-        return
-    near = read(program, place.statement)
-    constants = [atom.text for atom in near.get(place.kind, []) if may_be(atom, 0)]
-    given = {atom.text for atom in near.get(place.kind, [])
-             if np.asarray(atom.values[-1]).tobytes() in program.given}
-    for scalar in near.get(("float",), []) if place.shape else ():      # such as a rate
-        for form in ("{u}", "(1 - {u})"):
-            yield 1, "factor_missing", f"{text} * {form.format(u=scalar.text)}"
-    for mask in near.get(("array", "b", *place.shape), []) if place.degree != 0 else ():
-        yield 2, "factor_missing", f"{text} * {mask.text}"
-    if is_atom(node) and place.degree != 0:         # a matrix that is missing on the way back
-        for product, kind in products(program, place.statement):
-            if kind == place.kind and "@" in product and place.text in (
-                    product.split(" @ ")[0], product.split(" @ ")[1]):
-                yield 3, "factor_missing", f"({product})"
-    if place.inside(ast.Mult):
-        return                                      # the same as behind the whole product
-    unlikely = 1.0 * (place.degree is None)
-    plain = [(form, FACTORS[form]) for form in ("{u}", "({u} > 0)")]     # of what is no activation
-    for u in constants:
-        for form, cost in plain if u in given else FACTORS.items():
-            another = place.degree == 0 and u != place.text
-            yield 2 + cost + unlikely + another, FACTOR_KEYS.get(form, "factor_missing"), \
-                f"{text} * {form.format(u=u)}"
-    whole = [atom.text for atom in near.get(("int",), [])] + ["2", *program.scalars]
-    same = [inner.text for inner in place.statement.places
-            if is_atom(inner.node) and inner.shape == place.shape and inner.text in place.text]
-    whole += [f"{array}.shape[{k}]" for array in same[:1] for k in range(len(place.shape))]
-    whole += [f"({a} * {b})" for a, b in itertools.combinations(whole[:4], 2)]
-    if place.degree == 0 and place.above is None:       # the gradient from above is missing
-        for atom in near.get(place.kind, []):
-            if atom.degree == 1:
-                yield 2, "factor_missing", f"{text} * {atom.text}"
-    for number in whole:
-        yield 3, "factor", f"{text} / {number}"
-        yield 3, "factor", f"{text} * {number}"
-    for kind, atoms in near.items():                # a factor that NumPy repeats along an axis
-        if kind[0] == "float" and 0 < len(kind) - 1 < len(place.shape) and (
-                kind[1:] == place.shape[len(place.shape) - len(kind) + 1:]):
-            for atom in atoms:
-                if may_be(atom, 0):
-                    yield 3, "factor_missing", f"{text} * {atom.text}"
-    parts = parts_of(node)
-    if len(parts) < 2:
-        return
-    texts = list(map(bare, parts))
-    inner = [{ast.unparse(node) for node in ast.walk(part) if is_atom(node)} for part in parts]
-    for k in range(len(parts)):
-        rest = texts[:k] + texts[k + 1:]
-        for u in constants:
-            known = any(u in names for names in inner)
-            for form, cost in (plain if u in given else list(FACTORS.items()))[1:]:
-                yield 3 - known + cost, "another_factor", " * ".join([*rest, form.format(u=u)])
-            for j in range(k):
-                if u in inner[j] | inner[k]:          # two factors for one rule
-                    two = [part for n, part in enumerate(texts) if n not in (j, k)]
-                    for form in list(FACTORS)[2:4]:
-                        yield 2, "another_factor", " * ".join([*two, form.format(u=u)])
 
 
 def arrays(program: Program, place: Place) -> Found:
@@ -388,8 +260,6 @@ def numbers(program: Program, place: Place) -> Found:
             for atom in atoms if kind[0] == "float" else ():
                 if atom.degree != 0:
                     yield 2, "another_value", atom.text
-        for product, _ in products(program, place.statement) if value == 0 else ():
-            yield 2, "zero", product
     elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
         yield 1, "number", str(not node.value)
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -404,10 +274,6 @@ def numbers(program: Program, place: Place) -> Found:
             yield 1, "loop", f"reversed({place.text})"
         for part in ("[::-1]", "[1:]", "[:-1]"):
             yield 1 + (part != "[::-1]"), "loop", f"list({place.text}){part}"
-    if isinstance(node, ast.Call) and place.shape and ast.unparse(node.func).startswith("np.zeros"):
-        for product, kind in products(program, place.statement):
-            if kind == place.kind:
-                yield 2, "zero", product
     if isinstance(node, ast.Call) and ast.unparse(node.func) == "range":
         ends = list(map(ast.unparse, node.args))
         if len(ends) == 2:
@@ -468,7 +334,7 @@ def _indices(part: ast.expr, others: list[str]) -> Iterator[tuple[float, str]]:
 
 
 EXPRESSIONS: list[Callable[[Program, Place], Found]] = [
-    values, operators, terms, factors, arrays, numbers, items]
+    values, operators, arrays, numbers, items]
 
 
 # Statements
@@ -569,29 +435,14 @@ def orders_of_lines(statement: Statement) -> Iterator[list[ast.stmt]]:
 
 
 def insertions(program: Program, statement: Statement) -> Found:
-    """A line that is missing before the statement: a carry, a term, a factor, p - 1 at the target."""
-    own = own_names(statement.unit)
-    near = read(program, statement)
-    whole = [atom.text for atom in near.get(("int",), [])]
-    targets = [atom.text for kind, atoms in near.items() if kind[:2] == ("array", "i")
-               for atom in atoms]
+    """A line that is missing before the statement: p - 1 at the target."""
+    near, own = read(program, statement), own_names(statement.unit)
+    targets = [atom.text for kind, atoms in near.items() if kind[:2] == ("array", "i") for atom in atoms]
+    if not targets and program.forward:
+        targets = [atom.text for atom in near.get(("int",), [])]
     for kind, atoms in near.items():
-        for atom in atoms if kind[0] == "float" and len(kind) > 1 else ():
-            x = atom.text
-            for target in targets or (whole if program.forward else ()):
-                yield 2, "p_without_y", f"{x}[{target}] -= 1"
-                if len(kind) > 2:
-                    yield 2, "p_without_y", f"{x}[np.arange(len({x})), {target}] -= 1"
-            if x not in own or atom.degree == 0:
-                continue
-            for number in whole:
-                yield 3, "line_missing", f"{x} = {x} / {number}"
-            for other in atoms:
-                y = other.text
-                if y != x and other.degree != 0:
-                    yield 2, "line_missing", f"{x} = {y}"
-                    yield 2, "line_missing", f"{x} = {x} + {y}"
-                if y != x and other.degree != 1:
-                    for form in list(FACTORS)[:4]:
-                        cost = 2 if form == "{u}" else 4
-                        yield cost + (other.degree is None), "line_missing", f"{x} = {x} * {form.format(u=y)}"
+        names = [atom.text for atom in atoms if atom.text in own and atom.degree != 0]
+        for x, target in itertools.product(names, targets) if kind[0] == "float" and len(kind) > 1 else ():
+            yield 2, "p_without_y", f"{x}[{target}] -= 1"
+            if len(kind) > 2:
+                yield 2, "p_without_y", f"{x}[np.arange(len({x})), {target}] -= 1"

@@ -43,17 +43,18 @@ class Pool:
         return Pool(np.array([row[0] for row in rows]), values, lambda k: (rows[k][1], rows[k][2]))
 
     def times(self, other: Pool) -> Pool:
-        """Return all products."""
+        """Return all products, entry by entry."""
         def told(k: int) -> tuple[str, str]:
             (key, text), (_, factor) = self.told(k // len(other.costs)), other.told(k % len(other.costs))
             return key, f"{text} * {factor}"
         values = self.values[:, None] * other.values
-        return Pool(np.add.outer(self.costs, other.costs).ravel() + 1, values.reshape(-1, values.shape[-1]), told)
+        costs = np.add.outer(self.costs, other.costs).ravel() + 1
+        return Pool(costs, values.reshape(len(costs), -1), told)
 
     def __add__(self, other: Pool) -> Pool:
-        count = len(self.costs)
-        return Pool(np.concatenate([self.costs, other.costs]), np.concatenate([self.values, other.values]),
-                    lambda k: self.told(k) if k < count else other.told(k - count))
+        n, values = len(self.costs), np.concatenate([self.values, other.values])
+        return Pool(np.concatenate([self.costs, other.costs]), values,
+                    lambda k: self.told(k) if k < n else other.told(k - n))
 
 
 def aligned(stack: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:

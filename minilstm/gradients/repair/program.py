@@ -225,7 +225,6 @@ class Statement:
         self.line = getattr(node, "origin", node.lineno)
         self.atoms: dict[Kind, list[Atom]] = {}
         self.places: list[Place] = []       # in it, but not in its body
-        self.products: list[tuple[str, Kind]] | None = None
 
 
 class Place:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any, NamedTuple
@@ -69,6 +70,7 @@ class Search:
         self.ticks = 0
         self.base = problem.gradients()
         self.adjoints = Adjoints(self.program, problem)
+        self.wanted = Wanted(self.program, problem)
         if not all(name in self.base and close(self.base[name], gradient)
                    for name, gradient in self.program.gradients.items()):
             raise NoRepairError("their source is not the one that runs: load the file again")
@@ -90,10 +92,11 @@ class Search:
         """
         first, kind, last = None, UNKNOWN, limit
         every = edits(self.program, self.wrong, self.forward, self.several)
+        stages: Iterable[list[Edit]] = [[edit for edit in every if line in (None, edit.statement.line)]]
         if line is None and not self.forward and not self.several:
-            every = self._wanted(every)
-        for group in _groups([edit for edit in every if line in (None, edit.statement.line)]):
-            if self.tried >= last:
+            stages = self._stages(every)
+        for group in itertools.chain.from_iterable(map(_groups, stages)):
+            if self.tried >= last or first and group[0].key == "line_missing":
                 return
             at = group[0].statement.number - (first.statement.number if first else 0)
             if first and (group[0].cost > first.cost if at == 0 else kind == WRONG_THEN_RIGHT and at > 0):
@@ -112,29 +115,35 @@ class Search:
                         first, kind, last = edit, known, min(limit, self.tried + AFTERWARDS)
                     yield known, edit
 
-    def _wanted(self, every: list[Edit]) -> list[Edit]:
-        """Leave out what cannot be a repair; put first what gives the values that are wanted."""
-        self.ticks, self.most, most = 0, 10 ** 12, self.most
-        wanted = Wanted(self.program, self.problem)
-        left = [edit for edit in every if edit.how != "expression" or wanted.is_possible(edit.target.whole)]
+    def _stages(self, every: list[Edit]) -> Iterator[list[Edit]]:
+        """Yield what gives the values that are wanted; other edits, without those that cannot be a repair;
+        and lines that are missing."""
+        self.ticks = -10 ** 12          # of these runs there are not too many
+        wanted = self.wanted
+        left = [edit for edit in every
+                if edit.how != "expression" or edit.key == "axis" or wanted.is_possible(edit.target.whole)]
         first = []
         for place in self.program.places:
-            if place.shape and not place.forward and place.whole is place and self.program.touched(place) >= self.wrong:
+            if place.shape is None or place.forward or not self.program.touched(place) >= self.wrong or (
+                    place.whole is not place and place.inside(ast.Add, ast.Sub, ast.Mult)):
+                continue
+            if wanted.is_possible(place.whole):
                 spot = Spot(place.statement, "expression", place)
                 first += [Edit(cost, key, spot.statement, "expression", part, text)
                           for part, cost, key, text in wanted.expressions(spot)]
-        if not first:
-            for statement in self.program.statements:
-                if self.program.reached(statement) >= self.wrong:
-                    for name, how in names_of(statement):
-                        assigned = place_of(statement, name)
-                        if assigned and not wanted.is_possible(assigned):
-                            continue            # the same place
+        yield sorted(first, key=lambda edit: edit.cost)
+        yield left
+        self.ticks = -10 ** 12
+        missing: list[Edit] = []
+        for statement in self.program.statements:
+            if self.program.reached(statement) >= self.wrong:
+                for name, how in names_of(statement):
+                    assigned = place_of(statement, name)
+                    if assigned is None or wanted.is_possible(assigned):    # else it is the same place
                         spot = Spot(statement, how, None, name)
-                        first += [Edit(cost, "line_missing", statement, how, statement, f"{name} = {text}")
-                                  for _, cost, _, text in wanted.expressions(spot)]
-        self.most = most
-        return [*sorted(first, key=lambda edit: edit.cost), *left]
+                        missing += [Edit(cost, "line_missing", statement, how, statement, f"{name} = {text}")
+                                    for _, cost, _, text in wanted.expressions(spot)]
+        yield missing
 
     def _known(self, edit: Edit) -> int:
         """Return what the gradients of the forward's own values tell of an expression before and after."""
@@ -294,7 +303,8 @@ def search(problem: Problem, limit: int, thorough: bool) -> Result:
     result.tried = first.tried
     program = first.program
     guilty = [place for place in program.places
-              if place.touches is not None and not place.forward and place.touches >= first.wrong]
+              if place.touches is not None and not place.forward and place.touches >= first.wrong
+              and first.wanted.is_possible(place.whole)]
     apart = [place for place in guilty if place.statement.unit not in program.shared]
     result.guilty = sorted({place.line for place in apart or guilty})
     if result.repairs or not thorough:

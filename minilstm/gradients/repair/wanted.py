@@ -30,7 +30,8 @@ Found = Iterator[tuple[Place | None, float, str, str]]
 
 
 class Spot(NamedTuple):
-    """Where values are wanted: an expression; or a name, before a statement or at the end of a loop's body."""
+    """Where values are wanted: an expression; or a name, before a statement or at the end of a loop's
+    body."""
 
     statement: Statement
     how: str                        # "expression", "before", "end"
@@ -39,7 +40,8 @@ class Spot(NamedTuple):
 
 
 class Solution(NamedTuple):
-    """How the gradients depend on values: the gap, its change with each entry, what closes it (if anything)."""
+    """How the gradients depend on values: the gap, its change with each entry, what closes it if anything
+    does."""
 
     gap: np.ndarray
     rows: np.ndarray
@@ -66,7 +68,7 @@ class Wanted:
 
     def is_possible(self, place: Place) -> bool:
         """Return whether the mistake may be in the expression; True where that cannot be told."""
-        if place.shape is None or place.degree == 0 or place.forward:
+        if place.shape is None or place.forward:
             return True
         solution = self.solution(Spot(place.statement, "expression", place))
         return solution is None or solution.move is not None
@@ -82,7 +84,8 @@ class Wanted:
         return self.known[key]
 
     def _solve(self, spot: Spot) -> Solution | None:
-        codes, shapes = self._codes(spot, spot.place), []
+        codes = self._codes(spot, spot.place)
+        shapes: list[tuple[int, ...]] = []
         gap = self._gap(codes, lambda visit, value: shapes.append(np.shape(value)))
         ends = np.cumsum([int(np.prod(shape)) for shape in shapes], dtype=int)
         if not shapes or ends[-1] > UNKNOWNS or not np.isfinite(gap).all():
@@ -107,7 +110,8 @@ class Wanted:
             return {unit: self.program.with_records(unit, only)}
         body = statement.node.body if spot.how == "end" else statement.body     # type: ignore[attr-defined]
         at = len(body) if spot.how == "end" else body.index(statement.node)
-        body.insert(at, located(ast.parse(f"{spot.name} = __value__(-1, {spot.name})").body[0], self._line(spot)))
+        line = ast.parse(f"{spot.name} = __value__(-1, {spot.name})").body[0]
+        body.insert(at, located(line, self._line(spot)))
         try:
             return {unit: unit.compiled()}
         finally:
@@ -149,8 +153,8 @@ class Wanted:
             off = abs(change @ rows + gap).max(axis=-1)
             return [int(k) for k in np.flatnonzero(off <= 10 * NEAR * abs(gap).max())]
         own, constants = self._values(spot, scopes)
-        sums, scales = terms(own, constants, (visits, *shape)), factors(
-            constants, self._numbers(spot, scopes), (visits, *shape))
+        sums = terms(own, constants, (visits, *shape))
+        scales = factors(constants, self._numbers(spot, scopes), (visits, *shape))
         inside = [*self._additive(spot.place, seen, (visits, *shape), 1.0)] if spot.place else [
             Part(None, spot.name, 1.0, now, [])]
         for place, text, sign, value, products in inside:
@@ -168,8 +172,8 @@ class Wanted:
         """Return all values in scope at each visit, and those of every expression, in a run with the values
         that are wanted."""
         assert solution.move is not None
-        ends = np.cumsum([int(np.prod(shape)) for shape in solution.shapes], dtype=int)
-        moves = [part.reshape(shape) for part, shape in zip(np.split(solution.move, ends[:-1]), solution.shapes)]
+        shapes = solution.shapes
+        moves = solution.move.reshape(len(shapes), *shapes[0])
         scopes: list[dict[str, Any]] = []
         seen: dict[int, list[Any]] = {}
         line, own = self._line(spot), spot.place.number if spot.place else -1
@@ -228,9 +232,9 @@ class Wanted:
             if len({np.shape(value) for value in values}) > 1 or not all(map(is_floating, values)):
                 continue
             stack = np.array(values)
-            if atom.degree != 0 and stack.ndim > 1:
+            if stack.ndim > 1 and (atom.degree != 0 or spot.place and spot.place.degree == 0):
                 gradients.append((atom.text, stack))
-            if atom.degree != 1:
+            if atom.degree != 1 or spot.place and spot.place.degree == 0:
                 constants.append((atom.text, stack))
         return gradients[:MOST], constants[:MOST]
 
@@ -242,7 +246,8 @@ class Wanted:
             arrays = [place for place in spot.statement.places if place.shape and place.text.isidentifier()]
             numbers |= {f"{place.text}.shape[{k}]": float(n) for place in arrays[:3]
                         for k, n in enumerate(place.shape or ())}
-        pairs = [(f"({a} * {b})", x * y) for (a, x), (b, y) in itertools.combinations(list(numbers.items())[:6], 2)]
+        pairs = [(f"({a} * {b})", x * y)
+                 for (a, x), (b, y) in itertools.combinations(list(numbers.items())[:6], 2)]
         return [*numbers.items(), *pairs]
 
 
