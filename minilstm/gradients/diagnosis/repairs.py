@@ -17,10 +17,12 @@ def sentences(result: Result, show: bool = False) -> list[str]:
     if not result.repairs:
         if not result.guilty:
             return []
+        none = f"no single change among {result.tried:,} makes every gradient right"
+        if result.possible:
+            return [f"{none}; other values in line {' or '.join(map(str, result.possible))} would"]
         where = f"line {result.guilty[0]}" if len(result.guilty) == 1 else (
             f"lines {result.guilty[0]} to {result.guilty[-1]}")
-        return [f"no single change among {result.tried:,} makes every gradient right; what all wrong ones "
-                f"come through is in {where}"]
+        return [f"{none}; what all wrong ones come through is in {where}"]
     first, *others = result.repairs
     if result.in_forward:
         words = ["backward is the derivative of another forward, which differs in "
@@ -54,4 +56,5 @@ def as_dict(result: Result, show: bool = False) -> dict[str, Any]:
         found = {"file": repair.file, "line": repair.line, "mistake": repair.key, "source": repair.before}
         return {**found, "repaired": repair.after} if show else found
     return {"tried": result.tried, "in_forward": result.in_forward, "reason": result.reason,
-            "repairs": [list(map(plain, repairs)) for repairs in result.repairs], "guilty": result.guilty}
+            "repairs": [list(map(plain, repairs)) for repairs in result.repairs], "guilty": result.guilty,
+            "possible": result.possible}

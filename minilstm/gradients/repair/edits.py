@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minilstm.gradients.repair.pool import PLAIN
 from minilstm.gradients.repair.program import (Atom, Kind, Place, Program, Statement, bare, get, is_atom,
                                                own_names, put)
 
@@ -130,6 +131,23 @@ def values(program: Program, place: Place) -> Found:
         elif place.shape is not None and may_be(atom, place.degree) and not isinstance(
                 place.node, ast.Constant):
             yield 3 - (place.degree == 0), "another_value", text
+
+
+def terms(program: Program, place: Place) -> Found:
+    """A term that is missing in a sum; a factor that is."""
+    if place.shape is None or isinstance(place.node, ast.Constant):
+        return
+    for kind, atoms in read(program, place.statement).items():
+        fits = kind[0] == "float" and kind[1:] == place.shape[len(place.shape) - len(kind) + 1:]
+        for atom in atoms if fits else ():
+            if place.degree != 0 and atom.degree != 0 and len(kind) > 1:
+                cost = 1.5 + (atom.degree is None) + (kind != place.kind)
+                yield cost, "term_missing", f"{place.text} + {atom.text}"
+                yield cost, "term_missing", f"{place.text} - {atom.text}"
+            if not (atom.degree and place.degree) and not place.inside(ast.Mult):
+                cost = 2 + (atom.degree is None) + (kind != place.kind)
+                for form, key in PLAIN.items():
+                    yield cost, key, f"{bare(place.node)} * {form.format(u=atom.text)}"
 
 
 def operators(program: Program, place: Place) -> Found:
@@ -334,7 +352,7 @@ def _indices(part: ast.expr, others: list[str]) -> Iterator[tuple[float, str]]:
 
 
 EXPRESSIONS: list[Callable[[Program, Place], Found]] = [
-    values, operators, arrays, numbers, items]
+    values, operators, terms, arrays, numbers, items]
 
 
 # Statements
@@ -441,7 +459,7 @@ def insertions(program: Program, statement: Statement) -> Found:
     if not targets and program.forward:
         targets = [atom.text for atom in near.get(("int",), [])]
     for kind, atoms in near.items():
-        names = [atom.text for atom in atoms if atom.text in own and atom.degree != 0]
+        names = [atom.text for atom in atoms if atom.text in own]
         for x, target in itertools.product(names, targets) if kind[0] == "float" and len(kind) > 1 else ():
             yield 2, "p_without_y", f"{x}[{target}] -= 1"
             if len(kind) > 2:

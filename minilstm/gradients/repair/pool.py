@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-# What a derivative multiplies with, of a value u: itself, its complement, σ' and tanh' of what is activated
-# and of what is not, ReLU', the square's rule, σ.
-SLOPES: dict[str, tuple[float, Callable[[Any], Any]]] = {
-    "{u}": (0, lambda u: u), "(1 - {u})": (0, lambda u: 1 - u), "{u} * (1 - {u})": (0, lambda u: u * (1 - u)),
-    "(1 - {u} ** 2)": (0, lambda u: 1 - u ** 2), "np.tanh({u})": (1, np.tanh),
-    "(1 - np.tanh({u}) ** 2)": (1, lambda u: 1 - np.tanh(u) ** 2), "({u} > 0)": (1, lambda u: u > 0),
-    "{u} ** 2": (1, lambda u: u ** 2), "(1 / {u})": (1, lambda u: 1 / u),
-    "(1 / (1 + np.exp(-{u})))": (1, lambda u: 1 / (1 + np.exp(-u)))}
-SLOPE_KEYS = {"{u} * (1 - {u})": "no_sigmoid_derivative", "(1 - {u} ** 2)": "no_tanh_derivative",
-              "(1 - np.tanh({u}) ** 2)": "no_tanh_derivative"}
-PRODUCTS: dict[str, Callable[[Any, Any], Any]] = {
-    "{a} @ {b}": np.matmul, "{a} @ {b}.T": lambda a, b: a @ b.T, "{b} @ {a}": lambda a, b: b @ a,
-    "{b}.T @ {a}": lambda a, b: b.T @ a, "np.outer({a}, {b})": np.outer,
-    "np.outer({b}, {a})": lambda a, b: np.outer(b, a)}
+# What a derivative multiplies with, of a value u, and the key of the mistake where it is missing: itself, its
+# complement, σ' and tanh' of what is activated; and of what is not, ReLU', the square's rule, σ.
+PLAIN = {"{u}": "factor_missing", "(1 - {u})": "factor_missing", "{u} * (1 - {u})": "no_sigmoid_derivative",
+         "(1 - {u} ** 2)": "no_tanh_derivative"}
+SLOPES = {**PLAIN, "np.tanh({u})": "factor_missing", "(1 - np.tanh({u}) ** 2)": "no_tanh_derivative",
+          "({u} > 0)": "factor_missing", "{u} ** 2": "factor_missing", "(1 / {u})": "factor_missing",
+          "(1 / (1 + np.exp(-{u})))": "factor_missing"}
+PRODUCTS = ["{a} @ {b}", "{a} @ {b}.T", "{b} @ {a}", "{b}.T @ {a}", "np.outer({a}, {b})",
+            "np.outer({b}, {a})"]
+COMPUTED = {form: eval("lambda a, b: " + form.format(a="a", b="b")) for form in PRODUCTS} | {
+    form: eval("lambda u: " + form.format(u="u")) for form in SLOPES}
 FEW = 10                # of gradients and constants, those that longer products are made of
 Named = list[tuple[str, np.ndarray]]        # values of several visits, by text
 Row = tuple[float, str, str, np.ndarray]    # cost, key of a mistake, text, values
@@ -40,25 +36,29 @@ class Pool:
         values = np.empty((len(rows), int(np.prod(shape))))
         for k, row in enumerate(rows):
             values[k] = np.broadcast_to(row[3], shape).ravel()
-        return Pool(np.array([row[0] for row in rows]), values, lambda k: (rows[k][1], rows[k][2]))
+        return Pool(np.array([row[0] for row in rows]), values, lambda k: rows[k][1:3])
 
     def times(self, other: Pool) -> Pool:
         """Return all products, entry by entry."""
         def told(k: int) -> tuple[str, str]:
-            (key, text), (_, factor) = self.told(k // len(other.costs)), other.told(k % len(other.costs))
-            return key, f"{text} * {factor}"
+            key, text = self.told(k // len(other.costs))
+            return key, f"{text} * {other.told(k % len(other.costs))[1]}"
         values = self.values[:, None] * other.values
         costs = np.add.outer(self.costs, other.costs).ravel() + 1
-        return Pool(costs, values.reshape(len(costs), -1), told)
+        return Pool(costs, values.reshape(len(costs), values.shape[-1]), told)
 
     def __add__(self, other: Pool) -> Pool:
         n, values = len(self.costs), np.concatenate([self.values, other.values])
-        return Pool(np.concatenate([self.costs, other.costs]), values,
-                    lambda k: self.told(k) if k < n else other.told(k - n))
+        costs = np.concatenate([self.costs, other.costs])
+
+        def told(k: int) -> tuple[str, str]:
+            return self.told(k) if k < n else other.told(k - n)
+        return Pool(costs, values, told)
 
 
 def aligned(stack: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
-    """Return values, visits first, with axes of length 1 where NumPy repeats them; None if they do not fit."""
+    """Return values, visits first, with axes of length 1 where NumPy repeats them; None if they do not
+    fit."""
     if not 1 <= stack.ndim <= len(shape):
         return None
     stack = stack.reshape(stack.shape[0], *[1] * (len(shape) - stack.ndim), *stack.shape[1:])
@@ -66,11 +66,11 @@ def aligned(stack: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
     return stack if fits else None
 
 
-def slopes(constants: Named, shape: tuple[int, ...], most: float = 1) -> Pool:
+def slopes(constants: Named, shape: tuple[int, ...], forms: dict[str, str]) -> Pool:
     """Return what a derivative multiplies with."""
-    return Pool.of([(cost, SLOPE_KEYS.get(form, "factor_missing"), form.format(u=text), slope(values))
+    return Pool.of([(float(form not in PLAIN), key, form.format(u=text), COMPUTED[form](values))
                     for text, stack in constants if (values := aligned(stack, shape)) is not None
-                    for form, (cost, slope) in SLOPES.items() if cost <= most], shape)
+                    for form, key in forms.items()], shape)
 
 
 def terms(gradients: Named, constants: Named, shape: tuple[int, ...]) -> Pool:
@@ -78,13 +78,13 @@ def terms(gradients: Named, constants: Named, shape: tuple[int, ...]) -> Pool:
     single: list[Row] = [(0, "", text, values) for text, stack in gradients
                          if (values := aligned(stack, shape)) is not None]
     entrywise = Pool.of(single, shape)
-    few = slopes(constants[:FEW], shape, most=0)
+    few = slopes(constants[:FEW], shape, PLAIN)
     made: list[Row] = []
     for text, stack in gradients:
         for other, constant in constants:
-            for form, product in PRODUCTS.items():
+            for form in PRODUCTS:
                 try:
-                    values = np.array([product(a, b) for a, b in zip(stack, constant)])
+                    values = np.array([COMPUTED[form](a, b) for a, b in zip(stack, constant)])
                 except ValueError:
                     continue
                 if values.shape == shape:
@@ -97,15 +97,15 @@ def terms(gradients: Named, constants: Named, shape: tuple[int, ...]) -> Pool:
                     total = values.reshape(shape).sum(axis=axis, keepdims=True)
                     sums.append((2, "", f"({source.told(k)[1]}).sum(axis={name}, keepdims=True)", total))
     others = Pool.of([*made, *sums], shape)
-    return (entrywise + others + entrywise.times(slopes(constants, shape)) + others.times(few)
-            + Pool.of(single[:FEW], shape).times(few).times(few))
+    longer = Pool.of(single[:FEW], shape).times(few).times(few)
+    return entrywise + others + entrywise.times(slopes(constants, shape, SLOPES)) + others.times(few) + longer
 
 
 def factors(constants: Named, numbers: Iterable[tuple[str, float]], shape: tuple[int, ...]) -> Pool:
     """Return what a product may lack: slopes, counts, products of two."""
     scales: list[Row] = [(2, "factor", f"{mark} {text}", np.full(shape, value ** power))
                          for text, value in numbers if value for mark, power in (("/", -1.0), ("*", 1.0))]
-    single = slopes(constants, shape)
+    single = slopes(constants, shape, SLOPES)
     starred = Pool(single.costs, single.values, lambda k: (single.told(k)[0], f"* {single.told(k)[1]}"))
     every = starred + Pool.of(scales, shape)
-    return every + every.times(slopes(constants[:FEW], shape, most=0))
+    return every + every.times(slopes(constants[:FEW], shape, PLAIN))

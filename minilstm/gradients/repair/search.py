@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import builtins
-import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from types import CodeType
@@ -48,6 +47,7 @@ class Result:
     in_forward: bool = False
     tried: int = 0
     guilty: list[int] = field(default_factory=list)     # lines that influence all wrong gradients
+    possible: list[int] = field(default_factory=list)   # of which other values would make all of them right
     reason: str = ""        # why there was no search
 
 
@@ -77,6 +77,7 @@ class Search:
         self.most = 10 * self.ticks + 1000
         self.wrong, self.good = problem.errors(self.base)
         self.tried = 0
+        self.first: Edit | None = None          # repair that is no worse than the program
         self.progress: list[tuple[int, int, float, Edit]] = []
 
     def _tick(self) -> None:
@@ -90,52 +91,56 @@ class Search:
 
         Behind the first one only those are tried that may be a better explanation.
         """
-        first, kind, last = None, UNKNOWN, limit
+        kind, last = UNKNOWN, limit
         every = edits(self.program, self.wrong, self.forward, self.several)
         stages: Iterable[list[Edit]] = [[edit for edit in every if line in (None, edit.statement.line)]]
         if line is None and not self.forward and not self.several:
             stages = self._stages(every)
-        for group in itertools.chain.from_iterable(map(_groups, stages)):
-            if self.tried >= last or first and group[0].key == "line_missing":
-                return
-            at = group[0].statement.number - (first.statement.number if first else 0)
-            if first and (group[0].cost > first.cost if at == 0 else kind == WRONG_THEN_RIGHT and at > 0):
-                continue
-            unit = group[0].statement.unit
-            try:
-                code, group = compiled(group)
-            except (SyntaxError, ValueError, TypeError, RecursionError):
-                continue
-            for k, edit in enumerate(group):
-                self.tried += 1
-                builtins.__choice__ = k         # type: ignore[attr-defined]
-                if self._is_repair(unit, code, edit):
-                    known = self._known(edit)
-                    if first is None and known != RIGHT_THEN_WRONG:
-                        first, kind, last = edit, known, min(limit, self.tried + AFTERWARDS)
-                    yield known, edit
+        for stage in stages:
+            for group in _groups(stage):
+                first = self.first
+                at = group[0].statement.number - (first.statement.number if first else 0)
+                if self.tried >= last or first and (
+                        group[0].cost > first.cost if at == 0 else kind == WRONG_THEN_RIGHT and at > 0):
+                    continue
+                unit = group[0].statement.unit
+                try:
+                    code, group = compiled(group)
+                except (SyntaxError, ValueError, TypeError, RecursionError):
+                    continue
+                for k, edit in enumerate(group):
+                    self.tried += 1
+                    builtins.__choice__ = k         # type: ignore[attr-defined]
+                    if self._is_repair(unit, code, edit):
+                        known = self._known(edit)
+                        if self.first is None and known != RIGHT_THEN_WRONG:
+                            self.first, kind, last = edit, known, min(limit, self.tried + AFTERWARDS)
+                        yield known, edit
+            last = self.tried + limit
 
     def _stages(self, every: list[Edit]) -> Iterator[list[Edit]]:
-        """Yield what gives the values that are wanted; other edits, without those that cannot be a repair;
-        and lines that are missing."""
+        """Yield the edits without those that cannot be a repair; expressions that give the values that are
+        wanted; and lines that are missing."""
         self.ticks = -10 ** 12          # of these runs there are not too many
         wanted = self.wanted
         left = [edit for edit in every
                 if edit.how != "expression" or edit.key == "axis" or wanted.is_possible(edit.target.whole)]
-        first = []
+        yield left
+        self.ticks = -10 ** 12
+        found = []
         for place in self.program.places:
             if place.shape is None or place.forward or not self.program.touched(place) >= self.wrong or (
                     place.whole is not place and place.inside(ast.Add, ast.Sub, ast.Mult)):
                 continue
-            if wanted.is_possible(place.whole):
+            if wanted.is_possible(place.whole) and not (
+                    self.first and self.first.statement.number <= place.statement.number):
                 spot = Spot(place.statement, "expression", place)
-                first += [Edit(cost, key, spot.statement, "expression", part, text)
+                found += [Edit(cost, key, spot.statement, "expression", part, text)
                           for part, cost, key, text in wanted.expressions(spot)]
-        yield sorted(first, key=lambda edit: edit.cost)
-        yield left
+        yield sorted(found, key=lambda edit: edit.cost)
         self.ticks = -10 ** 12
-        missing: list[Edit] = []
-        for statement in self.program.statements:
+        missing = []
+        for statement in self.program.statements if self.first is None else ():
             if self.program.reached(statement) >= self.wrong:
                 for name, how in names_of(statement):
                     assigned = place_of(statement, name)
@@ -279,11 +284,12 @@ def _one_a_line(found: Iterator[tuple[int, Edit]]) -> list[tuple[Repair, ...]]:
     and are so as something else, the last one. What was right and is so no longer counts only if nothing else
     helps.
     """
-    lines: dict[tuple[str, int], tuple[tuple[int, float, int], Repair]] = {}
+    lines: dict[tuple[str, int], tuple[tuple[int, int, float, int], Repair]] = {}
     for known, edit in found:
         repair, number = told(edit), edit.statement.number
         length = (len(repair.after) - len(repair.before)) // 2 if repair.after else 0
-        rank = (known, {WRONG_THEN_RIGHT: number, BOTH_RIGHT: -number}.get(known, edit.cost), length)
+        at = {WRONG_THEN_RIGHT: number, BOTH_RIGHT: -number}.get(known, 0)
+        rank = (known, at, edit.cost, length)
         old = lines.get((repair.file, repair.line))
         if old is None or (rank, len(repair.after)) < (old[0], len(old[1].after)):
             lines[repair.file, repair.line] = rank, repair
@@ -303,10 +309,10 @@ def search(problem: Problem, limit: int, thorough: bool) -> Result:
     result.tried = first.tried
     program = first.program
     guilty = [place for place in program.places
-              if place.touches is not None and not place.forward and place.touches >= first.wrong
-              and first.wanted.is_possible(place.whole)]
+              if place.touches is not None and not place.forward and place.touches >= first.wrong]
     apart = [place for place in guilty if place.statement.unit not in program.shared]
     result.guilty = sorted({place.line for place in apart or guilty})
+    result.possible = sorted({statement.line for statement in first.wanted.possible()})
     if result.repairs or not thorough:
         return result
     ahead = Search(problem, units, forward=True)

@@ -19,8 +19,8 @@ import numpy as np
 
 from minilstm.gradients.repair.pool import Named, aligned, factors, terms
 from minilstm.gradients.repair.problem import Problem
-from minilstm.gradients.repair.program import (MARK, Place, Program, Statement, Unit, bare, is_floating,
-                                               located, own_names, parts_of)
+from minilstm.gradients.repair.program import (MARK, Place, Program, Statement, Unit, bare, is_atom,
+                                               is_floating, is_whole, located, own_names, parts_of)
 
 UNKNOWNS = 300          # of one expression: each costs a run
 NEAR = 1e-6             # of the gap that a solution has to close
@@ -50,13 +50,13 @@ class Solution(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A term of an expression: its sign and values, and its products without one of the factors."""
+    """A term of an expression: its sign and values, and its products without one of its factors."""
 
     place: Place | None
     text: str
     sign: float
     values: np.ndarray
-    products: list[tuple[str, np.ndarray]]
+    products: list[tuple[str, np.ndarray, Place]]       # with the place of that factor
 
 
 class Wanted:
@@ -64,7 +64,7 @@ class Wanted:
 
     def __init__(self, program: Program, problem: Problem) -> None:
         self.program, self.problem = program, problem
-        self.known: dict[tuple[Any, ...], Solution | None] = {}
+        self.known: dict[Spot, Solution | None] = {}
 
     def is_possible(self, place: Place) -> bool:
         """Return whether the mistake may be in the expression; True where that cannot be told."""
@@ -75,13 +75,16 @@ class Wanted:
 
     def solution(self, spot: Spot) -> Solution | None:
         """Solve for the values at a spot; None where what follows is not linear, or is too much."""
-        key = (spot.statement.number, spot.how, spot.place and spot.place.number, spot.name)
-        if key not in self.known:
+        if spot not in self.known:
             try:
-                self.known[key] = self._solve(spot)
+                self.known[spot] = self._solve(spot)
             except Exception:           # other values are refused, or are no numbers
-                self.known[key] = None
-        return self.known[key]
+                self.known[spot] = None
+        return self.known[spot]
+
+    def possible(self) -> list[Statement]:
+        """Return the statements, of those asked for, in which other values make every gradient right."""
+        return [spot.statement for spot, found in self.known.items() if found and found.move is not None]
 
     def _solve(self, spot: Spot) -> Solution | None:
         codes = self._codes(spot, spot.place)
@@ -163,10 +166,15 @@ class Wanted:
                     yield place, 1.5 + sums.costs[k], "term_missing", f"{text} {mark} {sums.told(k)[1]}"
             for k in fitting(sign * (sums.values - value)):
                 yield place, 1.5 + sums.costs[k], "another_value", sums.told(k)[1]
-            for rest, product in [(text, value), *products]:
+            every: list[tuple[str, np.ndarray, Place | None]] = [(text, value, None), *products]
+            for rest, product, factor in every:
                 for k in fitting(sign * (product * scales.values - value)):
-                    key = scales.told(k)[0] if product is value else "another_factor"
+                    key = "another_factor" if factor else scales.told(k)[0]
                     yield place, 1.5 + scales.costs[k], key, f"{rest} {scales.told(k)[1]}"
+                for k in fitting(sign * product * sums.values) if factor else ():
+                    assert factor is not None
+                    new = f"{ast.unparse(factor.node)} + {sums.told(k)[1]}"
+                    yield factor, 1.5 + sums.costs[k], "term_missing", new
 
     def _watch(self, spot: Spot, solution: Solution) -> tuple[list[dict[str, Any]], dict[int, list[Any]]]:
         """Return all values in scope at each visit, and those of every expression, in a run with the values
@@ -179,7 +187,7 @@ class Wanted:
         line, own = self._line(spot), spot.place.number if spot.place else -1
 
         def trace(frame: Any, event: str, argument: Any) -> Any:
-            if frame.f_code.co_filename != MARK or frame.f_code.co_name != spot.statement.unit.tree.name:
+            if frame.f_code.co_filename != MARK or frame.f_code.co_name.startswith("<"):
                 return None
             if event == "line" and frame.f_lineno == line:
                 scopes.append(self.program.scope(spot.statement, frame))
@@ -202,18 +210,19 @@ class Wanted:
     def _additive(self, place: Place, seen: dict[int, list[Any]], shape: tuple[int, ...],
                   sign: float) -> Iterator[Part]:
         """Yield an expression and the terms of the sum that it is."""
-        values = np.array(seen.get(place.number, []))
-        if values.shape != shape:
+        values = _stack(seen.get(place.number, []))
+        if values is None or values.shape != shape:
             return
         places = [factor.place for factor in parts_of(place.node) if hasattr(factor, "place")]
-        wide = [aligned(np.array(seen.get(factor.number, 0.0)), shape) for factor in places]
+        stacks = [_stack(seen.get(factor.number, [])) for factor in places]
+        wide = [None if stack is None else aligned(stack, shape) for stack in stacks]
         products = []
         for k in range(len(places) if len(places) > 1 and all(each is not None for each in wide) else 0):
             rest = [n for n in range(len(places)) if n != k]
             product = np.ones(shape)
             for n in rest:
                 product = product * wide[n]     # type: ignore[operator]
-            products.append((" * ".join(bare(places[n].node) for n in rest), product.ravel()))
+            products.append((" * ".join(bare(places[n].node) for n in rest), product.ravel(), places[k]))
         yield Part(place, bare(place.node), sign, values.ravel(), products)
         node = place.node
         if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub)):
@@ -225,30 +234,37 @@ class Wanted:
         """Return the gradients and the constants in scope; what the program reads comes first."""
         gradients: Named = []
         constants: Named = []
+        constant = spot.place and spot.place.degree == 0
         atoms = sorted(itertools.chain(*spot.statement.atoms.values()),
                        key=lambda atom: (not self.program.reads(atom.text), len(atom.text)))
         for atom in atoms:
-            values = [scope.get(atom.text) for scope in scopes]
-            if len({np.shape(value) for value in values}) > 1 or not all(map(is_floating, values)):
+            stack = _stack([scope.get(atom.text) for scope in scopes])
+            if stack is None:
                 continue
-            stack = np.array(values)
-            if stack.ndim > 1 and (atom.degree != 0 or spot.place and spot.place.degree == 0):
+            if stack.ndim > 1 and (atom.degree != 0 or constant):
                 gradients.append((atom.text, stack))
-            if atom.degree != 1 or spot.place and spot.place.degree == 0:
+            if atom.degree != 1 or constant:
                 constants.append((atom.text, stack))
         return gradients[:MOST], constants[:MOST]
 
     def _numbers(self, spot: Spot, scopes: list[dict[str, Any]]) -> list[tuple[str, float]]:
         whole = {atom.text: float(atom.values[0]) for atom in spot.statement.atoms.get(("int",), [])
-                 if len({scope.get(atom.text) for scope in scopes}) == 1}
+                 if all(is_whole(scope.get(atom.text)) and scope[atom.text] == atom.values[0]
+                        for scope in scopes)}
         numbers = {"2": 2.0, **self.program.scalars, **whole}
         if spot.place:
-            arrays = [place for place in spot.statement.places if place.shape and place.text.isidentifier()]
+            arrays = [place for place in spot.statement.places if place.shape and is_atom(place.node)]
             numbers |= {f"{place.text}.shape[{k}]": float(n) for place in arrays[:3]
                         for k, n in enumerate(place.shape or ())}
         pairs = [(f"({a} * {b})", x * y)
                  for (a, x), (b, y) in itertools.combinations(list(numbers.items())[:6], 2)]
         return [*numbers.items(), *pairs]
+
+
+def _stack(values: list[Any]) -> np.ndarray | None:
+    """Return the values of all visits as one array; None where they are not numbers of one shape."""
+    alike = all(is_floating(value) and np.shape(value) == np.shape(values[0]) for value in values)
+    return np.array(values) if values and alike else None
 
 
 def names_of(statement: Statement) -> Iterator[tuple[str, str]]:

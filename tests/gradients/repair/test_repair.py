@@ -310,7 +310,7 @@ def test_two_slips_need_two_changes_and_a_wrong_forward_is_found_by_its_backward
     target = pair(load(text), np.random.default_rng(0).standard_normal)
     result = repair.find_repair(make_target(*target, {}), thorough=True)
     assert {each.line for each in result.repairs[0]} == {22, 23} and not result.in_forward
-    result, line = found("closure", "np.maximum(W, 0) @ b", "np.maximum(W, 0) @ (2 * b)", thorough=True)
+    result, line = found("closure", "np.maximum(W, 0) @ b", "np.minimum(W, 0) @ b", thorough=True)
     assert result.in_forward and result.repairs[0][0].line == line
 
 
