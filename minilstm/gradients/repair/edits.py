@@ -455,11 +455,12 @@ def orders_of_lines(statement: Statement) -> Iterator[list[ast.stmt]]:
 def insertions(program: Program, statement: Statement) -> Found:
     """A line that is missing before the statement: p - 1 at the target."""
     near, own = read(program, statement), own_names(statement.unit)
+    mentioned = {node.id for node in ast.walk(statement.node) if isinstance(node, ast.Name)}
     targets = [atom.text for kind, atoms in near.items() if kind[:2] == ("array", "i") for atom in atoms]
     if not targets and program.forward:
         targets = [atom.text for atom in near.get(("int",), [])]
     for kind, atoms in near.items():
-        names = [atom.text for atom in atoms if atom.text in own]
+        names = [atom.text for atom in atoms if atom.text in own and atom.text in mentioned]
         for x, target in itertools.product(names, targets) if kind[0] == "float" and len(kind) > 1 else ():
             yield 2, "p_without_y", f"{x}[{target}] -= 1"
             if len(kind) > 2:

@@ -141,9 +141,10 @@ class Search:
         self.ticks = -10 ** 12
         missing = []
         for statement in self.program.statements if self.first is None else ():
-            if self.program.reached(statement) >= self.wrong:
-                for name, how in names_of(statement):
-                    assigned = place_of(statement, name)
+            reached = self.program.reached(statement)
+            for name, how in names_of(statement, bool(self.program.forward)) if reached & self.wrong else ():
+                if how == "end" or reached >= self.wrong:
+                    assigned = place_of(statement, name) if how == "before" else None
                     if assigned is None or wanted.is_possible(assigned):    # else it is the same place
                         spot = Spot(statement, how, None, name)
                         missing += [Edit(cost, "line_missing", statement, how, statement, f"{name} = {text}")
@@ -256,6 +257,9 @@ class _Body:
 def told(edit: Edit) -> Repair:
     """Return an edit as a repair of the student's line."""
     statement, how = edit.statement, edit.how
+    if how == "end":
+        body: list[Any] = statement.node.body       # type: ignore[attr-defined]
+        statement = next(inner.statement for inner in reversed(body) if hasattr(inner, "statement"))
     before = _head(statement.node)
     line = edit.target.line if how == "expression" else statement.line
     if how == "expression":
@@ -269,7 +273,7 @@ def told(edit: Edit) -> Repair:
     elif how == "statement":
         after = "" if edit.text == "pass" else edit.text.partition("\n")[0]
     else:
-        after = f"{edit.text}\n{before}" if how == "before" else f"{before} ... {edit.text}"
+        after = f"{edit.text}\n{before}" if how == "before" else f"{before}\n{edit.text}"
     return Repair(statement.unit.file, line, edit.key, before, after)
 
 

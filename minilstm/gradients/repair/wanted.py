@@ -148,12 +148,17 @@ class Wanted:
         if len(scopes) != visits:
             return
         now = np.ravel(seen[spot.place.number if spot.place else -1])
+        rows, size = solution.rows, now.size // visits
         probe = np.random.default_rng(1).standard_normal((solution.gap.size, PROBES))
-        rows, gap = solution.rows @ probe, solution.gap @ probe
+        if np.linalg.matrix_rank(rows) < now.size and visits > 1:
+            # The values are not the only ones. What the first visit needs is told by what others cannot do.
+            free = np.linalg.svd(rows[size:])[2][np.linalg.matrix_rank(rows[size:]):]
+            probe, rows = free.T @ free @ probe, rows[:size]
+        rows, gap = rows @ probe, solution.gap @ probe
 
         def fitting(change: np.ndarray) -> list[int]:
             """Return which of these changes close the gap."""
-            off = abs(change @ rows + gap).max(axis=-1)
+            off = abs(change[:, :len(rows)] @ rows + gap).max(axis=-1)
             return [int(k) for k in np.flatnonzero(off <= 10 * NEAR * abs(gap).max())]
         own, constants = self._values(spot, scopes)
         sums = terms(own, constants, (visits, *shape))
@@ -234,7 +239,8 @@ class Wanted:
         """Return the gradients and the constants in scope; what the program reads comes first."""
         gradients: Named = []
         constants: Named = []
-        constant = spot.place and spot.place.degree == 0
+        # with a loss inside, whatever the one function computes is taken for the forward's
+        constant = self.program.forward or spot.place and spot.place.degree == 0
         atoms = sorted(itertools.chain(*spot.statement.atoms.values()),
                        key=lambda atom: (not self.program.reads(atom.text), len(atom.text)))
         for atom in atoms:
@@ -267,13 +273,16 @@ def _stack(values: list[Any]) -> np.ndarray | None:
     return np.array(values) if values and alike else None
 
 
-def names_of(statement: Statement) -> Iterator[tuple[str, str]]:
-    """Yield the names that a line before a statement, or at the end of a loop's body, could change."""
+def names_of(statement: Statement, loss: bool) -> Iterator[tuple[str, str]]:
+    """Yield the names that a line before a statement, or at the end of a loop's body, could change; ``loss``:
+    none is known for a constant."""
     own = own_names(statement.unit)
     floats = {atom.text for kind, atoms in statement.atoms.items() if kind[0] == "float" and len(kind) > 1
-              for atom in atoms if atom.degree != 0} & own
+              for atom in atoms if loss or atom.degree != 0} & own
     read = {node.id for node in ast.walk(statement.node) if isinstance(node, ast.Name)}
     loop = isinstance(statement.node, (ast.For, ast.While))
+    if any(place.forward for place in statement.places):
+        return
     for name in sorted(floats & read):
         yield name, "end" if loop else "before"
 
