@@ -143,7 +143,8 @@ def terms(program: Program, place: Place) -> Found:
             if place.degree != 0 and atom.degree != 0 and len(kind) > 1:
                 cost = 1.5 + (atom.degree is None) + (kind != place.kind)
                 yield cost, "term_missing", f"{place.text} + {atom.text}"
-                yield cost, "term_missing", f"{place.text} - {atom.text}"
+                if atom.text != place.text:
+                    yield cost, "term_missing", f"{place.text} - {atom.text}"
             if not (atom.degree and place.degree) and not place.inside(ast.Mult):
                 cost = 2 + (atom.degree is None) + (kind != place.kind)
                 for form, key in PLAIN.items():

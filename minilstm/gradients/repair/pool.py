@@ -74,7 +74,7 @@ def slopes(constants: Named, shape: tuple[int, ...], forms: dict[str, str]) -> P
 
 
 def terms(gradients: Named, constants: Named, shape: tuple[int, ...]) -> Pool:
-    """Return gradients of a shape, their sums along an axis, and their products with constants."""
+    """Return gradients of a shape, turned round, their sums along an axis, and products with constants."""
     single: list[Row] = [(0, "", text, values) for text, stack in gradients
                          if (values := aligned(stack, shape)) is not None]
     entrywise = Pool.of(single, shape)
@@ -89,14 +89,14 @@ def terms(gradients: Named, constants: Named, shape: tuple[int, ...]) -> Pool:
                     continue
                 if values.shape == shape:
                     made.append((1, "", form.format(a=text, b=other), values))
-    sums: list[Row] = []
-    if len(shape) > 2:
-        for source in (Pool.of(single[:FEW], shape), Pool.of(single[:FEW], shape).times(few)):
-            for k, values in enumerate(source.values):
-                for axis, name in ((1, 0), (-1, -1)):
-                    total = values.reshape(shape).sum(axis=axis, keepdims=True)
-                    sums.append((2, "", f"({source.told(k)[1]}).sum(axis={name}, keepdims=True)", total))
-    others = Pool.of([*made, *sums], shape)
+    source = Pool.of(single[:FEW], shape) + Pool.of(single[:FEW], shape).times(few)
+    sums = [(2, "", f"({source.told(k)[1]}).{name}(axis={axis}, keepdims=True)", total)
+            for k, values in enumerate(source.values)
+            for axis in sorted({-1, 1 - len(shape)}) for name in ("sum", "mean")
+            for total in [getattr(values.reshape(shape), name)(axis=axis, keepdims=True)]]
+    turned = [(1, "", f"{text}[{':, ' * k}::-1]", np.flip(values, k + 1))
+              for _, _, text, values in single[:FEW] for k in range(len(shape) - 1)]
+    others = Pool.of([*made, *turned, *sums], shape)
     longer = Pool.of(single[:FEW], shape).times(few).times(few)
     return entrywise + others + entrywise.times(slopes(constants, shape, SLOPES)) + others.times(few) + longer
 
