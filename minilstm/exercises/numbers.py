@@ -18,7 +18,8 @@ from minilstm.exercises.kinds import kind_at
 from minilstm.exercises.repair import Repair, has_cache, repair, without_cache
 from minilstm.exercises.verdict import (ANY_QUESTION, BLANKS, SINGLE, Line, Names, Verdict, blanks,
                                         changed_at, difference_in_words, equal_results, failed, hint_about,
-                                        overwrites, question_about, statement_at, student_function)
+                                        overwrites, question_about, statement_at, statements,
+                                        student_function)
 from minilstm.gradients.diagnosis.mistakes import MISTAKES
 
 
@@ -111,7 +112,7 @@ def unfinished(function: Any, left: Sequence[int], task: Task, question: str) ->
     name, every = function.__name__, BLANKS.get(function.__name__, 0)
     words = f"{len(left)} blank{'s' * (len(left) > 1)} left"
     hint = f"{statement_at(function, left[0])}: {question}"
-    if len(left) < every:
+    if len(left) < every <= len(statements(function)):       # else most lines of the exercise's are gone
         words = f"{every - len(left)} of {every} lines written"
         found = task.repair(function, blanks=left)
         words += ", those are right" * found.right
