@@ -27,10 +27,12 @@ PARTS = ("body", "orelse", "finalbody")
 
 
 class Repair(NamedTuple):
-    """Whether the results are right, with the blanks filled; else the line that is proved wrong, or None."""
+    """Whether the results are right, with the blanks filled; else the line that is proved wrong, or None, and
+    the key of the mistake."""
 
     right: bool
     line: Line | None = None
+    key: str = ""
 
 
 def repair(function: Any, arguments: Sequence[Any], right: Any, right_arguments: Sequence[Any],

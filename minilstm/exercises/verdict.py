@@ -43,11 +43,10 @@ Names = Mapping[str, Any]           # what a submission defines
 
 
 class Line(NamedTuple):
-    """A line of a function that is proved wrong, and the key of the mistake in it ("" if it has no name)."""
+    """A line of a function that is proved wrong."""
 
     function: str
     number: int
-    key: str = ""
 
 
 class Verdict(NamedTuple):
