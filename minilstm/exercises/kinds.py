@@ -71,7 +71,7 @@ def kind_of(function: Callable[..., Any], cases: Sequence[tuple[Sequence[Any], A
     edits = [edit for known, edit in found if known != RIGHT_THEN_WRONG] or [edit for _, edit in found]
     lines = {Line(edit.statement.unit.tree.name, edit.statement.line) for edit in edits}
     keys = {edit.key for edit in edits}
-    if "line_too_many" in keys and len(lines) == 1:
+    if keys >= {"line_too_many"} and len(lines) == 1:
         keys = {"line_too_many"}
     if len(keys) > 1:
         keys.discard("number")          # such as 0 times what is too many

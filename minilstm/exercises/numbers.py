@@ -155,8 +155,9 @@ def _judge(function: Any, name: str, question: str, task: Task, forward: Any) ->
     kind = MISTAKES.get(key) if task.unnamed == "no name" else None
     words = difference_in_words(got[wrong[0]], wanted[wrong[0]], task.outputs)
     if wrong[0]:            # not for the first arguments
-        given = zip(inspect.signature(function).parameters, map(str, task.arguments()[wrong[0]]))
-        words += "".join(f", {key} = {value}" for key, value in given if len(value) < 40)
+        called = zip(inspect.signature(function).parameters, map(str, task.arguments()[wrong[0]]))
+        shown = ", ".join(f"{key} = {value}" for key, value in called if len(value) < 40)
+        words += f" for {shown}" * bool(shown)
     return task.named(function, got[0], line) or Verdict(
         0.0, (kind.key if kind else task.unnamed,), words,
         hint_about(name, function, line, kind.question if kind else "", question))
