@@ -7,12 +7,13 @@ A copy of the submission is what runs, in a folder of its own: a submission that
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import shutil
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -157,14 +158,9 @@ def grade_all(found: Sequence[Submission], steps: Sequence[Step] = (), *, second
         raise ArgumentError(f"{found[0].name}: {next(filter(None, why))}")
     work = [(submission, step, _in_order(step, [file for file, has in files.items() if step in has]))
             for submission, files in zip(found, holding) for step in asked]
-    several = (jobs or os.cpu_count() or 1) > 1 and len(work) > 1
-    if several and importlib.util.find_spec("joblib") is not None:
-        import joblib
-        graded = joblib.Parallel(n_jobs=jobs or -1, prefer="threads")(      # threads that wait for processes
-            joblib.delayed(_grade_apart)(*each, seconds, megabytes) for each in work)
-    else:
-        graded = [_grade_apart(*each, seconds, megabytes) for each in work]
-    every = iter(graded)
+    with ThreadPoolExecutor(jobs or os.cpu_count()) as threads:         # which wait for processes
+        apart = partial(_grade_apart, seconds=seconds, megabytes=megabytes)
+        every = iter(list(threads.map(apart, *zip(*work))))
     return [_result(submission, unread, dict(zip([step.name for step in asked], every)))
             for submission, (_, unread) in zip(found, read)]
 

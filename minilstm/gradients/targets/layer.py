@@ -53,14 +53,14 @@ class LayerTarget(Target):
 
     def evaluate(self, tensors: Tensors) -> list[Array]:
         self._rewind()
-        outputs = self._forward(tensors)
-        self.several_outputs = isinstance(outputs, tuple)
-        return outputs_of(self.title, self.function, outputs)
+        return outputs_of(self.title, self.function, self._forward(tensors))
 
-    def _forward(self, tensors: Tensors) -> Any:
+    def _forward(self, tensors: Tensors) -> tuple[Any, ...]:
         for name, (owner, key) in self.owners.items():
             owner.params[key] = tensors[name]
-        return self.call(self.layer, tensors)
+        outputs = self.call(self.layer, tensors)
+        self.several_outputs = isinstance(outputs, tuple)
+        return outputs if isinstance(outputs, tuple) else (outputs,)
 
     def gradients(self, tensors: Tensors, upstream: list[Array | None]) -> dict[str, Array]:
         for owner, key in self.owners.values():
@@ -71,10 +71,8 @@ class LayerTarget(Target):
         self._rewind()
         return self._back(self._forward(tensors), upstream)
 
-    def _back(self, outputs: Any, upstream: list[Array | None]) -> dict[str, Array]:
-        listed = isinstance(outputs, list)
-        arguments = rebuild((outputs,) if listed else outputs, list(upstream)) if (
-            isinstance(outputs, (tuple, list))) else tuple(upstream)
+    def _back(self, outputs: tuple[Any, ...], upstream: list[Array | None]) -> dict[str, Array]:
+        arguments = rebuild(outputs, list(upstream))
         with errors_located(self.title, "backward", self.layer.backward):
             gradients = self.layer.backward(*arguments)
         named = self.match_gradients(gradients, self.layer.backward)
@@ -82,8 +80,7 @@ class LayerTarget(Target):
 
     def with_arrays(self) -> Target | None:
         self._rewind()
-        outputs = self._forward(self.tensors)
-        steps = Steps(self.inputs, outputs if isinstance(outputs, tuple) else (outputs,))
+        steps = Steps(self.inputs, self._forward(self.tensors))
         return LayerTarget(steps.of_object(self.layer), steps.stacked(), self.options) if steps else None
 
     def _check_stack(self, first: dict[str, Array], tensors: Tensors, upstream: list[Array | None]) -> None:
