@@ -5,6 +5,7 @@ The changes are those of ``minilstm.gradients.repair``; instead of gradients, an
 
 from __future__ import annotations
 
+import ast
 import copy
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from minilstm.exercises.verdict import Line, as_arrays, equal_results
+from minilstm.gradients.repair.edits import Edit
 from minilstm.gradients.repair.program import units_of
 from minilstm.gradients.repair.search import RIGHT_THEN_WRONG, Search
 
@@ -75,6 +77,13 @@ def kind_of(function: Callable[..., Any], cases: Sequence[tuple[Sequence[Any], A
         keys = {"line_too_many"}
     if len(keys) > 1:
         keys.discard("number")          # such as 0 times what is too many
-    if line is None and len(lines) == 1 and not any(edit.how in ("before", "end") for edit in edits):
+    if line is None and len(lines) == 1 and not any(map(_moves, edits)):
         line, = lines
     return "wrong line" if len(keys) > 1 or line and not keys else "".join(keys), line
+
+
+def _moves(edit: Edit) -> bool:
+    """Return whether the mistake may stand elsewhere: a line is missing, or what is returned has another
+    name."""
+    returned = isinstance(edit.statement.node, ast.Return)
+    return edit.how in ("before", "end") or returned and edit.key == "order"

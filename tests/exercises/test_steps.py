@@ -302,6 +302,7 @@ def rnn_backward(dh, cache):
     ("dz = (", "dz = (", "", ""),
     ("dxs.insert(0, dz @ W[H:].T)", "dxs.insert(0, dz @ W[-H:].T)", "a wrong gradient", "line 16, dxs.insert(0, dz @ W["),
     ("h[:, t], x[:, t]]", "h[:, t], x[:, t - 1]]", "an index", "line 12, dW = dW + np.hstack([h[:, t], x[:, t - 1]])"),
+    ("carry, dW", "dW, carry", "the order", "rnn_backward: "),      # or its two have the other's name
     ("        carry = back\n", "", "dh of step t+1 is not added", "rnn_backward: "),           # it stands nowhere
     ("db = db + dz.sum(0)", "db = db + dz.sum(0)\n        db = 2 * db", "a line too many", "line 14, db = 2 * db: ")])
 def test_an_answer_in_ones_own_way(right: str, wrong: str, mistake: str, hint: str, tmp_path: Path) -> None:
