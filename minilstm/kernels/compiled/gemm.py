@@ -151,19 +151,29 @@ def panel(like: np.ndarray, W: int, B: int, C: int, n: int, K: int, columns: int
 
 
 @inside
-def multiply(weights: np.ndarray, M: int, states: np.ndarray, out: np.ndarray,
+def multiply(weights: np.ndarray, blocks: np.ndarray, states: np.ndarray, out: np.ndarray,
              t: int, first: int, n: int) -> None:
-    """Write W @ state into out[t], for the state (K, n) that begins at states[t, first].
+    """Write W @ state into out[t], for the state that begins at states[t, first].
 
-    weights (panels, K, ROWS): W (M, K) as ``pack`` leaves it.
+    blocks (number, 5): of each block of W, where in ``weights`` it begins, as ``pack`` leaves it, its numbers
+    of rows and columns, M and K, and its first row and column in W.
     """
-    K, size = weights.shape[1], weights.itemsize
-    W, B = weights.ctypes.data, states.ctypes.data + (t * states.shape[1] + first) * size
-    C = out.ctypes.data + t * out.shape[1] * size
+    size = weights.itemsize
+    for b in range(len(blocks)):
+        W = weights.ctypes.data + blocks[b, 0] * size
+        B = states.ctypes.data + (t * states.shape[1] + first + blocks[b, 4] * n) * size
+        C = out.ctypes.data + (t * out.shape[1] + blocks[b, 3] * n) * size
+        multiply_block(weights, W, B, C, blocks[b, 1], blocks[b, 2], n)
+
+
+@inside
+def multiply_block(like: np.ndarray, W: int, B: int, C: int, M: int, K: int, n: int) -> None:
+    """C (M, n) = W B for one block of W, which is packed."""
+    size = like.itemsize
     if n < 8:
         for row in range(0, M, PANELS * ROWS):
             for j in range(n):
-                column(weights, W + row * K * size, B + j * size, C + (row * n + j) * size, n, K, M - row)
+                column(like, W + row * K * size, B + j * size, C + (row * n + j) * size, n, K, M - row)
         return
     for j in range(0, n, SLAB):
         columns = min(SLAB, n - j)
@@ -172,7 +182,7 @@ def multiply(weights: np.ndarray, M: int, states: np.ndarray, out: np.ndarray,
         if n - j - columns < 8:
             columns = n - j
         for row in range(0, M, ROWS):
-            panel(weights, W + row * K * size, B + j * size, C + (row * n + j) * size, n, K, columns, M - row)
+            panel(like, W + row * K * size, B + j * size, C + (row * n + j) * size, n, K, columns, M - row)
 
 
 @compiled("strided2", "array3")

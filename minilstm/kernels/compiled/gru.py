@@ -16,30 +16,31 @@ from minilstm.kernels.compiled.padding import add, carry, put
 
 @inside
 def step(u: np.ndarray, hx: np.ndarray, t: int, size: int) -> None:
-    """r, z, n, q into u[t] (L+1, 5 size), h into hx[t+1], given the product's r, z, n, q in u[t]."""
+    """r, z, n into u[t] (L+1, 5 size), h into hx[t+1], given the product's q, r, z, n in u[t]."""
     half = u.dtype.type(0.5)
     for k in range(size):
-        r, z = sigmoid_of_minus(u[t, k], half), sigmoid_of_minus(u[t, size + k], half)
-        n = tanh(u[t, 2 * size + k] + r * u[t, 3 * size + k])
-        u[t, k], u[t, size + k], u[t, 2 * size + k] = r, z, n
+        r, z = sigmoid_of_minus(u[t, size + k], half), sigmoid_of_minus(u[t, 2 * size + k], half)
+        n = tanh(u[t, 3 * size + k] + r * u[t, k])
+        u[t, size + k], u[t, 2 * size + k], u[t, 3 * size + k] = r, z, n
         hx[t + 1, k] = n + z * (hx[t, k] - n)           # (1 - z) * n + z * h
 
 
 @inside
 def derive(u: np.ndarray, hx: np.ndarray, t: int, size: int) -> None:
-    """Replace what ``step`` left in u[t] by the local derivatives K_q, K_z, K_n, K_r, and z."""
+    """Replace what ``step`` left in u[t] by the local derivatives K_q, K_r, K_z, K_n, and z."""
     one = u.dtype.type(1)
     for k in range(size):
-        r, z, n, q = u[t, k], u[t, size + k], u[t, 2 * size + k], u[t, 3 * size + k]
+        q, r, z, n = u[t, k], u[t, size + k], u[t, 2 * size + k], u[t, 3 * size + k]
         K_n = (one - z) * (one - n * n)
         K_q = K_n * r
-        u[t, k], u[t, size + k], u[t, 2 * size + k] = K_q, z * (one - z) * (hx[t, k] - n), K_n
-        u[t, 3 * size + k], u[t, 4 * size + k] = K_q * q * (one - r), z
+        u[t, k], u[t, size + k] = K_q, K_q * q * (one - r)
+        u[t, 2 * size + k], u[t, 3 * size + k] = z * (one - z) * (hx[t, k] - n), K_n
+        u[t, 4 * size + k] = z
 
 
 @inside
 def step_back(u: np.ndarray, dhx: np.ndarray, carried: np.ndarray, t: int, size: int) -> None:
-    """dq, da_z, da_n, da_r into u[t], given dh in dhx[t+1]; dh * z into ``carried`` (size,)."""
+    """dq, da_r, da_z, da_n into u[t], given dh in dhx[t+1]; dh * z into ``carried`` (size,)."""
     for k in range(size):
         dh = dhx[t + 1, k]
         for block in range(4):
@@ -47,13 +48,13 @@ def step_back(u: np.ndarray, dhx: np.ndarray, carried: np.ndarray, t: int, size:
         carried[k] = dh * u[t, 4 * size + k]            # 8
 
 
-@compiled("array3", "int", "array2", "array2", "mask2", "bool", "int")
-def forward(weights: np.ndarray, M: int, hx: np.ndarray, u: np.ndarray,
+@compiled("array1", "index2", "array2", "array2", "mask2", "bool", "int")
+def forward(weights: np.ndarray, blocks: np.ndarray, hx: np.ndarray, u: np.ndarray,
             padded: np.ndarray, keep: bool, n: int) -> None:
     """See ``sequence.Cell.forward_steps``; ``keep``: leave local derivatives behind."""
     size = u.shape[1] // 5
     for t in range(len(hx) - 1):
-        multiply(weights, M, hx, u, t, 0, n)
+        multiply(weights, blocks, hx, u, t, 0, n)
         step(u, hx, t, size)
         if keep:
             derive(u, hx, t, size)
@@ -64,8 +65,8 @@ def forward(weights: np.ndarray, M: int, hx: np.ndarray, u: np.ndarray,
                 put(u, t, 4 * size, size, 1, padded)
 
 
-@compiled("array3", "int", "array2", "array2", "array1", "array2", "int")
-def backward(weights: np.ndarray, M: int, u: np.ndarray, dhx: np.ndarray,
+@compiled("array1", "index2", "array2", "array2", "array1", "array2", "int")
+def backward(weights: np.ndarray, blocks: np.ndarray, u: np.ndarray, dhx: np.ndarray,
              carried: np.ndarray, dy: np.ndarray, n: int) -> None:
     """See ``sequence.Cell.backward_steps``."""
     size = u.shape[1] // 5
@@ -73,6 +74,6 @@ def backward(weights: np.ndarray, M: int, u: np.ndarray, dhx: np.ndarray,
         if len(dy):
             add(dhx, dy, t, size)
         step_back(u, dhx, carried, t, size)
-        multiply(weights, M, u, dhx, t, 0, n)
+        multiply(weights, blocks, u, dhx, t, 0, n)
         for k in range(size):
             dhx[t, k] += carried[k]

@@ -38,13 +38,13 @@ def derive(u: np.ndarray, hx: np.ndarray, t: int, size: int, relu: bool) -> None
             u[t, k] = one - hx[t + 1, k] * hx[t + 1, k]
 
 
-@compiled("array3", "int", "array2", "array2", "mask2", "bool", "int", "bool")
-def forward(weights: np.ndarray, M: int, hx: np.ndarray, u: np.ndarray,
+@compiled("array1", "index2", "array2", "array2", "mask2", "bool", "int", "bool")
+def forward(weights: np.ndarray, blocks: np.ndarray, hx: np.ndarray, u: np.ndarray,
             padded: np.ndarray, keep: bool, n: int, relu: bool) -> None:
     """See ``sequence.Cell.forward_steps``; ``keep``: leave local derivatives behind."""
     size = u.shape[1]
     for t in range(len(hx) - 1):
-        multiply(weights, M, hx, u, t, 0, n)
+        multiply(weights, blocks, hx, u, t, 0, n)
         step(u, hx, t, size, relu)
         if keep:
             derive(u, hx, t, size, relu)
@@ -54,8 +54,8 @@ def forward(weights: np.ndarray, M: int, hx: np.ndarray, u: np.ndarray,
                 put(u, t, 0, size, 0, padded)
 
 
-@compiled("array3", "int", "array2", "array2", "array2", "mask2", "int")
-def backward(weights: np.ndarray, M: int, u: np.ndarray, dhx: np.ndarray,
+@compiled("array1", "index2", "array2", "array2", "array2", "mask2", "int")
+def backward(weights: np.ndarray, blocks: np.ndarray, u: np.ndarray, dhx: np.ndarray,
              dy: np.ndarray, padded: np.ndarray, n: int) -> None:
     """See ``sequence.Cell.backward_steps``."""
     size = u.shape[1]
@@ -64,6 +64,6 @@ def backward(weights: np.ndarray, M: int, u: np.ndarray, dhx: np.ndarray,
             add(dhx, dy, t, size)
         for k in range(size):
             u[t, k] *= dhx[t + 1, k]                    # 3
-        multiply(weights, M, u, dhx, t, 0, n)
+        multiply(weights, blocks, u, dhx, t, 0, n)
         if len(padded):
             pass_through(dhx, t, size, padded)

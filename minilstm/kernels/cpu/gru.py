@@ -1,13 +1,12 @@
 """The fast versions of ``gru_forward`` and ``gru_backward``.
 
-In the candidate, r multiplies only the product with h, so the one product of a step computes four blocks: r,
-z, w_nx x + b_nx and q = w_nh h + b_nh; each of the last two has zeros where the other has weights. This costs
-a third more multiplications than necessary, but replaces two calls by one. One step keeps five blocks of H
-rows, in this order:
+In the candidate, r multiplies only the product with h, so a step's product makes four blocks: q = w_nh h +
+b_nh, r, z and w_nx x + b_nx. The weights of q are 0 for x, those of the last for h, and what is 0 is left
+out. One step keeps five blocks of H rows, in this order:
 
-    while stepping forward      r    z    n    q    (nothing)
-    with local derivatives      K_q  K_z  K_n  K_r  z
-    after backward_steps        dq   da_z da_n da_r z
+    while stepping forward      q    r    z    n    (nothing)
+    with local derivatives      K_q  K_r  K_z  K_n  z
+    after backward_steps        dq   da_r da_z da_n z
 
 All four gradients are multiples of dh, with these factors (the numbers are those of the derivation in
 minilstm/cells/gru.py):
@@ -35,7 +34,7 @@ from minilstm.kernels.cpu.sequence import SequenceCache
 class GRUCell:
     """See ``sequence.Cell``.
 
-    Of the product's blocks r, z, n, q, the weights of r and z are negated, for exp(-a) in σ(a).
+    Of the product's blocks q, r, z, n, the weights of r and z are negated, for exp(-a) in σ(a).
     """
 
     G, U, states = 4, 5, 1
@@ -43,31 +42,32 @@ class GRUCell:
     def __init__(self, H: int, D: int) -> None:
         self.H, self.D = H, D
         self.dz = slice(0, 4 * H)
+        q, r_and_z, n, h1, x1 = slice(H), slice(H, 3 * H), slice(3 * H, None), slice(H + 1), slice(H, None)
+        self.forward_blocks = (q, h1), (r_and_z, slice(None)), (n, x1)
+        self.backward_blocks = (slice(H), slice(3 * H)), (x1, slice(H, None))
 
     def forward_weights(self, W: np.ndarray, b: np.ndarray) -> np.ndarray:
         H = self.H
         columns = np.zeros((len(W) + 1, 4 * H), W.dtype)
-        columns[:, :2 * H] = -np.concatenate([W, b[None, :3 * H]])[:, :2 * H]
-        columns[H:-1, 2 * H:3 * H] = W[H:, 2 * H:]
-        columns[:H, 3 * H:] = W[:H, 2 * H:]
-        columns[-1, 2 * H:] = b[2 * H:]
+        columns[:H, :H], columns[H, :H] = W[:H, 2 * H:], b[3 * H:]
+        columns[:, H:3 * H] = -np.insert(W[:, :2 * H], H, b[:2 * H], axis=0)
+        columns[H, 3 * H:], columns[H + 1:, 3 * H:] = b[2 * H:3 * H], W[H:, 2 * H:]
         return columns.T
 
     def backward_weights(self, W: np.ndarray) -> np.ndarray:
         H = self.H
-        columns = np.zeros((len(W), 4 * H), W.dtype)           # q, z, n, r
+        columns = np.zeros((len(W), 4 * H), W.dtype)
         columns[:H, :H] = W[:H, 2 * H:]
-        columns[:, H:2 * H] = W[:, H:2 * H]
-        columns[H:, 2 * H:3 * H] = W[H:, 2 * H:]
-        columns[:, 3 * H:] = W[:, :H]
+        columns[:, H:3 * H] = W[:, :2 * H]
+        columns[H:, 3 * H:] = W[H:, 2 * H:]
         return columns
 
     def weight_gradients(self, dW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         H = self.H
-        q, z, n, r = (dW[k * H:(k + 1) * H].T for k in range(4))
-        candidate = np.concatenate([q[:H], n[H:-1]])
-        db = np.concatenate([r[-1], z[-1], n[-1], q[-1]])
-        return np.concatenate([r[:-1], z[:-1], candidate], axis=1), db
+        q, r_and_z, n = dW.T[:, :H], dW.T[:, H:3 * H], dW.T[:, 3 * H:]
+        candidate = np.concatenate([q[:H], n[H + 1:]])
+        db = np.concatenate([r_and_z[H], n[H], q[H]])
+        return np.concatenate([np.delete(r_and_z, H, axis=0), candidate], axis=1), db
 
     def state(self, k: int, hx: np.ndarray, u: np.ndarray, t: int) -> np.ndarray:
         return hx[t, :self.H]
@@ -82,8 +82,8 @@ class GRUCell:
         with np.errstate(over="ignore"):               # exp(-a) = ∞ gives σ(a) = 0, as it should
             for t in range(len(hx) - 1):
                 u_t, h, h_next = u[t], hx[t, :H], hx[t + 1, :H]
-                sigmoids = u_t[:2 * H]
-                r, z, n, q = u_t[:4 * H].reshape(4, H, -1)
+                sigmoids = u_t[H:3 * H]
+                q, r, z, n = u_t[:4 * H].reshape(4, H, -1)
                 product(hx[t], u_t[:4 * H])
                 np.exp(sigmoids, out=sigmoids)
                 np.add(sigmoids, one, out=sigmoids)
@@ -102,7 +102,7 @@ class GRUCell:
     def _local_derivatives(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None,
                            scratch: np.ndarray) -> None:
         H = self.H
-        r, z, n, q, z_kept = (u[:, k * H:(k + 1) * H] for k in range(5))
+        q, r, z, n, z_kept = (u[:, k * H:(k + 1) * H] for k in range(5))
         one, (s, from_z) = np.array(1, u.dtype), scratch
         z_kept[...] = z
         np.subtract(one, z, out=s)
@@ -113,9 +113,9 @@ class GRUCell:
         np.subtract(one, n, out=n)
         np.multiply(n, s, out=n)                            # K_n
         np.subtract(one, r, out=s)
-        np.multiply(r, n, out=r)                            # K_q
-        np.multiply(q, s, out=q)
-        np.multiply(q, r, out=q)                            # K_r
+        np.multiply(q, s, out=s)
+        np.multiply(r, n, out=q)                            # K_q
+        np.multiply(q, s, out=r)                            # K_r
         if padded is not None:                              # the identity
             np.copyto(u[:, :4 * H], 0, where=padded)
             np.copyto(z_kept, 1, where=padded)

@@ -13,6 +13,7 @@ import numpy as np
 from minilstm.backend.arrays import Array
 from minilstm.cells.activations import d_relu, relu
 from minilstm.kernels.cpu import sequence
+from minilstm.kernels.cpu.products import WHOLE
 from minilstm.kernels.cpu.sequence import SequenceCache
 
 
@@ -20,19 +21,20 @@ class RNNCell:
     """See ``sequence.Cell``."""
 
     G, U, states = 1, 1, 1
+    forward_blocks = backward_blocks = WHOLE
 
     def __init__(self, H: int, D: int, nonlinearity: str) -> None:
         self.H, self.D, self.nonlinearity = H, D, nonlinearity
         self.dz = slice(0, H)
 
     def forward_weights(self, W: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return np.concatenate([W, b[None]]).T
+        return np.insert(W, self.H, b, axis=0).T
 
     def backward_weights(self, W: np.ndarray) -> np.ndarray:
         return W
 
     def weight_gradients(self, dW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return np.ascontiguousarray(dW[:, :-1].T), dW[:, -1].copy()
+        return np.delete(dW.T, self.H, axis=0), dW[:, self.H].copy()
 
     def state(self, k: int, hx: np.ndarray, u: np.ndarray, t: int) -> np.ndarray:
         return hx[t, :self.H]
