@@ -106,7 +106,7 @@ def test_the_embeddings_gradient_place_by_place(padding_idx: int | None, dtype: 
 @pytest.mark.parametrize(("M", "K"), [(1, 1), (3, 5), (4, 7), (16, 3), (37, 11), (64, 64)])
 def test_products_of_every_width(M: int, K: int, rng: np.random.Generator) -> None:
     """Sums do not depend on the tile they fall into, and nothing beside the result is written."""
-    from minilstm.kernels.cpu.products import Packed
+    from minilstm.kernels.cpu.products import WHOLE, Packed
     W, state = (rng.standard_normal(shape, dtype=np.float32) for shape in ((M, K), (K, 80)))
     first_columns = []
     for n in range(1, 81):
@@ -115,7 +115,7 @@ def test_products_of_every_width(M: int, K: int, rng: np.random.Generator) -> No
         hx[0, :K * n] = state[:, :n].ravel()
         u = np.full((2, M * n), np.nan, np.float32)
         functions = compiled.functions(W)
-        functions.rnn.forward(*Packed(W, functions).parts, hx, u, None, False, n, True)
+        functions.rnn.forward(*Packed(W, WHOLE, functions).parts, hx, u, None, False, n, True)
         want = W.astype(np.float64) @ state[:, :n]
         np.testing.assert_allclose(u[0].reshape(M, n), want, rtol=0, atol=1e-5 * max(1, K ** 0.5))
         assert np.isnan(u[1]).all()

@@ -27,6 +27,7 @@ from minilstm.kernels.compiled import PANELS, ROWS
 from minilstm.kernels.compiled.jit import compiled, inside
 
 LANES = 16 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 8    # numbers of a vector
+HEIGHT = 8 if LANES == 16 else 4          # rows of a tile: a processor with AVX-512 has twice the registers
 SLAB = 32           # columns of a state that stay in the first-level cache while W passes
 WORD, INDEX = ir.IntType(64), ir.IntType(32)
 CONTRACT = ("contract",)
@@ -76,9 +77,9 @@ class _Code:
 
 
 def _make_tile(vectors: int, lanes: int) -> Any:
-    """Return a function of compiled code: C (ROWS, vectors·lanes) = W (ROWS, K) B (K, ...).
+    """Return a function of compiled code: C (HEIGHT, vectors·lanes) = W (HEIGHT, K) B (K, ...).
 
-    Its arguments: an array of the numbers' dtype; the addresses of a panel of W, of B and of C; the distance
+    Its arguments: an array of the numbers' dtype; the addresses of panels of W, of B and of C; the distance
     n between the rows of B and between those of C; K; the number of rows; and the number of first columns
     that must not be changed.
     """
@@ -91,12 +92,14 @@ def _make_tile(vectors: int, lanes: int) -> Any:
 
             def factors(k: Any) -> tuple[list[Any], list[Any]]:
                 w, row = b.mul(k, WORD(ROWS)), b.mul(k, n)
-                return ([c.splat(c.load(W, b.add(w, WORD(r)), c.number), kind) for r in range(ROWS)],
+                panels = [b.add(w, b.mul(K, WORD(ROWS * p))) for p in range(HEIGHT // ROWS)]
+                return ([c.splat(c.load(W, b.add(panel, WORD(r)), c.number), kind)
+                         for panel in panels for r in range(ROWS)],
                         [c.load(B, b.add(row, WORD(v * lanes)), kind) for v in range(vectors)])
-            total = c.sums(K, (ROWS, vectors), kind, factors)
+            total = c.sums(K, (HEIGHT, vectors), kind, factors)
             numbers = ir.VectorType(WORD, lanes)
             done = b.icmp_signed("<", ir.Constant(numbers, list(range(lanes))), c.splat(skip, numbers))
-            for r in range(ROWS):
+            for r in range(HEIGHT):
                 with b.if_then(b.icmp_signed("<", WORD(r), rows)):
                     for v in range(vectors):
                         place = c.pointer(C, b.add(b.mul(n, WORD(r)), WORD(v * lanes)), kind)
@@ -181,7 +184,7 @@ def multiply_block(like: np.ndarray, W: int, B: int, C: int, M: int, K: int, n: 
             break
         if n - j - columns < 8:
             columns = n - j
-        for row in range(0, M, ROWS):
+        for row in range(0, M, HEIGHT):
             panel(like, W + row * K * size, B + j * size, C + (row * n + j) * size, n, K, columns, M - row)
 
 
