@@ -15,27 +15,20 @@ from minilstm.kernels.compiled.padding import add, carry, put
 
 
 @inside
-def step(u: np.ndarray, hx: np.ndarray, t: int, size: int) -> None:
-    """r, z, n into u[t] (L+1, 5 size), h into hx[t+1], given the product's q, r, z, n in u[t]."""
-    half = u.dtype.type(0.5)
+def step(u: np.ndarray, hx: np.ndarray, t: int, size: int, keep: bool) -> None:
+    """h into hx[t+1], given the product's q, r, z, n in u[t]; ``keep``: K_q, K_r, K_z, K_n, z into u[t]."""
+    half, one = u.dtype.type(0.5), u.dtype.type(1)
     for k in range(size):
+        q, h = u[t, k], hx[t, k]
         r, z = sigmoid_of_minus(u[t, size + k], half), sigmoid_of_minus(u[t, 2 * size + k], half)
-        n = tanh(u[t, 3 * size + k] + r * u[t, k])
-        u[t, size + k], u[t, 2 * size + k], u[t, 3 * size + k] = r, z, n
-        hx[t + 1, k] = n + z * (hx[t, k] - n)           # (1 - z) * n + z * h
-
-
-@inside
-def derive(u: np.ndarray, hx: np.ndarray, t: int, size: int) -> None:
-    """Replace what ``step`` left in u[t] by the local derivatives K_q, K_r, K_z, K_n, and z."""
-    one = u.dtype.type(1)
-    for k in range(size):
-        q, r, z, n = u[t, k], u[t, size + k], u[t, 2 * size + k], u[t, 3 * size + k]
-        K_n = (one - z) * (one - n * n)
-        K_q = K_n * r
-        u[t, k], u[t, size + k] = K_q, K_q * q * (one - r)
-        u[t, 2 * size + k], u[t, 3 * size + k] = z * (one - z) * (hx[t, k] - n), K_n
-        u[t, 4 * size + k] = z
+        n = tanh(u[t, 3 * size + k] + r * q)
+        hx[t + 1, k] = n + z * (h - n)                  # (1 - z) * n + z * h
+        if keep:
+            K_n = (one - z) * (one - n * n)
+            K_q = K_n * r
+            u[t, k], u[t, size + k] = K_q, K_q * q * (one - r)
+            u[t, 2 * size + k], u[t, 3 * size + k] = z * (one - z) * (h - n), K_n
+            u[t, 4 * size + k] = z
 
 
 @inside
@@ -55,9 +48,7 @@ def forward(weights: np.ndarray, blocks: np.ndarray, hx: np.ndarray, u: np.ndarr
     size = u.shape[1] // 5
     for t in range(len(hx) - 1):
         multiply(weights, blocks, hx, u, t, 0, n)
-        step(u, hx, t, size)
-        if keep:
-            derive(u, hx, t, size)
+        step(u, hx, t, size, keep)
         if len(padded):
             carry(hx, t, 0, size, padded)
             if keep:                                    # the identity: dh_prev = dh
