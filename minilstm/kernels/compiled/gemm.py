@@ -14,10 +14,8 @@ are already done do not change.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-import llvmlite.binding
 import numpy as np
 from llvmlite import ir
 from numba import types
@@ -25,55 +23,10 @@ from numba.extending import intrinsic
 
 from minilstm.kernels.compiled import PANELS, ROWS
 from minilstm.kernels.compiled.jit import compiled, inside
+from minilstm.kernels.compiled.vectors import INDEX, LANES, WORD, Code
 
-LANES = 16 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 8    # numbers of a vector
 HEIGHT = 8 if LANES == 16 else 4          # rows of a tile: a processor with AVX-512 has twice the registers
 SLAB = 32           # columns of a state that stay in the first-level cache while W passes
-WORD, INDEX = ir.IntType(64), ir.IntType(32)
-CONTRACT = ("contract",)
-
-
-class _Code:
-    """Shorthands for LLVM instructions on numbers of the element type of the array type ``like``."""
-
-    def __init__(self, builder: Any, like: Any) -> None:
-        single = like.dtype is types.float32
-        self.builder = builder
-        self.number = ir.FloatType() if single else ir.DoubleType()
-        self.size = 4 if single else 8
-
-    def pointer(self, address: Any, offset: Any, kind: Any) -> Any:
-        b = self.builder
-        return b.inttoptr(b.add(address, b.mul(offset, WORD(self.size))), kind.as_pointer())
-
-    def load(self, address: Any, offset: Any, kind: Any) -> Any:
-        return self.builder.load(self.pointer(address, offset, kind), align=self.size)
-
-    def splat(self, x: Any, kind: Any) -> Any:
-        first = self.builder.insert_element(ir.Constant(kind, ir.Undefined), x, INDEX(0))
-        zeros = ir.Constant(ir.VectorType(INDEX, kind.count), [0] * kind.count)
-        return self.builder.shuffle_vector(first, ir.Constant(kind, ir.Undefined), zeros)
-
-    def sums(self, K: Any, shape: tuple[int, int], kind: Any,
-             factors: Callable[[Any], tuple[list[Any], list[Any]]]) -> Any:
-        """Return Σ_k left[r] right[v] for all pairs, given ``factors(k)`` -> (left, right); K >= 1."""
-        b, entry = self.builder, self.builder.block
-        loop, done = b.append_basic_block("sums"), b.append_basic_block("done")
-        b.branch(loop)
-        b.position_at_end(loop)
-        k, total = b.phi(WORD), [[b.phi(kind) for _ in range(shape[1])] for _ in range(shape[0])]
-        left, right = factors(k)
-        new = [[b.fadd(b.fmul(x, y, flags=CONTRACT), before, flags=CONTRACT) for y, before in zip(right, row)]
-               for x, row in zip(left, total)]
-        following = b.add(k, WORD(1))
-        k.add_incoming(WORD(0), entry)
-        k.add_incoming(following, b.block)
-        for before, after in zip(sum(total, []), sum(new, [])):
-            before.add_incoming(ir.Constant(kind, [0.0] * kind.count), entry)
-            before.add_incoming(after, b.block)
-        b.cbranch(b.icmp_signed("<", following, K), loop, done)
-        b.position_at_end(done)
-        return new
 
 
 def _make_tile(vectors: int, lanes: int) -> Any:
@@ -87,7 +40,7 @@ def _make_tile(vectors: int, lanes: int) -> Any:
     def tile(typing: Any, like: Any, W: Any, B: Any, C: Any, n: Any, K: Any, rows: Any, skip: Any) -> Any:
         def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             _, W, B, C, n, K, rows, skip = arguments
-            c, b = _Code(builder, like), builder
+            c, b = Code(builder, like), builder
             kind = ir.VectorType(c.number, lanes)
 
             def factors(k: Any) -> tuple[list[Any], list[Any]]:
@@ -102,11 +55,10 @@ def _make_tile(vectors: int, lanes: int) -> Any:
             for r in range(HEIGHT):
                 with b.if_then(b.icmp_signed("<", WORD(r), rows)):
                     for v in range(vectors):
-                        place = c.pointer(C, b.add(b.mul(n, WORD(r)), WORD(v * lanes)), kind)
-                        new = total[r][v]
+                        place, new = b.add(b.mul(n, WORD(r)), WORD(v * lanes)), total[r][v]
                         if v == 0:
-                            new = b.select(done, b.load(place, align=c.size), new)
-                        b.store(new, place, align=c.size)
+                            new = b.select(done, c.load(C, place, kind), new)
+                        c.store(new, C, place)
             return context.get_dummy_value()
         return types.void(like, *[types.uintp] * 3, *[types.intp] * 4), code
     return tile
@@ -116,7 +68,7 @@ def _make_column(typing: Any, like: Any, W: Any, B: Any, C: Any, n: Any, K: Any,
     """One column of C for up to ``rows`` rows of PANELS panels; the arguments are those of a tile."""
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         _, W, B, C, n, K, rows = arguments
-        c, b = _Code(builder, like), builder
+        c, b = Code(builder, like), builder
         kind = ir.VectorType(c.number, ROWS)
 
         def factors(k: Any) -> tuple[list[Any], list[Any]]:
@@ -126,8 +78,8 @@ def _make_column(typing: Any, like: Any, W: Any, B: Any, C: Any, n: Any, K: Any,
         total = c.sums(K, (PANELS, 1), kind, factors)
         for row in range(PANELS * ROWS):
             with b.if_then(b.icmp_signed("<", WORD(row), rows)):
-                place = c.pointer(C, b.mul(n, WORD(row)), c.number)
-                b.store(b.extract_element(total[row // ROWS][0], INDEX(row % ROWS)), place, align=c.size)
+                number = b.extract_element(total[row // ROWS][0], INDEX(row % ROWS))
+                c.store(number, C, b.mul(n, WORD(row)))
         return context.get_dummy_value()
     return types.void(like, *[types.uintp] * 3, *[types.intp] * 3), code
 
