@@ -77,13 +77,3 @@ def unpack(packed: np.ndarray, first: int, batch: np.ndarray) -> None:
             for r in range(n):
                 for f in range(F):
                     batch[r, t, f] = packed[t, first + f * n + r]
-
-
-@compiled("array2", "int", "int", "array2")
-def flatten_steps(packed: np.ndarray, first: int, n: int, out: np.ndarray) -> None:
-    """Copy F features of all steps into ``out`` (F, steps n), a step after another, for a matrix product."""
-    F = out.shape[0]
-    for f in range(F):
-        for t in range(len(packed)):
-            for r in range(n):
-                out[f, t * n + r] = packed[t, first + f * n + r]

@@ -74,10 +74,9 @@ def copy_out(packed: np.ndarray, first: int, batch: np.ndarray, padded: np.ndarr
         np.copyto(batch, 0, where=padded.transpose(2, 0, 1))
 
 
-def flatten_steps(packed: np.ndarray, rows: slice, out: np.ndarray, compiled: Any) -> None:
-    """Copy packed[:, rows] (s, F, n) into ``out`` (F, s n), a step after another, for one matrix product."""
-    steps, _, n = packed.shape
-    if compiled is not None:
-        compiled.layout.flatten_steps(packed, rows.start * n, n, out)
-    else:
-        out.reshape(len(out), steps, n)[...] = packed[:, rows].transpose(1, 0, 2)
+def flatten_steps(packed: np.ndarray, memory: np.ndarray) -> np.ndarray:
+    """Copy packed (s, F, n) into flat ``memory`` as (F, s n), a step after another, for one matrix product."""
+    steps, F, n = packed.shape
+    flat = memory[:packed.size].reshape(F, steps, n)
+    flat[...] = packed.transpose(1, 0, 2)
+    return flat.reshape(F, -1)

@@ -227,10 +227,8 @@ def _backward_chunk(cell: Cell, dy: np.ndarray | None, dlast: list[np.ndarray | 
                             padded, product, scratch)
         dh = dhx[0, :H]
         # With all steps and rows side by side, one product gives the weight gradients of the block.
-        left = left_panel[:GH * steps * n].reshape(GH, -1)
-        right = right_panel[:K * steps * n].reshape(K, -1)
-        flatten_steps(chunk.u[t0:t1], cell.dz, left, product.compiled)
-        flatten_steps(chunk.hx[t0:t1], slice(0, K), right, product.compiled)
+        left = flatten_steps(chunk.u[t0:t1, cell.dz], left_panel)
+        right = flatten_steps(chunk.hx[t0:t1], right_panel)
         for rows, columns in cell.forward_blocks:
             np.matmul(left[rows], right[columns].T, out=share[rows, columns])
         np.add(dW, share, out=dW)
