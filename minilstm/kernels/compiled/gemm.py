@@ -8,8 +8,7 @@ for the whole sequence, with four rows side by side (``pack``), and a state is u
     column    four panels times one column, for states with fewer than 8 columns
 
 Each sum runs over k = 0 to K - 1 in order, so its bits do not depend on which tile computes it. If the number
-of columns is not a multiple of the vector length, the last vector overlaps the one before it; columns that
-are already done do not change.
+of columns is not a multiple of the vector length, the last vector overlaps the one before it.
 """
 
 from __future__ import annotations
@@ -33,13 +32,12 @@ def _make_tile(vectors: int, lanes: int) -> Any:
     """Return a function of compiled code: C (HEIGHT, vectors·lanes) = W (HEIGHT, K) B (K, ...).
 
     Its arguments: an array of the numbers' dtype; the addresses of panels of W, of B and of C; the distance
-    n between the rows of B and between those of C; K; the number of rows; and the number of first columns
-    that must not be changed.
+    n between the rows of B and between those of C; K; and the number of rows.
     """
     @intrinsic
-    def tile(typing: Any, like: Any, W: Any, B: Any, C: Any, n: Any, K: Any, rows: Any, skip: Any) -> Any:
+    def tile(typing: Any, like: Any, W: Any, B: Any, C: Any, n: Any, K: Any, rows: Any) -> Any:
         def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            _, W, B, C, n, K, rows, skip = arguments
+            _, W, B, C, n, K, rows = arguments
             c, b = Code(builder, like), builder
             kind = ir.VectorType(c.number, lanes)
 
@@ -50,17 +48,12 @@ def _make_tile(vectors: int, lanes: int) -> Any:
                          for panel in panels for r in range(ROWS)],
                         [c.load(B, b.add(row, WORD(v * lanes)), kind) for v in range(vectors)])
             total = c.sums(K, (HEIGHT, vectors), kind, factors)
-            numbers = ir.VectorType(WORD, lanes)
-            done = b.icmp_signed("<", ir.Constant(numbers, list(range(lanes))), c.splat(skip, numbers))
             for r in range(HEIGHT):
                 with b.if_then(b.icmp_signed("<", WORD(r), rows)):
                     for v in range(vectors):
-                        place, new = b.add(b.mul(n, WORD(r)), WORD(v * lanes)), total[r][v]
-                        if v == 0:
-                            new = b.select(done, c.load(C, place, kind), new)
-                        c.store(new, C, place)
+                        c.store(total[r][v], C, b.add(b.mul(n, WORD(r)), WORD(v * lanes)))
             return context.get_dummy_value()
-        return types.void(like, *[types.uintp] * 3, *[types.intp] * 4), code
+        return types.void(like, *[types.uintp] * 3, *[types.intp] * 3), code
     return tile
 
 
@@ -94,15 +87,15 @@ def panel(like: np.ndarray, W: int, B: int, C: int, n: int, K: int, columns: int
     """C (rows, columns) = W B for one panel of W; columns >= 8."""
     size, j = like.itemsize, 0
     while j + 2 * LANES <= columns:
-        wide(like, W, B + j * size, C + j * size, n, K, rows, 0)
+        wide(like, W, B + j * size, C + j * size, n, K, rows)
         j += 2 * LANES
     while j + LANES <= columns:
-        single(like, W, B + j * size, C + j * size, n, K, rows, 0)
+        single(like, W, B + j * size, C + j * size, n, K, rows)
         j += LANES
     while j < columns:
-        start = min(j, columns - 8)                 # this vector may overlap the previous one
-        narrow(like, W, B + start * size, C + start * size, n, K, rows, j - start)
-        j = start + 8
+        j = min(j, columns - 8)                     # this vector may overlap the previous one
+        narrow(like, W, B + j * size, C + j * size, n, K, rows)
+        j += 8
 
 
 @inside

@@ -15,27 +15,19 @@ from minilstm.kernels.compiled.padding import add, carry, pass_through, put
 
 
 @inside
-def step(u: np.ndarray, hx: np.ndarray, t: int, size: int, relu: bool) -> None:
-    """h into hx[t+1], given z in u[t] (L+1, size)."""
-    zero = u.dtype.type(0)
-    if relu:
-        for k in range(size):
-            hx[t + 1, k] = zero if u[t, k] <= zero else u[t, k]         # NaN stays NaN
-    else:
-        for k in range(size):
-            hx[t + 1, k] = tanh(u[t, k])
-
-
-@inside
-def derive(u: np.ndarray, hx: np.ndarray, t: int, size: int, relu: bool) -> None:
-    """K into u[t], given h in hx[t+1]: 1 - h² (tanh), or 1 where h > 0 (relu)."""
+def step(u: np.ndarray, hx: np.ndarray, t: int, size: int, relu: bool, keep: bool) -> None:
+    """h into hx[t+1], given z in u[t] (L+1, size); ``keep``: K = 1 - h² (relu: 1 where h > 0) into u[t]."""
     zero, one = u.dtype.type(0), u.dtype.type(1)
-    if relu:
-        for k in range(size):
-            u[t, k] = zero if hx[t + 1, k] <= zero else one
-    else:
-        for k in range(size):
-            u[t, k] = one - hx[t + 1, k] * hx[t + 1, k]
+    for k in range(size):
+        if relu:
+            h = zero if u[t, k] <= zero else u[t, k]                    # NaN stays NaN
+        else:
+            h = tanh(u[t, k])
+        hx[t + 1, k] = h
+        if keep and relu:
+            u[t, k] = zero if h <= zero else one
+        elif keep:
+            u[t, k] = one - h * h
 
 
 @compiled("array1", "index2", "array2", "array2", "mask2", "bool", "int", "bool")
@@ -45,9 +37,7 @@ def forward(weights: np.ndarray, blocks: np.ndarray, hx: np.ndarray, u: np.ndarr
     size = u.shape[1]
     for t in range(len(hx) - 1):
         multiply(weights, blocks, hx, u, t, 0, n)
-        step(u, hx, t, size, relu)
-        if keep:
-            derive(u, hx, t, size, relu)
+        step(u, hx, t, size, relu, keep)
         if len(padded):
             carry(hx, t, 0, size, padded)
             if keep:
