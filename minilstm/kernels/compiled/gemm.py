@@ -25,7 +25,6 @@ from minilstm.kernels.compiled.jit import compiled, inside
 from minilstm.kernels.compiled.vectors import INDEX, LANES, WORD, Code
 
 HEIGHT = 8 if LANES == 16 else 4          # rows of a tile: a processor with AVX-512 has twice the registers
-SLAB = 32           # columns of a state that stay in the first-level cache while W passes
 
 
 def _make_tile(vectors: int, lanes: int) -> Any:
@@ -83,19 +82,23 @@ single = narrow if LANES == 8 else _make_tile(1, LANES)
 
 
 @inside
-def panel(like: np.ndarray, W: int, B: int, C: int, n: int, K: int, columns: int, rows: int) -> None:
-    """C (rows, columns) = W B for one panel of W; columns >= 8."""
+def multiply_rows(like: np.ndarray, W: int, B: int, C: int, n: int, K: int, rows: int) -> None:
+    """C = W B for the rows of one tile, or column."""
     size, j = like.itemsize, 0
-    while j + 2 * LANES <= columns:
-        wide(like, W, B + j * size, C + j * size, n, K, rows)
-        j += 2 * LANES
-    while j + LANES <= columns:
-        single(like, W, B + j * size, C + j * size, n, K, rows)
-        j += LANES
-    while j < columns:
-        j = min(j, columns - 8)                     # this vector may overlap the previous one
-        narrow(like, W, B + j * size, C + j * size, n, K, rows)
-        j += 8
+    while j < n:
+        if n < 8:
+            column(like, W, B + j * size, C + j * size, n, K, rows)
+            j += 1
+        elif j + 2 * LANES <= n:
+            wide(like, W, B + j * size, C + j * size, n, K, rows)
+            j += 2 * LANES
+        elif j + LANES <= n:
+            single(like, W, B + j * size, C + j * size, n, K, rows)
+            j += LANES
+        else:
+            j = min(j, n - 8)                       # this vector may overlap the previous one
+            narrow(like, W, B + j * size, C + j * size, n, K, rows)
+            j += 8
 
 
 @inside
@@ -108,29 +111,12 @@ def multiply(weights: np.ndarray, blocks: np.ndarray, states: np.ndarray, out: n
     """
     size = weights.itemsize
     for b in range(len(blocks)):
-        W = weights.ctypes.data + blocks[b, 0] * size
-        B = states.ctypes.data + (t * states.shape[1] + first + blocks[b, 4] * n) * size
-        C = out.ctypes.data + (t * out.shape[1] + blocks[b, 3] * n) * size
-        multiply_block(weights, W, B, C, blocks[b, 1], blocks[b, 2], n)
-
-
-@inside
-def multiply_block(like: np.ndarray, W: int, B: int, C: int, M: int, K: int, n: int) -> None:
-    """C (M, n) = W B for one block of W, which is packed."""
-    size = like.itemsize
-    if n < 8:
-        for row in range(0, M, PANELS * ROWS):
-            for j in range(n):
-                column(like, W + row * K * size, B + j * size, C + (row * n + j) * size, n, K, M - row)
-        return
-    for j in range(0, n, SLAB):
-        columns = min(SLAB, n - j)
-        if columns < 8:                                     # too few: the slab before has them
-            break
-        if n - j - columns < 8:
-            columns = n - j
-        for row in range(0, M, HEIGHT):
-            panel(like, W + row * K * size, B + j * size, C + (row * n + j) * size, n, K, columns, M - row)
+        begin, M, K, top, left = blocks[b, 0], blocks[b, 1], blocks[b, 2], blocks[b, 3], blocks[b, 4]
+        W = weights.ctypes.data + begin * size
+        B = states.ctypes.data + (t * states.shape[1] + first + left * n) * size
+        C = out.ctypes.data + (t * out.shape[1] + top * n) * size
+        for row in range(0, M, HEIGHT if n >= 8 else PANELS * ROWS):
+            multiply_rows(weights, W + row * K * size, B, C + row * n * size, n, K, M - row)
 
 
 @compiled("strided2", "array3")

@@ -31,16 +31,6 @@ def step(u: np.ndarray, hx: np.ndarray, t: int, size: int, keep: bool) -> None:
             u[t, 4 * size + k] = z
 
 
-@inside
-def step_back(u: np.ndarray, dhx: np.ndarray, carried: np.ndarray, t: int, size: int) -> None:
-    """dq, da_r, da_z, da_n into u[t], given dh in dhx[t+1]; dh * z into ``carried`` (size,)."""
-    for k in range(size):
-        dh = dhx[t + 1, k]
-        for block in range(4):
-            u[t, block * size + k] *= dh                # 3 to 7, 9, 10
-        carried[k] = dh * u[t, 4 * size + k]            # 8
-
-
 @compiled("array1", "index2", "array2", "array2", "mask2", "bool", "int")
 def forward(weights: np.ndarray, blocks: np.ndarray, hx: np.ndarray, u: np.ndarray,
             padded: np.ndarray, keep: bool, n: int) -> None:
@@ -56,15 +46,17 @@ def forward(weights: np.ndarray, blocks: np.ndarray, hx: np.ndarray, u: np.ndarr
                 put(u, t, 4 * size, size, 1, padded)
 
 
-@compiled("array1", "index2", "array2", "array2", "array1", "array2", "int")
+@compiled("array1", "index2", "array2", "array2", "array2", "int")
 def backward(weights: np.ndarray, blocks: np.ndarray, u: np.ndarray, dhx: np.ndarray,
-             carried: np.ndarray, dy: np.ndarray, n: int) -> None:
+             dy: np.ndarray, n: int) -> None:
     """See ``sequence.Cell.backward_steps``."""
     size = u.shape[1] // 5
     for t in range(len(u) - 1, -1, -1):
         if len(dy):
             add(dhx, dy, t, size)
-        step_back(u, dhx, carried, t, size)
+        for block in range(4):
+            for k in range(size):
+                u[t, block * size + k] *= dhx[t + 1, k]     # 3 to 7, 9, 10
         multiply(weights, blocks, u, dhx, t, 0, n)
         for k in range(size):
-            dhx[t, k] += carried[k]
+            dhx[t, k] += dhx[t + 1, k] * u[t, 4 * size + k]     # 8

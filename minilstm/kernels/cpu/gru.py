@@ -124,7 +124,7 @@ class GRUCell:
                        padded: np.ndarray | None, product: Any, scratch: np.ndarray) -> None:
         H, n, compiled = self.H, u.shape[2], product.compiled
         if compiled is not None:
-            compiled.gru.backward(*product.parts, u, dhx, scratch, dy, n)
+            compiled.gru.backward(*product.parts, u, dhx, dy, n)
             return
         for t in range(len(u) - 1, -1, -1):
             dh, K, z = dhx[t + 1, :H], u[t, :4 * H], u[t, 4 * H:]
