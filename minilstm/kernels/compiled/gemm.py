@@ -3,8 +3,8 @@
 BLAS copies both matrices before it multiplies them, and takes a lock for the memory. Here, W is packed once
 for the whole sequence, with four rows side by side (``pack``), and a state is used without copying:
 
-    tile      a panel (4 rows of W) times two vectors of columns: 8 sums in registers, which keeps the
-              multipliers busy (Goto & van de Geijn 2008)
+    tile      a panel (4 rows of W), with AVX-512 two, times two vectors of columns: 8 or 16 sums in
+              registers, which keeps the multipliers busy (Goto & van de Geijn 2008)
     column    four panels times one column, for states with fewer than 8 columns
 
 Each sum runs over k = 0 to K - 1 in order, so its bits do not depend on which tile computes it. If the number
@@ -24,7 +24,7 @@ from minilstm.kernels.compiled import PANELS, ROWS
 from minilstm.kernels.compiled.jit import compiled, inside
 from minilstm.kernels.compiled.vectors import INDEX, LANES, WORD, Code
 
-HEIGHT = 8 if LANES == 16 else 4          # rows of a tile: a processor with AVX-512 has twice the registers
+HEIGHT = 2 * ROWS if LANES == 16 else ROWS      # rows of a tile; AVX-512 has twice the registers
 
 
 def _make_tile(vectors: int, lanes: int) -> Any:
@@ -106,17 +106,17 @@ def multiply(weights: np.ndarray, blocks: np.ndarray, states: np.ndarray, out: n
              t: int, first: int, n: int) -> None:
     """Write W @ state into out[t], for the state that begins at states[t, first].
 
-    blocks (number, 5): of each block of W, where in ``weights`` it begins, as ``pack`` leaves it, its numbers
-    of rows and columns, M and K, and its first row and column in W.
+    ``weights`` holds blocks of W, one after another as ``pack`` leaves them; blocks (number, 5): how many
+    numbers each has there, its M rows and K columns, and where they begin in W.
     """
-    size = weights.itemsize
+    W, size = weights.ctypes.data, weights.itemsize
     for b in range(len(blocks)):
-        begin, M, K, top, left = blocks[b, 0], blocks[b, 1], blocks[b, 2], blocks[b, 3], blocks[b, 4]
-        W = weights.ctypes.data + begin * size
+        packed, M, K, top, left = blocks[b, 0], blocks[b, 1], blocks[b, 2], blocks[b, 3], blocks[b, 4]
         B = states.ctypes.data + (t * states.shape[1] + first + left * n) * size
         C = out.ctypes.data + (t * out.shape[1] + top * n) * size
         for row in range(0, M, HEIGHT if n >= 8 else PANELS * ROWS):
             multiply_rows(weights, W + row * K * size, B, C + row * n * size, n, K, M - row)
+        W += packed * size
 
 
 @compiled("strided2", "array3")

@@ -47,8 +47,8 @@ def forward(weights: np.ndarray, blocks: np.ndarray, hx: np.ndarray, u: np.ndarr
 
 
 @compiled("array1", "index2", "array2", "array2", "array2", "int")
-def backward(weights: np.ndarray, blocks: np.ndarray, u: np.ndarray, dhx: np.ndarray,
-             dy: np.ndarray, n: int) -> None:
+def backward(weights: np.ndarray, blocks: np.ndarray, u: np.ndarray, dhx: np.ndarray, dy: np.ndarray,
+             n: int) -> None:
     """See ``sequence.Cell.backward_steps``."""
     size = u.shape[1] // 5
     for t in range(len(u) - 1, -1, -1):

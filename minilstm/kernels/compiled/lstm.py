@@ -45,8 +45,8 @@ def derive(u: np.ndarray, t: int, size: int) -> None:
 
 
 @compiled("array1", "index2", "array2", "array2", "mask2", "bool", "int")
-def forward(weights: np.ndarray, blocks: np.ndarray, hx: np.ndarray, u: np.ndarray, padded: np.ndarray, keep: bool,
-            n: int) -> None:
+def forward(weights: np.ndarray, blocks: np.ndarray, hx: np.ndarray, u: np.ndarray, padded: np.ndarray,
+            keep: bool, n: int) -> None:
     """See ``sequence.Cell.forward_steps``; ``keep``: leave local derivatives behind."""
     size = u.shape[1] // 6
     for t in range(len(hx) - 1):
@@ -63,8 +63,8 @@ def forward(weights: np.ndarray, blocks: np.ndarray, hx: np.ndarray, u: np.ndarr
 
 
 @compiled("array1", "index2", "array2", "array2", "array1", "array2", "mask2", "int")
-def backward(weights: np.ndarray, blocks: np.ndarray, u: np.ndarray, dhx: np.ndarray, dc: np.ndarray, dy: np.ndarray,
-             padded: np.ndarray, n: int) -> None:
+def backward(weights: np.ndarray, blocks: np.ndarray, u: np.ndarray, dhx: np.ndarray, dc: np.ndarray,
+             dy: np.ndarray, padded: np.ndarray, n: int) -> None:
     """See ``sequence.Cell.backward_steps``."""
     size = u.shape[1] // 6
     for t in range(len(u) - 1, -1, -1):

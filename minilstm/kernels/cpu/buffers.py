@@ -75,7 +75,7 @@ def copy_out(packed: np.ndarray, first: int, batch: np.ndarray, padded: np.ndarr
 
 
 def flatten_steps(packed: np.ndarray, memory: np.ndarray) -> np.ndarray:
-    """Copy packed (s, F, n) into flat ``memory`` as (F, s n), a step after another, for one matrix product."""
+    """Copy packed (s, F, n) into flat ``memory`` as (F, s n), a step after another, for a product."""
     steps, F, n = packed.shape
     flat = memory[:packed.size].reshape(F, steps, n)
     flat[...] = packed.transpose(1, 0, 2)

@@ -1,8 +1,7 @@
 """The fast versions of ``gru_forward`` and ``gru_backward``.
 
 In the candidate, r multiplies only the product with h, so a step's product makes four blocks: q = w_nh h +
-b_nh, r, z and w_nx x + b_nx. The weights of q are 0 for x, those of the last for h, and what is 0 is left
-out. One step keeps five blocks of H rows, in this order:
+b_nh, r, z, and w_nx x + b_nx in n's place. One step keeps five blocks of H rows, in this order:
 
     while stepping forward      q    r    z    n    (nothing)
     with local derivatives      K_q  K_r  K_z  K_n  z
@@ -28,6 +27,7 @@ import numpy as np
 
 from minilstm.backend.arrays import Array
 from minilstm.kernels.cpu import sequence
+from minilstm.kernels.cpu.products import Blocks
 from minilstm.kernels.cpu.sequence import SequenceCache
 
 
@@ -37,37 +37,30 @@ class GRUCell:
     Of the product's blocks q, r, z, n, the weights of r and z are negated, for exp(-a) in σ(a).
     """
 
-    G, U, states = 4, 5, 1
+    G, U = 4, 5
 
     def __init__(self, H: int, D: int) -> None:
         self.H, self.D = H, D
-        self.dz = slice(0, 4 * H)
-        q, r_and_z, n, h1, x1 = slice(H), slice(H, 3 * H), slice(3 * H, None), slice(H + 1), slice(H, None)
-        self.forward_blocks = (q, h1), (r_and_z, slice(None)), (n, x1)
-        self.backward_blocks = (slice(H), slice(3 * H)), (x1, slice(H, None))
+        self.dz, from_H = slice(4 * H), slice(H, None)
+        self.forward_blocks: Blocks = ((slice(H), slice(H + 1)), (slice(H, 3 * H), slice(None)),
+                                       (slice(3 * H, None), from_H))
+        self.backward_blocks: Blocks = (slice(H), slice(3 * H)), (from_H, from_H)
 
     def forward_weights(self, W: np.ndarray, b: np.ndarray) -> np.ndarray:
         H = self.H
-        columns = np.zeros((len(W) + 1, 4 * H), W.dtype)
-        columns[:H, :H], columns[H, :H] = W[:H, 2 * H:], b[3 * H:]
-        columns[:, H:3 * H] = -np.insert(W[:, :2 * H], H, b[:2 * H], axis=0)
-        columns[H, 3 * H:], columns[H + 1:, 3 * H:] = b[2 * H:3 * H], W[H:, 2 * H:]
-        return columns.T
+        q = np.insert(W[:, 2 * H:], H, b[3 * H:], axis=0)
+        others = np.insert(W, H, b[:3 * H], axis=0)
+        others[:, :2 * H] *= -1
+        return np.concatenate([q, others], axis=1).T
 
     def backward_weights(self, W: np.ndarray) -> np.ndarray:
-        H = self.H
-        columns = np.zeros((len(W), 4 * H), W.dtype)
-        columns[:H, :H] = W[:H, 2 * H:]
-        columns[:, H:3 * H] = W[:, :2 * H]
-        columns[H:, 3 * H:] = W[H:, 2 * H:]
-        return columns
+        return np.concatenate([W[:, 2 * self.H:], W], axis=1)
 
     def weight_gradients(self, dW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         H = self.H
-        q, r_and_z, n = dW.T[:, :H], dW.T[:, H:3 * H], dW.T[:, 3 * H:]
-        candidate = np.concatenate([q[:H], n[H + 1:]])
-        db = np.concatenate([r_and_z[H], n[H], q[H]])
-        return np.concatenate([np.delete(r_and_z, H, axis=0), candidate], axis=1), db
+        result = np.delete(dW[H:].T, H, axis=0)
+        result[:H, 2 * H:] = dW[:H, :H].T           # n's weights for h are those of q
+        return result, np.roll(dW[:, H], -H)
 
     def state(self, k: int, hx: np.ndarray, u: np.ndarray, t: int) -> np.ndarray:
         return hx[t, :self.H]
@@ -141,8 +134,7 @@ def gru_forward(x: Array, h0: Array | None, W: Array, b: Array, *, lengths: Any 
                 outputs: bool = True, keep: bool = True) -> tuple[Any, SequenceCache]:
     """``minilstm.cells.gru.gru_forward`` for NumPy arrays; ``outputs`` and ``keep``: as for the LSTM."""
     cell = GRUCell(*sequence.sizes(x, W))
-    return sequence.forward(cell, x, (h0,), W, b, lengths, padding,
-                            outputs=outputs, keep=keep)
+    return sequence.forward(cell, x, (h0,), W, b, lengths, padding, outputs=outputs, keep=keep)
 
 
 def gru_backward(dh: Array | None, cache: SequenceCache, *, dh_last: Array | None = None,

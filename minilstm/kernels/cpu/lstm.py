@@ -38,7 +38,7 @@ DZ_ORDER = [GATES.index(gate) for gate in ("o", "i", "c", "f")]        # and tho
 class LSTMCell:
     """See ``sequence.Cell``."""
 
-    G, U, states = 4, 6, 2
+    G, U = 4, 6
     forward_blocks = backward_blocks = WHOLE
 
     def __init__(self, H: int, D: int) -> None:
@@ -148,8 +148,7 @@ def lstm_forward(x: Array, h0: Array | None, c0: Array | None, W: Array, b: Arra
         keep: False keeps nothing for backward; ``cache.last`` still has the final states, h_last and c_last.
     """
     cell = LSTMCell(*sequence.sizes(x, W))
-    h, cache = sequence.forward(cell, x, (h0, c0), W, b, lengths, padding,
-                                outputs=outputs, keep=keep)
+    h, cache = sequence.forward(cell, x, (h0, c0), W, b, lengths, padding, outputs=outputs, keep=keep)
     return h, cache.last[1], cache
 
 

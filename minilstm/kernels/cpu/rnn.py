@@ -20,7 +20,7 @@ from minilstm.kernels.cpu.sequence import SequenceCache
 class RNNCell:
     """See ``sequence.Cell``."""
 
-    G, U, states = 1, 1, 1
+    G, U = 1, 1
     forward_blocks = backward_blocks = WHOLE
 
     def __init__(self, H: int, D: int, nonlinearity: str) -> None:
@@ -89,8 +89,7 @@ def rnn_forward(x: Array, h0: Array | None, W: Array, b: Array, *, nonlinearity:
                 keep: bool = True) -> tuple[Any, SequenceCache]:
     """``minilstm.cells.rnn.rnn_forward`` for NumPy arrays; ``outputs`` and ``keep``: as for the LSTM."""
     cell = RNNCell(*sequence.sizes(x, W), nonlinearity)
-    return sequence.forward(cell, x, (h0,), W, b, lengths, padding,
-                            outputs=outputs, keep=keep)
+    return sequence.forward(cell, x, (h0,), W, b, lengths, padding, outputs=outputs, keep=keep)
 
 
 def rnn_backward(dh: Array | None, cache: SequenceCache, *, dh_last: Array | None = None,

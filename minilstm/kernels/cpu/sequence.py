@@ -27,7 +27,7 @@ from minilstm.backend.threads import one_blas_thread, run
 from minilstm.cells.padding import real_steps
 from minilstm.kernels import compiled
 from minilstm.kernels.cpu.buffers import Memory, copy_in, copy_out, flatten_steps
-from minilstm.kernels.cpu.products import Blocks, make_product
+from minilstm.kernels.cpu.products import Blocks, Product
 
 # Steps of a block times rows of a chunk: large enough for a fast product of the weight gradients, and small
 # enough that the steps' results are still in the cache when they are used.
@@ -42,9 +42,8 @@ class Cell(Protocol):
     D: int
     G: int                  # blocks of H rows that the product makes
     U: int                  # blocks of H rows that a step keeps
-    states: int             # how many states: h, or h and c
     dz: slice               # the rows of u where backward_steps leaves dz, in the order of backward_weights
-    forward_blocks: Blocks  # of forward_weights, and so of the weight gradients
+    forward_blocks: Blocks  # of forward_weights and the weight gradients
     backward_blocks: Blocks
 
     def forward_weights(self, W: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -124,9 +123,9 @@ def forward(cell: Cell, x: np.ndarray, state0: Sequence[np.ndarray | None], W: n
     """
     N, T, _ = x.shape
     real = None if lengths is None else real_steps(lengths, T, padding, like=x)
-    product = make_product(cell.forward_weights(W, b), cell.forward_blocks, compiled.functions(x))
+    product = Product(cell.forward_weights(W, b), cell.forward_blocks, compiled.functions(x))
     y = np.empty((N, T, cell.H), dtype=x.dtype) if outputs else None
-    last = tuple(np.empty((N, cell.H), dtype=x.dtype) for _ in range(cell.states))
+    last = tuple(np.empty((N, cell.H), dtype=x.dtype) for _ in state0)
     cuts = row_chunks(N, product.compiled is not None)
     chunks = [_lay_out(cell, rows, T, real, x.dtype, keep) for rows in cuts]
     make = partial(_forward_chunk, cell, x, state0, product, y, last, keep)
@@ -146,9 +145,9 @@ def backward(dy: np.ndarray | None, dlast: list[np.ndarray | None], cache: Seque
     reused.
     """
     cell, W, _, chunks, (N, T) = cache
-    product = make_product(cell.backward_weights(W), cell.backward_blocks, compiled.functions(W))
+    product = Product(cell.backward_weights(W), cell.backward_blocks, compiled.functions(W))
     dx = np.empty((N, T, cell.D), dtype=W.dtype)
-    d0 = [np.empty((N, cell.H), dtype=W.dtype) for _ in range(cell.states)]
+    d0 = [np.empty((N, cell.H), dtype=W.dtype) for _ in dlast]
     if not consume:
         chunks = [chunk._replace(u=chunk.u.copy()) for chunk in chunks]
     make = partial(_backward_chunk, cell, dy, dlast, product, dx, d0)
@@ -182,7 +181,7 @@ def _blocks(T: int, size: int) -> Iterator[tuple[int, int]]:
         yield start, min(T, start + size)
 
 
-def _forward_chunk(cell: Cell, x: np.ndarray, state0: Sequence[np.ndarray | None], product: Any,
+def _forward_chunk(cell: Cell, x: np.ndarray, state0: Sequence[np.ndarray | None], product: Product,
                    y: np.ndarray | None, last: tuple[np.ndarray, ...], keep: bool, chunk: Chunk) -> None:
     """Make all steps of a chunk, and fill its rows of y and last."""
     H, n, T = cell.H, chunk.hx.shape[2], x.shape[1]
@@ -201,12 +200,12 @@ def _forward_chunk(cell: Cell, x: np.ndarray, state0: Sequence[np.ndarray | None
         cell.forward_steps(hx, u, padded, product, None if scratch is None else scratch[:, :steps])
         if y is not None:
             copy_out(hx[1:], 0, y[chunk.rows, t0:t1], padded, product.compiled)
-        states = [cell.state(k, hx, u, steps) for k in range(cell.states)]
+        states = [cell.state(k, hx, u, steps) for k in range(len(states))]
     for k, state in enumerate(states):
         last[k][chunk.rows] = state.T
 
 
-def _backward_chunk(cell: Cell, dy: np.ndarray | None, dlast: list[np.ndarray | None], product: Any,
+def _backward_chunk(cell: Cell, dy: np.ndarray | None, dlast: list[np.ndarray | None], product: Product,
                     dx: np.ndarray, d0: list[np.ndarray], chunk: Chunk) -> np.ndarray:
     """Go back through a chunk, and fill its rows of dx and d0. Return [dW_h, db, dW_x] of it, (GH, H+1+D)."""
     H, D, n, T = cell.H, cell.D, chunk.hx.shape[2], dx.shape[1]
