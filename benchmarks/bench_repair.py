@@ -1,7 +1,8 @@
 """In how many slips of the set kept apart (tests/repair_set_second) is a repair found, and at the right line?
 
     python benchmarks/bench_repair.py       --all also lists what is not found; --thorough as ml.diagnose does;
-                                            --first takes tests/repair_set, which was used to improve the search
+                                            --first takes tests/repair_set, which was used to improve the search,
+                                            --third tests/repair_set_third, kept apart like the second
 
 A line is right if it is the planted one. Of the others, "right before" are lines whose values were right: those should be
 none. Seconds are of the processor, in the process that searches.
@@ -23,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import repair_set.slips as first_set  # noqa: E402
 import repair_set_second.slips as second_set  # noqa: E402
+import repair_set_third.slips as third_set  # noqa: E402
 from repair_set.slips import Slip, guilty  # noqa: E402
 
 from minilstm.gradients.repair.problem import Problem  # noqa: E402
@@ -50,8 +52,9 @@ def main() -> None:
     parser.add_argument("--all", action="store_true", help="list what is not found, or elsewhere")
     parser.add_argument("--thorough", action="store_true", help="15,000 candidates, pairs and the forward")
     parser.add_argument("--first", action="store_true", help="the set that was used to improve the search")
+    parser.add_argument("--third", action="store_true", help="the third set, kept apart too")
     options = parser.parse_args()
-    cases = first_set if options.first else second_set
+    cases = first_set if options.first else third_set if options.third else second_set
     warnings.simplefilter("ignore")
     np.seterr(all="ignore")
     counts: dict[str, list[int]] = {}

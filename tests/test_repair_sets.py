@@ -1,4 +1,4 @@
-"""Of no single file: the two sets of slips. Each program passes gradcheck; with any one of its slips it does not."""
+"""Of no single file: three sets of slips. Each program passes gradcheck; with any one of its slips it does not."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from types import ModuleType
 import pytest
 import repair_set.slips as first
 import repair_set_second.slips as second
+import repair_set_third.slips as third
 from repair_set.slips import Slip, guilty, wrong_source
 
 import minilstm as ml
 
-SETS = (first, second)
+SETS = (first, second, third)
 
 
 @pytest.mark.parametrize("cases, program", [(cases, program) for cases in SETS for program in cases.PROGRAMS])
@@ -22,7 +23,8 @@ def test_every_program_is_right(cases: ModuleType, program: str) -> None:
 
 @pytest.mark.parametrize("cases, slip", [
     pytest.param(cases, slip, marks=marks, id=f"{slip.program}-{slip.name}".replace(" ", "_"))
-    for cases, marks in ((first, ()), (second, pytest.mark.slow)) for slip in cases.SLIPS])
+    for cases, marks in ((first, ()), (second, pytest.mark.slow), (third, pytest.mark.slow))
+    for slip in cases.SLIPS])
 def test_every_slip_makes_a_gradient_wrong(cases: ModuleType, slip: Slip) -> None:
     report = ml.gradcheck(*cases.target_of(slip.program, slip), method="finite", diagnose=False, raise_exception=False)
     assert not report.right and max(comparison.error for comparison in report.comparisons) > 1e-3
