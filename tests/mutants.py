@@ -556,7 +556,7 @@ MUTANTS = [
     Mutant("compiled lstm", "c_prev * f * (one - f)", "c_tilde * f * (one - f)", "K_f"),
     Mutant("compiled lstm", "dc[k] = d * u[t, k]", "dc[k] = d", "7"),
     Mutant("compiled gru", "K_q * q * (one - r)", "K_n * q * (one - r)", "K_r"),
-    Mutant("compiled rnn", "one - hx[t + 1, k] * hx[t + 1, k]", "one - hx[t, k] * hx[t, k]", "3: h of the wrong step"),
+    Mutant("compiled rnn", "one - h * h", "one - hx[t, k] * hx[t, k]", "3: h of the wrong step"),
     Mutant("compiled product", "        W += packed * size\n", "", "each block has the weights of the first"),
     Mutant("compiled copies", "riffles[k % 2]", "riffles[0]", "half of the numbers, twice"),
     Mutant("compiled padding", "dhx[t, k] += dhx[t + 1, k]", "dhx[t, k] -= dhx[t + 1, k]", "dh through a padded step"),

@@ -24,7 +24,7 @@ from minilstm.kernels.compiled import PANELS, ROWS
 from minilstm.kernels.compiled.jit import compiled, inside
 from minilstm.kernels.compiled.vectors import INDEX, LANES, WORD, Code
 
-HEIGHT = 2 * ROWS if LANES == 16 else ROWS      # rows of a tile; AVX-512 has twice the registers
+HEIGHT = 2 * ROWS if LANES == 16 else ROWS  # rows of a tile; AVX-512 has twice the registers
 
 
 def _make_tile(vectors: int, lanes: int) -> Any:
@@ -83,7 +83,7 @@ single = narrow if LANES == 8 else _make_tile(1, LANES)
 
 @inside
 def multiply_rows(like: np.ndarray, W: int, B: int, C: int, n: int, K: int, rows: int) -> None:
-    """C = W B for the rows of one tile, or column."""
+    """C = W B for the rows of one tile."""
     size, j = like.itemsize, 0
     while j < n:
         if n < 8:
