@@ -171,6 +171,16 @@ def test_training_on_padded_tokens_is_that_of_the_readable_functions(make: Any, 
     np.testing.assert_allclose(*losses, atol=1e-4)
 
 
+@needs_numba
+@pytest.mark.parametrize("make", [ml.LSTM, ml.GRU, ml.RNN, lambda D, H, **o: ml.RNN(D, H, nonlinearity="relu", **o)])
+def test_an_evaluation_has_the_bits_of_training(make: Any, rng: np.random.Generator) -> None:
+    """Though it leaves no local derivatives behind."""
+    layer, x = make(17, 33, rng=0), rng.standard_normal((20, 30, 17), dtype=np.float32)
+    y = layer(x)
+    layer.backward(y)
+    np.testing.assert_array_equal(layer.eval()(x), y)
+
+
 # Availability ------------------------------------------------------------------------------------------------------------
 
 @needs_numba
