@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -118,7 +119,7 @@ def _lacks(path: Path) -> str:
 def _inside(path: Path) -> list[Path]:
     """Return the files of a folder and its folders, but for hidden ones; a file as it is."""
     found = path.rglob("*") if path.is_dir() else [path]
-    hidden = (".", "__pycache__", "__MACOSX")
+    hidden = (".", "__pycache__", "__MACOSX", "site-packages")
     return sorted(file for file in found if file == path or file.is_file() and not any(
         part.startswith(hidden) for part in file.relative_to(path).parts))
 
@@ -134,8 +135,10 @@ def _beside(path: Path) -> tuple[Path, ...]:
 
 
 def _files(path: Path, deep: bool = True) -> tuple[Path, ...]:
+    """Return the files with code, but for the published solutions in a copy of the exercises' folder."""
     return tuple(file for file in _inside(path) if _is_code(file) and not file.name.startswith("__") and (
-        deep or file.parent == path))
+        deep or file.parent == path) and not (
+        file.parent.name == "solutions" and file.parent.with_name(file.name).is_file()))
 
 
 def grade_all(found: Sequence[Submission], steps: Sequence[Step] = (), *, seconds: float = SECONDS,
@@ -193,8 +196,12 @@ def _steps_of(submission: Submission) -> tuple[dict[Path, list[Step]], list[str]
 
 
 def _in_order(step: Step, files: list[Path]) -> list[Path]:
-    """Return the files with this step, first those named after it."""
-    return sorted(files, key=lambda file: (file.stem != step.stem, not file.stem.startswith(step.name)))
+    """Return the files with this step, first those named after it; of these the newest try, by the numbers
+    behind that name (step03-1.py, step03 (2).py); what lies in an inner folder comes later."""
+    def tries(file: Path) -> list[int]:
+        return [int(number) for number in re.findall(r"\d+", file.stem.lower().rpartition(step.name)[2])]
+    newest = sorted(files, key=tries, reverse=True)
+    return sorted(newest, key=lambda file: (step.name not in file.stem.lower(), len(file.parts)))
 
 
 def _grade_apart(submission: Submission, step: Step, files: list[Path], seconds: float,
@@ -262,7 +269,7 @@ def grade_step(files: Sequence[str], name: str, functions: Sequence[str], withou
         if own:
             names[function] = own[0][function]
         if own[1:]:
-            first, *others = (Path(every["__file__"]).name for every in own)
+            first, *others = (every["__file__"] for every in own)
             problems.append(f"{function}: {first} counts, not {', '.join(others)}")
     names = {key: value for key, value in names.items() if key not in without}
     graded = list(grade(names, step._replace(functions=tuple(

@@ -11,6 +11,7 @@ from minilstm.backend.arrays import Array, get_array_module, to_numpy
 from minilstm.backend.passes import one_pass
 from minilstm.gradients.targets.failures import errors_located
 from minilstm.gradients.targets.side_effects import SideEffect
+from minilstm.gradients.targets.steps import Steps
 from minilstm.gradients.targets.target import Target, Tensors, gate_names, outputs_of, title_of
 from minilstm.gradients.targets.trees import rebuild
 from minilstm.layers.embedding import Embedding
@@ -71,11 +72,19 @@ class LayerTarget(Target):
         return self._back(self._forward(tensors), upstream)
 
     def _back(self, outputs: Any, upstream: list[Array | None]) -> dict[str, Array]:
-        arguments = rebuild(outputs, list(upstream)) if isinstance(outputs, tuple) else tuple(upstream)
+        listed = isinstance(outputs, list)
+        arguments = rebuild((outputs,) if listed else outputs, list(upstream)) if (
+            isinstance(outputs, (tuple, list))) else tuple(upstream)
         with errors_located(self.title, "backward", self.layer.backward):
             gradients = self.layer.backward(*arguments)
         named = self.match_gradients(gradients, self.layer.backward)
         return {**named, **{name: owner.grads[key].copy() for name, (owner, key) in self.owners.items()}}
+
+    def with_arrays(self) -> Target | None:
+        self._rewind()
+        outputs = self._forward(self.tensors)
+        steps = Steps(self.inputs, outputs if isinstance(outputs, tuple) else (outputs,))
+        return LayerTarget(steps.of_object(self.layer), steps.stacked(), self.options) if steps else None
 
     def _check_stack(self, first: dict[str, Array], tensors: Tensors, upstream: list[Array | None]) -> None:
         """Run two forwards, then two backwards; note whether the second finds the first's cache."""
