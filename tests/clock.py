@@ -13,7 +13,8 @@ class Clock:
 
     def __init__(self, module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0
-        monkeypatch.setattr(module.time, "perf_counter", lambda: self.now)
+        for name in ("perf_counter", "process_time"):
+            monkeypatch.setattr(module.time, name, lambda: self.now)
 
     def run(self, *seconds: float) -> Callable[[], None]:
         """Return a function whose calls take the given seconds, one after another; the last number is then repeated."""

@@ -27,7 +27,7 @@ READ = {        # how many places, and whose text it is
     "command_line/doctor.py": (1, "the driver's version"),
     "command_line/program.py": (1, "a program's docstring, for its help"),
     "command_line/targets.py": (3, COMMAND),
-    "exercises/grade.py": (4, "names of files"),
+    "exercises/grade.py": (5, "names of files"),
     "exercises/numbers.py": (1, "a line of a right function"),
     "exercises/own_work.py": (4, "names of files"),
     "exercises/results.py": (1, "what a spreadsheet would take for a formula"),

@@ -5,5 +5,6 @@
 - ``numbers.py``, ``answers.py``: other functions, judged by numbers, and the mistakes that are often made in
   them;
 - ``repair.py``: which line is proved wrong, by the right lines (``answers.py``, ``cell_answers.py``);
+  ``kinds.py``: by a change of the student's own;
 - ``verdict.py``: what is said about one function; ``grade.py``, ``results.py``: from files to tables.
 """

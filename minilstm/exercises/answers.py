@@ -38,6 +38,8 @@ EMBEDDING_BACK = Task(
         Wrong("a repeated word is counted once",
               "Word 1 stands four times: what does each of its places add?",
               {_add: "dE[tokens] += dx"}),
+        Wrong("a repeated word is counted once", "Word 1 stands four times: what does each place add?",
+              {_add: "dE[tokens.ravel()[::-1]] = dx.reshape(-1, shape[1])[::-1]"}),
         Wrong("a word repeated within a sequence is counted once",
               "How often may a word stand in one sequence?",
               {_add: "for n in range(len(tokens)): dE[tokens[n]] += dx[n]"}),
@@ -85,7 +87,7 @@ BCE = Task(
         Wrong("the sum for the mean", "By what is the sum divided?", {"losses.mean()": "losses.sum()"}),
         Wrong("the loss has the wrong sign", "Can a logarithm of a probability be positive?",
               {"losses.mean()": "-losses.mean()"}),
-        Wrong("log of σ(z): infinite where p rounds to 0 or 1", "What is log(1 - p) for z = 900?",
+        Wrong("infinite where p rounds to 0 or 1", "What is log(1 - p) for z = 900?",
               {_losses: "-(y * np.log(sigmoid(z)) + (1 - y) * np.log(1 - sigmoid(z)))"}),
         Wrong("only the labels 1 count", "What does a wrong answer to a label 0 cost?",
               {_losses: "y * np.logaddexp(0, -z)"}),
@@ -115,6 +117,11 @@ ADAM = Task(
         Wrong("no square root", "Which unit has v, and which has m?", {"np.sqrt(v_hat)": "v_hat"}),
         Wrong("ε inside the root", "What is added to the root of v̂?",
               {"(np.sqrt(v_hat) + eps)": "np.sqrt(v_hat + eps)"}),
+        Wrong("the corrected means are returned", "Which m does the next step average with?",
+              {"return p, m, v": "return p, m_hat, v_hat"}),
+        Wrong("the means of the step before are corrected", "Has m seen g by then?",
+              {"m / (1 - beta1 ** t)": "(m - (1 - beta1) * g) / beta1 / (1 - beta1 ** t)",
+               "v / (1 - beta2 ** t)": "(v - (1 - beta2) * g ** 2) / beta2 / (1 - beta2 ** t)"}),
         Wrong("t counts from 0", "What is t at the first step?",
               {"beta1 ** t": "beta1 ** (t + 1)", "beta2 ** t": "beta2 ** (t + 1)"}),
         Wrong("v is the mean of g, not of g²", "Can v be negative?", {"g ** 2": "g"}),
@@ -161,7 +168,8 @@ def masked_rnn_backward(dout: Any, dh_last: Any, cache: Any) -> Any:
     return dx, dh, dW, db
 
 
-PAD = Task([([[3, 1], [4, 1, 5, 9], [2, 6, 5]],), ([[3, 3, 3], [0, 2], [7]],)], pad, ("tokens", "lengths"), (
+PAD = Task([([[3, 1], [4, 1, 5, 9], [2, 6, 5]],), ([[3, 3, 3], [0, 2], [7]],), ([[1], [2], [3] * 7],)], pad,
+           ("tokens", "lengths"), (
     Wrong("padded at the front", "At which end are the zeros?",
           {"tokens[n, :len(sequence)]": "tokens[n, tokens.shape[1] - len(sequence):]"}),
     Wrong("every length is T", "How long is a sequence before it is padded?",
@@ -227,6 +235,8 @@ CLIP = Task(
               {_scaled: "[np.clip(g, -max_norm, max_norm) for g in grads]"}),
         Wrong("small gradients are scaled up", "What should happen where the norm is below max_norm?",
               {"min(1.0, max_norm / norm)": "max_norm / norm"}),
+        Wrong("max_norm is forgotten", "How long is the gradient after clipping?",
+              {"min(1.0, max_norm / norm)": "1 / norm if norm > max_norm else 1"}),
         Wrong("the square of the norm", "What is missing after adding the squares?",
               {_norm: "sum((g ** 2).sum() for g in grads)"}),
         Wrong("the norms are added up", "What is the norm of (3, 4)?",
@@ -239,6 +249,9 @@ SURVIVAL = Task([(_a, 0), (_a, 2.5)], survival, ("survival",), (
     Wrong("tanh for σ", "Between which numbers does a gate lie?", {_f: "np.tanh(a + bias)"}),
     Wrong("the sum for the product", _product, {"f.prod(axis=0)": "f.sum(axis=0)"}),
     Wrong("the mean for the product", _product, {"f.prod(axis=0)": "f.mean(axis=0)"}),
+    Wrong("the product over cells, too", "Along which axis of a does time run?", {"axis=0": ""}),
+    Wrong("the mean over cells before the product", "Does one cell's gradient pass another's gate?",
+          {"f.prod(axis=0)": "f.mean(axis=1).prod()"}),
     Wrong("the product over cells", "Along which axis of a does time run?", {"axis=0": "axis=1"}),
     Wrong("the sign of z", "Is σ(z) near 1 for large z?", {"-(a + bias)": "a + bias"}),
 ))
@@ -246,4 +259,6 @@ SURVIVAL = Task([(_a, 0), (_a, 2.5)], survival, ("survival",), (
 BIAS = Task([(_a, 0.5), (_a, 0.95), (_a, 0.0), (_a, 2.0), (_a - 17.0, 0.5), (np.zeros((1, 3)), 0.5)],
             bias_needed, ("bias",), (
     Wrong("the comparison is turned round", "Is more left than the share, or less?", {">= share": "< share"}),
+    *(Wrong("a bias where none is enough", "Which bias gives 2?", {"return None": f"return {bias}"})
+      for bias in (0, 20)),
 ), given=(("survival", survival),))

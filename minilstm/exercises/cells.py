@@ -149,10 +149,9 @@ def _question(cell: CellExercise, variables: Sequence[str]) -> str:
 
 def _checked(forward: Any, backward: Any, cell: CellExercise, question: str) -> Verdict:
     """Return the verdict on a backward that is not right. One wrong line costs half, whatever it changes."""
-    name, pair, line = backward.__name__, (forward, backward), cell.backward.repair(backward, forward).line
-    inputs = tuple(cell.inputs.values())
-    half = 0.5 * (line is not None)
-    kind = MISTAKES.get(line.key) if line else None
+    name, pair, inputs = backward.__name__, (forward, backward), tuple(cell.inputs.values())
+    _, line, found_key = cell.backward.repair(backward, forward)
+    half, kind = 0.5 * bool(found_key), MISTAKES.get(found_key)
 
     def verdict(key: str, words: str, asked: str = "", score: float = half) -> Verdict:
         if kind and key not in MISTAKES:

@@ -7,11 +7,13 @@ A copy of the submission is what runs, in a folder of its own: a submission that
 
 from __future__ import annotations
 
-import importlib.util
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -118,7 +120,7 @@ def _lacks(path: Path) -> str:
 def _inside(path: Path) -> list[Path]:
     """Return the files of a folder and its folders, but for hidden ones; a file as it is."""
     found = path.rglob("*") if path.is_dir() else [path]
-    hidden = (".", "__pycache__", "__MACOSX")
+    hidden = (".", "__pycache__", "__MACOSX", "site-packages")
     return sorted(file for file in found if file == path or file.is_file() and not any(
         part.startswith(hidden) for part in file.relative_to(path).parts))
 
@@ -134,8 +136,10 @@ def _beside(path: Path) -> tuple[Path, ...]:
 
 
 def _files(path: Path, deep: bool = True) -> tuple[Path, ...]:
+    """Return the files with code, but for the published solutions in a copy of the exercises' folder."""
     return tuple(file for file in _inside(path) if _is_code(file) and not file.name.startswith("__") and (
-        deep or file.parent == path))
+        deep or file.parent == path) and not (
+        file.parent.name == "solutions" and file.parent.with_name(file.name).is_file()))
 
 
 def grade_all(found: Sequence[Submission], steps: Sequence[Step] = (), *, seconds: float = SECONDS,
@@ -154,14 +158,9 @@ def grade_all(found: Sequence[Submission], steps: Sequence[Step] = (), *, second
         raise ArgumentError(f"{found[0].name}: {next(filter(None, why))}")
     work = [(submission, step, _in_order(step, [file for file, has in files.items() if step in has]))
             for submission, files in zip(found, holding) for step in asked]
-    several = (jobs or os.cpu_count() or 1) > 1 and len(work) > 1
-    if several and importlib.util.find_spec("joblib") is not None:
-        import joblib
-        graded = joblib.Parallel(n_jobs=jobs or -1, prefer="threads")(      # threads that wait for processes
-            joblib.delayed(_grade_apart)(*each, seconds, megabytes) for each in work)
-    else:
-        graded = [_grade_apart(*each, seconds, megabytes) for each in work]
-    every = iter(graded)
+    with ThreadPoolExecutor(jobs or os.cpu_count()) as threads:         # which wait for processes
+        apart = partial(_grade_apart, seconds=seconds, megabytes=megabytes)
+        every = iter(list(threads.map(apart, *zip(*work))))
     return [_result(submission, unread, dict(zip([step.name for step in asked], every)))
             for submission, (_, unread) in zip(found, read)]
 
@@ -193,8 +192,12 @@ def _steps_of(submission: Submission) -> tuple[dict[Path, list[Step]], list[str]
 
 
 def _in_order(step: Step, files: list[Path]) -> list[Path]:
-    """Return the files with this step, first those named after it."""
-    return sorted(files, key=lambda file: (file.stem != step.stem, not file.stem.startswith(step.name)))
+    """Return the files with this step, first those named after it; of these the newest try, by the numbers
+    behind that name (step03-1.py, step03 (2).py); what lies in an inner folder comes later."""
+    def tries(file: Path) -> list[int]:
+        return [int(number) for number in re.findall(r"\d+", file.stem.lower().rpartition(step.name)[2])]
+    newest = sorted(files, key=tries, reverse=True)
+    return sorted(newest, key=lambda file: (step.name not in file.stem.lower(), len(file.parts)))
 
 
 def _grade_apart(submission: Submission, step: Step, files: list[Path], seconds: float,
@@ -262,7 +265,7 @@ def grade_step(files: Sequence[str], name: str, functions: Sequence[str], withou
         if own:
             names[function] = own[0][function]
         if own[1:]:
-            first, *others = (Path(every["__file__"]).name for every in own)
+            first, *others = (every["__file__"] for every in own)
             problems.append(f"{function}: {first} counts, not {', '.join(others)}")
     names = {key: value for key, value in names.items() if key not in without}
     graded = list(grade(names, step._replace(functions=tuple(

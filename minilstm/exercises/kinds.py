@@ -1,10 +1,11 @@
-"""Of which kind the mistake in a line is that is proved wrong: that of the change which makes it right.
+"""Of which kind a mistake is, and in which line: the change which makes everything right tells.
 
 The changes are those of ``minilstm.gradients.repair``; instead of gradients, any results are compared.
 """
 
 from __future__ import annotations
 
+import ast
 import copy
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
@@ -12,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from minilstm.exercises.verdict import as_arrays, equal_results
+from minilstm.exercises.verdict import Line, as_arrays, equal_results
+from minilstm.gradients.repair.edits import Edit
 from minilstm.gradients.repair.program import units_of
-from minilstm.gradients.repair.search import Search
+from minilstm.gradients.repair.search import RIGHT_THEN_WRONG, Search
 
-MOST = 2000             # changes of one line
+MOST = 3000             # changes
 
 
 class Results:
@@ -53,15 +55,35 @@ class Results:
         return not any(other.errors(other.gradients())[0] for other in others)
 
 
-def kind_at(line: int, function: Callable[..., Any], cases: Sequence[tuple[Sequence[Any], Any]]) -> str:
-    """Return the key of the mistake in a line of a function, or of one that it calls; "" if it has no name.
+def kind_of(function: Callable[..., Any], cases: Sequence[tuple[Sequence[Any], Any]],
+            line: Line | None) -> tuple[str, Line | None]:
+    """Return the key of the one mistake in a function or in those that it calls, and its line.
 
-    ``cases``: arguments, and what should be returned.
+    ``cases``: arguments, and what should be returned; ``line``: where that is known. The key is "wrong line"
+    for one without a name, and "" if no one change makes everything right. A line that was not known is None
+    if changes of several would do.
     """
     problem: Any = Results(function, cases)
     with np.errstate(all="ignore"):
         try:
             search = Search(problem, units_of(problem.run))
-            return next((edit.key for _, edit in search.repairs(MOST, line)), "")
+            found = list(search.repairs(MOST, line and line.number))
         except Exception:       # its source cannot be edited
-            return ""
+            found = []
+    edits = [edit for known, edit in found if known != RIGHT_THEN_WRONG] or [edit for _, edit in found]
+    lines = {Line(edit.statement.unit.tree.name, edit.statement.line) for edit in edits}
+    keys = {edit.key for edit in edits}
+    if keys >= {"line_too_many"} and len(lines) == 1:
+        keys = {"line_too_many"}
+    if len(keys) > 1:
+        keys.discard("number")          # such as 0 times what is too many
+    if line is None and len(lines) == 1 and not any(map(_moves, edits)):
+        line, = lines
+    return "wrong line" if len(keys) > 1 or line and not keys else "".join(keys), line
+
+
+def _moves(edit: Edit) -> bool:
+    """Return whether the mistake may stand elsewhere: a line is missing, or what is returned has another
+    name."""
+    returned = isinstance(edit.statement.node, ast.Return)
+    return edit.how in ("before", "end") or returned and edit.key == "order"

@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minilstm.exercises.kinds import kind_at
+from minilstm.exercises.kinds import kind_of
 from minilstm.exercises.repair import Repair, has_cache, repair, without_cache
 from minilstm.exercises.verdict import (ANY_QUESTION, BLANKS, SINGLE, Line, Names, Verdict, blanks,
                                         changed_at, difference_in_words, equal_results, failed, hint_about,
-                                        overwrites, question_about, statement_at, student_function)
+                                        overwrites, question_about, statement_at, statements,
+                                        student_function)
 from minilstm.gradients.diagnosis.mistakes import MISTAKES
 
 
@@ -72,15 +73,15 @@ class Task(NamedTuple):
         return [(*case, run(forward, before)[-1]) for case, before in zip(self.cases, self.behind.cases)]
 
     def repair(self, function: Any, forward: Any = None, k: int = 0, blanks: Sequence[int] = ()) -> Repair:
-        """Look for the line of a function that is proved wrong at a case, behind ``forward``."""
+        """Look for what is proved wrong in a function at a case, behind ``forward``."""
         given, rights = self.arguments(forward), self.arguments()
         found = repair(function, given[k], self.right, rights[k], blanks)
-        if found.line is None or blanks:
+        if found.right or blanks:
             return found
         full = [run(self.right, case) for case in rights]
         cases = list(zip(given, [without_cache(want, want) for want in full]))
-        key = kind_at(found.line.number, inspect.unwrap(function), [cases[k], *cases])
-        return found._replace(line=found.line._replace(key=key))
+        key, line = kind_of(inspect.unwrap(function), [cases[k], *cases], found.line)
+        return Repair(False, line, key)
 
 
 def judge(names: Names, name: str, question: str, task: Task) -> Verdict:
@@ -111,7 +112,7 @@ def unfinished(function: Any, left: Sequence[int], task: Task, question: str) ->
     name, every = function.__name__, BLANKS.get(function.__name__, 0)
     words = f"{len(left)} blank{'s' * (len(left) > 1)} left"
     hint = f"{statement_at(function, left[0])}: {question}"
-    if len(left) < every:
+    if len(left) < every <= len(statements(function)):       # else most lines of the exercise's are gone
         words = f"{every - len(left)} of {every} lines written"
         found = task.repair(function, blanks=left)
         words += ", those are right" * found.right
@@ -144,17 +145,21 @@ def _judge(function: Any, name: str, question: str, task: Task, forward: Any) ->
     close = (equal_results(*pair, SINGLE) for pair in zip(got, wanted))
     if not wrong or task.unnamed == "wrong_forward" and all(close):     # a forward may compute in float32
         return Verdict(1.0)
-    line = task.repair(function, forward, wrong[0]).line
+    _, line, key = task.repair(function, forward, wrong[0])
     for mistake in task.wrongs:
         made = mistake.made_in(task.right)
         numbers = [without_cache(run(made, case), want) for case, want in zip(task.arguments(), full)]
         if all(map(equal_results, got, numbers)):
             return Verdict(0.0, (mistake.name,), "exactly the numbers that this mistake gives",
                            hint_about(name, function, line, mistake.question))
-    kind = MISTAKES.get(line.key) if line and task.unnamed == "no name" else None
+    kind = MISTAKES.get(key) if task.unnamed == "no name" else None
+    words = difference_in_words(got[wrong[0]], wanted[wrong[0]], task.outputs)
+    if wrong[0]:            # not for the first arguments
+        called = zip(inspect.signature(function).parameters, map(str, task.arguments()[wrong[0]]))
+        shown = ", ".join(f"{key} = {value}" for key, value in called if len(value) < 40)
+        words += f" for {shown}" * bool(shown)
     return task.named(function, got[0], line) or Verdict(
-        0.0, (kind.key if kind else task.unnamed,),
-        difference_in_words(got[wrong[0]], wanted[wrong[0]], task.outputs),
+        0.0, (kind.key if kind else task.unnamed,), words,
         hint_about(name, function, line, kind.question if kind else "", question))
 
 

@@ -2,8 +2,8 @@
 
 In a copy of the function, and of those that it calls, each statement is replaced by what stands there in the
 right one, or left out. The first for which that, and nothing else, makes the results right is wrong. Where
-it reads what the right function does not have, that may be what is wrong, and nothing is proved. No other
-line is ever pointed at.
+it reads what the right function does not have, that may be what is wrong, and nothing is proved here
+(``kinds.py`` looks on, in the student's own lines).
 """
 
 from __future__ import annotations
@@ -27,10 +27,12 @@ PARTS = ("body", "orelse", "finalbody")
 
 
 class Repair(NamedTuple):
-    """Whether the results are right, with the blanks filled; else the line that is proved wrong, or None."""
+    """Whether the results are right, with the blanks filled; else the line that is proved wrong, or None, and
+    the key of the mistake."""
 
     right: bool
     line: Line | None = None
+    key: str = ""
 
 
 def repair(function: Any, arguments: Sequence[Any], right: Any, right_arguments: Sequence[Any],

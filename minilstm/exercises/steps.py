@@ -116,9 +116,10 @@ def _defines(text: str, name: str) -> bool:
 
 
 def is_step_file(stem: str) -> bool:
-    """Return whether a file has an exercise's own name: in any case, and with what a download adds to it."""
-    stems = "|".join(step.stem for step in STEPS)
-    return re.fullmatch(rf"({stems})[\W\d_]*(copy[\W\d_]*)?", stem, re.IGNORECASE) is not None
+    """Return whether a file has an exercise's own name, also short (step03): in any case, and with what a
+    download adds to it."""
+    stems = "|".join(f"{step.stem}|{step.name}" for step in STEPS)
+    return re.fullmatch(rf"({stems})([\W_][\W\d_]*)?(copy[\W\d_]*)?", stem, re.IGNORECASE) is not None
 
 
 def grade(names: Names, step: Step) -> list[Graded]:

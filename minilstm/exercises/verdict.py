@@ -43,11 +43,10 @@ Names = Mapping[str, Any]           # what a submission defines
 
 
 class Line(NamedTuple):
-    """A line of a function that is proved wrong, and the key of the mistake in it ("" if it has no name)."""
+    """A line of a function that is proved wrong."""
 
     function: str
     number: int
-    key: str = ""
 
 
 class Verdict(NamedTuple):
@@ -89,7 +88,7 @@ def student_function(names: Names, name: str) -> Callable[..., Any]:
 
 def blanks(function: Any) -> list[int]:
     """Return the lines of a function that are still blank."""
-    return [line for line, node in _statements(function) if _is_blank(node)]
+    return [line for line, node in statements(function) if _is_blank(node)]
 
 
 def failed(name: str, error: BaseException, question: str, function: Any = None, line: Any = None) -> Verdict:
@@ -119,7 +118,7 @@ def hint_about(name: str, function: Any, line: Line | None, asked: str, question
 
 def changed_at(function: Any, line: int) -> set[str]:
     """Return the names that a line assigns to."""
-    return {name for at, node in _statements(function) if at == line and not isinstance(node, ast.Expr)
+    return {name for at, node in statements(function) if at == line and not isinstance(node, ast.Expr)
             for name in changed(node)}
 
 
@@ -144,7 +143,7 @@ def _line(function: Any, line: int) -> str:
     return f"cell {cell}, line {line}" if cell else f"line {line}"
 
 
-def _statements(function: Any) -> list[tuple[int, ast.stmt]]:
+def statements(function: Any) -> list[tuple[int, ast.stmt]]:
     """Return the statements of a function with their lines; none where there is no source."""
     try:
         lines, first = inspect.getsourcelines(inspect.unwrap(function))

@@ -47,9 +47,9 @@ def gradcheck(target: Any, inputs: Any, *, method: str = "both", upstream: Any =
               ``backward(dy)`` (``backward()`` for a loss), that keeps parameters and gradients in ``params``
               and ``grads`` (dicts or lists) or in attributes (``W`` and ``dW``, ``d_W``, ...).
         inputs: what forward takes: an array, a tuple, or a dict by the names of forward's arguments. Each may
-            be an array or a tuple, list or dict of arrays. Floating point arrays are converted to float64 and
-            checked, each under the name of its argument or its key; integers (tokens, targets, also in lists)
-            and None are passed on.
+            be an array or a tuple, list (of time steps, say) or dict of arrays. Floating point arrays are
+            converted to float64 and checked, each under the name of its argument or its key; integers
+            (tokens, targets, also in lists) and None are passed on.
         method: "finite" (central differences), "complex" (complex step), or "both": finite differences, and
             complex step too where the forward keeps complex numbers.
         upstream: gradient of each output, in order (a list; None entries are handed to backward as missing).

@@ -47,11 +47,11 @@ def load(file: Path, problems: list[str] | None = None, *, definitions: bool = F
     module.__package__ = ".".join(folder.relative_to(root).parts)
     sys.path[:] = [str(folder), str(root), *sys.path, os.getcwd()]      # last: it may hide a library
     known = set(dir(builtins))
-    is_notebook = file.suffix.lower() == ".ipynb"
+    is_notebook = str(file) not in cells
     for number, (name, source) in enumerate(cells.items(), 1):
         if is_notebook:
             CELLS[name] = number
-            if source.lstrip().startswith("%%") and not source.lstrip().startswith(("%%time", "%%capture")):
+            if re.match(r"\s*%%(?!time|capture|writefile\s+\S+\.py\b)", source):
                 continue                                # a cell of another language
             source = "\n".join(_python(source.splitlines()))
             linecache.cache[name] = (len(source), None, source.splitlines(True), name)
@@ -90,8 +90,11 @@ def sources(file: Path) -> dict[str, str]:
     try:
         if file.suffix.lower() == ".py":
             with tokenize.open(file) as source:     # heeds a line such as # -*- coding: latin-1 -*-
-                return {str(file): source.read()}
-        text = file.read_text(encoding="utf-8-sig")
+                text = source.read()
+                if not text.lstrip().startswith("{"):       # a notebook under another name
+                    return {str(file): text}
+        else:
+            text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ArgumentError(f"{file}: cannot be read: not UTF-8 (byte {error.start})") from error
     except SyntaxError as error:

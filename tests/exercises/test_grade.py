@@ -123,6 +123,38 @@ def test_step_files_that_a_download_renamed_are_one_submission(tmp_path: Path) -
     assert one.score == 30 and one.notes == ("lstm_step: step03_lstm_step-1.py counts, not Step03_LSTM_step (2).py",)
 
 
+def test_of_several_tries_the_newest_counts(tmp_path: Path) -> None:
+    """By the numbers of a download, also in a folder of its own; which one counted is said."""
+    wrong = RIGHT.replace("E[tokens]", "E[tokens - 1]")
+    for student, tries in {"ada": ("step06_embedding.py", "step06_embedding-2.py", "step06_embedding-10.py"),
+                           "ben": ("step06.py", "step06-1.py", "step06 (2).py"), "cem": ("main.py", "my_step06_v1.py"),
+                           "dan": ("old/step06_embedding-3.py", "step06_embedding.py")}.items():
+        for name in tries:
+            (tmp_path / student / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / student / name).write_text(RIGHT if name == tries[-1] else wrong, encoding="utf-8")
+    rows = {one.submission: one for one in grade_all(submissions(tmp_path), STEPS[5:6], jobs=1)}
+    assert {one.score for one in rows.values()} == {10} and {len(one.notes) for one in rows.values()} == {2}
+    assert rows["ada"].notes[0] == ("embedding_forward: step06_embedding-10.py counts, not step06_embedding-2.py, "
+                                    "step06_embedding.py")
+    assert rows["dan"].notes[0] == "embedding_forward: step06_embedding.py counts, not old/step06_embedding-3.py"
+    assert len(submissions(tmp_path / "ben")) == 1
+
+
+def test_in_a_copy_of_the_repository_the_solutions_do_not_count(tmp_path: Path) -> None:
+    """Nor do the libraries of a virtual environment."""
+    copy = tmp_path / "ada" / "exercises"
+    shutil.copytree(EXERCISES, copy)
+    library = tmp_path / "ben" / "venv" / "site-packages" / "numpy"
+    library.mkdir(parents=True)
+    (library / "pad.py").write_text("def pad(x):\n    pass\n", encoding="utf-8")
+    (copy / "step06_embedding.py").write_text(RIGHT.replace("E[tokens]", "E[tokens - 1]"), encoding="utf-8")
+    (copy / "solutions" / "my_own.py").write_text(RIGHT, encoding="utf-8")      # is none of them
+    ada, ben = grade_all(submissions(tmp_path), [STEPS[5], STEPS[7]], jobs=1)
+    assert (ada.score, ben.score) == (6, 0) and ben.notes == ("an empty folder",)
+    assert ada.notes == ("embedding_forward: exercises/step06_embedding.py counts, not exercises/solutions/my_own.py",
+                         "embedding_backward: exercises/step06_embedding.py counts, not exercises/solutions/my_own.py")
+
+
 def test_one_bad_part_costs_nothing_else(tmp_path: Path) -> None:
     """A line that fails, an endless one, a crash in one function."""
     for name, more in (("fails.py", "1 / 0"), ("endless.py", "while True: pass"), ("needless.py", "import no_such_package"),

@@ -271,9 +271,8 @@ def test_hints_quote_the_wrong_line(number: int, right: str, wrong: str, points:
 
 @pytest.mark.parametrize("right, wrong", [
     ("dz = dh * (1 - h * h)", "slope = 1 + h * h\n    dz = dh * slope"),                    # which of the two is not known
-    ("dz = dh * (1 - h * h)", "dz = dh\n    while True:\n        dz = 2 * dz\n        break"),   # a change may be endless
     ("dz = dh * (1 - h * h)", "def slope():\n        return 1 + h * h\n    dz = dh * slope()"),
-    ("dz = dh * (1 - h * h)", "dz = 2 * dh * other(h)\n\n\ndef other(h):\n    return 1")])
+    ("dz = dh * (1 - h * h)", "dz = other(h) * 2\n\n\ndef other(h):\n    return 1")])       # more than one change
 def test_where_nothing_is_proved_no_line_is_quoted(right: str, wrong: str, tmp_path: Path) -> None:
     path = tmp_path / FILES[1].name
     before, after = solution(1).read_text(encoding="utf-8").split(right)
@@ -281,6 +280,53 @@ def test_where_nothing_is_proved_no_line_is_quoted(right: str, wrong: str, tmp_p
     path.write_text(f"{before}{inside}{after}\n\n{helper}\n", encoding="utf-8")
     hint = graded(path, 1)[1].hint
     assert hint.startswith("rnn_step_backward: ") and hint.endswith("?")
+
+
+OWN_WAY = """
+def rnn_backward(dh, cache):
+    x, h, W = cache
+    N, T, H = dh.shape
+    dW, db, dxs, carry = 0, 0, [], np.zeros((N, H))
+    for t in range(T)[::-1]:
+        dz = (dh[:, t] + carry) * (1 - h[:, t + 1] ** 2)
+        dW = dW + np.hstack([h[:, t], x[:, t]]).T @ dz
+        db = db + dz.sum(0)
+        back = dz @ W[:H].T
+        carry = back
+        dxs.insert(0, dz @ W[H:].T)
+    return np.stack(dxs, axis=1), carry, dW, db
+"""
+
+
+@pytest.mark.parametrize("right, wrong, mistake, hint", [
+    ("dz = (", "dz = (", "", ""),
+    ("dxs.insert(0, dz @ W[H:].T)", "dxs.insert(0, dz @ W[-H:].T)", "a wrong gradient", "line 16, dxs.insert(0, dz @ W["),
+    ("h[:, t], x[:, t]]", "h[:, t], x[:, t - 1]]", "an index", "line 12, dW = dW + np.hstack([h[:, t], x[:, t - 1]])"),
+    ("carry, dW", "dW, carry", "the order", "rnn_backward: "),      # or its two have the other's name
+    ("        carry = back\n", "", "dh of step t+1 is not added", "rnn_backward: "),           # it stands nowhere
+    ("db = db + dz.sum(0)", "db = db + dz.sum(0)\n        db = 2 * db", "a line too many", "line 14, db = 2 * db: ")])
+def test_an_answer_in_ones_own_way(right: str, wrong: str, mistake: str, hint: str, tmp_path: Path) -> None:
+    """The change that makes it right names the mistake, and its line where no other would do."""
+    assert OWN_WAY.count(right) == 1
+    path = tmp_path / FILES[2].name
+    path.write_text(f"import numpy as np\n\nrnn_forward = None\n\n{OWN_WAY.replace(right, wrong)}", encoding="utf-8")
+    one = graded(path, 2)[1]
+    assert one.mistake == mistake and one.hint.startswith(hint) and one.score == (6, 3)[bool(mistake)]
+
+
+def test_what_was_called_is_shown_where_only_some_numbers_are_wrong() -> None:
+    def pad(sequences: Any) -> Any:
+        tokens, lengths = answers.pad(sequences)
+        return tokens[:, :4], lengths
+    one = grade({"pad": pad}, STEPS[7])[0]
+    assert one.detail == ("tokens has shape (3, 4), expected (3, 7) for "
+                          "sequences = [[1], [2], [3, 3, 3, 3, 3, 3, 3]]")
+
+
+def test_a_stub_is_no_written_line(tmp_path: Path) -> None:
+    path = tmp_path / FILES[3].name
+    path.write_text("def lstm_step(x, h_prev, c_prev, W, b):\n    ...\n", encoding="utf-8")
+    assert graded(path, 3)[0].detail == "1 blank left"
 
 
 @pytest.mark.parametrize("number, lines, function, detail, hint", [

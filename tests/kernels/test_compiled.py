@@ -106,7 +106,7 @@ def test_the_embeddings_gradient_place_by_place(padding_idx: int | None, dtype: 
 @pytest.mark.parametrize(("M", "K"), [(1, 1), (3, 5), (4, 7), (16, 3), (37, 11), (64, 64)])
 def test_products_of_every_width(M: int, K: int, rng: np.random.Generator) -> None:
     """Sums do not depend on the tile they fall into, and nothing beside the result is written."""
-    from minilstm.kernels.cpu.products import Packed
+    from minilstm.kernels.cpu.products import WHOLE, Product
     W, state = (rng.standard_normal(shape, dtype=np.float32) for shape in ((M, K), (K, 80)))
     first_columns = []
     for n in range(1, 81):
@@ -115,7 +115,7 @@ def test_products_of_every_width(M: int, K: int, rng: np.random.Generator) -> No
         hx[0, :K * n] = state[:, :n].ravel()
         u = np.full((2, M * n), np.nan, np.float32)
         functions = compiled.functions(W)
-        functions.rnn.forward(*Packed(W, functions).parts, hx, u, None, False, n, True)
+        functions.rnn.forward(*Product(W, WHOLE, functions).parts, hx, u, None, False, n, True)
         want = W.astype(np.float64) @ state[:, :n]
         np.testing.assert_allclose(u[0].reshape(M, n), want, rtol=0, atol=1e-5 * max(1, K ** 0.5))
         assert np.isnan(u[1]).all()
@@ -124,16 +124,28 @@ def test_products_of_every_width(M: int, K: int, rng: np.random.Generator) -> No
 
 
 @needs_numba
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (7, 40), (16, 16), (17, 33), (40, 18)])
+def test_steps_are_transposed_whatever_their_strides(rows: int, columns: int, rng: np.random.Generator) -> None:
+    source = rng.standard_normal((3, rows, columns), dtype=np.float32)
+    for view in (source, source[::-1], np.asfortranarray(source)):
+        whole = np.full((3, columns + 2, rows + 1), np.nan, np.float32)
+        target = whole[:, 1:-1, :-1]
+        compiled.functions(source).layout.transpose(view, target)
+        np.testing.assert_array_equal(target, view.swapaxes(1, 2))
+        assert np.isnan(whole).sum() == whole.size - target.size
+
+
+@needs_numba
 def test_arguments_are_looked_at_before_they_are_trusted() -> None:
-    module = compiled.functions(np.ones(1, np.float32)).layout
-    batch, packed = np.ones((3, 2, 3), np.float32), np.zeros((2, 9), np.float32)
+    module = compiled.functions(np.ones(1, np.float32)).gemm
+    W, packed = np.ones((3, 2), np.float32), np.zeros((4, 2, 4), np.float32)
     for wrong in (packed.astype(np.float64), packed[:, ::2], packed[0]):
-        with pytest.raises(TypeError, match="array2"):
-            module.pack(batch, wrong, 0)
-    with pytest.raises(TypeError, match="strided3"):
-        module.pack(batch.astype(np.int32), packed, 0)
+        with pytest.raises(TypeError, match="array3"):
+            module.pack(W, wrong)
+    with pytest.raises(TypeError, match="strided2"):
+        module.pack(W.astype(np.int32), packed)
     with pytest.raises(ValueError):
-        module.pack(batch)
+        module.pack(W)
     assert not packed.any()
 
 
@@ -157,6 +169,16 @@ def test_training_on_padded_tokens_is_that_of_the_readable_functions(make: Any, 
             optimizer.step()
     assert abs(losses[0][0] - losses[0][-1]) > 1e-3
     np.testing.assert_allclose(*losses, atol=1e-4)
+
+
+@needs_numba
+@pytest.mark.parametrize("make", [ml.LSTM, ml.GRU, ml.RNN, lambda D, H, **o: ml.RNN(D, H, nonlinearity="relu", **o)])
+def test_an_evaluation_has_the_bits_of_training(make: Any, rng: np.random.Generator) -> None:
+    """Though it leaves no local derivatives behind."""
+    layer, x = make(17, 33, rng=0), rng.standard_normal((20, 30, 17), dtype=np.float32)
+    y = layer(x)
+    layer.backward(y)
+    np.testing.assert_array_equal(layer.eval()(x), y)
 
 
 # Availability ------------------------------------------------------------------------------------------------------------

@@ -58,6 +58,7 @@ def test_what_else_stands_in_notebooks(tmp_path: Path, monkeypatch: pytest.Monke
     cells = [{"cell_type": "code", "input": ["y = 2"]}]
     (tmp_path / "old.ipynb").write_text(json.dumps({"nbformat": 3, "worksheets": [{"cells": cells}]}), encoding="utf-8")
     assert load(tmp_path / "old.ipynb").y == 2
+    assert load(notebook(tmp_path / "named.py", ["%%writefile rnn.py\ny = 3", "%%html\n<p>", "%%writefile a.csv\n1 2"])).y == 3
 
 
 def test_a_file_says_in_which_encoding_it_is(tmp_path: Path) -> None:

@@ -306,7 +306,8 @@ def items(program: Program, place: Place) -> Found:
     """Another index or slice of what is read."""
     if isinstance(place.node, ast.Subscript):
         stem = bare(place.node.value)
-        if isinstance(place.node.slice, (ast.Slice, ast.Tuple)):
+        if isinstance(place.node.slice, (ast.Slice, ast.Tuple)) and (
+                getattr(place.node.value, "attr", "") not in ("c_", "r_")):     # np.c_ @ W never ends
             yield 2, "slice", stem
         for cost, key, text in subscripts(place.node, place.statement):
             yield cost, key, f"{stem}[{text}]"

@@ -46,8 +46,10 @@ def arrange(function: Any, inputs: Any, options: Mapping[str, Any]) -> Inputs:
         names, values = list(map(str, inputs)), tuple(inputs.values())
         keywords = () if several and kinds[several[0]] is Kind.VAR_POSITIONAL else tuple(names)
     else:
-        branches = children(inputs)
-        values = (inputs,) if branches is None or isinstance(inputs, dict) else tuple(branches)
+        branches = None if isinstance(inputs, dict) else children(inputs)
+        if isinstance(inputs, list) and len(inputs) > len(positional) == 1 and not several:     # of steps
+            branches = None
+        values = (inputs,) if branches is None else tuple(branches)
         names = [positional[k] if k < len(positional) else f"input {k}" for k in range(len(values))]
     arranged = Inputs(names, values, keywords)
     try:

@@ -11,6 +11,7 @@ from minilstm.backend.arrays import Array, get_array_module, to_numpy
 from minilstm.backend.passes import one_pass
 from minilstm.gradients.targets.failures import errors_located
 from minilstm.gradients.targets.side_effects import SideEffect
+from minilstm.gradients.targets.steps import Steps
 from minilstm.gradients.targets.target import Target, Tensors, gate_names, outputs_of, title_of
 from minilstm.gradients.targets.trees import rebuild
 from minilstm.layers.embedding import Embedding
@@ -52,14 +53,14 @@ class LayerTarget(Target):
 
     def evaluate(self, tensors: Tensors) -> list[Array]:
         self._rewind()
-        outputs = self._forward(tensors)
-        self.several_outputs = isinstance(outputs, tuple)
-        return outputs_of(self.title, self.function, outputs)
+        return outputs_of(self.title, self.function, self._forward(tensors))
 
-    def _forward(self, tensors: Tensors) -> Any:
+    def _forward(self, tensors: Tensors) -> tuple[Any, ...]:
         for name, (owner, key) in self.owners.items():
             owner.params[key] = tensors[name]
-        return self.call(self.layer, tensors)
+        outputs = self.call(self.layer, tensors)
+        self.several_outputs = isinstance(outputs, tuple)
+        return outputs if isinstance(outputs, tuple) else (outputs,)
 
     def gradients(self, tensors: Tensors, upstream: list[Array | None]) -> dict[str, Array]:
         for owner, key in self.owners.values():
@@ -70,12 +71,17 @@ class LayerTarget(Target):
         self._rewind()
         return self._back(self._forward(tensors), upstream)
 
-    def _back(self, outputs: Any, upstream: list[Array | None]) -> dict[str, Array]:
-        arguments = rebuild(outputs, list(upstream)) if isinstance(outputs, tuple) else tuple(upstream)
+    def _back(self, outputs: tuple[Any, ...], upstream: list[Array | None]) -> dict[str, Array]:
+        arguments = rebuild(outputs, list(upstream))
         with errors_located(self.title, "backward", self.layer.backward):
             gradients = self.layer.backward(*arguments)
         named = self.match_gradients(gradients, self.layer.backward)
         return {**named, **{name: owner.grads[key].copy() for name, (owner, key) in self.owners.items()}}
+
+    def with_arrays(self) -> Target | None:
+        self._rewind()
+        steps = Steps(self.inputs, self._forward(self.tensors))
+        return LayerTarget(steps.of_object(self.layer), steps.stacked(), self.options) if steps else None
 
     def _check_stack(self, first: dict[str, Array], tensors: Tensors, upstream: list[Array | None]) -> None:
         """Run two forwards, then two backwards; note whether the second finds the first's cache."""

@@ -22,6 +22,7 @@ from minilstm.gradients.targets.arguments import HandOver
 from minilstm.gradients.targets.failures import errors_located
 from minilstm.gradients.targets.names import look_up, split_gradients, takes_cache
 from minilstm.gradients.targets.object_arrays import stored_arrays
+from minilstm.gradients.targets.steps import Steps
 from minilstm.gradients.targets.target import Target, Tensors, outputs_of, title_of
 from minilstm.gradients.targets.trees import is_floating
 
@@ -182,6 +183,10 @@ class ObjectTarget(Target):
                                    "expected an array", thing.backward)
             named[name] = self.fitted(name, gradient)
         return named
+
+    def with_arrays(self) -> Target | None:
+        steps = Steps(self.inputs, self._forward(self._fresh(self.tensors), self.tensors)[0])
+        return ObjectTarget(steps.of_object(self.thing), steps.stacked(), self.options) if steps else None
 
     def value_of(self, name: str) -> Array:
         return self.tensors[name] if name in self.tensors else self.originals[name].astype(np.float64)

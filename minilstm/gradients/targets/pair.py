@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 from typing import Any
-
-import numpy as np
 
 from minilstm.backend.arrays import Array, to_numpy
 from minilstm.gradients.targets.arguments import HandOver
 from minilstm.gradients.targets.failures import check_returned, definition_site, errors_located, not_a_target
-from minilstm.gradients.targets.names import is_cache, is_data, required_names
+from minilstm.gradients.targets.names import is_cache, required_names
 from minilstm.gradients.targets.side_effects import SideEffect
+from minilstm.gradients.targets.steps import Steps
 from minilstm.gradients.targets.target import Target, Tensors, gate_names, outputs_of
-from minilstm.gradients.targets.trees import is_floating
-
-
-def _is_steps(value: Any) -> bool:
-    return isinstance(value, (tuple, list)) and len(value) > 0 and all(map(is_floating, value)) and len(
-        {one.shape for one in value}) == 1
 
 
 class PairTarget(Target):
@@ -108,30 +100,12 @@ class PairTarget(Target):
         return [SideEffect("cache written", (name,)) for name in changed(second)[:1]]
 
     def with_arrays(self) -> Target | None:
-        """Return the pair for arrays (T, ...) in place of lists of T steps; None where it has none."""
         result = self._call({name: value.copy() for name, value in self.tensors.items()})
-        names = [name for name, value in zip(self.inputs.names, self.inputs.values)
-                 if _is_steps(value) and is_data(name)]
-        listed = [k for k, y in enumerate(result[:len(result) - self.caches]) if _is_steps(y)]
-        if self.backward is None or not names + listed:
+        steps = Steps(self.inputs, result[:len(result) - self.caches])
+        if self.backward is None or not steps:
             return None
-        by_position = [name for name in self.inputs.names if name not in self.inputs.keywords]
-        shift = self.caches * self.cache_first
-
-        @functools.wraps(self.forward)
-        def forward(*values: Any, **named: Any) -> Any:
-            given = [list(value) if name in names else value for name, value in zip(by_position, values)]
-            named = {name: list(value) if name in names else value for name, value in named.items()}
-            found = self.forward(*given, **named)
-            return tuple(np.stack(y) if k in listed else y for k, y in enumerate(found))
-
-        @functools.wraps(self.backward)
-        def backward(*arguments: Any) -> Any:
-            return self.backward(*(list(one) if k - shift in listed and one is not None else one
-                                   for k, one in enumerate(arguments)))
-        values = {name: np.stack(value) if name in names else value
-                  for name, value in zip(self.inputs.names, self.inputs.values)}
-        return PairTarget(forward, backward, values, self.options)
+        pair = steps.of_pair(self.forward, self.backward, shift=self.caches * self.cache_first)
+        return PairTarget(*pair, steps.stacked(), self.options)
 
     def gates_of(self, name: str) -> tuple[str, ...]:
         return {"W": self.gates, "b": self.biases}.get(name, ())

@@ -190,11 +190,13 @@ class Target:
             value = values.get(name)
             if isinstance(value, (tuple, list)) and _shape(gradient)[:1] == (len(value),):
                 return list(gradient)
-            if isinstance(gradient, list) and gradient and len(_shape(value)) > 1 and (
-                    _shape(value)[1:] == _shape(gradient[0])):
+            if isinstance(gradient, list) and _shape(value)[1:] and (
+                    {*map(_shape, gradient)} == {_shape(value)[1:]}):
                 return get_array_module(value).stack(gradient)
             return gradient
         values = dict(zip(self.inputs.names, self.inputs.values))
+        if len(values) == 1 and not isinstance(gradients, dict):
+            gradients = steps(next(iter(values)), gradients)
         if isinstance(gradients, dict):
             names = {find_key(name, gradients): name for name in values}
             return {key: steps(names.get(key, ""), gradient) for key, gradient in gradients.items()}

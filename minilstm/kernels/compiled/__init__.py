@@ -7,8 +7,8 @@ lock, so threads do not wait for each other.
 
 - ``lstm.py``, ``gru.py``, ``rnn.py``: blocks of steps, forward and back; ``activations.py``, ``padding.py``:
   what they share;
-- ``gemm.py``: the matrix product of a step;
-- ``layout.py``, ``embedding.py``: other operations of a training step;
+- ``gemm.py``: the matrix product of a step; ``layout.py``: copies; ``vectors.py``: what these two share;
+- ``embedding.py``: its gradient;
 - ``jit.py``, ``build.py``, ``library.py``: how they are compiled, once, and called.
 
 Only float32 is compiled: models are trained in float32, and short approximations are accurate enough for it.

@@ -3,21 +3,18 @@
 BLAS copies both matrices before it multiplies them, and takes a lock for the memory. Here, W is packed once
 for the whole sequence, with four rows side by side (``pack``), and a state is used without copying:
 
-    tile      a panel (4 rows of W) times two vectors of columns: 8 sums in registers, which keeps the
-              multipliers busy (Goto & van de Geijn 2008)
+    tile      a panel (4 rows of W), with AVX-512 two, times two vectors of columns: 8 or 16 sums in
+              registers, which keeps the multipliers busy (Goto & van de Geijn 2008)
     column    four panels times one column, for states with fewer than 8 columns
 
 Each sum runs over k = 0 to K - 1 in order, so its bits do not depend on which tile computes it. If the number
-of columns is not a multiple of the vector length, the last vector overlaps the one before it; columns that
-are already done do not change.
+of columns is not a multiple of the vector length, the last vector overlaps the one before it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-import llvmlite.binding
 import numpy as np
 from llvmlite import ir
 from numba import types
@@ -25,87 +22,37 @@ from numba.extending import intrinsic
 
 from minilstm.kernels.compiled import PANELS, ROWS
 from minilstm.kernels.compiled.jit import compiled, inside
+from minilstm.kernels.compiled.vectors import INDEX, LANES, WORD, Code
 
-LANES = 16 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 8    # numbers of a vector
-SLAB = 32           # columns of a state that stay in the first-level cache while W passes
-WORD, INDEX = ir.IntType(64), ir.IntType(32)
-CONTRACT = ("contract",)
-
-
-class _Code:
-    """Shorthands for LLVM instructions on numbers of the element type of the array type ``like``."""
-
-    def __init__(self, builder: Any, like: Any) -> None:
-        single = like.dtype is types.float32
-        self.builder = builder
-        self.number = ir.FloatType() if single else ir.DoubleType()
-        self.size = 4 if single else 8
-
-    def pointer(self, address: Any, offset: Any, kind: Any) -> Any:
-        b = self.builder
-        return b.inttoptr(b.add(address, b.mul(offset, WORD(self.size))), kind.as_pointer())
-
-    def load(self, address: Any, offset: Any, kind: Any) -> Any:
-        return self.builder.load(self.pointer(address, offset, kind), align=self.size)
-
-    def splat(self, x: Any, kind: Any) -> Any:
-        first = self.builder.insert_element(ir.Constant(kind, ir.Undefined), x, INDEX(0))
-        zeros = ir.Constant(ir.VectorType(INDEX, kind.count), [0] * kind.count)
-        return self.builder.shuffle_vector(first, ir.Constant(kind, ir.Undefined), zeros)
-
-    def sums(self, K: Any, shape: tuple[int, int], kind: Any,
-             factors: Callable[[Any], tuple[list[Any], list[Any]]]) -> Any:
-        """Return Σ_k left[r] right[v] for all pairs, given ``factors(k)`` -> (left, right); K >= 1."""
-        b, entry = self.builder, self.builder.block
-        loop, done = b.append_basic_block("sums"), b.append_basic_block("done")
-        b.branch(loop)
-        b.position_at_end(loop)
-        k, total = b.phi(WORD), [[b.phi(kind) for _ in range(shape[1])] for _ in range(shape[0])]
-        left, right = factors(k)
-        new = [[b.fadd(b.fmul(x, y, flags=CONTRACT), before, flags=CONTRACT) for y, before in zip(right, row)]
-               for x, row in zip(left, total)]
-        following = b.add(k, WORD(1))
-        k.add_incoming(WORD(0), entry)
-        k.add_incoming(following, b.block)
-        for before, after in zip(sum(total, []), sum(new, [])):
-            before.add_incoming(ir.Constant(kind, [0.0] * kind.count), entry)
-            before.add_incoming(after, b.block)
-        b.cbranch(b.icmp_signed("<", following, K), loop, done)
-        b.position_at_end(done)
-        return new
+HEIGHT = 2 * ROWS if LANES == 16 else ROWS  # rows of a tile; AVX-512 has twice the registers
 
 
 def _make_tile(vectors: int, lanes: int) -> Any:
-    """Return a function of compiled code: C (ROWS, vectors·lanes) = W (ROWS, K) B (K, ...).
+    """Return a function of compiled code: C (HEIGHT, vectors·lanes) = W (HEIGHT, K) B (K, ...).
 
-    Its arguments: an array of the numbers' dtype; the addresses of a panel of W, of B and of C; the distance
-    n between the rows of B and between those of C; K; the number of rows; and the number of first columns
-    that must not be changed.
+    Its arguments: an array of the numbers' dtype; the addresses of panels of W, of B and of C; the distance
+    n between the rows of B and between those of C; K; and the number of rows.
     """
     @intrinsic
-    def tile(typing: Any, like: Any, W: Any, B: Any, C: Any, n: Any, K: Any, rows: Any, skip: Any) -> Any:
+    def tile(typing: Any, like: Any, W: Any, B: Any, C: Any, n: Any, K: Any, rows: Any) -> Any:
         def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            _, W, B, C, n, K, rows, skip = arguments
-            c, b = _Code(builder, like), builder
+            _, W, B, C, n, K, rows = arguments
+            c, b = Code(builder, like), builder
             kind = ir.VectorType(c.number, lanes)
 
             def factors(k: Any) -> tuple[list[Any], list[Any]]:
                 w, row = b.mul(k, WORD(ROWS)), b.mul(k, n)
-                return ([c.splat(c.load(W, b.add(w, WORD(r)), c.number), kind) for r in range(ROWS)],
+                panels = [b.add(w, b.mul(K, WORD(ROWS * p))) for p in range(HEIGHT // ROWS)]
+                return ([c.splat(c.load(W, b.add(panel, WORD(r)), c.number), kind)
+                         for panel in panels for r in range(ROWS)],
                         [c.load(B, b.add(row, WORD(v * lanes)), kind) for v in range(vectors)])
-            total = c.sums(K, (ROWS, vectors), kind, factors)
-            numbers = ir.VectorType(WORD, lanes)
-            done = b.icmp_signed("<", ir.Constant(numbers, list(range(lanes))), c.splat(skip, numbers))
-            for r in range(ROWS):
+            total = c.sums(K, (HEIGHT, vectors), kind, factors)
+            for r in range(HEIGHT):
                 with b.if_then(b.icmp_signed("<", WORD(r), rows)):
                     for v in range(vectors):
-                        place = c.pointer(C, b.add(b.mul(n, WORD(r)), WORD(v * lanes)), kind)
-                        new = total[r][v]
-                        if v == 0:
-                            new = b.select(done, b.load(place, align=c.size), new)
-                        b.store(new, place, align=c.size)
+                        c.store(total[r][v], C, b.add(b.mul(n, WORD(r)), WORD(v * lanes)))
             return context.get_dummy_value()
-        return types.void(like, *[types.uintp] * 3, *[types.intp] * 4), code
+        return types.void(like, *[types.uintp] * 3, *[types.intp] * 3), code
     return tile
 
 
@@ -113,7 +60,7 @@ def _make_column(typing: Any, like: Any, W: Any, B: Any, C: Any, n: Any, K: Any,
     """One column of C for up to ``rows`` rows of PANELS panels; the arguments are those of a tile."""
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         _, W, B, C, n, K, rows = arguments
-        c, b = _Code(builder, like), builder
+        c, b = Code(builder, like), builder
         kind = ir.VectorType(c.number, ROWS)
 
         def factors(k: Any) -> tuple[list[Any], list[Any]]:
@@ -123,8 +70,8 @@ def _make_column(typing: Any, like: Any, W: Any, B: Any, C: Any, n: Any, K: Any,
         total = c.sums(K, (PANELS, 1), kind, factors)
         for row in range(PANELS * ROWS):
             with b.if_then(b.icmp_signed("<", WORD(row), rows)):
-                place = c.pointer(C, b.mul(n, WORD(row)), c.number)
-                b.store(b.extract_element(total[row // ROWS][0], INDEX(row % ROWS)), place, align=c.size)
+                number = b.extract_element(total[row // ROWS][0], INDEX(row % ROWS))
+                c.store(number, C, b.mul(n, WORD(row)))
         return context.get_dummy_value()
     return types.void(like, *[types.uintp] * 3, *[types.intp] * 3), code
 
@@ -135,44 +82,41 @@ single = narrow if LANES == 8 else _make_tile(1, LANES)
 
 
 @inside
-def panel(like: np.ndarray, W: int, B: int, C: int, n: int, K: int, columns: int, rows: int) -> None:
-    """C (rows, columns) = W B for one panel of W; columns >= 8."""
+def multiply_rows(like: np.ndarray, W: int, B: int, C: int, n: int, K: int, rows: int) -> None:
+    """C = W B for the rows of one tile."""
     size, j = like.itemsize, 0
-    while j + 2 * LANES <= columns:
-        wide(like, W, B + j * size, C + j * size, n, K, rows, 0)
-        j += 2 * LANES
-    while j + LANES <= columns:
-        single(like, W, B + j * size, C + j * size, n, K, rows, 0)
-        j += LANES
-    while j < columns:
-        start = min(j, columns - 8)                 # this vector may overlap the previous one
-        narrow(like, W, B + start * size, C + start * size, n, K, rows, j - start)
-        j = start + 8
+    while j < n:
+        if n < 8:
+            column(like, W, B + j * size, C + j * size, n, K, rows)
+            j += 1
+        elif j + 2 * LANES <= n:
+            wide(like, W, B + j * size, C + j * size, n, K, rows)
+            j += 2 * LANES
+        elif j + LANES <= n:
+            single(like, W, B + j * size, C + j * size, n, K, rows)
+            j += LANES
+        else:
+            j = min(j, n - 8)                       # this vector may overlap the previous one
+            narrow(like, W, B + j * size, C + j * size, n, K, rows)
+            j += 8
 
 
 @inside
-def multiply(weights: np.ndarray, M: int, states: np.ndarray, out: np.ndarray,
+def multiply(weights: np.ndarray, blocks: np.ndarray, states: np.ndarray, out: np.ndarray,
              t: int, first: int, n: int) -> None:
-    """Write W @ state into out[t], for the state (K, n) that begins at states[t, first].
+    """Write W @ state into out[t], for the state that begins at states[t, first].
 
-    weights (panels, K, ROWS): W (M, K) as ``pack`` leaves it.
+    ``weights`` holds blocks of W, one after another as ``pack`` leaves them; blocks (number, 5): how many
+    numbers each has there, its M rows and K columns, and where they begin in W.
     """
-    K, size = weights.shape[1], weights.itemsize
-    W, B = weights.ctypes.data, states.ctypes.data + (t * states.shape[1] + first) * size
-    C = out.ctypes.data + t * out.shape[1] * size
-    if n < 8:
-        for row in range(0, M, PANELS * ROWS):
-            for j in range(n):
-                column(weights, W + row * K * size, B + j * size, C + (row * n + j) * size, n, K, M - row)
-        return
-    for j in range(0, n, SLAB):
-        columns = min(SLAB, n - j)
-        if columns < 8:                                     # too few: the slab before has them
-            break
-        if n - j - columns < 8:
-            columns = n - j
-        for row in range(0, M, ROWS):
-            panel(weights, W + row * K * size, B + j * size, C + (row * n + j) * size, n, K, columns, M - row)
+    W, size = weights.ctypes.data, weights.itemsize
+    for b in range(len(blocks)):
+        packed, M, K, top, left = blocks[b, 0], blocks[b, 1], blocks[b, 2], blocks[b, 3], blocks[b, 4]
+        B = states.ctypes.data + (t * states.shape[1] + first + left * n) * size
+        C = out.ctypes.data + (t * out.shape[1] + top * n) * size
+        for row in range(0, M, HEIGHT if n >= 8 else PANELS * ROWS):
+            multiply_rows(weights, W + row * K * size, B, C + row * n * size, n, K, M - row)
+        W += packed * size
 
 
 @compiled("strided2", "array3")

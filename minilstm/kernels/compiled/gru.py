@@ -15,48 +15,30 @@ from minilstm.kernels.compiled.padding import add, carry, put
 
 
 @inside
-def step(u: np.ndarray, hx: np.ndarray, t: int, size: int) -> None:
-    """r, z, n, q into u[t] (L+1, 5 size), h into hx[t+1], given the product's r, z, n, q in u[t]."""
-    half = u.dtype.type(0.5)
+def step(u: np.ndarray, hx: np.ndarray, t: int, size: int, keep: bool) -> None:
+    """h into hx[t+1], given the product's q, r, z, n in u[t]; ``keep``: K_q, K_r, K_z, K_n, z into u[t]."""
+    half, one = u.dtype.type(0.5), u.dtype.type(1)
     for k in range(size):
-        r, z = sigmoid_of_minus(u[t, k], half), sigmoid_of_minus(u[t, size + k], half)
-        n = tanh(u[t, 2 * size + k] + r * u[t, 3 * size + k])
-        u[t, k], u[t, size + k], u[t, 2 * size + k] = r, z, n
-        hx[t + 1, k] = n + z * (hx[t, k] - n)           # (1 - z) * n + z * h
+        q, h = u[t, k], hx[t, k]
+        r, z = sigmoid_of_minus(u[t, size + k], half), sigmoid_of_minus(u[t, 2 * size + k], half)
+        n = tanh(u[t, 3 * size + k] + r * q)
+        hx[t + 1, k] = n + z * (h - n)                  # (1 - z) * n + z * h
+        if keep:
+            K_n = (one - z) * (one - n * n)
+            K_q = K_n * r
+            u[t, k], u[t, size + k] = K_q, K_q * q * (one - r)
+            u[t, 2 * size + k], u[t, 3 * size + k] = z * (one - z) * (h - n), K_n
+            u[t, 4 * size + k] = z
 
 
-@inside
-def derive(u: np.ndarray, hx: np.ndarray, t: int, size: int) -> None:
-    """Replace what ``step`` left in u[t] by the local derivatives K_q, K_z, K_n, K_r, and z."""
-    one = u.dtype.type(1)
-    for k in range(size):
-        r, z, n, q = u[t, k], u[t, size + k], u[t, 2 * size + k], u[t, 3 * size + k]
-        K_n = (one - z) * (one - n * n)
-        K_q = K_n * r
-        u[t, k], u[t, size + k], u[t, 2 * size + k] = K_q, z * (one - z) * (hx[t, k] - n), K_n
-        u[t, 3 * size + k], u[t, 4 * size + k] = K_q * q * (one - r), z
-
-
-@inside
-def step_back(u: np.ndarray, dhx: np.ndarray, carried: np.ndarray, t: int, size: int) -> None:
-    """dq, da_z, da_n, da_r into u[t], given dh in dhx[t+1]; dh * z into ``carried`` (size,)."""
-    for k in range(size):
-        dh = dhx[t + 1, k]
-        for block in range(4):
-            u[t, block * size + k] *= dh                # 3 to 7, 9, 10
-        carried[k] = dh * u[t, 4 * size + k]            # 8
-
-
-@compiled("array3", "int", "array2", "array2", "mask2", "bool", "int")
-def forward(weights: np.ndarray, M: int, hx: np.ndarray, u: np.ndarray,
+@compiled("array1", "index2", "array2", "array2", "mask2", "bool", "int")
+def forward(weights: np.ndarray, blocks: np.ndarray, hx: np.ndarray, u: np.ndarray,
             padded: np.ndarray, keep: bool, n: int) -> None:
     """See ``sequence.Cell.forward_steps``; ``keep``: leave local derivatives behind."""
     size = u.shape[1] // 5
     for t in range(len(hx) - 1):
-        multiply(weights, M, hx, u, t, 0, n)
-        step(u, hx, t, size)
-        if keep:
-            derive(u, hx, t, size)
+        multiply(weights, blocks, hx, u, t, 0, n)
+        step(u, hx, t, size, keep)
         if len(padded):
             carry(hx, t, 0, size, padded)
             if keep:                                    # the identity: dh_prev = dh
@@ -64,15 +46,17 @@ def forward(weights: np.ndarray, M: int, hx: np.ndarray, u: np.ndarray,
                 put(u, t, 4 * size, size, 1, padded)
 
 
-@compiled("array3", "int", "array2", "array2", "array1", "array2", "int")
-def backward(weights: np.ndarray, M: int, u: np.ndarray, dhx: np.ndarray,
-             carried: np.ndarray, dy: np.ndarray, n: int) -> None:
+@compiled("array1", "index2", "array2", "array2", "array2", "int")
+def backward(weights: np.ndarray, blocks: np.ndarray, u: np.ndarray, dhx: np.ndarray, dy: np.ndarray,
+             n: int) -> None:
     """See ``sequence.Cell.backward_steps``."""
     size = u.shape[1] // 5
     for t in range(len(u) - 1, -1, -1):
         if len(dy):
             add(dhx, dy, t, size)
-        step_back(u, dhx, carried, t, size)
-        multiply(weights, M, u, dhx, t, 0, n)
+        for block in range(4):
+            for k in range(size):
+                u[t, block * size + k] *= dhx[t + 1, k]     # 3 to 7, 9, 10
+        multiply(weights, blocks, u, dhx, t, 0, n)
         for k in range(size):
-            dhx[t, k] += carried[k]
+            dhx[t, k] += dhx[t + 1, k] * u[t, 4 * size + k]     # 8

@@ -1,41 +1,52 @@
-"""Copies between a batch and a chunk's memory.
-
-A batch is (n, steps, F); a chunk has the order steps, features, rows. ``packed[t]`` holds one step: feature f
-of row r is at index ``first`` + f n + r.
-"""
+"""Copies between a batch (n, steps, F) and a chunk's memory (steps, F, n): a transposition of each step."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
 
 from minilstm.kernels.compiled.jit import compiled
+from minilstm.kernels.compiled.vectors import INDEX, LANES, WORD, Code
 
 
-@compiled("strided3", "array2", "int")
-def pack(batch: np.ndarray, packed: np.ndarray, first: int) -> None:
-    """Copy batch (n, steps, F) into packed[0] to packed[steps - 1]."""
-    n, steps, F = batch.shape
+def _make_square(typing: Any, like: Any, source: Any, across: Any, target: Any, along: Any) -> Any:
+    """Transpose LANES x LANES numbers; addresses, and how many bytes lie between the rows of each square."""
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _, source, across, target, along = arguments
+        c, b, half = Code(builder, like), builder, LANES // 2
+        kind, indices = ir.VectorType(c.number, LANES), ir.VectorType(INDEX, LANES)
+        riffles = [ir.Constant(indices, [start + k // 2 + k % 2 * LANES for k in range(LANES)])
+                   for start in (0, half)]
+        rows = [c.load(b.add(source, b.mul(across, WORD(r))), WORD(0), kind) for r in range(LANES)]
+        for _ in range(half.bit_length()):      # all numbers are shuffled like cards, log2(LANES) times
+            rows = [b.shuffle_vector(rows[k // 2], rows[k // 2 + half], riffles[k % 2]) for k in range(LANES)]
+        for r, row in enumerate(rows):
+            c.store(row, b.add(target, b.mul(along, WORD(r))), WORD(0))
+        return context.get_dummy_value()
+    return types.void(like, types.uintp, types.intp, types.uintp, types.intp), code
+
+
+square: Any = intrinsic(_make_square)
+
+
+@compiled("strided3", "strided3")
+def transpose(source: np.ndarray, target: np.ndarray) -> None:
+    """Copy source (steps, rows, columns) into target (steps, columns, rows), in squares where they fit."""
+    (steps, rows, columns), size = source.shape, source.itemsize
+    wide = min(rows, columns) >= LANES and source.strides[2] == size and target.strides[2] == size
     for t in range(steps):
-        for r in range(n):
-            for f in range(F):
-                packed[t, first + f * n + r] = batch[r, t, f]
-
-
-@compiled("array2", "int", "strided3")
-def unpack(packed: np.ndarray, first: int, batch: np.ndarray) -> None:
-    """The way back: copy packed[0] to packed[steps - 1] into batch (n, steps, F)."""
-    n, steps, F = batch.shape
-    for t in range(steps):
-        for r in range(n):
-            for f in range(F):
-                batch[r, t, f] = packed[t, first + f * n + r]
-
-
-@compiled("array2", "int", "int", "array2")
-def flatten_steps(packed: np.ndarray, first: int, n: int, out: np.ndarray) -> None:
-    """Copy F features of all steps into ``out`` (F, steps n), a step after another, for a matrix product."""
-    F = out.shape[0]
-    for f in range(F):
-        for t in range(len(packed)):
-            for r in range(n):
-                out[f, t * n + r] = packed[t, first + f * n + r]
+        if wide:
+            for j in range(0, columns, LANES):
+                j = min(j, columns - LANES)             # the last square may overlap the one before it
+                for i in range(0, rows, LANES):
+                    i = min(i, rows - LANES)
+                    square(source, source[t, i:, j:].ctypes.data, source.strides[1],
+                           target[t, j:, i:].ctypes.data, target.strides[1])
+        else:
+            for i in range(rows):
+                for j in range(columns):
+                    target[t, j, i] = source[t, i, j]

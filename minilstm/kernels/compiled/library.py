@@ -4,10 +4,9 @@ Numba itself is not imported here, because that would cost almost a second and a
 ``build.py`` has used it once, and llvmlite only loads the result into memory. While a function runs, Python's
 global interpreter lock is free.
 
-Numba's own cache would do this in fewer lines, but has two traps. First, the results of a function that was
-just compiled differ in the last bits from those of the copy that the next process takes from the cache, so a
-resumed run would differ from an uninterrupted one; here every process, including the first, runs the same
-file. Second, a function's cache does not notice changes in another file whose functions it calls; here the
+Numba's own cache has two traps. The results of a function that was just compiled differ in the last bits from
+those of the copy that the next process takes from the cache, so a resumed run would differ; here every
+process runs the same file. And changes in another file, whose functions are called, are not noticed; here the
 file's name contains a digest of all sources.
 """
 

@@ -44,26 +44,13 @@ def derive(u: np.ndarray, t: int, size: int) -> None:
         u[t, 5 * size + k] = o * (one - tanh_c * tanh_c)
 
 
-@inside
-def step_back(u: np.ndarray, dhx: np.ndarray, dc: np.ndarray, t: int, size: int) -> None:
-    """dz_o, dz_i, dz_c, dz_f into u[t], given dh in dhx[t+1]; the gradient of c_prev into dc (size,)."""
-    for k in range(size):
-        dh = dhx[t + 1, k]
-        d = dc[k] + dh * u[t, 5 * size + k]             # 11
-        u[t, size + k] *= dh                            # 12, 4
-        u[t, 2 * size + k] *= d                         # 9, 5
-        u[t, 3 * size + k] *= d                         # 8, 3
-        u[t, 4 * size + k] *= d                         # 10, 6
-        dc[k] = d * u[t, k]                             # 7
-
-
-@compiled("array3", "int", "array2", "array2", "mask2", "bool", "int")
-def forward(weights: np.ndarray, M: int, hx: np.ndarray, u: np.ndarray, padded: np.ndarray, keep: bool,
-            n: int) -> None:
+@compiled("array1", "index2", "array2", "array2", "mask2", "bool", "int")
+def forward(weights: np.ndarray, blocks: np.ndarray, hx: np.ndarray, u: np.ndarray, padded: np.ndarray,
+            keep: bool, n: int) -> None:
     """See ``sequence.Cell.forward_steps``; ``keep``: leave local derivatives behind."""
     size = u.shape[1] // 6
     for t in range(len(hx) - 1):
-        multiply(weights, M, hx, u, t, 0, n)
+        multiply(weights, blocks, hx, u, t, 0, n)
         step(u, hx, t, size)
         if len(padded):
             carry(u, t, 4 * size, size, padded)
@@ -75,15 +62,22 @@ def forward(weights: np.ndarray, M: int, hx: np.ndarray, u: np.ndarray, padded: 
                 put(u, t, size, 5 * size, 0, padded)
 
 
-@compiled("array3", "int", "array2", "array2", "array1", "array2", "mask2", "int")
-def backward(weights: np.ndarray, M: int, u: np.ndarray, dhx: np.ndarray, dc: np.ndarray, dy: np.ndarray,
-             padded: np.ndarray, n: int) -> None:
+@compiled("array1", "index2", "array2", "array2", "array1", "array2", "mask2", "int")
+def backward(weights: np.ndarray, blocks: np.ndarray, u: np.ndarray, dhx: np.ndarray, dc: np.ndarray,
+             dy: np.ndarray, padded: np.ndarray, n: int) -> None:
     """See ``sequence.Cell.backward_steps``."""
     size = u.shape[1] // 6
     for t in range(len(u) - 1, -1, -1):
         if len(dy):
             add(dhx, dy, t, size)
-        step_back(u, dhx, dc, t, size)
-        multiply(weights, M, u, dhx, t, size, n)
+        for k in range(size):
+            dh = dhx[t + 1, k]
+            d = dc[k] + dh * u[t, 5 * size + k]         # 11
+            u[t, size + k] *= dh                        # 12, 4
+            u[t, 2 * size + k] *= d                     # 9, 5
+            u[t, 3 * size + k] *= d                     # 8, 3
+            u[t, 4 * size + k] *= d                     # 10, 6
+            dc[k] = d * u[t, k]                         # 7
+        multiply(weights, blocks, u, dhx, t, size, n)
         if len(padded):
             pass_through(dhx, t, size, padded)

@@ -15,47 +15,37 @@ from minilstm.kernels.compiled.padding import add, carry, pass_through, put
 
 
 @inside
-def step(u: np.ndarray, hx: np.ndarray, t: int, size: int, relu: bool) -> None:
-    """h into hx[t+1], given z in u[t] (L+1, size)."""
-    zero = u.dtype.type(0)
-    if relu:
-        for k in range(size):
-            hx[t + 1, k] = zero if u[t, k] <= zero else u[t, k]         # NaN stays NaN
-    else:
-        for k in range(size):
-            hx[t + 1, k] = tanh(u[t, k])
-
-
-@inside
-def derive(u: np.ndarray, hx: np.ndarray, t: int, size: int, relu: bool) -> None:
-    """K into u[t], given h in hx[t+1]: 1 - h² (tanh), or 1 where h > 0 (relu)."""
+def step(u: np.ndarray, hx: np.ndarray, t: int, size: int, relu: bool, keep: bool) -> None:
+    """h into hx[t+1], given z in u[t] (L+1, size); ``keep``: K = 1 - h² (relu: 1 where h > 0) into u[t]."""
     zero, one = u.dtype.type(0), u.dtype.type(1)
-    if relu:
-        for k in range(size):
-            u[t, k] = zero if hx[t + 1, k] <= zero else one
-    else:
-        for k in range(size):
-            u[t, k] = one - hx[t + 1, k] * hx[t + 1, k]
+    for k in range(size):
+        if relu:
+            h = zero if u[t, k] <= zero else u[t, k]                    # NaN stays NaN
+        else:
+            h = tanh(u[t, k])
+        hx[t + 1, k] = h
+        if keep and relu:
+            u[t, k] = zero if h <= zero else one
+        elif keep:
+            u[t, k] = one - h * h
 
 
-@compiled("array3", "int", "array2", "array2", "mask2", "bool", "int", "bool")
-def forward(weights: np.ndarray, M: int, hx: np.ndarray, u: np.ndarray,
+@compiled("array1", "index2", "array2", "array2", "mask2", "bool", "int", "bool")
+def forward(weights: np.ndarray, blocks: np.ndarray, hx: np.ndarray, u: np.ndarray,
             padded: np.ndarray, keep: bool, n: int, relu: bool) -> None:
     """See ``sequence.Cell.forward_steps``; ``keep``: leave local derivatives behind."""
     size = u.shape[1]
     for t in range(len(hx) - 1):
-        multiply(weights, M, hx, u, t, 0, n)
-        step(u, hx, t, size, relu)
-        if keep:
-            derive(u, hx, t, size, relu)
+        multiply(weights, blocks, hx, u, t, 0, n)
+        step(u, hx, t, size, relu, keep)
         if len(padded):
             carry(hx, t, 0, size, padded)
             if keep:
                 put(u, t, 0, size, 0, padded)
 
 
-@compiled("array3", "int", "array2", "array2", "array2", "mask2", "int")
-def backward(weights: np.ndarray, M: int, u: np.ndarray, dhx: np.ndarray,
+@compiled("array1", "index2", "array2", "array2", "array2", "mask2", "int")
+def backward(weights: np.ndarray, blocks: np.ndarray, u: np.ndarray, dhx: np.ndarray,
              dy: np.ndarray, padded: np.ndarray, n: int) -> None:
     """See ``sequence.Cell.backward_steps``."""
     size = u.shape[1]
@@ -64,6 +54,6 @@ def backward(weights: np.ndarray, M: int, u: np.ndarray, dhx: np.ndarray,
             add(dhx, dy, t, size)
         for k in range(size):
             u[t, k] *= dhx[t + 1, k]                    # 3
-        multiply(weights, M, u, dhx, t, 0, n)
+        multiply(weights, blocks, u, dhx, t, 0, n)
         if len(padded):
             pass_through(dhx, t, size, padded)

@@ -50,34 +50,33 @@ def _whole(array: np.ndarray) -> np.ndarray:
     return array
 
 
+def _transpose(source: np.ndarray, target: np.ndarray, compiled: Any) -> None:
+    if compiled is not None:
+        compiled.layout.transpose(source, target)
+    else:
+        target[...] = source.swapaxes(1, 2)
+
+
 def copy_in(batch: np.ndarray, packed: np.ndarray, first: int, padded: np.ndarray | None,
             compiled: Any) -> None:
     """Copy batch (n, steps, F) into packed (steps or more, ..., n), its rows ``first`` to ``first + F``."""
-    n, steps, F = batch.shape
-    if compiled is not None:
-        compiled.layout.pack(batch, packed, first * n)
-    else:
-        packed[:steps, first:first + F] = batch.transpose(1, 2, 0)
+    target = packed[:batch.shape[1], first:first + batch.shape[2]]
+    _transpose(batch.swapaxes(0, 1), target, compiled)
     if padded is not None:
-        np.copyto(packed[:steps, first:first + F], 0, where=padded)
+        np.copyto(target, 0, where=padded)
 
 
 def copy_out(packed: np.ndarray, first: int, batch: np.ndarray, padded: np.ndarray | None,
              compiled: Any) -> None:
     """Copy rows ``first`` to ``first + F`` of packed (steps, ..., n) into batch (n, steps, F)."""
-    if compiled is not None:
-        compiled.layout.unpack(packed, first * len(batch), batch)
-    else:
-        F = batch.shape[2]
-        batch[...] = packed[:, first:first + F].transpose(2, 0, 1)
+    _transpose(packed[:, first:first + batch.shape[2]], batch.swapaxes(0, 1), compiled)
     if padded is not None:
         np.copyto(batch, 0, where=padded.transpose(2, 0, 1))
 
 
-def flatten_steps(packed: np.ndarray, rows: slice, out: np.ndarray, compiled: Any) -> None:
-    """Copy packed[:, rows] (s, F, n) into ``out`` (F, s n), a step after another, for one matrix product."""
-    steps, _, n = packed.shape
-    if compiled is not None:
-        compiled.layout.flatten_steps(packed, rows.start * n, n, out)
-    else:
-        out.reshape(len(out), steps, n)[...] = packed[:, rows].transpose(1, 0, 2)
+def flatten_steps(packed: np.ndarray, memory: np.ndarray) -> np.ndarray:
+    """Copy packed (s, F, n) into flat ``memory`` as (F, s n), a step after another, for a product."""
+    steps, F, n = packed.shape
+    flat = memory[:packed.size].reshape(F, steps, n)
+    flat[...] = packed.transpose(1, 0, 2)
+    return flat.reshape(F, -1)

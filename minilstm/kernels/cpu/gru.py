@@ -1,13 +1,11 @@
 """The fast versions of ``gru_forward`` and ``gru_backward``.
 
-In the candidate, r multiplies only the product with h, so the one product of a step computes four blocks: r,
-z, w_nx x + b_nx and q = w_nh h + b_nh; each of the last two has zeros where the other has weights. This costs
-a third more multiplications than necessary, but replaces two calls by one. One step keeps five blocks of H
-rows, in this order:
+In the candidate, r multiplies only the product with h, so a step's product makes four blocks: q = w_nh h +
+b_nh, r, z, and w_nx x + b_nx in n's place. One step keeps five blocks of H rows, in this order:
 
-    while stepping forward      r    z    n    q    (nothing)
-    with local derivatives      K_q  K_z  K_n  K_r  z
-    after backward_steps        dq   da_z da_n da_r z
+    while stepping forward      q    r    z    n    (nothing)
+    with local derivatives      K_q  K_r  K_z  K_n  z
+    after backward_steps        dq   da_r da_z da_n z
 
 All four gradients are multiples of dh, with these factors (the numbers are those of the derivation in
 minilstm/cells/gru.py):
@@ -29,45 +27,40 @@ import numpy as np
 
 from minilstm.backend.arrays import Array
 from minilstm.kernels.cpu import sequence
+from minilstm.kernels.cpu.products import Blocks
 from minilstm.kernels.cpu.sequence import SequenceCache
 
 
 class GRUCell:
     """See ``sequence.Cell``.
 
-    Of the product's blocks r, z, n, q, the weights of r and z are negated, for exp(-a) in σ(a).
+    Of the product's blocks q, r, z, n, the weights of r and z are negated, for exp(-a) in σ(a).
     """
 
-    G, U, states = 4, 5, 1
+    G, U = 4, 5
 
     def __init__(self, H: int, D: int) -> None:
         self.H, self.D = H, D
-        self.dz = slice(0, 4 * H)
+        self.dz, from_H = slice(4 * H), slice(H, None)
+        self.forward_blocks: Blocks = ((slice(H), slice(H + 1)), (slice(H, 3 * H), slice(None)),
+                                       (slice(3 * H, None), from_H))
+        self.backward_blocks: Blocks = (slice(H), slice(3 * H)), (from_H, from_H)
 
     def forward_weights(self, W: np.ndarray, b: np.ndarray) -> np.ndarray:
         H = self.H
-        columns = np.zeros((len(W) + 1, 4 * H), W.dtype)
-        columns[:, :2 * H] = -np.concatenate([W, b[None, :3 * H]])[:, :2 * H]
-        columns[H:-1, 2 * H:3 * H] = W[H:, 2 * H:]
-        columns[:H, 3 * H:] = W[:H, 2 * H:]
-        columns[-1, 2 * H:] = b[2 * H:]
-        return columns.T
+        q = np.insert(W[:, 2 * H:], H, b[3 * H:], axis=0)
+        others = np.insert(W, H, b[:3 * H], axis=0)
+        others[:, :2 * H] *= -1
+        return np.concatenate([q, others], axis=1).T
 
     def backward_weights(self, W: np.ndarray) -> np.ndarray:
-        H = self.H
-        columns = np.zeros((len(W), 4 * H), W.dtype)           # q, z, n, r
-        columns[:H, :H] = W[:H, 2 * H:]
-        columns[:, H:2 * H] = W[:, H:2 * H]
-        columns[H:, 2 * H:3 * H] = W[H:, 2 * H:]
-        columns[:, 3 * H:] = W[:, :H]
-        return columns
+        return np.concatenate([W[:, 2 * self.H:], W], axis=1)
 
     def weight_gradients(self, dW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         H = self.H
-        q, z, n, r = (dW[k * H:(k + 1) * H].T for k in range(4))
-        candidate = np.concatenate([q[:H], n[H:-1]])
-        db = np.concatenate([r[-1], z[-1], n[-1], q[-1]])
-        return np.concatenate([r[:-1], z[:-1], candidate], axis=1), db
+        result = np.delete(dW[H:].T, H, axis=0)
+        result[:H, 2 * H:] = dW[:H, :H].T           # n's weights for h are those of q
+        return result, np.roll(dW[:, H], -H)
 
     def state(self, k: int, hx: np.ndarray, u: np.ndarray, t: int) -> np.ndarray:
         return hx[t, :self.H]
@@ -82,8 +75,8 @@ class GRUCell:
         with np.errstate(over="ignore"):               # exp(-a) = ∞ gives σ(a) = 0, as it should
             for t in range(len(hx) - 1):
                 u_t, h, h_next = u[t], hx[t, :H], hx[t + 1, :H]
-                sigmoids = u_t[:2 * H]
-                r, z, n, q = u_t[:4 * H].reshape(4, H, -1)
+                sigmoids = u_t[H:3 * H]
+                q, r, z, n = u_t[:4 * H].reshape(4, H, -1)
                 product(hx[t], u_t[:4 * H])
                 np.exp(sigmoids, out=sigmoids)
                 np.add(sigmoids, one, out=sigmoids)
@@ -102,7 +95,7 @@ class GRUCell:
     def _local_derivatives(self, hx: np.ndarray, u: np.ndarray, padded: np.ndarray | None,
                            scratch: np.ndarray) -> None:
         H = self.H
-        r, z, n, q, z_kept = (u[:, k * H:(k + 1) * H] for k in range(5))
+        q, r, z, n, z_kept = (u[:, k * H:(k + 1) * H] for k in range(5))
         one, (s, from_z) = np.array(1, u.dtype), scratch
         z_kept[...] = z
         np.subtract(one, z, out=s)
@@ -113,9 +106,9 @@ class GRUCell:
         np.subtract(one, n, out=n)
         np.multiply(n, s, out=n)                            # K_n
         np.subtract(one, r, out=s)
-        np.multiply(r, n, out=r)                            # K_q
-        np.multiply(q, s, out=q)
-        np.multiply(q, r, out=q)                            # K_r
+        np.multiply(q, s, out=s)
+        np.multiply(r, n, out=q)                            # K_q
+        np.multiply(q, s, out=r)                            # K_r
         if padded is not None:                              # the identity
             np.copyto(u[:, :4 * H], 0, where=padded)
             np.copyto(z_kept, 1, where=padded)
@@ -124,7 +117,7 @@ class GRUCell:
                        padded: np.ndarray | None, product: Any, scratch: np.ndarray) -> None:
         H, n, compiled = self.H, u.shape[2], product.compiled
         if compiled is not None:
-            compiled.gru.backward(*product.parts, u, dhx, scratch, dy, n)
+            compiled.gru.backward(*product.parts, u, dhx, dy, n)
             return
         for t in range(len(u) - 1, -1, -1):
             dh, K, z = dhx[t + 1, :H], u[t, :4 * H], u[t, 4 * H:]
@@ -141,8 +134,7 @@ def gru_forward(x: Array, h0: Array | None, W: Array, b: Array, *, lengths: Any 
                 outputs: bool = True, keep: bool = True) -> tuple[Any, SequenceCache]:
     """``minilstm.cells.gru.gru_forward`` for NumPy arrays; ``outputs`` and ``keep``: as for the LSTM."""
     cell = GRUCell(*sequence.sizes(x, W))
-    return sequence.forward(cell, x, (h0,), W, b, lengths, padding,
-                            outputs=outputs, keep=keep)
+    return sequence.forward(cell, x, (h0,), W, b, lengths, padding, outputs=outputs, keep=keep)
 
 
 def gru_backward(dh: Array | None, cache: SequenceCache, *, dh_last: Array | None = None,

@@ -28,6 +28,7 @@ import numpy as np
 from minilstm.backend.arrays import Array
 from minilstm.cells.lstm import GATES
 from minilstm.kernels.cpu import sequence
+from minilstm.kernels.cpu.products import WHOLE
 from minilstm.kernels.cpu.sequence import SequenceCache
 
 Z_ORDER = [GATES.index(gate) for gate in ("f", "o", "i", "c")]         # where the blocks of z are found in W
@@ -37,14 +38,15 @@ DZ_ORDER = [GATES.index(gate) for gate in ("o", "i", "c", "f")]        # and tho
 class LSTMCell:
     """See ``sequence.Cell``."""
 
-    G, U, states = 4, 6, 2
+    G, U = 4, 6
+    forward_blocks = backward_blocks = WHOLE
 
     def __init__(self, H: int, D: int) -> None:
         self.H, self.D = H, D
         self.dz = slice(H, 5 * H)
 
     def forward_weights(self, W: np.ndarray, b: np.ndarray) -> np.ndarray:
-        columns = np.concatenate([W, b[None]]).reshape(-1, 4, self.H)[:, Z_ORDER]
+        columns = np.insert(W, self.H, b, axis=0).reshape(-1, 4, self.H)[:, Z_ORDER]
         columns[:, :3] *= -1
         return columns.reshape(-1, 4 * self.H).T
 
@@ -55,7 +57,7 @@ class LSTMCell:
         H, result = self.H, np.empty((dW.shape[1], dW.shape[0]), dW.dtype)
         for k, gate in enumerate(DZ_ORDER):
             result[:, gate * H:(gate + 1) * H] = dW[k * H:(k + 1) * H].T
-        return result[:-1], result[-1]
+        return np.delete(result, self.H, axis=0), result[self.H]
 
     def state(self, k: int, hx: np.ndarray, u: np.ndarray, t: int) -> np.ndarray:
         return hx[t, :self.H] if k == 0 else u[t, 4 * self.H:5 * self.H]
@@ -146,8 +148,7 @@ def lstm_forward(x: Array, h0: Array | None, c0: Array | None, W: Array, b: Arra
         keep: False keeps nothing for backward; ``cache.last`` still has the final states, h_last and c_last.
     """
     cell = LSTMCell(*sequence.sizes(x, W))
-    h, cache = sequence.forward(cell, x, (h0, c0), W, b, lengths, padding,
-                                outputs=outputs, keep=keep)
+    h, cache = sequence.forward(cell, x, (h0, c0), W, b, lengths, padding, outputs=outputs, keep=keep)
     return h, cache.last[1], cache
 
 

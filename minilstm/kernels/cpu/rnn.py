@@ -13,26 +13,28 @@ import numpy as np
 from minilstm.backend.arrays import Array
 from minilstm.cells.activations import d_relu, relu
 from minilstm.kernels.cpu import sequence
+from minilstm.kernels.cpu.products import WHOLE
 from minilstm.kernels.cpu.sequence import SequenceCache
 
 
 class RNNCell:
     """See ``sequence.Cell``."""
 
-    G, U, states = 1, 1, 1
+    G, U = 1, 1
+    forward_blocks = backward_blocks = WHOLE
 
     def __init__(self, H: int, D: int, nonlinearity: str) -> None:
         self.H, self.D, self.nonlinearity = H, D, nonlinearity
         self.dz = slice(0, H)
 
     def forward_weights(self, W: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return np.concatenate([W, b[None]]).T
+        return np.insert(W, self.H, b, axis=0).T
 
     def backward_weights(self, W: np.ndarray) -> np.ndarray:
         return W
 
     def weight_gradients(self, dW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return np.ascontiguousarray(dW[:, :-1].T), dW[:, -1].copy()
+        return np.delete(dW.T, self.H, axis=0), dW[:, self.H].copy()
 
     def state(self, k: int, hx: np.ndarray, u: np.ndarray, t: int) -> np.ndarray:
         return hx[t, :self.H]
@@ -87,8 +89,7 @@ def rnn_forward(x: Array, h0: Array | None, W: Array, b: Array, *, nonlinearity:
                 keep: bool = True) -> tuple[Any, SequenceCache]:
     """``minilstm.cells.rnn.rnn_forward`` for NumPy arrays; ``outputs`` and ``keep``: as for the LSTM."""
     cell = RNNCell(*sequence.sizes(x, W), nonlinearity)
-    return sequence.forward(cell, x, (h0,), W, b, lengths, padding,
-                            outputs=outputs, keep=keep)
+    return sequence.forward(cell, x, (h0,), W, b, lengths, padding, outputs=outputs, keep=keep)
 
 
 def rnn_backward(dh: Array | None, cache: SequenceCache, *, dh_last: Array | None = None,

@@ -5,12 +5,12 @@ are independent and may run on several cores; it allocates memory, runs the step
 The internal axis order is time, features, rows: a state is (H, n), the gates of a step (G H, n), so that each
 gate is one piece of memory. For T steps of a chunk of n rows:
 
-    hx (T+1, H+D+1, n)  hidden state before each step, the input, and a row of ones for the biases
+    hx (T+1, H+1+D, n)  hidden state before each step, a row of ones for the biases, and the input
     u  (T+1, U H, n)    what the cell keeps of each step: first its gates, in rows 0 to G H, later their local
                         derivatives, at last dz
 
-A step forward is then one product, z = [W_h, W_x, b] [h; x; 1], a step back is another, [dh; dx] = [W_h,
-W_x]ᵀ dz, and all weight gradients of a block of steps are a third, [dW_h, dW_x, db] = Σ dz [h; x; 1]ᵀ.
+A step forward is then one product, z = [W_h, b, W_x] [h; 1; x], a step back is another, [dh; dx] = [W_h,
+W_x]ᵀ dz, and all weight gradients of a block of steps are a third, [dW_h, db, dW_x] = Σ dz [h; 1; x]ᵀ.
 
 The cuts of rows and steps do not depend on the number of threads, and therefore the results do not either.
 """
@@ -27,7 +27,7 @@ from minilstm.backend.threads import one_blas_thread, run
 from minilstm.cells.padding import real_steps
 from minilstm.kernels import compiled
 from minilstm.kernels.cpu.buffers import Memory, copy_in, copy_out, flatten_steps
-from minilstm.kernels.cpu.products import Packed, Product
+from minilstm.kernels.cpu.products import Blocks, Product
 
 # Steps of a block times rows of a chunk: large enough for a fast product of the weight gradients, and small
 # enough that the steps' results are still in the cache when they are used.
@@ -42,17 +42,18 @@ class Cell(Protocol):
     D: int
     G: int                  # blocks of H rows that the product makes
     U: int                  # blocks of H rows that a step keeps
-    states: int             # how many states: h, or h and c
     dz: slice               # the rows of u where backward_steps leaves dz, in the order of backward_weights
+    forward_blocks: Blocks  # of forward_weights and the weight gradients
+    backward_blocks: Blocks
 
     def forward_weights(self, W: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """Return [W_h, W_x, b] (GH, H+D+1) for the products of forward."""
+        """Return [W_h, b, W_x] (GH, H+1+D) for the products of forward."""
 
     def backward_weights(self, W: np.ndarray) -> np.ndarray:
         """Return [W_h, W_x]ᵀ (H+D, GH) for the products of backward."""
 
     def weight_gradients(self, dW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return (dW (H+D, GH), db (GH,)) in the layer's layout, given (GH, H+D+1)."""
+        """Return (dW (H+D, GH), db (GH,)) in the layer's layout, given (GH, H+1+D)."""
 
     def state(self, k: int, hx: np.ndarray, u: np.ndarray, t: int) -> np.ndarray:
         """Return the k-th state (H, n) before step t."""
@@ -122,13 +123,12 @@ def forward(cell: Cell, x: np.ndarray, state0: Sequence[np.ndarray | None], W: n
     """
     N, T, _ = x.shape
     real = None if lengths is None else real_steps(lengths, T, padding, like=x)
-    weights = np.ascontiguousarray(cell.forward_weights(W, b))
-    functions = compiled.functions(x)
-    packed = None if functions is None else Packed(weights, functions)
+    product = Product(cell.forward_weights(W, b), cell.forward_blocks, compiled.functions(x))
     y = np.empty((N, T, cell.H), dtype=x.dtype) if outputs else None
-    last = tuple(np.empty((N, cell.H), dtype=x.dtype) for _ in range(cell.states))
-    chunks = [_lay_out(cell, rows, T, real, x.dtype, keep) for rows in row_chunks(N, packed is not None)]
-    make = partial(_forward_chunk, cell, x, state0, weights, y, last, keep, packed)
+    last = tuple(np.empty((N, cell.H), dtype=x.dtype) for _ in state0)
+    cuts = row_chunks(N, product.compiled is not None)
+    chunks = [_lay_out(cell, rows, T, real, x.dtype, keep) for rows in cuts]
+    make = partial(_forward_chunk, cell, x, state0, product, y, last, keep)
     with one_blas_thread():
         run([partial(make, chunk) for chunk in chunks])
     if not keep:
@@ -145,17 +145,15 @@ def backward(dy: np.ndarray | None, dlast: list[np.ndarray | None], cache: Seque
     reused.
     """
     cell, W, _, chunks, (N, T) = cache
-    weights = np.ascontiguousarray(cell.backward_weights(W))
-    functions = compiled.functions(W)
-    packed = None if functions is None else Packed(weights, functions)
+    product = Product(cell.backward_weights(W), cell.backward_blocks, compiled.functions(W))
     dx = np.empty((N, T, cell.D), dtype=W.dtype)
-    d0 = [np.empty((N, cell.H), dtype=W.dtype) for _ in range(cell.states)]
+    d0 = [np.empty((N, cell.H), dtype=W.dtype) for _ in dlast]
     if not consume:
         chunks = [chunk._replace(u=chunk.u.copy()) for chunk in chunks]
-    make = partial(_backward_chunk, cell, dy, dlast, weights, dx, d0, packed)
+    make = partial(_backward_chunk, cell, dy, dlast, product, dx, d0)
     with one_blas_thread():
         shares = run([partial(make, chunk) for chunk in chunks])
-    for share in shares[1:]:        # of [dW_h, dW_x, db], added up in this order
+    for share in shares[1:]:        # of [dW_h, db, dW_x], added up in this order
         shares[0] += share
     if consume:
         memory.give([array for chunk in chunks for array in (chunk.hx, chunk.u)])
@@ -183,12 +181,11 @@ def _blocks(T: int, size: int) -> Iterator[tuple[int, int]]:
         yield start, min(T, start + size)
 
 
-def _forward_chunk(cell: Cell, x: np.ndarray, state0: Sequence[np.ndarray | None], weights: np.ndarray,
-                   y: np.ndarray | None, last: tuple[np.ndarray, ...], keep: bool, packed: Packed | None,
-                   chunk: Chunk) -> None:
+def _forward_chunk(cell: Cell, x: np.ndarray, state0: Sequence[np.ndarray | None], product: Product,
+                   y: np.ndarray | None, last: tuple[np.ndarray, ...], keep: bool, chunk: Chunk) -> None:
     """Make all steps of a chunk, and fill its rows of y and last."""
-    H, D, n, T = cell.H, cell.D, chunk.hx.shape[2], x.shape[1]
-    size, product = _block_size(T, n), packed or Product(weights)
+    H, n, T = cell.H, chunk.hx.shape[2], x.shape[1]
+    size = _block_size(T, n)
     scratch = np.empty((2, size, H, n), x.dtype) if keep else None
     states = [np.zeros((H, 1), x.dtype) if s is None else s[chunk.rows].T for s in state0]
     for t0, t1 in _blocks(T, size):
@@ -198,26 +195,25 @@ def _forward_chunk(cell: Cell, x: np.ndarray, state0: Sequence[np.ndarray | None
             for k, state in enumerate(states):
                 cell.state(k, hx, u, 0)[...] = state
         padded = None if chunk.padded is None else chunk.padded[t0:t1]
-        copy_in(x[chunk.rows, t0:t1], hx, H, padded, product.compiled)
-        hx[:-1, H + D] = 1
+        copy_in(x[chunk.rows, t0:t1], hx, H + 1, padded, product.compiled)
+        hx[:-1, H] = 1
         cell.forward_steps(hx, u, padded, product, None if scratch is None else scratch[:, :steps])
         if y is not None:
             copy_out(hx[1:], 0, y[chunk.rows, t0:t1], padded, product.compiled)
-        states = [cell.state(k, hx, u, steps) for k in range(cell.states)]
+        states = [cell.state(k, hx, u, steps) for k in range(len(states))]
     for k, state in enumerate(states):
         last[k][chunk.rows] = state.T
 
 
-def _backward_chunk(cell: Cell, dy: np.ndarray | None, dlast: list[np.ndarray | None], weights: np.ndarray,
-                    dx: np.ndarray, d0: list[np.ndarray], packed: Packed | None, chunk: Chunk) -> np.ndarray:
-    """Go back through a chunk, and fill its rows of dx and d0. Return [dW_h, dW_x, db] of it, (GH, H+D+1)."""
+def _backward_chunk(cell: Cell, dy: np.ndarray | None, dlast: list[np.ndarray | None], product: Product,
+                    dx: np.ndarray, d0: list[np.ndarray], chunk: Chunk) -> np.ndarray:
+    """Go back through a chunk, and fill its rows of dx and d0. Return [dW_h, db, dW_x] of it, (GH, H+1+D)."""
     H, D, n, T = cell.H, cell.D, chunk.hx.shape[2], dx.shape[1]
-    GH, K, dtype = weights.shape[1], H + D + 1, weights.dtype
-    size, product = _block_size(T, n), packed or Product(weights)
+    GH, K, size, dtype = cell.G * H, H + 1 + D, _block_size(T, n), dx.dtype
     dh, *others = [np.zeros((H, n), dtype) if d is None else d[chunk.rows].T.astype(dtype, order="C")
                    for d in dlast]
     dhx, above = np.empty((size + 1, H + D, n), dtype), np.empty((size, H, n), dtype)
-    scratch, share = np.empty((H, n), dtype), np.empty((GH, K), dtype)
+    scratch, share = np.empty((H, n), dtype), np.zeros((GH, K), dtype)
     left_panel, right_panel = np.empty(GH * size * n, dtype), np.empty(K * size * n, dtype)
     dW = np.zeros((GH, K), dtype)
     for t0, t1 in reversed(list(_blocks(T, size))):
@@ -230,11 +226,10 @@ def _backward_chunk(cell: Cell, dy: np.ndarray | None, dlast: list[np.ndarray | 
                             padded, product, scratch)
         dh = dhx[0, :H]
         # With all steps and rows side by side, one product gives the weight gradients of the block.
-        left = left_panel[:GH * steps * n].reshape(GH, -1)
-        right = right_panel[:K * steps * n].reshape(K, -1)
-        flatten_steps(chunk.u[t0:t1], cell.dz, left, product.compiled)
-        flatten_steps(chunk.hx[t0:t1], slice(0, K), right, product.compiled)
-        np.matmul(left, right.T, out=share)
+        left = flatten_steps(chunk.u[t0:t1, cell.dz], left_panel)
+        right = flatten_steps(chunk.hx[t0:t1], right_panel)
+        for rows, columns in cell.forward_blocks:
+            np.matmul(left[rows], right[columns].T, out=share[rows, columns])
         np.add(dW, share, out=dW)
         copy_out(dhx[:steps], H, dx[chunk.rows, t0:t1], None, product.compiled)
     for k, state in enumerate([dh, *others]):

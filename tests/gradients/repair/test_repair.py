@@ -21,6 +21,7 @@ import minilstm as ml
 from minilstm.gradients.diagnosis import repairs
 from minilstm.gradients.diagnosis.mistakes import MISTAKES
 from minilstm.gradients.repair import repair
+from minilstm.gradients.repair.edits import edits
 from minilstm.gradients.repair.problem import Problem
 from minilstm.gradients.repair.program import Program, units_of
 from minilstm.gradients.repair.search import Result
@@ -403,6 +404,22 @@ def test_no_line_of_a_program_stands_above_its_functions_first() -> None:
     Program(problem.run, units, None)
     for code in (unit.compiled() for unit in units):
         assert code.co_firstlineno <= min(line for *_, line in code.co_lines() if line is not None)
+
+
+def test_c__is_not_tried_without_its_index(rng: np.random.Generator) -> None:
+    """NumPy comes to no end of np.c_ @ W."""
+    def forward(x: Any, W: Any) -> Any:
+        return np.c_[x, x] @ W, (x, W)
+
+    def backward(dy: Any, cache: Any) -> Any:
+        x, W = cache
+        dxx = dy @ W.T
+        return dxx[:, :2] + dxx[:, 2:], 2 * np.c_[x, x].T @ dy
+    problem = Problem(make_target((forward, backward), (rng.standard_normal((3, 2)), rng.standard_normal((4, 5))), {}))
+    program = Program(problem.run, units_of(problem.run), None)
+    program.study()
+    tried = {edit.text for edit in edits(program, {"W"}, False, False)}
+    assert "np.r_" not in tried and "np.c_" not in tried and "dxx" in tried
 
 
 def test_a_file_that_has_changed_since_is_not_searched() -> None:

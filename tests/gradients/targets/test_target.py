@@ -154,6 +154,57 @@ def test_a_list_of_steps_is_diagnosed(listed: bool, rng: np.random.Generator) ->
     assert found.cell == "RNN" and [slip.mistake for slip in found.slips] == ["tanh_derivative"]
 
 
+class Listed:
+    """Keeps and returns lists of steps; its backward forgets the carry, or has it."""
+
+    def __init__(self, factor: float = 1.0) -> None:
+        normal = np.random.default_rng(0).standard_normal
+        self.factor, self.params = factor, {"Wx": normal((3, 5)), "Wh": 0.5 * normal((5, 5))}
+        self.grads: Any = {}
+
+    def forward(self, xs: Any) -> Any:
+        self.xs, self.hs = xs, [np.zeros((2, 5))]
+        for x in xs:
+            self.hs.append(np.tanh(x @ self.params["Wx"] + self.hs[-1] @ self.params["Wh"]))
+        return self.hs[1:]
+
+    def backward(self, dhs: Any) -> Any:
+        dxs, carry, dWx, dWh = [], 0.0, 0.0, 0.0
+        for t in reversed(range(len(dhs))):
+            dz = (dhs[t] + self.factor * carry) * (1 - self.hs[t + 1] ** 2)
+            dWx, dWh = dWx + self.xs[t].T @ dz, dWh + self.hs[t].T @ dz
+            dxs, carry = [dz @ self.params["Wx"].T, *dxs], dz @ self.params["Wh"].T
+        self.grads.update(Wx=dWx, Wh=dWh)
+        return dxs
+
+
+class ListedModule(Listed, ml.Module):
+    def __init__(self, factor: float = 1.0) -> None:
+        ml.Module.__init__(self)
+        given = Listed(factor)
+        self.factor, self.xs, self.hs = factor, [], []
+        for name, value in given.params.items():
+            self.add_param(name, value)
+
+    def backward(self, dhs: Any) -> Any:
+        before = dict(self.grads)
+        dxs = Listed.backward(self, dhs)
+        self.grads.update({name: before[name] + self.grads[name] for name in before})
+        return dxs
+
+
+@pytest.mark.parametrize("make", [Listed, ListedModule])
+@pytest.mark.parametrize("form", ["a tuple", "the list", "an array"])
+def test_an_object_that_takes_and_returns_a_list_of_steps(make: Any, form: str, rng: np.random.Generator) -> None:
+    xs = list(rng.standard_normal((4, 2, 3)))
+    given: Any = {"a tuple": (xs,), "the list": xs, "an array": np.stack(xs)}[form]
+    for factor in (1.0, 0.0):
+        report = ml.gradcheck(make(factor), given, raise_exception=False)
+        wrong = ("xs",) if form == "an array" else ("xs[0]", "xs[1]", "xs[2]")
+        assert report.wrong == (*wrong, "Wx", "Wh") * (factor == 0) and len(report.sizes) == (3 if wrong == ("xs",) else 6)
+    assert report.diagnosis and report.diagnosis.cell == "RNN" and report.diagnosis.slips[0].mistake == "dh_not_added"
+
+
 class Updates:
     """Its backward moves W itself."""
 
