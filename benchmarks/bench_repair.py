@@ -1,11 +1,12 @@
-"""In how many slips of the set kept apart (tests/repair_set_second) is a repair found, and at the right line?
+"""In how many slips of the set kept apart (tests/repair_set_third) is a repair found, and at the right line?
 
     python benchmarks/bench_repair.py       --all also lists what is not found; --thorough as ml.diagnose does;
-                                            --first takes tests/repair_set, which was used to improve the search,
-                                            --third tests/repair_set_third, kept apart like the second
+                                            --first and --second take the sets that were used to improve the
+                                            search
 
 A line is right if it is the planted one. Of the others, "right before" are lines whose values were right: those should be
-none. Seconds are of the processor, in the process that searches.
+none. "Told": the line is one of those named, as that of a repair or as the place where other values would make all gradients
+right. Seconds are of the processor, in the process that searches.
 """
 
 from __future__ import annotations
@@ -51,10 +52,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--all", action="store_true", help="list what is not found, or elsewhere")
     parser.add_argument("--thorough", action="store_true", help="15,000 candidates, pairs and the forward")
-    parser.add_argument("--first", action="store_true", help="the set that was used to improve the search")
-    parser.add_argument("--third", action="store_true", help="the third set, kept apart too")
+    parser.add_argument("--first", action="store_true", help="tests/repair_set, used to improve the search")
+    parser.add_argument("--second", action="store_true", help="tests/repair_set_second, used so, too")
     options = parser.parse_args()
-    cases = first_set if options.first else third_set if options.third else second_set
+    cases = first_set if options.first else second_set if options.second else third_set
     warnings.simplefilter("ignore")
     np.seterr(all="ignore")
     counts: dict[str, list[int]] = {}
@@ -72,15 +73,15 @@ def main() -> None:
         lines = [repair.line for repairs in found.repairs[:1] for repair in repairs]
         at = bool(set(lines) & set(guilty(slip)))
         innocent = bool(lines) and not at and was_right(lines[0], slip, cases.target_of)
-        told = any(repair.line in guilty(slip) for repairs in found.repairs for repair in repairs)
-        for k, fact in enumerate((True, bool(lines), at, told, innocent)):
+        named = {repair.line for repairs in found.repairs for repair in repairs} | set(found.possible)
+        for k, fact in enumerate((True, bool(lines), at, bool(named & set(guilty(slip))), innocent)):
             count[k] += fact
         if options.all and not at:
             first = [(repair.line, repair.after) for repairs in found.repairs[:1] for repair in repairs]
             print(f"{slip.program}: {slip.name} (line {guilty(slip)}): {first or found.reason or 'nothing'}"
                   f"{', right before' * innocent}; {found.tried} tried")
     total = [sum(column) for column in zip(*counts.values())]
-    print("| programs | slips | repaired | first at the line | at the line, not first too | right before |")
+    print("| programs | slips | repaired | first at the line | told | right before |")
     print("|---|---|---|---|---|---|")
     for group, (every, *rest) in {**counts, "all": total}.items():
         print(f"| {group} | {every} |", " | ".join(f"{n} ({100 * n / every:.0f} %)" for n in rest), "|")

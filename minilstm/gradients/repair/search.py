@@ -316,7 +316,9 @@ def search(problem: Problem, limit: int, thorough: bool) -> Result:
               if place.touches is not None and not place.forward and place.touches >= first.wrong]
     apart = [place for place in guilty if place.statement.unit not in program.shared]
     result.guilty = sorted({place.line for place in apart or guilty})
-    result.possible = sorted({statement.line for statement in first.wanted.possible()})
+    possible = first.wanted.possible()
+    later = [statement for statement in possible if statement.unit not in program.shared]
+    result.possible = sorted({statement.line for statement in later or possible})
     if result.repairs or not thorough:
         return result
     ahead = Search(problem, units, forward=True)
