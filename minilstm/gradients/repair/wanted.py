@@ -141,30 +141,30 @@ class Wanted:
         """Yield (cost, key, text) of what gives the values that are wanted: with one more term or factor,
         another factor, or another value."""
         solution = self.solution(spot)
-        if solution is None or solution.move is None or len(set(solution.shapes)) > 1:
+        if solution is None or solution.move is None:
             return
         scopes, seen = self._watch(spot, solution)
-        visits, shape = len(solution.shapes), solution.shapes[0]
-        if len(scopes) != visits:
+        if len(scopes) != len(solution.shapes):
             return
-        now = np.ravel(seen[spot.place.number if spot.place else -1])
-        rows, size = solution.rows, now.size // visits
+        shape, rows, visits = solution.shapes[0], solution.rows, len(scopes)
         probe = np.random.default_rng(1).standard_normal((solution.gap.size, PROBES))
-        if np.linalg.matrix_rank(rows) < now.size and visits > 1:
+        if visits > 1 and (len(set(solution.shapes)) > 1 or np.linalg.matrix_rank(rows) < len(rows)):
             # The values are not the only ones. What the first visit needs is told by what others cannot do.
+            visits, size = 1, int(np.prod(shape))
             free = np.linalg.svd(rows[size:])[2][np.linalg.matrix_rank(rows[size:]):]
             probe, rows = free.T @ free @ probe, rows[:size]
+        scopes, seen = scopes[:visits], {number: values[:visits] for number, values in seen.items()}
         rows, gap = rows @ probe, solution.gap @ probe
 
         def fitting(change: np.ndarray) -> list[int]:
             """Return which of these changes close the gap."""
-            off = abs(change[:, :len(rows)] @ rows + gap).max(axis=-1)
+            off = abs(change @ rows + gap).max(axis=-1)
             return [int(k) for k in np.flatnonzero(off <= 10 * NEAR * abs(gap).max())]
         own, constants = self._values(spot, scopes)
         sums = terms(own, constants, (visits, *shape))
         scales = factors(constants, self._numbers(spot, scopes), (visits, *shape))
         inside = [*self._additive(spot.place, seen, (visits, *shape), 1.0)] if spot.place else [
-            Part(None, spot.name, 1.0, now, [])]
+            Part(None, spot.name, 1.0, np.ravel(seen[-1]), [])]
         for place, text, sign, value, products in inside:
             for way, mark in ((1.0, "+"), (-1.0, "-")):
                 for k in fitting(sign * way * sums.values):
@@ -185,8 +185,9 @@ class Wanted:
         """Return all values in scope at each visit, and those of every expression, in a run with the values
         that are wanted."""
         assert solution.move is not None
-        shapes = solution.shapes
-        moves = solution.move.reshape(len(shapes), *shapes[0])
+        ends = np.cumsum([int(np.prod(shape)) for shape in solution.shapes])
+        parts = np.split(solution.move, ends[:-1])
+        moves = [part.reshape(shape) for part, shape in zip(parts, solution.shapes)]
         scopes: list[dict[str, Any]] = []
         seen: dict[int, list[Any]] = {}
         line, own = self._line(spot), spot.place.number if spot.place else -1
