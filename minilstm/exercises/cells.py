@@ -209,10 +209,8 @@ def _of_side_effects(effects: Sequence[SideEffect], backward: Any, line: Line | 
     if effects[0].mistake == "upstream_written":
         written = list(inspect.signature(backward).parameters)[effects[0].values[0]]
         return overwrites(written, hint_about(name, backward, line, f"is {written} a copy?"))
-    mistake, words = MISTAKES.get(effects[0].mistake), "; and ".join(map(str, effects))
-    if mistake is None or mistake.key == "cache_changed":
-        return Verdict(0.5, ("side effect",), words, f"{name}: what is written to?")
-    return Verdict(0.5, (mistake.key,), words, f"{name}: {mistake.question}")
+    words = "; and ".join(map(str, effects))
+    return Verdict(0.5, ("side effect",), words, f"{name}: what is written to?")
 
 
 def _key(finding: Finding) -> str:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import ast
 import copy
+import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,6 +21,8 @@ from minilstm.gradients.repair.program import units_of
 from minilstm.gradients.repair.search import RIGHT_THEN_WRONG, Search
 
 MOST = 3000             # changes
+FEWEST = 200            # where fewer can be tried in time, none is
+SECONDS = 2.0
 
 
 class Results:
@@ -64,12 +68,13 @@ def kind_of(function: Callable[..., Any], cases: Sequence[tuple[Sequence[Any], A
     if changes of several would do.
     """
     problem: Any = Results(function, cases)
-    with np.errstate(all="ignore"):
-        try:
-            search = Search(problem, units_of(problem.run))
-            found = list(search.repairs(MOST, line and line.number))
-        except Exception:       # its source cannot be edited
-            found = []
+    found = []
+    with np.errstate(all="ignore"), suppress(Exception):        # its source cannot be edited
+        begun = time.perf_counter()
+        problem.gradients()
+        most = min(MOST, int(SECONDS / (time.perf_counter() - begun)))
+        if most >= FEWEST:
+            found = list(Search(problem, units_of(problem.run)).repairs(most, line and line.number))
     edits = [edit for known, edit in found if known != RIGHT_THEN_WRONG] or [edit for _, edit in found]
     lines = {Line(edit.statement.unit.tree.name, edit.statement.line) for edit in edits}
     keys = {edit.key for edit in edits}

@@ -104,9 +104,6 @@ class _Search:
         kind = _kind(place.node)
         at = [_kind(node) for node in mine[:mine.index(place.node)]].count(kind)
         alike: list[Any] = [node for node in rights if _kind(node) == kind][at:at + 1]
-        parts = [node for node in rights if changed(node) and changed(node) < changed(place.node)]
-        if parts and not alike:         # several lines in one
-            alike.append(ast.If(ast.Constant(True), parts, []))
         if len(rights) == len(mine):
             alike.append(rights[mine.index(place.node)])
         return [self.complete(name, node) for node in alike]

@@ -24,11 +24,6 @@ def text(result: Result) -> str:
     for step, functions in result.steps.items():
         lines.append(f"  {step} {TITLES[step]}: {result.step_score(step):g} of "
                      f"{sum(graded.points for graded in functions)}")
-        reasons = {(graded.mistakes, graded.detail) for graded in functions}
-        # one reason for the whole step
-        if len(reasons) == 1 and functions[0].mistakes and not functions[0].hint:
-            points = sum(graded.points for graded in functions)
-            functions = [functions[0]._replace(function="all of it", points=points)]
         for graded in functions:
             right = ", right" * (not graded.mistakes)
             lines.append(f"    {graded.function}: {graded.score:g} of {graded.points}{right}")

@@ -91,7 +91,7 @@ def sources(file: Path) -> dict[str, str]:
         if file.suffix.lower() == ".py":
             with tokenize.open(file) as source:     # heeds a line such as # -*- coding: latin-1 -*-
                 text = source.read()
-                if not text.lstrip().startswith("{"):       # a notebook under another name
+                if not re.match(r'\s*{\s*"', text):      # else a notebook under another name
                     return {str(file): text}
         else:
             text = file.read_text(encoding="utf-8-sig")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from wrong_answers import WRONG
 
-from minilstm.exercises import answers, cell_answers, cells, numbers
+from minilstm.exercises import answers, cell_answers, cells, kinds, numbers
 from minilstm.exercises.numbers import Task
 from minilstm.exercises.steps import STEPS, Graded, grade, steps_in
 from minilstm.exercises.verdict import BLANKS, blanks
@@ -312,6 +312,14 @@ def test_an_answer_in_ones_own_way(right: str, wrong: str, mistake: str, hint: s
     path.write_text(f"import numpy as np\n\nrnn_forward = None\n\n{OWN_WAY.replace(right, wrong)}", encoding="utf-8")
     one = graded(path, 2)[1]
     assert one.mistake == mistake and one.hint.startswith(hint) and one.score == (6, 3)[bool(mistake)]
+
+
+def test_a_slow_answer_is_not_run_a_thousand_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / FILES[2].name
+    path.write_text(f"import numpy as np\n{OWN_WAY.replace('** 2', '** 3')}", encoding="utf-8")
+    assert graded(path, 2)[1].hint.startswith("line 8, dz = ")
+    monkeypatch.setattr(kinds, "SECONDS", 0.0)
+    assert graded(path, 2)[1].hint.startswith("rnn_backward: ")
 
 
 def test_what_was_called_is_shown_where_only_some_numbers_are_wrong() -> None:
