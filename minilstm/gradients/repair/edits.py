@@ -376,6 +376,7 @@ def statements(program: Program, statement: Statement) -> Found:
                 for order in orders(list(map(ast.unparse, target.elts))):
                     yield 1.2, "order", f"{''.join(before)}{', '.join(order)}{after}"
             if isinstance(target, ast.Subscript):
+                yield 1, "repeated_index", _added_at(target, ast.unparse(node.value))
                 for cost, key, text in subscripts(target, statement):
                     yield cost, key, f"{''.join(before)}{bare(target.value)}[{text}]{after}"
     if isinstance(node, ast.AugAssign):
@@ -384,9 +385,7 @@ def statements(program: Program, statement: Statement) -> Found:
         yield 1, "upstream_written", f"{name} = {name} {op} {value}"
         yield from ((1, "sign", f"{name} {other}= {value}") for other in "+-*" if other != op)
         if isinstance(node.target, ast.Subscript):
-            base, index = bare(node.target.value), ast.unparse(node.target.slice)
-            index = f"({index})" if isinstance(node.target.slice, ast.Tuple) else index
-            yield 1, "repeated_index", f"np.add.at({base}, {index}, {value})"
+            yield 1, "repeated_index", _added_at(node.target, value)
             for cost, key, text in subscripts(node.target, statement):
                 yield cost, key, f"{bare(node.target.value)}[{text}] {op}= {value}"
     if isinstance(node, ast.For) and isinstance(node.target, ast.Tuple):
@@ -395,6 +394,12 @@ def statements(program: Program, statement: Statement) -> Found:
             yield 1.2, "order", f"for {', '.join(order)} in {ast.unparse(node.iter)}:\n{body}"
     if not isinstance(node, (ast.For, ast.While, ast.If, ast.FunctionDef)):
         yield from _several_places(statement)
+
+
+def _added_at(target: ast.Subscript, value: str) -> str:
+    index = ast.unparse(target.slice)
+    index = f"({index})" if isinstance(target.slice, ast.Tuple) else index
+    return f"np.add.at({bare(target.value)}, {index}, {value})"
 
 
 def _several_places(statement: Statement) -> Found:

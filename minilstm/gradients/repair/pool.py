@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,11 +38,11 @@ class Pool:
             values[k] = np.broadcast_to(row[3], shape).ravel()
         return Pool(np.array([row[0] for row in rows]), values, lambda k: rows[k][1:3])
 
-    def times(self, other: Pool) -> Pool:
+    def times(self, other: Pool, mark: str = "* ") -> Pool:
         """Return all products, entry by entry."""
         def told(k: int) -> tuple[str, str]:
             key, text = self.told(k // len(other.costs))
-            return key, f"{text} * {other.told(k % len(other.costs))[1]}"
+            return key, f"{text} {mark}{other.told(k % len(other.costs))[1]}"
         values = self.values[:, None] * other.values
         costs = np.add.outer(self.costs, other.costs).ravel() + 1
         return Pool(costs, values.reshape(len(costs), values.shape[-1]), told)
@@ -73,8 +73,15 @@ def slopes(constants: Named, shape: tuple[int, ...], forms: dict[str, str]) -> P
                     for form, key in forms.items()], shape)
 
 
-def terms(gradients: Named, constants: Named, shape: tuple[int, ...]) -> Pool:
-    """Return gradients of a shape, turned round, their sums along an axis, and products with constants."""
+def scales(numbers: Iterable[tuple[str, float]], shape: tuple[int, ...]) -> Pool:
+    """Return division by numbers, and multiplication."""
+    return Pool.of([(2, "factor", f"{mark} {text}", np.full(shape, value ** power)) for text, value in numbers
+                    if value for mark, power in (("/", -1.0), ("*", 1.0))], shape)
+
+
+def terms(gradients: Named, constants: Named, numbers: Pool, shape: tuple[int, ...]) -> Pool:
+    """Return gradients of a shape, turned round, their sums along an axis, products with constants, shares of
+    a softmax."""
     single: list[Row] = [(0, "", text, values) for text, stack in gradients
                          if (values := aligned(stack, shape)) is not None]
     entrywise = Pool.of(single, shape)
@@ -89,23 +96,30 @@ def terms(gradients: Named, constants: Named, shape: tuple[int, ...]) -> Pool:
                     continue
                 if values.shape == shape:
                     made.append((1, "", form.format(a=text, b=other), values))
-    source = Pool.of(single[:FEW], shape) + Pool.of(single[:FEW], shape).times(few)
-    sums = [(2, "", f"({source.told(k)[1]}).{name}(axis={axis}, keepdims=True)", total)
-            for k, values in enumerate(source.values)
-            for axis in sorted({-1, 1 - len(shape)}) for name in ("sum", "mean")
-            for total in [getattr(values.reshape(shape), name)(axis=axis, keepdims=True)]]
     turned = [(1, "", f"{text}[{':, ' * k}::-1]", np.flip(values, k + 1))
               for _, _, text, values in single[:FEW] for k in range(len(shape) - 1)]
-    others = Pool.of([*made, *turned, *sums], shape)
-    longer = Pool.of(single[:FEW], shape).times(few).times(few)
-    return entrywise + others + entrywise.times(slopes(constants, shape, SLOPES)) + others.times(few) + longer
+    softmax = [(2, "", f"{other} * ({text} - ({text} * {other}).sum(axis=-1, keepdims=True))",
+                c * (g - (g * c).sum(axis=-1, keepdims=True)))
+               for text, g in gradients for other, c in constants if g.shape == c.shape == shape]
+    likely = Pool.of(single[:FEW], shape)
+    others = Pool.of([*made, *turned, *_sums(likely + likely.times(few), shape), *softmax], shape)
+    longer = others.times(few) + likely.times(few).times(few)
+    scaled = (entrywise + entrywise.times(few)).times(numbers, "")
+    return entrywise + others + entrywise.times(slopes(constants, shape, SLOPES)) + longer + scaled
 
 
-def factors(constants: Named, numbers: Iterable[tuple[str, float]], shape: tuple[int, ...]) -> Pool:
-    """Return what a product may lack: slopes, counts, products of two."""
-    scales: list[Row] = [(2, "factor", f"{mark} {text}", np.full(shape, value ** power))
-                         for text, value in numbers if value for mark, power in (("/", -1.0), ("*", 1.0))]
+def _sums(source: Pool, shape: tuple[int, ...]) -> Iterator[Row]:
+    """Yield sums and means along the first axis and the last."""
+    for k, values in enumerate(source.values):
+        for axis in sorted({-1, 1 - len(shape)}):
+            for name in ("sum", "mean"):
+                total = getattr(values.reshape(shape), name)(axis=axis, keepdims=True)
+                yield 2, "", f"({source.told(k)[1]}).{name}(axis={axis}, keepdims=True)", total
+
+
+def factors(constants: Named, numbers: Pool, shape: tuple[int, ...]) -> Pool:
+    """Return what a product may lack: slopes, numbers, products of two."""
     single = slopes(constants, shape, SLOPES)
     starred = Pool(single.costs, single.values, lambda k: (single.told(k)[0], f"* {single.told(k)[1]}"))
-    every = starred + Pool.of(scales, shape)
+    every = starred + numbers
     return every + every.times(slopes(constants[:FEW], shape, PLAIN))

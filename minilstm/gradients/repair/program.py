@@ -529,10 +529,10 @@ class Program:
             except Exception:
                 continue
             for text, value in list(found.items()):
-                if isinstance(value, (list, tuple, np.ndarray)) and text.count("[") < 2:
+                if isinstance(value, (list, tuple, dict, np.ndarray)) and text.count("[") < 2:
                     try:
                         self._expand(f"{text}[{index}]", value[at], found, 2)
-                    except (IndexError, TypeError):
+                    except (LookupError, TypeError):
                         continue
         return {text: np.array(value) if isinstance(value, np.ndarray) else value
                 for text, value in found.items()

@@ -141,7 +141,9 @@ class Search:
         self.ticks = -10 ** 12
         missing = []
         for statement in self.program.statements if self.first is None else ():
-            reached = self.program.reached(statement)
+            rest = statement.body[statement.body.index(statement.node):]
+            reached = set().union(*(self.program.reached(node.statement) for node in rest
+                                    if hasattr(node, "statement")))
             for name, how in names_of(statement, bool(self.program.forward)) if reached & self.wrong else ():
                 if how == "end" or reached >= self.wrong:
                     assigned = place_of(statement, name) if how == "before" else None

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minilstm.gradients.repair.pool import Named, aligned, factors, terms
+from minilstm.gradients.repair.pool import Named, aligned, factors, scales, terms
 from minilstm.gradients.repair.problem import Problem
 from minilstm.gradients.repair.program import (MARK, Place, Program, Statement, Unit, bare, is_atom,
                                                is_floating, is_whole, located, own_names, parts_of)
@@ -143,16 +143,25 @@ class Wanted:
         solution = self.solution(spot)
         if solution is None or solution.move is None:
             return
-        scopes, seen = self._watch(spot, solution)
+        shape, rows, visits = solution.shapes[0], solution.rows, len(solution.shapes)
+        probe, move = np.random.default_rng(1).standard_normal((solution.gap.size, PROBES)), solution.move
+        if visits > 1 and (len(set(solution.shapes)) > 1 or np.linalg.matrix_rank(rows) < len(rows)):
+            # The values are not the only ones. Those of the first visit that needs others are told by what
+            # later ones cannot do; all before it are right as they are.
+            size, move = int(np.prod(shape)), np.zeros_like(move)
+            for visits in range(1, len(solution.shapes) + 1):
+                later = rows[visits * size:]
+                free = np.eye(len(probe))
+                if len(later):
+                    free = np.linalg.svd(later)[2][np.linalg.matrix_rank(later):]
+                if np.linalg.norm(free @ solution.gap) > NEAR * np.linalg.norm(solution.gap):
+                    break
+            if len(set(solution.shapes[:visits])) > 1:
+                return
+            probe, rows = free.T @ free @ probe, rows[:visits * size]
+        scopes, seen = self._watch(spot, solution.shapes, move)
         if len(scopes) != len(solution.shapes):
             return
-        shape, rows, visits = solution.shapes[0], solution.rows, len(scopes)
-        probe = np.random.default_rng(1).standard_normal((solution.gap.size, PROBES))
-        if visits > 1 and (len(set(solution.shapes)) > 1 or np.linalg.matrix_rank(rows) < len(rows)):
-            # The values are not the only ones. What the first visit needs is told by what others cannot do.
-            visits, size = 1, int(np.prod(shape))
-            free = np.linalg.svd(rows[size:])[2][np.linalg.matrix_rank(rows[size:]):]
-            probe, rows = free.T @ free @ probe, rows[:size]
         scopes, seen = scopes[:visits], {number: values[:visits] for number, values in seen.items()}
         rows, gap = rows @ probe, solution.gap @ probe
 
@@ -161,33 +170,33 @@ class Wanted:
             off = abs(change @ rows + gap).max(axis=-1)
             return [int(k) for k in np.flatnonzero(off <= 10 * NEAR * abs(gap).max())]
         own, constants = self._values(spot, scopes)
-        sums = terms(own, constants, (visits, *shape))
-        scales = factors(constants, self._numbers(spot, scopes), (visits, *shape))
+        numbers = scales(self._numbers(spot, scopes), (visits, *shape))
+        sums = terms(own, constants, numbers, (visits, *shape))
+        products = factors(constants, numbers, (visits, *shape))
         inside = [*self._additive(spot.place, seen, (visits, *shape), 1.0)] if spot.place else [
             Part(None, spot.name, 1.0, np.ravel(seen[-1]), [])]
-        for place, text, sign, value, products in inside:
+        for place, text, sign, value, without in inside:
             for way, mark in ((1.0, "+"), (-1.0, "-")):
                 for k in fitting(sign * way * sums.values):
                     yield place, 1.5 + sums.costs[k], "term_missing", f"{text} {mark} {sums.told(k)[1]}"
             for k in fitting(sign * (sums.values - value)):
                 yield place, 1.5 + sums.costs[k], "another_value", sums.told(k)[1]
-            every: list[tuple[str, np.ndarray, Place | None]] = [(text, value, None), *products]
+            every: list[tuple[str, np.ndarray, Place | None]] = [(text, value, None), *without]
             for rest, product, factor in every:
-                for k in fitting(sign * (product * scales.values - value)):
-                    key = "another_factor" if factor else scales.told(k)[0]
-                    yield place, 1.5 + scales.costs[k], key, f"{rest} {scales.told(k)[1]}"
+                for k in fitting(sign * (product * products.values - value)):
+                    key = "another_factor" if factor else products.told(k)[0]
+                    yield place, 1.5 + products.costs[k], key, f"{rest} {products.told(k)[1]}"
                 for k in fitting(sign * product * sums.values) if factor else ():
                     assert factor is not None
                     new = f"{ast.unparse(factor.node)} + {sums.told(k)[1]}"
                     yield factor, 1.5 + sums.costs[k], "term_missing", new
 
-    def _watch(self, spot: Spot, solution: Solution) -> tuple[list[dict[str, Any]], dict[int, list[Any]]]:
+    def _watch(self, spot: Spot, shapes: list[tuple[int, ...]],
+               move: np.ndarray) -> tuple[list[dict[str, Any]], dict[int, list[Any]]]:
         """Return all values in scope at each visit, and those of every expression, in a run with the values
-        that are wanted."""
-        assert solution.move is not None
-        ends = np.cumsum([int(np.prod(shape)) for shape in solution.shapes])
-        parts = np.split(solution.move, ends[:-1])
-        moves = [part.reshape(shape) for part, shape in zip(parts, solution.shapes)]
+        moved."""
+        parts = np.split(move, np.cumsum([int(np.prod(shape)) for shape in shapes])[:-1])
+        moves = [part.reshape(shape) for part, shape in zip(parts, shapes)]
         scopes: list[dict[str, Any]] = []
         seen: dict[int, list[Any]] = {}
         line, own = self._line(spot), spot.place.number if spot.place else -1
@@ -284,7 +293,7 @@ def names_of(statement: Statement, loss: bool) -> Iterator[tuple[str, str]]:
     loop = isinstance(statement.node, (ast.For, ast.While))
     if any(place.forward for place in statement.places):
         return
-    for name in sorted(floats & read):
+    for name in sorted(floats if loop else floats & read):
         yield name, "end" if loop else "before"
 
 
