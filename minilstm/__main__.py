@@ -86,7 +86,7 @@ def build_parser(command: str) -> argparse.ArgumentParser:
     parser.add_argument("--thorough", action="store_true", help="try more changes of a wrong backward "
                         "(15,000, pairs of lines, the forward): up to a minute")
     parser.add_argument("--show-repair", action="store_true", help="show the changed line that makes every "
-                        "gradient right (found for 74 %% of 249 mistakes kept apart)")
+                        "gradient right (found for 78 %% of 197 mistakes kept apart)")
     parser.add_argument("--json", action="store_true", help="print JSON, for programs that grade "
                         "(minilstm/student/gradcheck.py documents it)")
     return parser

@@ -47,6 +47,12 @@ class Results:
     def run(self, scale: float = 1.0) -> tuple[list[Any], dict[str, Any]]:
         return [], self.gradients(scale)
 
+    def gap(self, results: dict[str, Any]) -> np.ndarray:
+        """Return what all entries are off by; NaN for a result that has another shape."""
+        got = [np.asarray(results.get(str(k), np.nan)) for k in range(len(self.right))]
+        return np.concatenate([np.ravel(value - want if value.shape == want.shape else want * np.nan)
+                               for value, want in zip(got, self.right)])
+
     def errors(self, results: dict[str, Any]) -> tuple[set[str], int]:
         """Return which results are wrong, and how many are right."""
         wrong = {str(k) for k, want in enumerate(self.right)
@@ -77,7 +83,7 @@ def kind_of(function: Callable[..., Any], cases: Sequence[tuple[Sequence[Any], A
             found = list(Search(problem, units_of(problem.run)).repairs(most, line and line.number))
     edits = [edit for known, edit in found if known != RIGHT_THEN_WRONG] or [edit for _, edit in found]
     lines = {Line(edit.statement.unit.tree.name, edit.statement.line) for edit in edits}
-    keys = {edit.key for edit in edits}
+    keys = {edit.key for edit in edits if edit.cost == min(edit.cost for edit in edits)}
     if keys >= {"line_too_many"} and len(lines) == 1:
         keys = {"line_too_many"}
     if len(keys) > 1:

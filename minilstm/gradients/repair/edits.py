@@ -141,7 +141,7 @@ def terms(program: Program, place: Place) -> Found:
         fits = kind[0] == "float" and kind[1:] == place.shape[len(place.shape) - len(kind) + 1:]
         for atom in atoms if fits else ():
             if place.degree != 0 and atom.degree != 0 and len(kind) > 1:
-                cost = 1.5 + (atom.degree is None) + (kind != place.kind)
+                cost = 1.5 + (atom.degree is None) + (kind != place.kind) + 0.5 * place.inside(ast.Mult)
                 yield cost, "term_missing", f"{place.text} + {atom.text}"
                 if atom.text != place.text:
                     yield cost, "term_missing", f"{place.text} - {atom.text}"

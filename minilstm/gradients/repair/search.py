@@ -78,6 +78,7 @@ class Search:
         self.wrong, self.good = problem.errors(self.base)
         self.tried = 0
         self.first: Edit | None = None          # repair that is no worse than the program
+        self.kind = UNKNOWN
         self.progress: list[tuple[int, int, float, Edit]] = []
 
     def _tick(self) -> None:
@@ -91,17 +92,16 @@ class Search:
 
         Behind the first one only those are tried that may be a better explanation.
         """
-        kind, last = UNKNOWN, limit
+        last = limit
         every = edits(self.program, self.wrong, self.forward, self.several)
-        stages: Iterable[list[Edit]] = [[edit for edit in every if line in (None, edit.statement.line)]]
-        if line is None and not self.forward and not self.several:
-            stages = self._stages(every)
+        every = [edit for edit in every if line in (None, edit.statement.line)]
+        stages: Iterable[list[Edit]] = [every] if self.forward or self.several else self._stages(every, line)
         for stage in stages:
             for group in _groups(stage):
                 first = self.first
                 at = group[0].statement.number - (first.statement.number if first else 0)
                 if self.tried >= last or first and (
-                        group[0].cost > first.cost if at == 0 else kind == WRONG_THEN_RIGHT and at > 0):
+                        group[0].cost > first.cost if at == 0 else self.kind == WRONG_THEN_RIGHT and at > 0):
                     continue
                 unit = group[0].statement.unit
                 try:
@@ -114,11 +114,11 @@ class Search:
                     if self._is_repair(unit, code, edit):
                         known = self._known(edit)
                         if self.first is None and known != RIGHT_THEN_WRONG:
-                            self.first, kind, last = edit, known, min(limit, self.tried + AFTERWARDS)
+                            self.first, self.kind, last = edit, known, min(limit, self.tried + AFTERWARDS)
                         yield known, edit
             last = self.tried + limit
 
-    def _stages(self, every: list[Edit]) -> Iterator[list[Edit]]:
+    def _stages(self, every: list[Edit], line: int | None) -> Iterator[list[Edit]]:
         """Yield the edits without those that cannot be a repair; expressions that give the values that are
         wanted; and lines that are missing."""
         self.ticks = -10 ** 12          # of these runs there are not too many
@@ -132,15 +132,16 @@ class Search:
             if place.shape is None or place.forward or not self.program.touched(place) >= self.wrong or (
                     place.whole is not place and place.inside(ast.Add, ast.Sub, ast.Mult)):
                 continue
-            if wanted.is_possible(place.whole) and not (
-                    self.first and self.first.statement.number <= place.statement.number):
+            if line in (None, place.statement.line) and wanted.is_possible(place.whole) and not (
+                    self.first and self.kind == WRONG_THEN_RIGHT
+                    and self.first.statement.number <= place.statement.number):
                 spot = Spot(place.statement, "expression", place)
                 found += [Edit(cost, key, spot.statement, "expression", part, text)
                           for part, cost, key, text in wanted.expressions(spot)]
         yield sorted(found, key=lambda edit: edit.cost)
         self.ticks = -10 ** 12
         missing = []
-        for statement in self.program.statements if self.first is None else ():
+        for statement in self.program.statements if self.first is None and line is None else ():
             rest = statement.body[statement.body.index(statement.node):]
             reached = set().union(*(self.program.reached(node.statement) for node in rest
                                     if hasattr(node, "statement")))
