@@ -136,7 +136,8 @@ class Search:
                     self.first and self.kind == WRONG_THEN_RIGHT
                     and self.first.statement.number <= place.statement.number):
                 spot = Spot(place.statement, "expression", place)
-                found += [Edit(cost, key, spot.statement, "expression", part, text)
+                shared = spot.statement.unit in self.program.shared
+                found += [Edit(cost + shared, key, spot.statement, "expression", part, text)
                           for part, cost, key, text in wanted.expressions(spot)]
         yield sorted(found, key=lambda edit: edit.cost)
         self.ticks = -10 ** 12
