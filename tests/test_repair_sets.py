@@ -21,10 +21,9 @@ def test_every_program_is_right(cases: ModuleType, program: str) -> None:
     assert ml.gradcheck(*cases.target_of(program)).right
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cases, slip", [
-    pytest.param(cases, slip, marks=marks, id=f"{slip.program}-{slip.name}".replace(" ", "_"))
-    for cases, marks in ((first, ()), (second, pytest.mark.slow), (third, pytest.mark.slow))
-    for slip in cases.SLIPS])
+    pytest.param(cases, slip, id=f"{slip.program}-{slip.name}".replace(" ", "_")) for cases in SETS for slip in cases.SLIPS])
 def test_every_slip_makes_a_gradient_wrong(cases: ModuleType, slip: Slip) -> None:
     report = ml.gradcheck(*cases.target_of(slip.program, slip), method="finite", diagnose=False, raise_exception=False)
     assert not report.right and max(comparison.error for comparison in report.comparisons) > 1e-3

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minilstm.gradients.repair.pool import Named, aligned, factors, scales, terms
+from minilstm.gradients.repair.pool import Named, Pool, aligned, factors, scales, terms
 from minilstm.gradients.repair.problem import Problem
 from minilstm.gradients.repair.program import (MARK, Place, Program, Statement, Unit, bare, is_atom,
                                                is_floating, is_whole, located, own_names, parts_of)
@@ -25,6 +25,7 @@ from minilstm.gradients.repair.program import (MARK, Place, Program, Statement, 
 UNKNOWNS = 300          # of one expression: each costs a run
 NEAR = 1e-6             # of the gap that a solution has to close
 MOST = 40               # gradients, and constants, of which products are made
+ALIKE = 10              # expressions of one form and the same values, at most
 PROBES = 8              # random sums of the gradients by which expressions are compared
 Found = Iterator[tuple[Place | None, float, str, str]]
 
@@ -165,10 +166,11 @@ class Wanted:
         scopes, seen = scopes[:visits], {number: values[:visits] for number, values in seen.items()}
         rows, gap = rows @ probe, solution.gap @ probe
 
-        def fitting(change: np.ndarray) -> list[int]:
-            """Return which of these changes close the gap."""
+        def fitting(pool: Pool, change: np.ndarray) -> list[int]:
+            """Return which of these changes close the gap, the cheapest first."""
             off = abs(change @ rows + gap).max(axis=-1)
-            return [int(k) for k in np.flatnonzero(off <= 10 * NEAR * abs(gap).max())]
+            found = np.flatnonzero((off <= 10 * NEAR * abs(gap).max()) & pool.values.any(axis=-1))
+            return [int(k) for k in found[np.argsort(pool.costs[found], kind="stable")][:ALIKE]]
         own, constants = self._values(spot, scopes)
         numbers = scales(self._numbers(spot, scopes), (visits, *shape))
         sums = terms(own, constants, numbers, (visits, *shape))
@@ -177,16 +179,16 @@ class Wanted:
             Part(None, spot.name, 1.0, np.ravel(seen[-1]), [])]
         for place, text, sign, value, without in inside:
             for way, mark in ((1.0, "+"), (-1.0, "-")):
-                for k in fitting(sign * way * sums.values):
+                for k in fitting(sums, sign * way * sums.values):
                     yield place, 1.5 + sums.costs[k], "term_missing", f"{text} {mark} {sums.told(k)[1]}"
-            for k in fitting(sign * (sums.values - value)):
+            for k in fitting(sums, sign * (sums.values - value)):
                 yield place, 1.5 + sums.costs[k], "another_value", sums.told(k)[1]
             every: list[tuple[str, np.ndarray, Place | None]] = [(text, value, None), *without]
             for rest, product, factor in every:
-                for k in fitting(sign * (product * products.values - value)):
+                for k in fitting(products, sign * (product * products.values - value)):
                     key = "another_factor" if factor else products.told(k)[0]
                     yield place, 1.5 + products.costs[k], key, f"{rest} {products.told(k)[1]}"
-                for k in fitting(sign * product * sums.values) if factor else ():
+                for k in fitting(sums, sign * product * sums.values) if factor else ():
                     assert factor is not None
                     new = f"{ast.unparse(factor.node)} + {sums.told(k)[1]}"
                     yield factor, 1.5 + sums.costs[k], "term_missing", new
