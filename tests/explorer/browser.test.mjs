@@ -46,9 +46,13 @@ async function tabTo(page, selector) {
   assert.fail(`Tab does not reach ${selector}`);
 }
 
+// The address has changed; the page follows in an event of its own.
+const shown = (page, station) => page.waitForFunction(
+  id => document.querySelector(`nav a[href="#${id}"]`).getAttribute('aria-current') === 'step', station);
+
 async function answer(page, station) {
   await page.evaluate(id => { location.hash = id; }, station);
-  await page.waitForFunction(id => document.querySelector(`nav a[href="#${id}"]`).getAttribute('aria-current') === 'step', station);
+  await shown(page, station);
   const choice = page.locator('#question .choices button').first();
   if (await choice.count()) await choice.click();
 }
@@ -77,6 +81,7 @@ for (const [name, options] of Object.entries(SCREENS)) {
       await page.locator('h1').click();
       await tabTo(page, `nav a[href="#${station}"]`);
       await page.keyboard.press('Enter');
+      await shown(page, station);
       assert.equal(await page.locator('#picture').evaluate(one => one.children.length), 0, 'the question comes first');
       assert.deepEqual(await violations(page), [], `${station}, its question`);
       await tabTo(page, '#question .choices button');
