@@ -21,6 +21,7 @@ from minilstm.gradients.repair.program import units_of
 from minilstm.gradients.repair.search import RIGHT_THEN_WRONG, Search
 
 MOST = 3000             # changes
+SIMPLE = 2.4            # the cost of an edit that may give the mistake its name
 FEWEST = 200            # where fewer can be tried in time, none is
 SECONDS = 2.0
 
@@ -83,7 +84,9 @@ def kind_of(function: Callable[..., Any], cases: Sequence[tuple[Sequence[Any], A
             found = list(Search(problem, units_of(problem.run)).repairs(most, line and line.number))
     edits = [edit for known, edit in found if known != RIGHT_THEN_WRONG] or [edit for _, edit in found]
     lines = {Line(edit.statement.unit.tree.name, edit.statement.line) for edit in edits}
-    keys = {edit.key for edit in edits if edit.cost == min(edit.cost for edit in edits)}
+    # what is made of many parts to give the values does not tell which part is wrong
+    least = min([SIMPLE, *(edit.cost for edit in edits)])
+    keys = {edit.key for edit in edits if edit.cost == least}
     if keys >= {"line_too_many"} and len(lines) == 1:
         keys = {"line_too_many"}
     if len(keys) > 1:

@@ -166,10 +166,10 @@ class Wanted:
         scopes, seen = scopes[:visits], {number: values[:visits] for number, values in seen.items()}
         rows, gap = rows @ probe, solution.gap @ probe
 
-        def fitting(pool: Pool, change: np.ndarray) -> list[int]:
-            """Return which of these changes close the gap, the cheapest first."""
+        def fitting(pool: Pool, change: np.ndarray, new: np.ndarray) -> list[int]:
+            """Return which of these changes, to what is not zero, close the gap, the cheapest first."""
             off = abs(change @ rows + gap).max(axis=-1)
-            found = np.flatnonzero((off <= 10 * NEAR * abs(gap).max()) & pool.values.any(axis=-1))
+            found = np.flatnonzero((off <= 10 * NEAR * abs(gap).max()) & new.any(axis=-1))
             return [int(k) for k in found[np.argsort(pool.costs[found], kind="stable")][:ALIKE]]
         own, constants = self._values(spot, scopes)
         numbers = scales(self._numbers(spot, scopes), (visits, *shape))
@@ -179,16 +179,16 @@ class Wanted:
             Part(None, spot.name, 1.0, np.ravel(seen[-1]), [])]
         for place, text, sign, value, without in inside:
             for way, mark in ((1.0, "+"), (-1.0, "-")):
-                for k in fitting(sums, sign * way * sums.values):
+                for k in fitting(sums, sign * way * sums.values, (value + way * sums.values) * sums.values):
                     yield place, 1.5 + sums.costs[k], "term_missing", f"{text} {mark} {sums.told(k)[1]}"
-            for k in fitting(sums, sign * (sums.values - value)):
+            for k in fitting(sums, sign * (sums.values - value), sums.values):
                 yield place, 1.5 + sums.costs[k], "another_value", sums.told(k)[1]
             every: list[tuple[str, np.ndarray, Place | None]] = [(text, value, None), *without]
             for rest, product, factor in every:
-                for k in fitting(products, sign * (product * products.values - value)):
+                for k in fitting(products, sign * (product * products.values - value), products.values):
                     key = "another_factor" if factor else products.told(k)[0]
                     yield place, 1.5 + products.costs[k], key, f"{rest} {products.told(k)[1]}"
-                for k in fitting(sums, sign * product * sums.values) if factor else ():
+                for k in fitting(sums, sign * product * sums.values, sums.values) if factor else ():
                     assert factor is not None
                     new = f"{ast.unparse(factor.node)} + {sums.told(k)[1]}"
                     yield factor, 1.5 + sums.costs[k], "term_missing", new
