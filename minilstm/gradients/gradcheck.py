@@ -63,9 +63,9 @@ def gradcheck(target: Any, inputs: Any, *, method: str = "both", upstream: Any =
             "ND", .... By default "NTD" for three axes if the output begins with the same two; else no message
             names a time step.
         diagnose: where a gradient is wrong, look for the one change of the source that makes every gradient
-            right (of 197 mistakes kept apart it repaired 78 %), and in an RNN, GRU or LSTM
-            for the wrong line of the derivation; what is found is part of the message, and the error's
-            ``diagnosis`` has it. ``ml.diagnose`` tries more.
+            right (of 197 mistakes kept apart it repaired 78 %), and in an RNN, GRU or LSTM for the wrong line
+            of the derivation; what is found is part of the message, and the error's ``diagnosis`` has it.
+            ``ml.diagnose`` tries more.
         show_repair: tell the changed line, too.
         raise_exception: False returns the report where a gradient is wrong, too: its ``right`` is False then,
             and a notebook shows it as a table with the wrong tensors marked. An error is

@@ -139,7 +139,7 @@ def diagnose(target: Any, inputs: Any, *, seconds: float = SECONDS, rng: Any = 0
 
     Then one change of the source of ``target`` is sought, whatever it computes, that makes every gradient
     right; where there is none, two changes, or one of the forward that the backward belongs to. It takes some
-    seconds: at most 15,000 candidates are run, in a process apart.
+    seconds, in a process apart, and is limited by the count of what is tried, not by the clock.
 
     Returns a Diagnosis; ``named`` is False where the forward is another cell or the mistake is none of those
     that are known. To find a mistake by the change that reproduces or mends it is the idea of BUGGY (Brown &

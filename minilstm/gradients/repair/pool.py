@@ -25,7 +25,7 @@ Row = tuple[float, str, str, np.ndarray]    # cost, key of a mistake, text, valu
 
 @dataclass(frozen=True)
 class Pool:
-    """Candidates, one a row: their costs, values, and by number their key and text."""
+    """Candidates: costs (n,), values at all visits (n, visits * size), and by number their key and text."""
 
     costs: np.ndarray
     values: np.ndarray
@@ -33,6 +33,7 @@ class Pool:
 
     @staticmethod
     def of(rows: list[Row], shape: tuple[int, ...]) -> Pool:
+        """Make a pool of rows whose values NumPy can repeat to ``shape``: visits, then that of one value."""
         values = np.empty((len(rows), int(np.prod(shape))))
         for k, row in enumerate(rows):
             values[k] = np.broadcast_to(row[3], shape).ravel()

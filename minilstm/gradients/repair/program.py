@@ -303,7 +303,6 @@ class Program:
 
     def __init__(self, run: Run, units: list[Unit], forward: Callable[[], Any] | None) -> None:
         self.run, self.units, self.forward = run, units, forward
-        self.given: set[bytes] = set()          # inputs and parameters: what nothing computed
         self.statements: list[Statement] = []
         self.places: list[Place] = []
         for unit in units:

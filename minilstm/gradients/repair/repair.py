@@ -16,7 +16,7 @@ from minilstm.gradients.repair.program import NoRepairError
 from minilstm.gradients.repair.search import Result, search
 from minilstm.gradients.targets.target import Target
 
-FEW, MANY = 6_000, 15_000       # candidates in gradcheck, and in diagnose
+FEW, MANY = 6_000, 15_000       # edits of one stage in gradcheck, and in diagnose
 MEGABYTES = 1024
 CPU_SECONDS = 300               # should a candidate hang in compiled code; loops are counted, not timed
 

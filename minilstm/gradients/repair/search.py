@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from minilstm.gradients.repair.adjoints import Adjoints
 from minilstm.gradients.repair.edits import Edit, edits
 from minilstm.gradients.repair.problem import Problem, same_outputs
@@ -64,8 +62,6 @@ class Search:
             for node in ast.walk(unit.tree):
                 if isinstance(node, (ast.For, ast.While)):
                     node.body.insert(0, located(ast.parse("__tick__()").body[0], node.lineno))
-        self.program.given = {value.tobytes() for value in problem.tensors.values()
-                              if isinstance(value, np.ndarray)}
         self.program.study()
         self.ticks = 0
         self.base = problem.gradients()
@@ -88,7 +84,7 @@ class Search:
 
     def repairs(self, limit: int, line: int | None = None) -> Iterator[tuple[int, Edit]]:
         """Yield the edits (of one ``line``) that make every gradient right, with what is known of the values
-        before and after; ``limit`` are tried.
+        before and after; ``limit`` of each of the ``_stages`` are tried.
 
         Behind the first one only those are tried that may be a better explanation.
         """

@@ -27,6 +27,7 @@ NEAR = 1e-6             # of the gap that a solution has to close
 MOST = 40               # gradients, and constants, of which products are made
 ALIKE = 10              # expressions of one form and the same values, at most
 PROBES = 8              # random sums of the gradients by which expressions are compared
+NAME = -1               # stands for a place where a name's values are moved
 Found = Iterator[tuple[Place | None, float, str, str]]
 
 
@@ -41,8 +42,11 @@ class Spot(NamedTuple):
 
 
 class Solution(NamedTuple):
-    """How the gradients depend on values: the gap, its change with each entry, what closes it if anything
-    does."""
+    """How the returned gradients depend on the values of a spot.
+
+    gap: what all their entries are off by, (m,). rows: its change with each entry of the values, (n, m).
+    shapes: of the values at each visit. move: what closes the gap, (n,); None if nothing does.
+    """
 
     gap: np.ndarray
     rows: np.ndarray
@@ -114,7 +118,7 @@ class Wanted:
             return {unit: self.program.with_records(unit, only)}
         body = statement.node.body if spot.how == "end" else statement.body     # type: ignore[attr-defined]
         at = len(body) if spot.how == "end" else body.index(statement.node)
-        line = ast.parse(f"{spot.name} = __value__(-1, {spot.name})").body[0]
+        line = ast.parse(f"{spot.name} = __value__({NAME}, {spot.name})").body[0]
         body.insert(at, located(line, self._line(spot)))
         try:
             return {unit: unit.compiled()}
@@ -139,32 +143,17 @@ class Wanted:
     # --------------------------------------------------------------------------------------------------------
 
     def expressions(self, spot: Spot) -> Found:
-        """Yield (cost, key, text) of what gives the values that are wanted: with one more term or factor,
-        another factor, or another value."""
+        """Yield (place, cost, key, text) of what gives the values that are wanted: with one more term or
+        factor, another factor, or another value. The place is that of a part, or None for a name."""
         solution = self.solution(spot)
         if solution is None or solution.move is None:
             return
-        shape, rows, visits = solution.shapes[0], solution.rows, len(solution.shapes)
-        probe, move = np.random.default_rng(1).standard_normal((solution.gap.size, PROBES)), solution.move
-        if visits > 1 and (len(set(solution.shapes)) > 1 or np.linalg.matrix_rank(rows) < len(rows)):
-            # The values are not the only ones. Those of the first visit that needs others are told by what
-            # later ones cannot do; all before it are right as they are.
-            size, move = int(np.prod(shape)), np.zeros_like(move)
-            for visits in range(1, len(solution.shapes) + 1):
-                later = rows[visits * size:]
-                free = np.eye(len(probe))
-                if len(later):
-                    free = np.linalg.svd(later)[2][np.linalg.matrix_rank(later):]
-                if np.linalg.norm(free @ solution.gap) > NEAR * np.linalg.norm(solution.gap):
-                    break
-            if len(set(solution.shapes[:visits])) > 1:
-                return
-            probe, rows = free.T @ free @ probe, rows[:visits * size]
+        visits, move, rows, gap = _compared(solution, solution.move)
+        shape = solution.shapes[0]
         scopes, seen = self._watch(spot, solution.shapes, move)
-        if len(scopes) != len(solution.shapes):
+        if len(scopes) != len(solution.shapes) or len(set(solution.shapes[:visits])) > 1:
             return
         scopes, seen = scopes[:visits], {number: values[:visits] for number, values in seen.items()}
-        rows, gap = rows @ probe, solution.gap @ probe
 
         def fitting(pool: Pool, change: np.ndarray, new: np.ndarray) -> list[int]:
             """Return which of these changes, to what is not zero, close the gap, the cheapest first."""
@@ -176,7 +165,7 @@ class Wanted:
         sums = terms(own, constants, numbers, (visits, *shape))
         products = factors(constants, numbers, (visits, *shape))
         inside = [*self._additive(spot.place, seen, (visits, *shape), 1.0)] if spot.place else [
-            Part(None, spot.name, 1.0, np.ravel(seen[-1]), [])]
+            Part(None, spot.name, 1.0, np.ravel(seen[NAME]), [])]
         for place, text, sign, value, without in inside:
             for way, mark in ((1.0, "+"), (-1.0, "-")):
                 for k in fitting(sums, sign * way * sums.values, (value + way * sums.values) * sums.values):
@@ -201,7 +190,7 @@ class Wanted:
         moves = [part.reshape(shape) for part, shape in zip(parts, shapes)]
         scopes: list[dict[str, Any]] = []
         seen: dict[int, list[Any]] = {}
-        line, own = self._line(spot), spot.place.number if spot.place else -1
+        line, own = self._line(spot), spot.place.number if spot.place else NAME
 
         def trace(frame: Any, event: str, argument: Any) -> Any:
             if frame.f_code.co_filename != MARK or frame.f_code.co_name.startswith("<"):
@@ -279,6 +268,27 @@ class Wanted:
         return [*numbers.items(), *pairs]
 
 
+def _compared(solution: Solution, move: np.ndarray) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
+    """Return how many visits are compared, the values' moves in the run that shows the others, and rows and
+    gap as seen by PROBES random sums of the gradients."""
+    gap, rows, shapes = solution.gap, solution.rows, solution.shapes
+    probe = np.random.default_rng(1).standard_normal((gap.size, PROBES))
+    if len(shapes) == 1 or len(set(shapes)) == 1 and np.linalg.matrix_rank(rows) == len(rows):
+        return len(shapes), move, rows @ probe, gap @ probe
+    # The values are not the only ones. Those of the first visit that needs others are told by what later ones
+    # cannot do; all before it are right as they are.
+    size = int(np.prod(shapes[0]))
+    for visits in range(1, len(shapes) + 1):
+        later = rows[visits * size:]
+        free = np.eye(gap.size)
+        if len(later):
+            free = np.linalg.svd(later)[2][np.linalg.matrix_rank(later):]
+        if np.linalg.norm(free @ gap) > NEAR * np.linalg.norm(gap):
+            break
+    probe = free.T @ free @ probe
+    return visits, np.zeros_like(move), rows[:visits * size] @ probe, gap @ probe
+
+
 def _stack(values: list[Any]) -> np.ndarray | None:
     """Return the values of all visits as one array; None where they are not numbers of one shape."""
     alike = all(is_floating(value) and np.shape(value) == np.shape(values[0]) for value in values)
@@ -288,13 +298,13 @@ def _stack(values: list[Any]) -> np.ndarray | None:
 def names_of(statement: Statement, loss: bool) -> Iterator[tuple[str, str]]:
     """Yield the names that a line before a statement, or at the end of a loop's body, could change; ``loss``:
     none is known for a constant."""
+    if any(place.forward for place in statement.places):
+        return
     own = own_names(statement.unit)
     floats = {atom.text for kind, atoms in statement.atoms.items() if kind[0] == "float" and len(kind) > 1
               for atom in atoms if loss or atom.degree != 0} & own
     read = {node.id for node in ast.walk(statement.node) if isinstance(node, ast.Name)}
     loop = isinstance(statement.node, (ast.For, ast.While))
-    if any(place.forward for place in statement.places):
-        return
     for name in sorted(floats if loop else floats & read):
         yield name, "end" if loop else "before"
 
